@@ -1,0 +1,68 @@
+"""What a task is: examples with stable ids, an answer format, extraction, and answer equality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypedDict
+
+from pydantic import BaseModel, ConfigDict
+
+Split = Literal["train", "validation", "test"]
+
+
+class Message(TypedDict):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question. `id` never changes between runs or machines; `attributes` holds what suites slice by."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    answer: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message: what a reward function receives as `prompt`."""
+        return next(message["content"] for message in reversed(self.prompt) if message["role"] == "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The answer read from a completion. None: nothing could be read in that mode."""
+
+    strict: str | None
+    """Read only from the answer tags of the task's format."""
+    flexible: str | None
+    """The tagged answer, else the last thing that looks like an answer."""
+
+
+class TaskReference(BaseModel):
+    """A task as data: its registered name and the options that rebuild it in another process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class Task(Protocol):
+    """A source of questions that can check answers."""
+
+    reference: TaskReference
+    description: str
+    """Two or three sentences for the proposer's prompt: what is asked, and in which format it is answered."""
+
+    def examples(self, split: Split, limit: int | None = None) -> Sequence[Example]:
+        """The first `limit` examples of the split, in an order that never changes. Raises UserError if empty."""
+        ...
+
+    def extract(self, completion: str) -> Extraction: ...
+
+    def equal(self, extracted: str, gold: str) -> bool:
+        """Whether an extracted answer equals the gold answer (values, not strings)."""
+        ...

@@ -1,0 +1,140 @@
+"""The contract of proposers: what they are told, what they answer, and what is kept of every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from rewards_generated.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModelCall:
+    """One exchange with a language model (or a person), recorded as soon as it ends."""
+
+    model: str
+    prompt: str
+    reply: str | None
+    """None: no reply came; `error` says why."""
+    error: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+    """None: the provider's price is unknown."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A candidate as proposed: parsed, not yet checked by the gate."""
+
+    name: str
+    code: str
+    origin: str
+    """Where it comes from: a model's name, `library`, `mutation`, `crossover`, `manual`."""
+    description: str = ""
+    family: str = ""
+    """Such as `reflection`, `correctness`, `format`, `process`, `length`."""
+    parents: tuple[str, ...] = ()
+    """Identities of the candidates it was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableItem:
+    """Something in a reply that did not become a proposal, and why."""
+
+    reason: Literal["malformed", "truncated", "refused", "duplicate", "surplus"]
+    detail: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalBatch:
+    proposals: tuple[Proposal, ...]
+    unusable: tuple[UnusableItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RankedCandidate:
+    """One screened candidate as the feedback shows it. Scores are of the validation split."""
+
+    name: str
+    identity: str
+    round: int
+    code: str
+    family: str
+    parents: tuple[str, ...]
+    f1: float
+    f1_low: float
+    f1_high: float
+    accuracy: float
+    extraction_rate: float
+    firing_rate: float | None
+    mean_completion_tokens: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCandidate:
+    """A candidate without a score: rejected by the gate, or its run failed."""
+
+    name: str
+    identity: str | None
+    round: int
+    code: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What earlier rounds taught, already in the order in which the proposer may see it.
+
+    With mode `none` both lists are empty; with `shuffled` the scores are permuted over the candidates.
+    """
+
+    mode: Literal["ranked", "none", "shuffled"]
+    ranked: tuple[RankedCandidate, ...] = ()
+    failed: tuple[FailedCandidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRequest:
+    round: int
+    """Counts from 1."""
+    count: int
+    reflection_minimum: int
+    feedback: Feedback
+    task_description: str
+    question_answer_pairs: Sequence[tuple[str, str]]
+    """Train-split questions with gold answers."""
+    rollouts: Sequence[Rollout]
+    """Base-policy rollouts of the train split, right and wrong."""
+    seed: int
+    """Of this round; every random choice of the proposer comes from it."""
+    known_identities: frozenset[str]
+    """Identities of every candidate of earlier rounds: proposing one again is a duplicate."""
+    recorded_calls: Sequence[LanguageModelCall] = ()
+    """Calls of this round that an interrupted run already made and paid for, in order; they are replayed first."""
+    record_call: Callable[[LanguageModelCall], None] = field(default=lambda call: None)
+    """Called once per new call, before anything is made of its reply."""
+
+
+class AwaitingAnswer(Exception):
+    """The manual proposer has no answer yet: the search stops cleanly and says what to do."""
+
+
+class BudgetExhausted(Exception):
+    """The next call could pass the hard budget; nothing was sent."""
+
+
+class Proposer(Protocol):
+    name: str
+
+    def propose(self, request: ProposalRequest) -> ProposalBatch:
+        """At most `request.count` distinct proposals, none of them known.
+
+        Raises AwaitingAnswer or BudgetExhausted; a provider's failure is recorded and, after the retries, raised
+        as UserError.
+        """
+        ...

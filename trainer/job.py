@@ -1,0 +1,139 @@
+"""The contract between the search and training: a job is a pure function of its description."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from eval.prediction import Prediction
+from eval.tasks.base import Split, TaskReference
+from rewards_generated.ensemble import Ensemble
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LoraSettings(_Frozen):
+    rank: int = 32
+    alpha: int = 32
+    dropout: float = 0.0
+    target_modules: tuple[str, ...] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    )
+
+
+class GrpoSettings(_Frozen):
+    """One GRPO run. A step is one optimizer step on `prompts_per_step * generations` completions."""
+
+    steps: int
+    prompts_per_step: int
+    generations: int
+    """Completions per prompt: the size of a group."""
+    max_completion_tokens: int
+    learning_rate: float
+    learning_rate_schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    warmup_fraction: float = 0.1
+    weight_decay: float = 0.0
+    max_gradient_norm: float = 1.0
+    temperature: float = 1.0
+    beta: float = 0.0
+    """Weight of the KL term to the base policy."""
+    loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "grpo"
+    scale_advantages: Literal["group", "none"] = "group"
+    optimizer: Literal["adamw_torch", "adamw_8bit"] = "adamw_torch"
+    completions_per_forward: int | None = None
+    """Micro-batch of the loss; None: all completions of the step at once."""
+
+
+class Hardware(_Frozen):
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    threads: int = 1
+    """CPU threads of the training process; part of the description because it decides the last bits."""
+
+
+class EvaluationRequest(_Frozen):
+    """Greedy evaluation of the trained policy in the training process, right after training."""
+
+    split: Split
+    limit: int
+    max_completion_tokens: int
+    batch_size: int = 64
+
+
+class TrainJob(_Frozen):
+    """Everything a training run depends on; any executor may run it, again if need be."""
+
+    label: str
+    """For people: which candidate or ensemble. Not part of the digest."""
+    base_model: str
+    """`testbed`, a local folder, or a hub id."""
+    task: TaskReference
+    ensemble: Ensemble
+    """The whole reward: base rewards and candidates alike."""
+    algorithm: Literal["grpo"] = "grpo"
+    tuning: Literal["lora", "full"] = "lora"
+    lora: LoraSettings = LoraSettings()
+    grpo: GrpoSettings
+    seed: int
+    """Decides the adapter's initial weights, the draws of generation and the order of prompts."""
+    evaluation: EvaluationRequest | None = None
+    hardware: Hardware = Hardware()
+    failure_rate_limit: float = 0.1
+    """Share of reward calls that may fail before the run is marked failed and stays unscored."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the description without its label, hex."""
+        return hashlib.sha256(self.model_dump_json(exclude={"label"}).encode()).hexdigest()
+
+
+class RewardStatistics(_Frozen):
+    """What one member of the ensemble did over the whole run, all completions together."""
+
+    name: str
+    calls: int
+    failures: int
+    firing_rate: float | None
+    """Share of scored completions with a value other than 0; None if nothing was scored."""
+    mean: float | None
+    std: float | None
+
+
+class SampleCompletion(_Frozen):
+    step: int
+    prompt: str
+    completion: str
+    answer: str
+    scores: dict[str, float | None]
+    """Unweighted score per member."""
+    total: float | None
+
+
+class TrainResult(_Frozen):
+    """What comes back. `failure` is None exactly when the run finished and may be scored."""
+
+    digest: str
+    failure: str | None = None
+    """One sentence saying why the run is unscored."""
+    adapter: str | None = None
+    """Folder of the trained PEFT adapter (or full model), relative to the job's folder."""
+    curves: tuple[dict[str, Any], ...] = ()
+    """One entry per logged step: step, loss, reward mean and std, per-member mean, std and firing rate, mean
+    completion length in tokens, extraction rate, accuracy of the rollouts, entropy, gradient norm."""
+    rewards: tuple[RewardStatistics, ...] = ()
+    samples: tuple[SampleCompletion, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    """Of `evaluation`, in the split's order; empty when none was asked for."""
+    seconds: dict[str, float] = {}
+    """Wall-clock by phase: start, train, generate, score, evaluate."""
+    versions: dict[str, str] = {}
