@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble
+from rewards_generated.sandbox.settings import SandboxSettings
 
 
 class _Frozen(BaseModel):
@@ -88,6 +89,7 @@ class TrainJob(_Frozen):
     """Decides the adapter's initial weights, the draws of generation and the order of prompts."""
     evaluation: EvaluationRequest | None = None
     hardware: Hardware = Hardware()
+    sandbox: SandboxSettings = SandboxSettings()
     failure_rate_limit: float = 0.1
     """Share of reward calls that may fail before the run is marked failed and stays unscored."""
 

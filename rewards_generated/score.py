@@ -1,0 +1,27 @@
+"""The result of one reward call, and the contract of whatever makes such calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rewards_generated.rollout import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """`value` is a finite float, or None with `error` saying in one line why the sample could not be scored."""
+
+    value: float | None
+    error: str | None = None
+
+
+class Scorer(Protocol):
+    """One reward function that can be called on batches, in-process (trusted) or in a sandbox."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """One score per sample, in order. A failure of the reward is data, never an exception."""
+        ...
+
+    def close(self) -> None: ...
