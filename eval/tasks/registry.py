@@ -1,0 +1,65 @@
+"""Tasks by name. A user's own task is `package.module:function` and needs no entry here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from eval.tasks.base import Task, TaskReference
+from eval.tasks.options import nearest
+from rewards_generated.errors import UserError
+
+BUILT_IN_TASKS = {
+    "testbed": "eval.tasks.testbed:build",
+    "gsm8k": "eval.tasks.gsm8k:build",
+    "math": "eval.tasks.mathematics:build",
+    "jsonl": "eval.tasks.jsonl:build",
+}
+
+
+def build_task(reference: TaskReference) -> Task:
+    """The task that the reference names. Its modules are imported only now.
+
+    A reference of the form `package.module:function` names a user's own builder; like the built-in ones it takes
+    the options (a dict of str to anything) and returns a Task. Modules in the working folder are found as well.
+    Raises UserError for an unknown name, a builder that cannot be imported, or a bad option.
+    """
+    name = reference.name
+    if name in BUILT_IN_TASKS:
+        builder = _load(BUILT_IN_TASKS[name])
+    elif ":" in name:
+        builder = _load_own(name)
+    else:
+        raise UserError(
+            f"task.name = {name!r} is not a known task: {nearest(name, BUILT_IN_TASKS)} "
+            "(a task of your own is written package.module:function)"
+        )
+    task: Task = builder(reference.options)
+    return task
+
+
+def _load(target: str) -> Callable[..., Task]:
+    module, _, function = target.partition(":")
+    builder: Callable[..., Task] = getattr(import_module(module), function)
+    return builder
+
+
+def _load_own(target: str) -> Callable[..., Task]:
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
+    module, _, function = target.partition(":")
+    try:
+        builder = _load(target)
+    except ModuleNotFoundError as error:
+        # A module that is missing inside the user's own module is a fault of that module: let it show itself.
+        if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
+            raise
+        raise UserError(f"task.name = {target!r}: there is no module {error.name!r} to import") from None
+    except (AttributeError, ValueError):
+        raise UserError(f"task.name = {target!r}: module {module!r} has no function {function!r}") from None
+    if not callable(builder):
+        raise UserError(f"task.name = {target!r}: {function!r} is not a function")
+    return builder
