@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -23,6 +23,43 @@ class LanguageModelCall:
     cost_usd: float | None = 0.0
     """None: the provider's price is unknown."""
     seconds: float = 0.0
+    finish_reason: str = ""
+    """What the provider says of the reply's end: `stop`, `length`, `content_filter`, `refusal`; needed for replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a search has used up on language models so far."""
+
+    calls: int = 0
+    """Requests sent, whether they were answered or not."""
+    tokens: int = 0
+    """Of prompts and completions together."""
+    cost_usd: float = 0.0
+    """Of the calls whose price is known."""
+    unpriced_calls: int = 0
+    """Calls whose price is unknown; they add nothing to `cost_usd`."""
+
+    @classmethod
+    def of(cls, calls: Iterable[LanguageModelCall]) -> Spending:
+        return sum((cls._of_one(call) for call in calls), cls())
+
+    @classmethod
+    def _of_one(cls, call: LanguageModelCall) -> Spending:
+        return cls(
+            calls=1,
+            tokens=call.prompt_tokens + call.completion_tokens,
+            cost_usd=call.cost_usd or 0.0,
+            unpriced_calls=int(call.cost_usd is None),
+        )
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.cost_usd + other.cost_usd,
+            self.unpriced_calls + other.unpriced_calls,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +155,17 @@ class ProposalRequest:
     """Calls of this round that an interrupted run already made and paid for, in order; they are replayed first."""
     record_call: Callable[[LanguageModelCall], None] = field(default=lambda call: None)
     """Called once per new call, before anything is made of its reply."""
+    spent: Spending = Spending()
+    """Of all earlier rounds, without `recorded_calls`; the hard budget counts both."""
 
 
 class AwaitingAnswer(Exception):
     """The manual proposer has no answer yet: the search stops cleanly and says what to do."""
+
+    def __init__(self, prompt: str) -> None:
+        super().__init__("the manual proposer waits for an answer")
+        self.prompt = prompt
+        """The exact text to be answered."""
 
 
 class BudgetExhausted(Exception):
