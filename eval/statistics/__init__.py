@@ -1,0 +1,1 @@
+"""Statistics of evaluations: small functions that return a number with its evidence."""
