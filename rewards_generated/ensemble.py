@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+import json
+import math
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from rewards_generated.base import BASE_REWARDS
+from rewards_generated.errors import UserError
+from rewards_generated.identity import CodeUnreadable, identity
 
 Aggregation = Literal["sum", "zscore", "group_normalised"]
+
+SAVED = Path(__file__).parent / "ensembles"
+"""Where ensembles lie that can be loaded by name, as `NAME.toml` or `NAME/ensemble.toml`."""
 
 
 class Member(BaseModel):
@@ -22,6 +35,38 @@ class Member(BaseModel):
     std: float | None = None
     """Standard deviation over the same rollouts; needed by `zscore`."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Member:
+        if not self.name.strip():
+            raise UserError("an ensemble member has an empty name; give every member a name of its own")
+        if self.code is None and self.name not in BASE_REWARDS:
+            known = ", ".join(BASE_REWARDS)
+            raise UserError(f"member {self.name!r} has no code and is none of the base rewards ({known}); add its code")
+        if self.code is not None and self.name in BASE_REWARDS:
+            raise UserError(f"member {self.name!r} has code but the name of a base reward; rename it")
+        for field in ("weight", "mean", "std"):
+            value = getattr(self, field)
+            if value is not None and not math.isfinite(value):
+                raise UserError(f"member {self.name!r}: {field} is {value}; it must be a finite number")
+        if self.std is not None and self.std < 0:
+            raise UserError(f"member {self.name!r}: std is {self.std}; it must be 0 or more")
+        return self
+
+    @property
+    def is_base(self) -> bool:
+        return self.code is None
+
+    @property
+    def identity(self) -> str:
+        """Of the code; for a base reward `base:` and its name. Raises UserError if the code is not Python."""
+        if self.code is None:
+            return f"base:{self.name}"
+        try:
+            return identity(self.code)
+        except CodeUnreadable as error:
+            where = f", line {error.line}" if error.line else ""
+            raise UserError(f"member {self.name!r}: its code is not Python ({error}{where})") from None
+
 
 class Ensemble(BaseModel):
     """A named list of members and how their scores become one number."""
@@ -31,3 +76,131 @@ class Ensemble(BaseModel):
     name: str
     members: tuple[Member, ...]
     aggregation: Aggregation = "sum"
+
+    @model_validator(mode="after")
+    def _check(self) -> Ensemble:
+        if not self.members:
+            raise UserError(f"ensemble {self.name!r} has no members; list at least one under [[members]]")
+        names = [member.name for member in self.members]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"ensemble {self.name!r} lists member {name!r} more than once; names must differ")
+        if self.aggregation == "zscore":
+            for member in self.members:
+                if member.mean is None or member.std is None:
+                    raise UserError(
+                        f"ensemble {self.name!r} aggregates by zscore but member {member.name!r} has no mean and std; "
+                        "freeze them from base-policy rollouts or choose aggregation 'sum'"
+                    )
+        return self
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over what decides the totals: members' identities, weights, aggregation, frozen statistics.
+
+        Names, the order of members and the layout of their code do not matter. Raises UserError if a member's code
+        is not Python.
+        """
+        frozen = self.aggregation == "zscore"
+        parts = sorted(
+            [
+                member.identity,
+                member.weight.hex(),
+                (member.mean or 0.0).hex() if frozen else "",
+                (member.std or 0.0).hex() if frozen else "",
+            ]
+            for member in self.members
+        )
+        return hashlib.sha256(json.dumps([self.aggregation, parts]).encode()).hexdigest()
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Writes the ensemble as TOML (atomically). Raises UserError if the file exists and may not be replaced."""
+        import tomli_w
+
+        target = Path(path)
+        if target.exists() and not overwrite:
+            raise UserError(f"{target} exists already; choose another name or allow overwriting")
+        document = self.model_dump(exclude_none=True)
+        temporary = target.with_name(target.name + ".partial")
+        temporary.write_text(tomli_w.dumps(document, multiline_strings=True), encoding="utf-8", newline="\n")
+        os.replace(temporary, target)
+        return target
+
+
+def load(source: str | os.PathLike[str]) -> Ensemble:
+    """The ensemble saved under a name (see `saved_names`), or in a TOML file or a folder with `ensemble.toml`.
+
+    A member's code stands under `code`, or in a Python file named by `file` (relative to the TOML file); with
+    neither, its name must be that of a base reward or of one in the starter library. Raises UserError.
+    """
+    path = _find(source)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    document.setdefault("name", path.parent.name if path.name == "ensemble.toml" else path.stem)
+    members = document.get("members")
+    if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
+        raise UserError(f"{path}: `members` must be a list of tables, each opened by [[members]]")
+    document["members"] = [_with_code(member, path) for member in members]
+    try:
+        return Ensemble.model_validate(document)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_sentence(error)}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def saved_names() -> list[str]:
+    """The names under which `load` finds ensembles that ship with the package."""
+    return sorted({item.stem for item in SAVED.glob("*.toml")} | {item.parent.name for item in SAVED.glob("*/*.toml")})
+
+
+def _find(source: str | os.PathLike[str]) -> Path:
+    path = Path(source)
+    places = [path, path / "ensemble.toml"]
+    if len(path.parts) == 1:
+        places += [SAVED / f"{path}.toml", SAVED / path / "ensemble.toml"]
+    for place in places:
+        if place.is_file():
+            return place
+    names = ", ".join(saved_names()) or "none"
+    raise UserError(f"no ensemble {str(source)!r}: neither a TOML file nor a saved name (saved: {names})")
+
+
+def _with_code(member: dict[str, Any], path: Path) -> dict[str, Any]:
+    from rewards_generated.library import library_codes
+
+    name = member.get("name")
+    if "file" in member:
+        member = dict(member)
+        file = path.parent / str(member.pop("file"))
+        if "code" in member:
+            raise UserError(f"{path}: member {name!r} has both `code` and `file`; keep one")
+        try:
+            member["code"] = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: the file of member {name!r} cannot be read: {file} ({error})") from None
+    elif "code" not in member and isinstance(name, str) and name not in BASE_REWARDS:
+        code = library_codes().get(name)
+        if code is not None:
+            return member | {"code": code}
+    return member
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown field `{field}`; an ensemble has name, members and aggregation, a member {_member_fields()}"
+    if first["loc"][-1:] == ("aggregation",):
+        return f"`aggregation` is {first['input']!r}; choose one of {', '.join(get_args(Aggregation))}"
+    if first["type"] == "missing":
+        return f"`{field}` is missing"
+    return f"`{field}` is {first['input']!r}: {first['msg'].lower()}"
+
+
+def _member_fields() -> str:
+    return ", ".join([*Member.model_fields, "file"])

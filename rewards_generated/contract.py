@@ -1,0 +1,110 @@
+"""What the code of a reward must define, read from its syntax tree without running it.
+
+A reward is a module that defines
+
+    def reward(prompt: str, completion: str, answer: str) -> float
+
+for one completion at a time. Batch functions in the style of TRL, `f(prompts, completions, **columns) -> list`, are
+understood too (see `rewards_generated.adapters.batch`).
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Literal
+
+FUNCTION_NAME = "reward"
+PARAMETERS = ("prompt", "completion", "answer")
+SIGNATURE = "def reward(prompt: str, completion: str, answer: str) -> float"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """The function that will be called. `kind`: one sample per call, or lists of equal length."""
+
+    name: str
+    line: int
+    kind: Literal["sample", "batch"]
+
+
+class ContractViolation(ValueError):
+    """The module does not define a reward. The message says what to write instead."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def entry_point(tree: ast.Module) -> EntryPoint:
+    """The reward function that the module defines at its top level.
+
+    Raises ContractViolation if there is none, if it cannot be called as `reward(prompt, completion, answer)`, or if
+    it is asynchronous or a generator.
+    """
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    named = [node for node in functions if node.name == FUNCTION_NAME]
+    if not named:
+        batch = [node for node in functions if isinstance(node, ast.FunctionDef) and takes_batches(node)]
+        if len(batch) == 1:
+            return EntryPoint(batch[0].name, batch[0].lineno, "batch")
+        found = ", ".join(node.name for node in functions[:5]) or "no function"
+        raise ContractViolation(f"define `{SIGNATURE}` at the top level; found {found}")
+    function = named[-1]
+    if isinstance(function, ast.AsyncFunctionDef):
+        raise ContractViolation("`reward` must be an ordinary function, not `async def`", function.lineno)
+    if takes_batches(function):
+        return EntryPoint(function.name, function.lineno, "batch")
+    if message := _not_callable_with_a_sample(function.args):
+        raise ContractViolation(f"{message}; write `{SIGNATURE}`", function.lineno)
+    if line := _yields(function):
+        raise ContractViolation("`reward` must return a float, not yield: replace `yield` by `return`", line)
+    return EntryPoint(function.name, function.lineno, "sample")
+
+
+def takes_batches(function: ast.FunctionDef) -> bool:
+    """Whether the parameters are those of a TRL reward function: `completions` and, as a rule, `prompts`."""
+    arguments = function.args
+    names = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    return "completions" in names and "completion" not in names
+
+
+def docstring(tree: ast.Module) -> str:
+    """The module's docstring, or that of its reward function, or an empty text."""
+    if text := ast.get_docstring(tree):
+        return text
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == FUNCTION_NAME:
+            return ast.get_docstring(node) or ""
+    return ""
+
+
+def _not_callable_with_a_sample(arguments: ast.arguments) -> str | None:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    required = len(positional) - len(arguments.defaults)
+    required_keywords = [
+        item.arg for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
+    ]
+    if required_keywords:
+        return f"`reward` has the keyword-only parameter `{required_keywords[0]}` without a default"
+    if required > len(PARAMETERS):
+        return f"`reward` needs {required} arguments, but is called with prompt, completion and answer"
+    names = tuple(item.arg for item in positional[: len(PARAMETERS)])
+    if len(names) < len(PARAMETERS) and arguments.vararg is None:
+        return f"`reward` takes {len(names)} positional arguments instead of prompt, completion and answer"
+    misplaced = [name for place, name in enumerate(names) if name in PARAMETERS and PARAMETERS[place] != name]
+    if misplaced:
+        return f"the parameters of `reward` stand in another order ({', '.join(names)})"
+    return None
+
+
+def _yields(function: ast.FunctionDef) -> int | None:
+    """The line of a `yield` that belongs to the function itself, not to one nested in it."""
+    pending: list[ast.AST] = list(function.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            return node.lineno
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            pending.extend(ast.iter_child_nodes(node))
+    return None

@@ -1,0 +1,138 @@
+"""Scores samples with a whole ensemble: base rewards in-process, every other member in a sandboxed worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+from rewards_generated.aggregation import totals
+from rewards_generated.base import BASE_REWARDS
+from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.rollout import Sample
+from rewards_generated.sandbox.settings import SandboxSettings
+from rewards_generated.score import Score, Scorer
+
+WorkerFactory = Callable[[str, SandboxSettings], Scorer]
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleScores:
+    """The scores of n samples."""
+
+    components: dict[str, list[float | None]]
+    """Per member, by name in the ensemble's order: n unweighted scores; None where the member failed."""
+    totals: list[float | None]
+    """n aggregated scores; None where any member failed."""
+    errors: dict[str, list[str]]
+    """Per member with failures: the distinct error messages of this call, at most five."""
+
+
+@dataclass(slots=True)
+class MemberCounts:
+    """What a member did over the life of a scorer."""
+
+    calls: int = 0
+    failures: int = 0
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of samples that could not be scored; 0 before the first call."""
+        return self.failures / self.calls if self.calls else 0.0
+
+
+class TrustedScorer:
+    """A reward of this project's own, called in-process."""
+
+    def __init__(self, reward: Callable[[str, str, str], float]) -> None:
+        self._reward = reward
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [Score(float(self._reward(item.prompt, item.completion, item.answer))) for item in samples]
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class EnsembleScorer:
+    """Scores batches with every member of an ensemble, the sandboxed ones side by side.
+
+    A context manager: leaving it stops the workers. `counts` adds up calls and failures per member, so that a run
+    past its failure rate can be marked failed. Raises SandboxUnavailable where the settings' level cannot be
+    reached on this machine.
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        sandbox: SandboxSettings | None = None,
+        *,
+        worker: WorkerFactory | None = None,
+    ) -> None:
+        """`worker` makes the scorer of untrusted code; by default a `rewards_generated.sandbox.RewardWorker`."""
+        self.ensemble = ensemble
+        self.counts = {member.name: MemberCounts() for member in ensemble.members}
+        self._make_worker = worker or _sandboxed
+        self._sandbox = sandbox or SandboxSettings()
+        self._scorers: dict[str, Scorer] = {}
+        untrusted = sum(not member.is_base for member in ensemble.members)
+        self._pool = ThreadPoolExecutor(max_workers=max(1, untrusted), thread_name_prefix="reward")
+        try:
+            for member in ensemble.members:
+                self._scorers[member.name] = self._scorer(member)
+        except BaseException:
+            self.close()
+            raise
+
+    def score(self, samples: Sequence[Sample], groups: Sequence[Hashable] | None = None) -> EnsembleScores:
+        """Scores n samples with every member and aggregates.
+
+        `groups`, shape (n,): equal for completions of the same prompt; needed by `group_normalised`, which raises
+        ValueError without. A member that fails on a sample leaves None there; nothing is raised for it.
+        """
+        untrusted = {
+            member.name: self._pool.submit(self._scorers[member.name].score, samples)
+            for member in self.ensemble.members
+            if not member.is_base
+        }
+        components: dict[str, list[float | None]] = {}
+        errors: dict[str, list[str]] = {}
+        for member in self.ensemble.members:
+            future = untrusted.get(member.name)
+            scores = future.result() if future else self._scorers[member.name].score(samples)
+            components[member.name] = [score.value for score in scores]
+            counts = self.counts[member.name]
+            counts.calls += len(scores)
+            failed = [score.error or "no score" for score in scores if score.value is None]
+            counts.failures += len(failed)
+            if failed:
+                errors[member.name] = list(dict.fromkeys(failed))[:5]
+        aggregated = totals(self.ensemble, list(components.values()), groups) if samples else []
+        return EnsembleScores(components, aggregated, errors)
+
+    def close(self) -> None:
+        """Stops the workers; scoring afterwards is an error."""
+        for scorer in self._scorers.values():
+            scorer.close()
+        self._pool.shutdown(wait=True)
+
+    def __enter__(self) -> EnsembleScorer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _scorer(self, member: Member) -> Scorer:
+        if member.code is None:
+            return TrustedScorer(BASE_REWARDS[member.name])
+        return self._make_worker(member.code, self._sandbox)
+
+
+def _sandboxed(code: str, settings: SandboxSettings) -> Scorer:
+    from rewards_generated.sandbox import RewardWorker
+
+    worker: Scorer = RewardWorker(code, settings)
+    return worker
