@@ -157,6 +157,8 @@ class ProposalRequest:
     """Called once per new call, before anything is made of its reply."""
     spent: Spending = Spending()
     """Of all earlier rounds, without `recorded_calls`; the hard budget counts both."""
+    base_rewards: Sequence[str] = ()
+    """Names of the base rewards that are added to every candidate, for the prompt to describe."""
 
 
 class AwaitingAnswer(Exception):
@@ -173,6 +175,8 @@ class BudgetExhausted(Exception):
 
 
 class Proposer(Protocol):
+    """May also have `prepare() -> None`, which raises UserError before a search spends anything (see registry)."""
+
     name: str
 
     def propose(self, request: ProposalRequest) -> ProposalBatch:
