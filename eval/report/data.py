@@ -175,6 +175,10 @@ class PairwiseTest(_Data):
     holm: float
     equivalence_p: float | None = None
     """Of two one-sided tests with the table's margin."""
+    seeds_difference: Estimate | None = None
+    """The difference over all seeds of both; None with a single seed."""
+    seeds_p: float | None = None
+    """Two-sided p-value of no difference over seeds and questions."""
 
 
 class PairwiseTable(_Data):

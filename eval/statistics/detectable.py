@@ -1,0 +1,42 @@
+"""What difference an evaluation could have seen, whatever it did see."""
+
+from __future__ import annotations
+
+
+def smallest_detectable_difference(
+    n: int, discordant_rate: float, power: float = 0.8, alpha: float = 0.05
+) -> float | None:
+    """Smallest difference of two accuracies that McNemar's test on `n` shared questions finds with `power`.
+
+    Solves Connor's formula n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2 for x (Connor 1987, Biometrics 43:207-211);
+    `discordant_rate` d is the share of questions that exactly one of the two gets right. None: not even the largest
+    possible difference, d itself, would be found. Raises ValueError unless n >= 1 and 0 < d <= 1.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
+    if n < 1 or not 0 < discordant_rate <= 1:
+        raise ValueError(f"n = {n} and discordant_rate = {discordant_rate} must be at least 1 and within (0, 1]")
+    z_alpha, z_beta = float(ndtri(1 - alpha / 2)), float(ndtri(power))
+
+    def surplus(difference: float) -> float:
+        spread = max(discordant_rate - difference**2, 0.0)
+        return float(difference * n**0.5 - z_alpha * discordant_rate**0.5 - z_beta * spread**0.5)
+
+    if surplus(discordant_rate) < 0:
+        return None
+    return float(brentq(surplus, 0.0, discordant_rate, xtol=1e-10))
+
+
+def smallest_detectable_seed_difference(std: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Smallest difference of two means over `seeds` runs each that a two-sided t test finds with `power`.
+
+    `std`: standard deviation of the figure between seeds of one configuration. Raises ValueError with fewer than
+    two seeds or a negative std.
+    """
+    from statsmodels.stats.power import TTestIndPower
+
+    if seeds < 2 or std < 0:
+        raise ValueError(f"seeds = {seeds} must be at least 2 and std = {std} at least 0")
+    effect = TTestIndPower().solve_power(nobs1=seeds, alpha=alpha, power=power, alternative="two-sided")
+    return float(effect) * std

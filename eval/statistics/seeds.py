@@ -1,0 +1,155 @@
+"""Training seeds as a source of variance beside the questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eval.statistics.bootstrap import RESAMPLES, percentile_bounds
+from eval.statistics.estimate import Estimate, Interval, require_level
+from eval.statistics.wilson import wilson_interval
+
+Floats = NDArray[np.float64]
+
+
+class SeedSummary(NamedTuple):
+    n: int
+    mean: float
+    std: float | None
+    """Between seeds, with n - 1; None for a single seed."""
+    interval: Interval | None
+    """Student's t over seeds, the questions taken as given; None for a single seed."""
+
+
+def summarise_seeds(values: Sequence[float], level: float = 0.95) -> SeedSummary:
+    """Mean of one figure over training seeds. Raises ValueError for no values."""
+    from scipy.stats import t
+
+    require_level(level)
+    data = np.asarray(values, dtype=np.float64)
+    if data.size == 0:
+        raise ValueError("there are no seeds to summarise")
+    mean = float(data.mean())
+    if data.size == 1:
+        return SeedSummary(1, mean, None, None)
+    std = float(data.std(ddof=1))
+    half = float(t.ppf((1 + level) / 2, data.size - 1)) * std / data.size**0.5
+    return SeedSummary(data.size, mean, std, Interval(mean - half, mean + half))
+
+
+def seed_question_mean(scores: ArrayLike, level: float = 0.95) -> Estimate:
+    """Mean of `scores`, shape (seeds, questions), for new seeds and new questions alike.
+
+    Two-way random effects without replication: with mean squares of seeds, questions and rest, the variance of the
+    mean is (MS_seed + MS_question - MS_rest) / (S N), and the interval is Student's t with Satterthwaite's degrees
+    of freedom (Satterthwaite 1946, Biometrics Bull. 2:110-114; Brennan 2001, Generalizability Theory, ch. 3 and 6).
+    A negative variance component counts as 0. With few seeds a bootstrap of them covers too little; this does not.
+    Where all scores are alike, 0 or 1, the Wilson interval over questions is given. Raises ValueError with fewer
+    than two seeds or questions.
+    """
+    table = _two_way(scores)
+    seeds, questions = table.shape
+    squares = _mean_squares(table)
+    seed_part, question_part = max(squares.seed, squares.rest), max(squares.question, squares.rest)
+    variance = (seed_part + question_part - squares.rest) / table.size
+    value = float(table.mean())
+    if variance == 0:
+        if value in (0.0, 1.0):
+            return wilson_interval(round(value * questions), questions, level)
+        return Estimate(value, value, value, questions, level, "two-way random effects")
+    freedom = (seed_part + question_part - squares.rest) ** 2 / (
+        seed_part**2 / (seeds - 1)
+        + question_part**2 / (questions - 1)
+        + squares.rest**2 / ((seeds - 1) * (questions - 1))
+    )
+    return _t_estimate(value, variance, freedom, questions, level)
+
+
+class SeedDifference(NamedTuple):
+    estimate: Estimate
+    p_value: float
+    """Two-sided, of no difference."""
+
+
+def seed_question_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> SeedDifference:
+    """Mean of `first`, shape (S, N), minus that of `second`, shape (T, N): same questions, seeds of their own.
+
+    Variance of the two sets of seed means plus that of the per-question differences, less the rest that both
+    count; Satterthwaite's degrees of freedom. For runs that share their seeds pass `first - second` to
+    `seed_question_mean` instead. Raises ValueError with fewer than two seeds or questions.
+    """
+    from scipy.stats import t
+
+    a, b = _two_way(first), _two_way(second)
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"both must have answered the same questions, not {a.shape[1]} and {b.shape[1]}")
+    questions = a.shape[1]
+    parts: list[tuple[float, int]] = []
+    for table in (a, b):
+        squares = _mean_squares(table)
+        seed_variance = max(squares.seed - squares.rest, 0.0) / table.size
+        parts.append((seed_variance, table.shape[0] - 1))
+    per_question = a.mean(axis=0) - b.mean(axis=0)
+    parts.append((float(per_question.var(ddof=1)) / questions, questions - 1))
+    variance = sum(part for part, _ in parts)
+    value = float(per_question.mean())
+    if variance == 0:
+        certain = Estimate(value, value, value, questions, level, "two-way random effects")
+        return SeedDifference(certain, 1.0 if value == 0 else 0.0)
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    p_value = 2 * float(t.sf(abs(value) / variance**0.5, max(freedom, 1.0)))
+    return SeedDifference(_t_estimate(value, variance, freedom, questions, level), p_value)
+
+
+def two_level_bootstrap(scores: ArrayLike, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """Percentile interval of the mean of `scores`, shape (seeds, questions), resampling seeds and questions.
+
+    Covers too little with fewer than about ten seeds; `seed_question_mean` is the one to report there.
+    """
+    table = _two_way(scores)
+    seeds, questions = table.shape
+    generator = np.random.default_rng(seed)
+    chunk = max(1, 4_000_000 // questions)
+    draws = []
+    for start in range(0, resamples, chunk):
+        rows = min(chunk, resamples - start)
+        per_seed = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=rows) / seeds
+        per_question = generator.multinomial(questions, np.full(questions, 1 / questions), size=rows) / questions
+        draws.append(np.einsum("bs,bs->b", per_seed, per_question @ table.T))
+    low, high = percentile_bounds(np.concatenate(draws), level)
+    return Estimate(float(table.mean()), low, high, questions, level, "two-level bootstrap")
+
+
+class _MeanSquares(NamedTuple):
+    seed: float
+    question: float
+    rest: float
+
+
+def _mean_squares(table: Floats) -> _MeanSquares:
+    seeds, questions = table.shape
+    by_seed, by_question = table.mean(axis=1), table.mean(axis=0)
+    rest = table - by_seed[:, None] - by_question[None, :] + table.mean()
+    return _MeanSquares(
+        questions * float(by_seed.var(ddof=1)),
+        seeds * float(by_question.var(ddof=1)),
+        float(np.sum(rest**2)) / ((seeds - 1) * (questions - 1)),
+    )
+
+
+def _two_way(scores: Any) -> Floats:
+    table = np.asarray(scores, dtype=np.float64)
+    if table.ndim != 2 or min(table.shape) < 2:
+        raise ValueError(f"seeds and questions need a shape (S >= 2, N >= 2), not {table.shape}")
+    return table
+
+
+def _t_estimate(value: float, variance: float, freedom: float, n: int, level: float) -> Estimate:
+    from scipy.stats import t
+
+    require_level(level)
+    half = float(t.ppf((1 + level) / 2, max(freedom, 1.0))) * variance**0.5
+    return Estimate(value, value - half, value + half, n, level, "two-way random effects")
