@@ -86,18 +86,7 @@ def _lines(ranking: Ranking) -> list[tuple[str, Entry]]:
     return ranked + [("—", entry) for entry in (*ranking.apart, *ranking.unscored)]
 
 
-_COLUMNS = (
-    "rank",
-    "entry",
-    "kind",
-    "validation F1",
-    "test F1",
-    "test accuracy",
-    "test extraction",
-    "n",
-    "seeds",
-    "remark",
-)
+_COLUMNS = ("rank", "entry", "validation F1", "test F1", "test accuracy", "answered", "n", "seeds", "remark")
 
 
 def _cells(rank: str, entry: Entry) -> tuple[str, ...]:
