@@ -110,26 +110,30 @@ def _table(ranking: Ranking) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    rows = [_cells(rank, entry) for rank, entry in _lines(ranking)]
-    opened = any(entry.test for _, entry in _lines(ranking))
-    columns = [k for k, name in enumerate(_COLUMNS) if opened or not name.startswith("test")]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    lines = _lines(ranking)
+    opened = any(entry.test for _, entry in lines)
+    columns = [k for k, name in enumerate(_COLUMNS[:-1]) if opened or not name.startswith("test")]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for k in columns:
-        words = _COLUMNS[k] in ("entry", "remark")
-        table.add_column(_COLUMNS[k], justify="left" if words else "right", no_wrap=not words, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_printable(row[k])) for k in columns))
+        name = _COLUMNS[k] == "entry"
+        table.add_column(_COLUMNS[k], justify="left" if name else "right", no_wrap=not name, overflow="fold")
+    for rank, entry in lines:
+        cells = _cells(rank, entry)
+        table.add_row(*(Text(_printable(cells[k])) for k in columns))
     output = io.StringIO()
-    width = max(40, max((sum(len(row[k]) + 2 for k in columns) for row in rows), default=40))
-    console = Console(file=output, width=min(width + 4, _terminal_width()), color_system=None)
+    console = Console(file=output, width=_terminal_width(), color_system=None)
     console.print(table)
-    return output.getvalue()
+    for _, entry in lines:
+        if remark := entry_remark(entry):
+            console.print(Text(_printable(f"{entry.name}: {remark}")))
+    return "\n".join(line.rstrip() for line in output.getvalue().strip("\n").splitlines()) + "\n"
 
 
 def _terminal_width() -> int:
+    """Narrower than 100 columns the figures would be cut, so the table then runs over the edge instead."""
     from shutil import get_terminal_size
 
-    return max(100, get_terminal_size((160, 40)).columns)
+    return max(100, get_terminal_size((120, 40)).columns)
 
 
 def _markdown(ranking: Ranking) -> str:
