@@ -1,0 +1,89 @@
+"""What the self-test worker tries, one forbidden thing per call; a module that runs as a reward, never imported.
+
+`reward(attempt, arguments, "")` is 1.0 if the attempt succeeded and 0.0 if it was refused; the kernel may also kill it.
+"""
+
+import ctypes
+import os
+
+C = ctypes.CDLL(None, use_errno=True)
+
+
+def read_file(path):
+    with open(path) as file:
+        return bool(file.read())
+
+
+def write_file(path):
+    with open(path, "a") as file:
+        file.write("written")
+    return True
+
+
+def read_parent_environment(pid):
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        file.read(1)
+    return True
+
+
+def connect(port):
+    address = (2).to_bytes(2, "little") + int(port).to_bytes(2, "big") + bytes([127, 0, 0, 1]) + bytes(8)
+    descriptor = C.socket(2, 1, 0)
+    return descriptor >= 0 and C.connect(descriptor, address, 16) == 0
+
+
+def create_socket(_):
+    return C.socket(1, 1, 0) >= 0
+
+
+def fork(_):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    return True
+
+
+def execute(_):
+    os.execv("/bin/true", ["/bin/true"])
+    return True
+
+
+def start_thread(_):
+    import _thread
+
+    _thread.start_new_thread(int, ())
+    return True
+
+
+def signal_parent(pid):
+    os.kill(int(pid), 0)
+    return True
+
+
+def trace_parent(pid):
+    return C.ptrace(16, int(pid), 0, 0) == 0 and C.ptrace(17, int(pid), 0, 0) == 0
+
+
+def leave_group(_):
+    os.setsid()
+    return True
+
+
+def executable_memory(_):
+    C.mmap.restype = ctypes.c_void_p
+    return C.mmap(None, 4096, 7, 0x22, -1, 0) != ctypes.c_void_p(-1).value
+
+
+def exceed_memory(size):
+    return len(b"x" * int(size)) > 0
+
+
+def environment(_):
+    return any(key not in ("LC_CTYPE",) for key in os.environ)
+
+
+def reward(prompt, completion, answer):
+    try:
+        return 1.0 if globals()[prompt](completion) else 0.0
+    except (OSError, MemoryError, RuntimeError, ImportError):
+        return 0.0

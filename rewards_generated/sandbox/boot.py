@@ -1,0 +1,390 @@
+"""The worker's own program: start clean, import, seal, then score what the private pipe asks for.
+
+Run as `python -S -s -P boot.py REQUEST_FD REPLY_FD PARENT_PID`, never imported by the parent. It needs nothing but the
+standard library; what the seal consists of (filter programs, rule set, limits) comes ready-made in the set-up frame of the
+trusted parent. The frames are described in `protocol.py`.
+"""
+
+import array
+import builtins
+import ctypes
+import gc
+import importlib
+import inspect
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+import types
+
+HEADER = struct.Struct("<c8sI")
+REQUEST = struct.Struct("<8sIIQ")
+SLOT = struct.Struct("<I200s")
+SLOTS = 8
+ERROR_BYTES = 2000
+LIMIT = 1_000_000
+SCORED, RAISED, REFUSED = 0, 1, 2
+MODULE = "reward_module"
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000
+NOBODY = 65534
+
+
+def read_exactly(fd, size):
+    """`size` bytes from the pipe, or None where it ended first."""
+    whole = os.read(fd, size)
+    if len(whole) == size:
+        return whole
+    parts, have = [whole], len(whole)
+    while have < size:
+        part = os.read(fd, size - have)
+        if not part:
+            return None
+        parts.append(part)
+        have += len(part)
+    return b"".join(parts)
+
+
+def write_all(fd, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def watch_parent(expected):
+    """Die with the process that started this one, also if it is gone already."""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != expected:
+        os._exit(1)
+
+
+def set_limit(which, value):
+    """Lower a limit for good; a value above the inherited hard limit becomes that one."""
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def isolate():
+    """Own network and IPC, an empty root directory, no privilege: (network, root, user), each whether it was permitted."""
+    network = LIBC.unshare(CLONE_NEWNET | CLONE_NEWIPC) == 0
+    if not network:
+        network = LIBC.unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC) == 0
+    try:
+        os.chroot(".")
+        os.chdir("/")
+        root = True
+    except OSError:
+        root = False
+    user = False
+    if os.getuid() == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            user = True
+        except OSError:
+            user = False
+    header = struct.pack("<Ii", 0x20080522, 0)
+    LIBC.capset(header, bytes(24))
+    return network, root, user
+
+
+def restrict_files(ruleset):
+    """Put on the Landlock rule set and see that it bites: nothing can be opened, not even the directory we are in."""
+    if not ruleset:
+        return False
+    fd = LIBC.syscall(444, ruleset, ctypes.c_size_t(len(ruleset)), ctypes.c_uint(0))
+    if fd < 0:
+        return False
+    done = LIBC.syscall(446, fd, ctypes.c_uint(0)) == 0
+    os.close(fd)
+    if not done:
+        return False
+    try:
+        os.close(os.open("/", os.O_RDONLY | os.O_DIRECTORY))
+    except PermissionError:
+        return True
+    return False
+
+
+class FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]  # noqa: RUF012
+
+
+def install_filter(program, seccomp_number):
+    """Install a seccomp filter for all threads; False where the kernel refuses."""
+    if not program:
+        return False
+    argument = FilterProgram(len(program) // 8, program)
+    if LIBC.syscall(seccomp_number, ctypes.c_uint(1), ctypes.c_uint(1), ctypes.byref(argument)) == 0:
+        return True
+    return LIBC.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(argument), 0, 0) == 0
+
+
+def sanitised(text):
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def describe(error):
+    """One line about an exception of the reward's; whatever its __str__ does."""
+    try:
+        detail = str(error)[:500]
+    except BaseException:
+        detail = "(its text could not be made)"
+    return f"raised {type(error).__name__}: {detail}" if detail else f"raised {type(error).__name__}"
+
+
+def refusal(value):
+    """Why a returned value is no score."""
+    kind = type(value)
+    if kind is float:
+        return f"returned {value!r}, not a finite number" if value - value != 0 else f"returned {value!r}, beyond 1e6"
+    if kind is int:
+        return "returned an int beyond 1e6"
+    return f"returned {kind.__name__}, not a float"
+
+
+class Reward:
+    """The reward's module and how its entry point is called."""
+
+    def __init__(self, code, setup):
+        self.code = code
+        self.name = setup["entry"]
+        self.batch = setup["kind"] == "batch"
+        self.columns = setup["columns"]
+        self.conversational = setup["conversational"]
+        self.function = None
+        self.error = None
+
+    def load(self):
+        """Run the module; what it raises is kept as `error`."""
+        if self.function is not None or self.error is not None:
+            return
+        module = types.ModuleType(MODULE)
+        sys.modules[MODULE] = module
+        try:
+            exec(self.code, module.__dict__)  # noqa: S102
+        except BaseException as error:
+            self.error = "the module " + describe(error)
+            return
+        function = module.__dict__.get(self.name)
+        if not callable(function):
+            self.error = f"the module defines no function {self.name}"
+            return
+        self.function = function
+
+    def arguments(self, columns):
+        """Keyword arguments of a batch function: those it accepts, or all if it takes **columns."""
+        prompts, completions, answers = columns
+        if self.conversational:
+            prompts = [[{"role": "user", "content": text}] for text in prompts]
+            completions = [[{"role": "assistant", "content": text}] for text in completions]
+        offered = {"prompts": prompts, "completions": completions}
+        offered.update((column, list(answers)) for column in self.columns)
+        parameters = inspect.signature(self.function).parameters
+        if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+            return offered
+        return {name: value for name, value in offered.items() if name in parameters}
+
+
+def unpack(columns_length, count, body):
+    """The three columns of a request: lengths in characters, then one text."""
+    lengths = array.array("I")
+    lengths.frombytes(body[:columns_length])
+    text = str(memoryview(body)[columns_length:], "utf-8", "surrogatepass")
+    pieces, start = [], 0
+    append = pieces.append
+    for length in lengths:
+        end = start + length
+        append(text[start:end])
+        start = end
+    return pieces[:count], pieces[count : 2 * count], pieces[2 * count :]
+
+
+def frame(status, nonce, payload):
+    return HEADER.pack(status, nonce, len(payload)) + payload
+
+
+def failure(nonce, text):
+    return frame(b"E", nonce, sanitised(text).encode("utf-8", "replace")[:ERROR_BYTES])
+
+
+def evaluate(reward, request):
+    """Score one request; the reply frame."""
+    nonce, count, columns_length, body = request
+    reward.load()
+    if reward.error is not None:
+        return failure(nonce, reward.error)
+    values = array.array("d", bytes(8 * count))
+    statuses = bytearray(count)
+    failures = []
+
+    def fail(index, status, text):
+        statuses[index] = status
+        values[index] = float("nan")
+        if len(failures) < SLOTS:
+            failures.append((index, text))
+
+    if count:
+        columns = unpack(columns_length, count, body)
+        function = reward.function
+        if reward.batch:
+            try:
+                results = function(**reward.arguments(columns))
+            except BaseException as error:
+                return failure(nonce, describe(error))
+            if type(results) not in (list, tuple):
+                return failure(nonce, f"returned {type(results).__name__}, not a list")
+            if len(results) != count:
+                return failure(nonce, f"returned {len(results)} values for {count} samples")
+            for index in range(count):
+                value = results[index]
+                if (type(value) is float or type(value) is int) and -LIMIT <= value <= LIMIT:
+                    values[index] = value
+                else:
+                    fail(index, REFUSED, refusal(value))
+        else:
+            for index, (prompt, completion, answer) in enumerate(zip(*columns, strict=True)):
+                try:
+                    value = function(prompt, completion, answer)
+                except BaseException as error:
+                    fail(index, RAISED, describe(error))
+                    continue
+                if (type(value) is float or type(value) is int) and -LIMIT <= value <= LIMIT:
+                    values[index] = value
+                else:
+                    fail(index, REFUSED, refusal(value))
+    if sys.byteorder == "big":
+        values.byteswap()
+    if not failures:
+        return frame(b"K", nonce, values.tobytes())
+    failures += [(0, "")] * (SLOTS - len(failures))
+    slots = b"".join(SLOT.pack(i, sanitised(text).encode("utf-8", "replace")[:200]) for i, text in failures)
+    return frame(b"P", nonce, values.tobytes() + bytes(statuses) + slots)
+
+
+def read_request(fd):
+    """(nonce, count, length of the lengths, body), or None at the end of the pipe."""
+    head = read_exactly(fd, REQUEST.size)
+    if head is None:
+        return None
+    nonce, count, columns_length, size = REQUEST.unpack(head)
+    body = read_exactly(fd, size) if size else b""
+    return None if body is None else (nonce, count, columns_length, body)
+
+
+def expected_length(status, count):
+    """Exact payload length of a reply, or None for a status that does not exist."""
+    return {b"K": 8 * count, b"P": 9 * count + SLOTS * SLOT.size}.get(status)
+
+
+def child_reply(fd, nonce, count):
+    """The one frame of a child, checked as the parent will check it; None if it is anything else."""
+    head = read_exactly(fd, HEADER.size)
+    if head is None:
+        return None
+    status, echoed, length = HEADER.unpack(head)
+    sized = length <= ERROR_BYTES if status == b"E" else length == expected_length(status, count)
+    if echoed != nonce or not sized:
+        return None
+    payload = read_exactly(fd, length) if length else b""
+    return None if payload is None else head + payload
+
+
+def become_child(setup, zygote):
+    """Seal a fork of the zygote once more, for the reward's own code."""
+    watch_parent(zygote)
+    resource.setrlimit(resource.RLIMIT_CPU, (setup["cpu_seconds"], setup["cpu_seconds"] + 1))
+    set_limit(resource.RLIMIT_NPROC, 0)
+    if setup["child_filter"] and not install_filter(setup["child_filter"], setup["seccomp"]):
+        os._exit(1)
+
+
+def serve_forking(reward, setup, request_fd, reply_fd):
+    """`default`: every request is scored by a fork that dies with it; this process never runs the reward's code."""
+    zygote = os.getpid()
+    gc.collect()
+    gc.freeze()
+    while (request := read_request(request_fd)) is not None:
+        readable, writable = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(request_fd)
+                os.close(reply_fd)
+                os.close(readable)
+                become_child(setup, zygote)
+                write_all(writable, evaluate(reward, request))
+            finally:
+                os._exit(0)
+        os.close(writable)
+        reply = child_reply(readable, request[0], request[1])
+        os.close(readable)
+        if reply is not None:
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        if reply is None:
+            reply = frame(b"D", request[0], struct.pack("<d", float(os.waitstatus_to_exitcode(status))))
+        write_all(reply_fd, reply)
+
+
+def serve_directly(reward, setup, request_fd, reply_fd):
+    """`fast`: one sealed process scores all requests."""
+    while (request := read_request(request_fd)) is not None:
+        write_all(reply_fd, evaluate(reward, request))
+
+
+def main():
+    request_fd, reply_fd, parent = (int(argument) for argument in sys.argv[1:4])
+    watch_parent(parent)
+    setup = json.loads(read_exactly(request_fd, struct.unpack("<I", read_exactly(request_fd, 4))[0]))
+    for name in ("filter", "child_filter", "ruleset", "nonce"):
+        setup[name] = bytes.fromhex(setup[name])
+    for name in setup["modules"]:
+        importlib.import_module(name)
+    sys.path.clear()
+    os.environ.clear()
+    builtins.open("/dev/null").close()
+    linux = sys.platform == "linux"
+    network, root, user = isolate() if linux and setup["isolation"] else (False, False, False)
+    for which, value in setup["limits"]:
+        try:
+            set_limit(which, value)
+        except (OSError, ValueError):
+            if linux:
+                raise
+    sealed = False
+    restricted = False
+    if linux:
+        LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        # A change of credentials clears the death signal, so it is set again.
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        restricted = restrict_files(setup["ruleset"])
+        if setup["mode"] == "fast":
+            set_limit(resource.RLIMIT_NPROC, 0)
+        sealed = install_filter(setup["filter"], setup["seccomp"])
+        if not sealed:
+            setup["child_filter"] = b""
+    try:
+        code = compile(setup["code"], MODULE, "exec", dont_inherit=True)
+    except BaseException as error:
+        code = None
+        problem = "the module " + describe(error)
+    reward = Reward(code, setup)
+    if code is None:
+        reward.error = problem
+    facts = struct.pack("<5d", sealed, restricted, network, root, user)
+    serve = serve_forking if setup["mode"] == "default" else serve_directly
+    write_all(reply_fd, frame(b"R", setup["nonce"], facts))
+    serve(reward, setup, request_fd, reply_fd)
+
+
+main()

@@ -1,0 +1,114 @@
+"""The frames between a parent and its worker, little-endian, on two private pipes.
+
+Set-up, once, to the worker: length (4 bytes), JSON. Request: nonce (8 bytes), number of samples (4), bytes of the lengths (4), bytes
+of the body (8), body = the lengths in characters of all prompts, then all completions, then all answers (4 bytes each), then their
+text as one UTF-8 string. The parent is trusted, so the request may be of any form.
+
+Reply: status byte, nonce, length (4), payload. Nothing in a payload is parsed but numbers and capped text:
+- `K`: exactly 8 n bytes, the scores as float64;
+- `P`: some samples failed: 8 n bytes of scores, n bytes (0 scored, 1 raised, 2 refused), then eight slots of 204 bytes: the
+  index of a failed sample (4) and its error text, zero-padded;
+- `E`: the batch failed; at most 2,000 bytes of error text;
+- `D`: the child of the zygote died; 8 bytes, its exit code or minus the signal, as float64;
+- `R`: ready; five float64 flags saying which parts of the seal are on. Sent once, before any reward code runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rewards_generated.rollout import Sample
+from rewards_generated.score import Score
+
+HEADER = struct.Struct("<c8sI")
+REQUEST = struct.Struct("<8sIIQ")
+SLOT = struct.Struct("<I200s")
+SLOTS = 8
+ERROR_BYTES = 2000
+READY_FLAGS = 5
+LARGEST_SCORE = 1e6
+LARGEST_REQUEST = 64 * 2**20
+"""Bytes; a larger batch is split before it is sent."""
+
+_GENERIC_ERRORS = {1: "raised an exception", 2: "returned something else than a finite float"}
+
+
+class ProtocolViolation(Exception):
+    """The worker sent what the protocol does not allow, so nothing that it says is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`scores` per sample, or None with `error`; `exit_code` is set if the process that scored died."""
+
+    scores: list[Score] | None = None
+    error: str | None = None
+    exit_code: int | None = None
+
+
+def encode_setup(setup: Mapping[str, Any]) -> bytes:
+    text = json.dumps(setup).encode("utf-8")
+    return struct.pack("<I", len(text)) + text
+
+
+def encode_request(nonce: bytes, samples: Sequence[Sample]) -> bytes:
+    """One request frame; lone surrogates survive."""
+    texts = [sample.prompt for sample in samples]
+    texts += [sample.completion for sample in samples]
+    texts += [sample.answer for sample in samples]
+    lengths = array("I", map(len, texts)).tobytes()
+    body = "".join(texts).encode("utf-8", "surrogatepass")
+    return b"".join((REQUEST.pack(nonce, len(samples), len(lengths), len(lengths) + len(body)), lengths, body))
+
+
+def reply_length(header: bytes, nonce: bytes, count: int) -> int:
+    """Bytes of payload that follow a reply's header; raises ProtocolViolation before anything is read."""
+    status, echoed, length = HEADER.unpack(header)
+    if echoed != nonce:
+        raise ProtocolViolation("sent a reply that nobody had asked for")
+    exact = {b"K": 8 * count, b"P": 9 * count + SLOTS * SLOT.size, b"D": 8, b"R": 8 * READY_FLAGS}.get(status)
+    if length != exact and not (status == b"E" and length <= ERROR_BYTES):
+        raise ProtocolViolation("sent a reply of a wrong kind or length")
+    return int(length)
+
+
+def clean(text: str, limit: int = ERROR_BYTES) -> str:
+    """Untrusted text on one line: control and other unprintable characters become spaces."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:limit]).split())
+
+
+def decode_reply(status: bytes, payload: bytes, count: int) -> Reply:
+    """What a reply says. These checks bind; those of the worker only make good messages."""
+    if status == b"E":
+        return Reply(error=clean(payload.decode("utf-8", "replace")) or "failed without saying why")
+    if status == b"D":
+        (code,) = struct.unpack("<d", payload)
+        if not (math.isfinite(code) and abs(code) < 1000):
+            raise ProtocolViolation("sent a reply of a wrong kind or length")
+        return Reply(exit_code=int(code))
+    if status not in (b"K", b"P"):
+        raise ProtocolViolation("sent a reply of a wrong kind or length")
+    values = struct.unpack_from(f"<{count}d", payload)
+    if status == b"K" and all(-LARGEST_SCORE <= value <= LARGEST_SCORE for value in values):
+        return Reply(scores=[Score(value) for value in values])
+    statuses = payload[8 * count : 9 * count] if status == b"P" else bytes(count)
+    texts: dict[int, str] = {}
+    if status == b"P":
+        for index, text in SLOT.iter_unpack(payload[9 * count :]):
+            texts.setdefault(index, clean(text.rstrip(b"\0").decode("utf-8", "replace")))
+    scores = []
+    for index, value in enumerate(values):
+        if statuses[index]:
+            generic = _GENERIC_ERRORS.get(statuses[index], "failed")
+            scores.append(Score(None, texts.get(index) or generic))
+        elif -LARGEST_SCORE <= value <= LARGEST_SCORE:
+            scores.append(Score(value))
+        else:
+            scores.append(Score(None, f"returned {value!r}, not a finite number within 1e6"))
+    return Reply(scores=scores)

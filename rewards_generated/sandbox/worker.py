@@ -1,0 +1,276 @@
+"""A reward function that runs in its own sealed process."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from types import TracebackType
+
+from rewards_generated.rollout import Sample
+from rewards_generated.sandbox.entry import EntryPoint
+from rewards_generated.sandbox.process import BatchTimeout, WorkerDied, WorkerProcess, death
+from rewards_generated.sandbox.protocol import LARGEST_REQUEST, ProtocolViolation
+from rewards_generated.sandbox.seal import Seal
+from rewards_generated.sandbox.settings import SandboxSettings
+from rewards_generated.sandbox.strength import require_strength
+from rewards_generated.score import Score
+
+_RETRY_SHARE = 1 / 8
+"""Time of one retry of a broken batch, as a share of batch_seconds."""
+_HOPELESS = 3
+"""Retries stop when this many more of them have failed than succeeded: the reward is broken, not one completion."""
+
+
+@dataclass
+class WorkerCounts:
+    """What happened to a worker since it was made."""
+
+    calls: int = 0
+    """Batches sent, the retries and replays included."""
+    samples: int = 0
+    """Samples that `score` was asked for."""
+    unscored: int = 0
+    """Samples among them that came back without a value."""
+    starts: int = 0
+    """Processes started."""
+    restarts: int = 0
+    """Processes started in place of one that died or was killed (recycling is none of these)."""
+    timeouts: int = 0
+    deaths: int = 0
+    violations: int = 0
+    """Replies that broke the protocol."""
+    replays: int = 0
+    replay_differences: int = 0
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A batch without scores; `divisible` if a part of it might fare better."""
+
+    reason: str
+    divisible: bool = False
+
+
+@dataclass
+class _Retries:
+    """What is left for finding the completion that broke a batch."""
+
+    deadline: float
+    calls: int
+    seconds: float
+    balance: int = field(default=_HOPELESS)
+
+
+class RewardWorker:
+    """Scores batches with untrusted code in a sealed process of its own; a `Scorer`.
+
+    The process is started at the first call and again whenever it died. Calls from several threads are taken one at a time. Close it,
+    or use it as a context manager. `seal` and `hash_seed` are for tests and for the gate: a weaker seal is measured as such
+    and refused unless the settings accept that level.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        settings: SandboxSettings | None = None,
+        name: str = "reward",
+        *,
+        entry: EntryPoint | None = None,
+        hash_seed: int = 0,
+        seal: Seal | None = None,
+    ) -> None:
+        self.name = name
+        self.counts = WorkerCounts()
+        self._code = code
+        self._settings = settings or SandboxSettings()
+        self._entry = entry or EntryPoint()
+        self._hash_seed = hash_seed
+        self._seal = seal or Seal()
+        self._lock = threading.RLock()
+        self._process: WorkerProcess | None = None
+        self._owner = os.getpid()
+        self._lost = False
+        self._calls_of_process = 0
+        self._random = random.Random(0)
+        self._replayer: RewardWorker | None = None
+
+    def __enter__(self) -> RewardWorker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Half-made if the constructor raised.
+        if "_replayer" in self.__dict__:
+            self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running worker, None before the first call and after `close`."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process now instead of at the first call. Raises SandboxUnavailable."""
+        with self._lock:
+            self._ensure_process()
+
+    def load(self) -> str | None:
+        """Run the module without scoring anything; None, or why it cannot be used. Raises SandboxUnavailable."""
+        with self._lock:
+            outcome = self._attempt([], self._settings.batch_seconds)
+            return outcome.reason if isinstance(outcome, _Failure) else None
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """One score per sample, in order; what the reward does wrong is a Score without value.
+
+        A batch that is killed is divided until the completions that broke it are found, within retry_factor x
+        batch_seconds. Raises SandboxUnavailable if this machine cannot give the level that the settings require.
+        """
+        samples = list(samples)
+        if not samples:
+            return []
+        with self._lock:
+            outcome = self._attempt(samples, self._settings.batch_seconds)
+            scores = (
+                self._divide(samples, outcome) if isinstance(outcome, _Failure) else self._replayed(samples, outcome)
+            )
+            self.counts.samples += len(samples)
+            self.counts.unscored += sum(score.value is None for score in scores)
+            return scores
+
+    def close(self) -> None:
+        """Kill the process; a later call starts a new one."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is not None and self._owner == os.getpid():
+                process.kill()
+            replayer, self._replayer = self._replayer, None
+            if replayer is not None:
+                replayer.close()
+
+    def _ensure_process(self) -> WorkerProcess:
+        if self._owner != os.getpid():
+            # A fork of the trainer must not talk to the process of its parent.
+            self._process, self._replayer, self._owner = None, None, os.getpid()
+        process = self._process
+        if (
+            process is not None
+            and self._settings.mode == "fast"
+            and self._calls_of_process >= self._settings.recycle_calls
+        ):
+            process.kill()
+            process = None
+        if process is None:
+            strength = require_strength(self._settings, self._seal)
+            process = WorkerProcess(self._code, self._settings, self._entry, self._seal, self._hash_seed)
+            strength.confirm(process)
+            self.counts.starts += 1
+            self.counts.restarts += self._lost
+            self._lost = False
+            self._calls_of_process = 0
+            self._process = process
+        return process
+
+    def _attempt(self, samples: list[Sample], seconds: float) -> list[Score] | _Failure:
+        """One call of the process; it is killed if it fails."""
+        if sum(len(s.prompt) + len(s.completion) + len(s.answer) for s in samples) > LARGEST_REQUEST:
+            return _Failure("the batch is too large for one call", divisible=True)
+        try:
+            process = self._ensure_process()
+        except (BatchTimeout, WorkerDied, ProtocolViolation) as error:
+            self._lost = True
+            return _Failure(f"the worker did not start: {error}")
+        self._calls_of_process += 1
+        self.counts.calls += 1
+        try:
+            reply = process.call(samples, seconds)
+        except BatchTimeout:
+            self.counts.timeouts += 1
+            self._kill()
+            return _Failure(f"took longer than {seconds:g} s and was killed", divisible=True)
+        except WorkerDied as error:
+            self.counts.deaths += 1
+            self._kill()
+            return _Failure(str(error), divisible="forbidden" not in str(error))
+        except ProtocolViolation as error:
+            self.counts.violations += 1
+            self._kill()
+            return _Failure(str(error))
+        except BaseException:
+            self._kill()
+            raise
+        if reply.scores is not None:
+            return reply.scores
+        if reply.exit_code is not None:
+            self.counts.deaths += 1
+            reason = death(reply.exit_code)
+            return _Failure(reason, divisible="forbidden" not in reason)
+        return _Failure(reply.error or "failed", divisible=self._entry.kind == "batch")
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+            self._lost = True
+
+    def _divide(self, samples: list[Sample], failure: _Failure) -> list[Score]:
+        """Halve a batch that broke until the completions that break it stand alone."""
+        scores = [Score(None, failure.reason)] * len(samples)
+        if not failure.divisible or len(samples) == 1:
+            return scores
+        seconds = self._settings.batch_seconds
+        retries = _Retries(
+            deadline=monotonic() + self._settings.retry_factor * seconds,
+            calls=8 * math.ceil(math.log2(len(samples))),
+            seconds=seconds * _RETRY_SHARE,
+        )
+        pending = deque(_halves(0, len(samples)))
+        while pending and retries.calls > 0 and retries.balance >= 0 and monotonic() < retries.deadline:
+            start, end = pending.popleft()
+            outcome = self._attempt(samples[start:end], min(retries.seconds, retries.deadline - monotonic()))
+            retries.calls -= 1
+            if not isinstance(outcome, _Failure):
+                scores[start:end] = outcome
+                retries.balance += 1
+                continue
+            retries.balance -= 1
+            scores[start:end] = [Score(None, outcome.reason)] * (end - start)
+            if outcome.divisible and end - start > 1:
+                pending.extend(_halves(start, end))
+        return scores
+
+    def _replayed(self, samples: list[Sample], scores: list[Score]) -> list[Score]:
+        """In `fast`, now and then, the scores of a fresh process that sees the batch in another order must be the same."""
+        if self._settings.mode != "fast" or self._random.random() >= self._settings.replay_share:
+            return scores
+        if self._replayer is None:
+            settings = self._settings.model_copy(update={"mode": "default"})
+            self._replayer = RewardWorker(
+                self._code, settings, self.name, entry=self._entry, hash_seed=self._hash_seed, seal=self._seal
+            )
+        order = list(range(len(samples)))
+        self._random.shuffle(order)
+        fresh = self._replayer.score([samples[index] for index in order])
+        self.counts.replays += 1
+        checked = list(scores)
+        for index, other in zip(order, fresh, strict=True):
+            if scores[index].value != other.value:
+                checked[index] = Score(None, "scored differently in a fresh process: it is no pure function")
+        if checked != scores:
+            self.counts.replay_differences += 1
+            self._kill()
+        return checked
+
+
+def _halves(start: int, end: int) -> list[tuple[int, int]]:
+    middle = (start + end) // 2
+    return [(start, middle), (middle, end)]
