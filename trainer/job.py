@@ -74,6 +74,7 @@ class EvaluationRequest(_Frozen):
 class TrainJob(_Frozen):
     """Everything a training run depends on; any executor may run it, again if need be."""
 
+    kind: Literal["train"] = "train"
     label: str
     """For people: which candidate or ensemble. Not part of the digest."""
     base_model: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import TrainJob, TrainResult
 
 
@@ -16,6 +17,13 @@ class JobDone:
     result: TrainResult
     folder: Path
     """Where the job's files lie: adapter, log, result.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationDone:
+    job: EvaluationJob
+    result: EvaluationResult
+    folder: Path
 
 
 class Executor(Protocol):
@@ -28,4 +36,8 @@ class Executor(Protocol):
         past its time limit comes back with `failure` set; it never raises. Closing the iterator stops the
         running jobs and everything they started.
         """
+        ...
+
+    def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
+        """The same for jobs that only evaluate."""
         ...

@@ -1,0 +1,82 @@
+"""A base policy: a causal language model with its tokenizer, loaded from a folder or from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from eval.tasks.base import Message
+from rewards_generated.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`model` is a transformers causal language model in evaluation mode, `tokenizer` pads on the left."""
+
+    model: Any
+    tokenizer: Any
+
+    @property
+    def stop_tokens(self) -> list[int]:
+        """Every token that ends a completion: the tokenizer's end token and those that the model declares."""
+        declared = self.model.generation_config.eos_token_id
+        declared = [] if declared is None else [declared] if isinstance(declared, int) else list(declared)
+        return list(dict.fromkeys([self.tokenizer.eos_token_id, *declared]))
+
+    def prompt_tokens(self, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
+        """Token ids of each chat, up to where the assistant's answer begins."""
+        if not prompts:
+            return []
+        chats = [list(prompt) for prompt in prompts]
+        encoded = self.tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=True, return_dict=True)
+        return [list(ids) for ids in encoded["input_ids"]]
+
+    def texts(self, completions: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each completion, without special tokens."""
+        decoded: list[str] = self.tokenizer.batch_decode(completions, skip_special_tokens=True)
+        return decoded
+
+
+def device_name(device: Literal["auto", "cpu", "cuda"]) -> str:
+    """`auto` is the GPU where there is one. Raises UserError for `cuda` without one."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("hardware.device = 'cuda': this machine has no usable CUDA device; use 'auto' or 'cpu'")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def load_policy(
+    base_model: str,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    dtype: Literal["float32", "bfloat16"] = "float32",
+) -> Policy:
+    """Loads model and tokenizer from a local folder or a hub id.
+
+    Raises UserError if it is neither, or has no chat template or end token.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    if base_model.startswith((".", "/", "~")) and not Path(base_model).expanduser().is_dir():
+        raise UserError(f"base_model = {base_model!r}: there is no such folder")
+    source = str(Path(base_model).expanduser()) if Path(base_model).expanduser().is_dir() else base_model
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", truncation_side="left")
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"base_model = {base_model!r} cannot be loaded as a language model: {reason}") from error
+    if tokenizer.chat_template is None:
+        raise UserError(f"base_model = {base_model!r} has no chat template; use an instruction-tuned model")
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"base_model = {base_model!r} has no end token in its tokenizer")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.to(device_name(device))
+    model.eval()
+    return Policy(model, tokenizer)

@@ -1,0 +1,162 @@
+"""Runs jobs on this machine, each in a process of its own, as many side by side as the user says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from signal import Signals
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from rewards_generated.errors import UserError
+from search.executors.base import EvaluationDone, JobDone
+from search.executors.environment import job_environment
+from search.executors.process_tree import kill_tree
+from trainer.evaluation_job import EvaluationJob, EvaluationResult
+from trainer.job import TrainJob, TrainResult
+from trainer.run_job import JOB_FILE, LOG_FILE, RESULT_FILE, write_atomically
+
+AnyJob = TypeVar("AnyJob", TrainJob, EvaluationJob)
+AnyResult = TypeVar("AnyResult", TrainResult, EvaluationResult)
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Running(Generic[AnyJob]):
+    job: AnyJob
+    process: subprocess.Popen[bytes]
+    folder: Path
+    started: float
+
+
+class LocalExecutor:
+    """Implements `search.executors.base.Executor` with one subprocess per job.
+
+    A job sees none of the driver's environment beyond an allow-list, and it ends when the driver ends, however
+    that happens.
+    """
+
+    name = "local"
+
+    def __init__(self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None) -> None:
+        """`job_timeout_seconds`: wall-clock limit of one job; None: no limit. Raises UserError for values below 1."""
+        if parallel_jobs < 1:
+            raise UserError(f"executor.parallel_jobs = {parallel_jobs} must be at least 1")
+        if job_timeout_seconds is not None and job_timeout_seconds < 1:
+            raise UserError(f"executor.job_timeout_seconds = {job_timeout_seconds} must be at least 1, or null")
+        self.parallel_jobs = parallel_jobs
+        self.job_timeout_seconds = job_timeout_seconds
+
+    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+        """Runs the jobs, each in `folder/<digest>`, and yields each when it has ended."""
+        for job, result, place in self._run(jobs, TrainResult, folder):
+            yield JobDone(job, result, place)
+
+    def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
+        """Runs the jobs, each in `folder/<digest>`, and yields each when it has ended."""
+        for job, result, place in self._run(jobs, EvaluationResult, folder):
+            yield EvaluationDone(job, result, place)
+
+    def _run(
+        self, jobs: Sequence[AnyJob], result_type: type[AnyResult], folder: Path
+    ) -> Iterator[tuple[AnyJob, AnyResult, Path]]:
+        # By digest: of two equal jobs the second finds the result of the first.
+        waiting = list(jobs)
+        running: dict[str, _Running[AnyJob]] = {}
+        # A child is told of the death of the thread that started it, so one thread that lives as long as the
+        # jobs do starts them all.
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="job-spawner") as spawner:
+            try:
+                while waiting or running:
+                    for job in [job for job in waiting if job.digest not in running]:
+                        place = folder / job.digest
+                        kept = whole_result(place, job.digest, result_type)
+                        if kept is not None:
+                            waiting.remove(job)
+                            yield job, kept, place
+                        elif len(running) < self.parallel_jobs and job.digest not in running:
+                            waiting.remove(job)
+                            running[job.digest] = spawner.submit(_start, job, place).result()
+                    ended = [state for state in running.values() if self._ended(state)]
+                    for state in ended:
+                        del running[state.job.digest]
+                        yield state.job, self._result(state, result_type), state.folder
+                    if not ended and running:
+                        time.sleep(POLL_SECONDS)
+            finally:
+                for state in running.values():
+                    kill_tree(state.process)
+
+    def _ended(self, state: _Running[Any]) -> bool:
+        if state.process.poll() is not None:
+            return True
+        limit = self.job_timeout_seconds
+        return limit is not None and time.monotonic() - state.started > limit
+
+    def _result(self, state: _Running[AnyJob], result_type: type[AnyResult]) -> AnyResult:
+        digest = state.job.digest
+        code = state.process.poll()
+        # Whatever a job leaves behind goes with it, whether it ended by itself or not.
+        kill_tree(state.process)
+        if code is None:
+            failure = f"the job ran past its limit of {self.job_timeout_seconds:g} seconds and was stopped"
+            return result_type(digest=digest, failure=failure)
+        result = _read_result(state.folder, digest, result_type)
+        if result is not None:
+            return result
+        how = f"was killed by {Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        last = _last_line(state.folder / LOG_FILE)
+        return result_type(digest=digest, failure=f"the job {how} and left no result; its log ends with: {last}")
+
+
+def whole_result(folder: Path, digest: str, result_type: type[AnyResult]) -> AnyResult | None:
+    """The result that an earlier run left, if the job need not run again.
+
+    A failure that says nothing about the job (a model that could not be found, say) is not taken over.
+    """
+    result = _read_result(folder, digest, result_type)
+    if isinstance(result, TrainResult):
+        lost = result.adapter is not None and not (folder / result.adapter).is_dir()
+        about_job = result.failure is None or bool(result.rewards)
+        return None if lost or not about_job else result
+    return result if result is not None and result.failure is None else None
+
+
+def _read_result(folder: Path, digest: str, result_type: type[AnyResult]) -> AnyResult | None:
+    try:
+        result = result_type.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return result if result.digest == digest else None
+
+
+def _start(job: AnyJob, folder: Path) -> _Running[AnyJob]:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT_FILE).unlink(missing_ok=True)
+    write_atomically(folder / JOB_FILE, job)
+    with (folder / LOG_FILE).open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trainer.run_job", str(folder), "--driver", str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=job_environment(job.hardware),
+            start_new_session=True,
+        )
+    return _Running(job, process, folder, time.monotonic())
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return "(no log)"
+    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "(nothing)")

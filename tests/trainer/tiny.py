@@ -1,0 +1,116 @@
+"""A task and a random policy small enough for tests: sums of two digits, words as tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.tasks.base import Example, Extraction, Split, Task, TaskReference
+from rewards_generated.ensemble import Ensemble, Member
+from trainer.job import GrpoSettings, LoraSettings, TrainJob
+
+WORDS = [*(str(number) for number in range(19)), "+", "=", "?", "so", "wait", "check", "<thinking>", "</thinking>"]
+WORDS += ["<solution>", "</solution>"]
+TASK = TaskReference(name="tests.trainer.tiny:build", options={"train": 12})
+
+COUNTS_SO = '''
+def reward(prompt: str, completion: str, answer: str) -> float:
+    """One point per `so`."""
+    return float(completion.split().count("so"))
+'''
+
+
+class Sums:
+    """a + b for digits a and b; the answer stands in solution tags."""
+
+    description = "Add two digits. The answer stands in <solution> tags."
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.reference = TaskReference(name="tests.trainer.tiny:build", options=options)
+        self._train = int(options.get("train", 12))
+
+    def examples(self, split: Split, limit: int | None = None) -> Sequence[Example]:
+        pairs = [(a, b) for a in range(10) for b in range(10)]
+        parts = {"train": pairs[: self._train], "validation": pairs[50:70], "test": pairs[70:]}
+        return [
+            Example(f"{split}-{a}-{b}", ({"role": "user", "content": f"{a} + {b} = ?"},), str(a + b))
+            for a, b in parts[split][:limit]
+        ]
+
+    def extract(self, completion: str) -> Extraction:
+        inside = completion.partition("<solution>")[2].partition("</solution>")[0].strip() or None
+        numbers = [word for word in completion.split() if word.isdigit()]
+        return Extraction(inside, inside or (numbers[-1] if numbers else None))
+
+    def equal(self, extracted: str, gold: str) -> bool:
+        return extracted == gold
+
+
+def build(options: dict[str, Any]) -> Task:
+    return Sums(options)
+
+
+def write_policy(folder: Path, seed: int = 0) -> Path:
+    """A random Llama of about 20,000 parameters with a word tokenizer, saved to `folder`."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    special = ["<pad>", "<end>", "<user>", "<assistant>", "<unknown>"]
+    vocabulary = {word: index for index, word in enumerate(special + WORDS)}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unknown>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token="<pad>",
+        eos_token="<end>",
+        unk_token="<unknown>",
+        additional_special_tokens=["<user>", "<assistant>"],
+        chat_template=(
+            "{% for message in messages %}<{{ message.role }}> {{ message.content }} {% endfor %}"
+            "{% if add_generation_prompt %}<assistant>{% endif %}"
+        ),
+        model_max_length=128,
+    )
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=1,
+        initializer_range=0.2,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def train_job(base_model: Path, *members: Member, **changes: Any) -> TrainJob:
+    """Three steps of two groups of four completions, CPU, one thread; `changes` replace fields of the job."""
+    grpo = {
+        "steps": 3,
+        "prompts_per_step": 2,
+        "generations": 4,
+        "max_completion_tokens": 12,
+        "learning_rate": 1e-2,
+        **changes.pop("grpo", {}),
+    }
+    fields: dict[str, Any] = {
+        "label": "tiny",
+        "base_model": str(base_model),
+        "task": TASK,
+        "ensemble": Ensemble(name="tiny", members=members or (Member(name="format_approximate"),)),
+        "lora": LoraSettings(rank=4, alpha=8),
+        "grpo": GrpoSettings(**grpo),
+        "seed": 1,
+        "hardware": {"device": "cpu"},
+        **changes,
+    }
+    return TrainJob.model_validate(fields)

@@ -1,0 +1,222 @@
+"""GRPO (Shao et al. 2024, arXiv 2402.03300) of one policy against one ensemble, on TRL's trainer."""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from eval.adapters import merged
+from eval.decoding import decode, uniform_draws
+from eval.policy import Policy
+from eval.tasks.base import Task
+from rewards_generated.errors import UserError
+from trainer.determinism import derived_seed, prompt_order
+from trainer.job import TrainJob
+from trainer.rewards import RolloutScoring, RunUnscored
+
+logger = logging.getLogger(__name__)
+
+_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+_OPTIMIZERS = {"adamw_torch": "adamw_torch", "adamw_8bit": "adamw_8bit"}
+_LOGGED = {
+    "loss": "loss",
+    "grad_norm": "gradient_norm",
+    "learning_rate": "learning_rate",
+    "entropy": "entropy",
+    "kl": "kl",
+    "completions/clipped_ratio": "truncated",
+    "frac_reward_zero_std": "groups_without_spread",
+}
+"""TRL's name of a logged figure -> ours."""
+
+
+class GrpoRun:
+    """One GRPO run: the trainer, its curves, and the policy that it leaves behind.
+
+    Trains `policy` in place. `folder` receives nothing until `save`.
+    """
+
+    def __init__(self, job: TrainJob, policy: Policy, task: Task, scoring: RolloutScoring, folder: Path) -> None:
+        """Raises UserError for settings that do not fit together."""
+        _check(job)
+        self.job = job
+        self.policy = policy
+        self.scoring = scoring
+        self.seconds = {"generate": 0.0}
+        self._logged: dict[int, dict[str, Any]] = {}
+        self._trainer = self._build(task, folder)
+
+    def train(self) -> None:
+        """Raises RunUnscored if a reward failed too often or the weights stopped being finite."""
+        started = time.perf_counter()
+        self._trainer.train()
+        self.seconds["train"] = time.perf_counter() - started
+        self.seconds["score"] = self.scoring.seconds
+
+    @property
+    def curves(self) -> tuple[dict[str, Any], ...]:
+        """One entry per step, as `TrainResult.curves` describes."""
+        return tuple({**entry, **self._logged.get(step, {})} for step, entry in sorted(self.scoring.curve.items()))
+
+    def save(self, folder: Path) -> None:
+        """Writes the PEFT adapter, or the whole model with its tokenizer, in place of whatever lies there."""
+        shutil.rmtree(folder, ignore_errors=True)
+        self._trainer.model.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+        if self.job.tuning == "full":
+            self.policy.tokenizer.save_pretrained(folder)
+
+    def release(self) -> Policy:
+        """The base policy again (tuning `lora`), or the tuned one (`full`); the run is over."""
+        model = self._trainer.model
+        base = model.unload() if self.job.tuning == "lora" else model
+        base.eval()
+        return Policy(base, self.policy.tokenizer)
+
+    def record(self, step: int, logs: dict[str, Any]) -> None:
+        """Takes over what TRL logged for a step. Raises RunUnscored if the weights stopped being finite."""
+        entry = {ours: logs[theirs] for theirs, ours in _LOGGED.items() if theirs in logs}
+        if not entry:
+            return
+        self._logged[step] = entry
+        for figure in ("loss", "gradient_norm"):
+            if not math.isfinite(entry.get(figure, 0.0)):
+                raise RunUnscored(f"training diverged at step {step}: {figure} is {entry[figure]}")
+        if step == 1 or step % 10 == 0 or step == self.job.grpo.steps:
+            curve = self.scoring.curve[step]
+            logger.info(
+                "step %d/%d  reward %s  accuracy %.3f  tokens %.1f  entropy %.3f",
+                step,
+                self.job.grpo.steps,
+                "none" if curve["reward_mean"] is None else f"{curve['reward_mean']:.3f}",
+                curve["accuracy"],
+                curve["completion_tokens"],
+                entry.get("entropy", math.nan),
+            )
+
+    def rollouts(self, model: Any, prompts: list[list[int]], step: int) -> list[list[int]]:
+        """Token ids of one sampled completion per prompt, with the draws that every run of this seed sees."""
+        settings = self.job.grpo
+        started = time.perf_counter()
+        model.eval()
+        try:
+            with merged(model) as faster:
+                return decode(
+                    faster,
+                    prompts,
+                    stop_tokens=self.policy.stop_tokens,
+                    pad_token=self.policy.tokenizer.pad_token_id,
+                    max_completion_tokens=settings.max_completion_tokens,
+                    temperature=settings.temperature,
+                    draws=uniform_draws(
+                        len(prompts), settings.max_completion_tokens, derived_seed(self.job.seed, "rollouts", step)
+                    ),
+                )
+        finally:
+            model.train()
+            self.seconds["generate"] += time.perf_counter() - started
+
+    def _build(self, task: Task, folder: Path) -> Any:
+        from datasets import Dataset
+        from transformers import PrinterCallback
+
+        from trainer.trl_trainer import CurveCallback, RolloutTrainer
+
+        job = self.job
+        examples = prompt_order(task.examples("train"), job.grpo.steps * job.grpo.prompts_per_step, job.seed)
+        dataset = Dataset.from_list(
+            [
+                {"prompt": list(example.prompt), "question": example.question, "answer": example.answer}
+                for example in examples
+            ]
+        )
+        trainer = RolloutTrainer(
+            rollouts=self.rollouts,
+            model=self.policy.model,
+            processing_class=self.policy.tokenizer,
+            reward_funcs=self.scoring.reward,
+            args=self._arguments(folder),
+            train_dataset=dataset,
+            peft_config=self._adapter(),
+            callbacks=[CurveCallback(self.record)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        return trainer
+
+    def _adapter(self) -> Any:
+        if self.job.tuning == "full":
+            return None
+        from peft import LoraConfig
+
+        lora = self.job.lora
+        return LoraConfig(
+            task_type="CAUSAL_LM",
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=list(lora.target_modules),
+        )
+
+    def _arguments(self, folder: Path) -> Any:
+        from trl import GRPOConfig
+
+        settings, hardware = self.job.grpo, self.job.hardware
+        completions = settings.prompts_per_step * settings.generations
+        per_forward = settings.completions_per_forward or completions
+        reduced = hardware.dtype == "bfloat16"
+        on_cpu = self.policy.model.device.type == "cpu"
+        if settings.scale_advantages == "none":
+            scale = "none"
+        else:
+            # The last step of TRL's normalize_then_sum scales by the whole batch.
+            scale = "batch" if self.job.ensemble.aggregation == "group_normalised" else "group"
+        return GRPOConfig(
+            output_dir=str(folder / "trainer"),
+            seed=self.job.seed,
+            max_steps=settings.steps,
+            per_device_train_batch_size=per_forward,
+            gradient_accumulation_steps=completions // per_forward,
+            num_generations=settings.generations,
+            max_completion_length=settings.max_completion_tokens,
+            temperature=settings.temperature,
+            beta=settings.beta,
+            loss_type=settings.loss,
+            scale_rewards=scale,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type=_SCHEDULES[settings.learning_rate_schedule],
+            warmup_steps=round(settings.warmup_fraction * settings.steps),
+            weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_gradient_norm,
+            optim=_OPTIMIZERS[settings.optimizer],
+            shuffle_dataset=False,
+            bf16=reduced,
+            gradient_checkpointing=reduced,
+            use_cpu=on_cpu,
+            dataloader_pin_memory=not on_cpu,
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        )
+
+
+def _check(job: TrainJob) -> None:
+    """Raises UserError for settings that TRL would refuse less clearly."""
+    from importlib.util import find_spec
+
+    settings = job.grpo
+    completions = settings.prompts_per_step * settings.generations
+    if settings.generations < 2:
+        raise UserError(f"grpo.generations = {settings.generations}: a group needs at least 2 completions")
+    if settings.completions_per_forward and completions % settings.completions_per_forward:
+        raise UserError(
+            f"grpo.completions_per_forward = {settings.completions_per_forward} must divide the {completions} "
+            "completions of a step (prompts_per_step x generations)"
+        )
+    if settings.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
+        raise UserError("grpo.optimizer = 'adamw_8bit' needs the package bitsandbytes; install it or use 'adamw_torch'")

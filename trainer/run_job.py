@@ -1,0 +1,205 @@
+"""Runs one job in this process: `python -m trainer.run_job FOLDER`.
+
+Reads FOLDER/job.json, and leaves FOLDER/result.json (written last, by atomic rename), FOLDER/adapter and
+FOLDER/log.txt. Exit codes: 0 the result is whole, 1 the job failed and the result says why, 2 there is no job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from rewards_generated.errors import UserError
+from trainer.evaluation_job import EvaluationJob, EvaluationResult
+from trainer.job import TrainJob, TrainResult
+from trainer.lifeline import hold_on_to
+
+Job = Annotated[TrainJob | EvaluationJob, Field(discriminator="kind")]
+
+JOB_FILE = "job.json"
+RESULT_FILE = "result.json"
+LOG_FILE = "log.txt"
+
+logger = logging.getLogger("trainer")
+
+
+def run(folder: Path) -> TrainResult | EvaluationResult:
+    """Runs the job of the folder and writes its result. Raises UserError if there is no valid job."""
+    started = time.perf_counter()
+    job = read_job(folder)
+    logger.info("%s job %s: %s", job.kind, job.digest[:12], job.label)
+    result: TrainResult | EvaluationResult
+    try:
+        result = _train(job, folder, started) if isinstance(job, TrainJob) else _evaluate(job, started)
+    except UserError as error:
+        kind = TrainResult if isinstance(job, TrainJob) else EvaluationResult
+        result = kind(digest=job.digest, failure=str(error), versions=versions())
+    write_atomically(folder / RESULT_FILE, result)
+    logger.info("done: %s", result.failure or ", ".join(f"{name} {s:.1f} s" for name, s in result.seconds.items()))
+    return result
+
+
+def read_job(folder: Path) -> TrainJob | EvaluationJob:
+    """The job that the folder describes. Raises UserError if there is none or it is malformed."""
+    path = folder / JOB_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    adapter: TypeAdapter[TrainJob | EvaluationJob] = TypeAdapter(Job)
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path} is no job: {place}: {first['msg']}") from error
+
+
+def write_atomically(path: Path, content: BaseModel) -> None:
+    """Writes the JSON beside `path`, flushes it to disk and renames it, so that a reader finds all of it or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(content.model_dump_json())
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    from importlib.metadata import version
+    from platform import python_version
+
+    packages = ("torch", "transformers", "trl", "peft", "reward-search")
+    return {"python": python_version(), **{name: version(name) for name in packages}}
+
+
+def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
+    from eval.engine import Sampling
+    from eval.evaluate import evaluate
+    from eval.prediction import Prediction
+    from eval.tasks.registry import build_task
+    from eval.transformers_engine import TransformersEngine
+    from rewards_generated.scorer import EnsembleScorer
+    from trainer.determinism import make_deterministic
+    from trainer.grpo import GrpoRun
+    from trainer.policy import load_base_policy
+    from trainer.rewards import RolloutScoring, RunUnscored
+
+    make_deterministic(job.hardware)
+    task = build_task(job.task)
+    policy = load_base_policy(job.base_model, job.hardware)
+    seconds: dict[str, float] = {}
+    predictions: list[Prediction] = []
+    adapter: str | None = None
+    failure: str | None = None
+    with EnsembleScorer(job.ensemble, job.sandbox) as scorer:
+        scoring = RolloutScoring(
+            scorer,
+            task,
+            generations=job.grpo.generations,
+            steps=job.grpo.steps,
+            failure_rate_limit=job.failure_rate_limit,
+        )
+        seconds["start"] = time.perf_counter() - started
+        run = GrpoRun(job, policy, task, scoring, folder)
+        try:
+            run.train()
+        except (RunUnscored, FloatingPointError) as error:
+            failure = str(error)
+    seconds.update(run.seconds)
+    if failure is None:
+        run.save(folder / "adapter")
+        adapter = "adapter"
+        if job.evaluation is not None:
+            before = time.perf_counter()
+            predictions = evaluate(
+                TransformersEngine(run.release(), job.evaluation.batch_size),
+                task,
+                task.examples(job.evaluation.split, job.evaluation.limit),
+                Sampling(job.evaluation.max_completion_tokens),
+                adapter=str(folder / "adapter") if job.tuning == "lora" else None,
+            )
+            seconds["evaluate"] = time.perf_counter() - before
+    return TrainResult(
+        digest=job.digest,
+        failure=failure,
+        adapter=adapter,
+        curves=run.curves,
+        rewards=scoring.statistics(),
+        samples=tuple(scoring.samples),
+        predictions=tuple(predictions),
+        seconds=seconds,
+        versions=versions(),
+    )
+
+
+def _evaluate(job: EvaluationJob, started: float) -> EvaluationResult:
+    from eval.engine import Sampling
+    from eval.evaluate import evaluate
+    from eval.tasks.registry import build_task
+    from eval.transformers_engine import TransformersEngine
+    from trainer.determinism import make_deterministic
+    from trainer.policy import load_base_policy
+
+    make_deterministic(job.hardware)
+    task = build_task(job.task)
+    engine = TransformersEngine(load_base_policy(job.base_model, job.hardware), job.batch_size)
+    examples = task.examples(job.split, job.limit)
+    sampling = Sampling(job.max_completion_tokens, job.temperature, seed=job.seed)
+    ready = time.perf_counter()
+    predictions = tuple(
+        tuple(
+            evaluate(engine, task, examples, sampling, adapter=adapter, samples_per_question=job.samples_per_question)
+        )
+        for adapter in job.adapters
+    )
+    seconds = {"start": ready - started, "evaluate": time.perf_counter() - ready}
+    return EvaluationResult(digest=job.digest, predictions=predictions, seconds=seconds, versions=versions())
+
+
+def _redirect_output(folder: Path) -> None:
+    """Sends everything that this process prints, and what its libraries print, to the folder's log."""
+    log = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
+    logger.setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m trainer.run_job", description="Runs the job of one folder.")
+    parser.add_argument("folder", type=Path, help=f"holds {JOB_FILE}; receives {RESULT_FILE}, {LOG_FILE} and adapter")
+    parser.add_argument("--driver", type=int, metavar="PID", help="parent process with which this one ends")
+    arguments = parser.parse_args()
+    if arguments.driver is not None:
+        hold_on_to(arguments.driver)
+    if not arguments.folder.is_dir():
+        parser.error(f"{arguments.folder} is no folder")
+    folder = arguments.folder.resolve()
+    terminal = os.fdopen(os.dup(2), "w")
+    _redirect_output(folder)
+    try:
+        failure = run(folder).failure
+    except UserError as error:
+        print(error, file=terminal, flush=True)
+        return 2
+    if failure is not None:
+        print(failure, file=terminal, flush=True)
+    return 0 if failure is None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
