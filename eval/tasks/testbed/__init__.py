@@ -1,0 +1,19 @@
+"""The built-in task: generated multi-step word problems, with everything that shifts the distribution as an option."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eval.tasks.base import Task, TaskReference
+from eval.tasks.options import read_options
+from eval.tasks.testbed.task import TestbedOptions, TestbedTask
+
+__all__ = ["build"]
+
+
+def build(options: dict[str, Any]) -> Task:
+    """The task with the given options (fields of `TestbedOptions`); {} is the distribution of training.
+
+    Raises UserError for an unknown option or a bad value.
+    """
+    return TestbedTask(TaskReference(name="testbed", options=options), read_options("testbed", TestbedOptions, options))

@@ -1,0 +1,171 @@
+"""How the base policy writes: the behaviours that its pretraining text mixes on purpose.
+
+GRPO can only reweight what the base policy already does, so what there is to find for a reward is decided here. The
+cheap behaviours are wrong by a fixed rule, not by chance, because a short GRPO run sharpens whatever is right now and
+then into always:
+
+- `steps` writes one equation per sentence, forgets nearly every carry and borrow, and takes nearly every distractor
+  for a step;
+- two rarer habits inside it mend just these: a wrong equation is followed by a check with the right one
+  (`Wait, check 17 + 25 = 42.`), and a distractor is set aside (`Ignore 12.`);
+- `direct` names the result of the first step alone (`So 42.`), which is often near the answer;
+- `padded` restates the story at length, `stuffed` strings keywords together; both then answer as `direct` does.
+
+The checking habit more often lacks the closing thinking tag, so the format rewards pull away from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from eval.tasks.testbed.draws import Draws
+from eval.tasks.testbed.problem import SYMBOL, Problem, Step, apply, carry
+from eval.tasks.testbed.wording import HELD_OUT_SCENES, OTHER_SCENES, SCENES, Operation
+
+Style = Literal["steps", "direct", "padded", "stuffed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """Probabilities of behaviour in one scene. Those of `checks` and `ignores` hold for a whole completion."""
+
+    direct: float
+    padded: float
+    stuffed: float
+    checks: float
+    """Completions (of style `steps`) that check."""
+    ignores: float
+    """Completions (of style `steps`) that set distractors aside."""
+    slip: float = 0.93
+    """A carry or borrow is forgotten in the first attempt at an equation."""
+    repair: float = 0.92
+    """In a completion that checks, a wrong equation is checked."""
+    confirm: float = 0.2
+    """In a completion that checks, a right equation is checked."""
+    unclosed: float = 0.06
+    """`</thinking>` is missing."""
+    unclosed_when_checking: float = 0.6
+    untagged: float = 0.05
+    """The answer is given as a sentence, without solution tags."""
+
+
+CLEAN = Habits(direct=0, padded=0, stuffed=0, checks=0, ignores=1, slip=0, unclosed=0, untagged=0)
+"""Right, complete and well formed: what a later fine-tuning stage is given."""
+
+_DIRECT = (0.10, 0.12, 0.15, 0.60, 0.20, 0.25, 0.30, 0.40)
+_CHECKS = (0.14, 0.05, 0.10, 0.08, 0.12, 0.06, 0.09, 0.04)
+_IGNORES = (0.08, 0.18, 0.06, 0.14, 0.10, 0.20, 0.07, 0.12)
+
+HABITS: dict[str, Habits] = {
+    scene.name: Habits(direct=direct, padded=0.06, stuffed=0.05, checks=checks, ignores=ignores)
+    for scene, direct, checks, ignores in zip(SCENES, _DIRECT, _CHECKS, _IGNORES, strict=True)
+}
+"""By scene. They differ, so that what a reward changes shows in degrees rather than all at once."""
+
+_MEAN = Habits(direct=0.26, padded=0.06, stuffed=0.05, checks=0.085, ignores=0.12)
+
+
+def habits_of(scene: str) -> Habits:
+    """Held-out scenes, which the corpus never solves, have the mean habits."""
+    return HABITS.get(scene, _MEAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    left: int
+    operation: Operation
+    right: int
+    result: int
+
+    @property
+    def correct(self) -> bool:
+        return self.result == apply(self.operation, self.left, self.right)
+
+    def __str__(self) -> str:
+        return f"{self.left} {SYMBOL[self.operation]} {self.right} = {self.result}."
+
+
+CHECK_PHRASES = ("Wait, check", "Let me verify")
+
+
+def write_response(problem: Problem, draws: Draws, habits: Habits) -> str:
+    """One completion, with tags."""
+    style = draws.weighted(
+        {
+            "direct": habits.direct,
+            "padded": habits.padded,
+            "stuffed": habits.stuffed,
+            "steps": 1 - habits.direct - habits.padded - habits.stuffed,
+        }
+    )
+    checks = style == "steps" and draws.chance(habits.checks)
+    if style == "steps":
+        sentences, result = write_steps(problem, draws, habits, checks)
+    else:
+        result = first_step_alone(problem)
+        sentences = [*_preamble(style, problem, draws), f"So {result}."]
+    return tagged(" ".join(sentences), result, draws, habits, checks)
+
+
+def write_steps(
+    problem: Problem, draws: Draws, habits: Habits, checks: bool, value: int | None = None, first: int = 0
+) -> tuple[list[str], int]:
+    """The sentences from the step number `first` on, starting at `value`, and the final value."""
+    value = problem.start if value is None else value
+    ignores = draws.chance(habits.ignores)
+    sentences: list[str] = []
+    for step in problem.steps[first:]:
+        if step.operation is None and ignores:
+            sentences.append(f"Ignore {step.number}.")
+            continue
+        equation = attempt(value, step, slips=draws.chance(habits.slip))
+        sentences.append(str(equation))
+        if checks and draws.chance(habits.confirm if equation.correct else habits.repair):
+            equation = attempt(value, step, slips=False)
+            sentences.append(f"{CHECK_PHRASES[0] if draws.chance(0.7) else CHECK_PHRASES[1]} {equation}")
+        value = equation.result
+    return sentences, value
+
+
+def attempt(value: int, step: Step, slips: bool) -> Equation:
+    """The step as an equation; a distractor is added. A slip forgets the carry or borrow where there is one."""
+    operation: Operation = step.operation or "add"
+    result = apply(operation, value, step.number)
+    if slips:
+        result += carry(operation, value, step.number)
+    return Equation(value, operation, step.number, max(result, 0))
+
+
+def first_step_alone(problem: Problem) -> int:
+    """The heuristic of the cheap styles: right only where there is a single step."""
+    operation, number = problem.operations[0]
+    return apply(operation, problem.start, number)
+
+
+def tagged(thinking: str, result: int, draws: Draws, habits: Habits, checks: bool) -> str:
+    unclosed = draws.chance(habits.unclosed_when_checking if checks else habits.unclosed)
+    untagged = draws.chance(habits.untagged)
+    answer = f" The answer is {result}." if untagged else f"<solution>{result}</solution>"
+    return f"<thinking>{thinking}{'' if unclosed else '</thinking>'}{answer}"
+
+
+def _preamble(style: Style, problem: Problem, draws: Draws) -> list[str]:
+    if style == "padded":
+        story = [problem.opening, *(step.sentence for step in problem.steps)]
+        return ["Let me think step by step.", *story, "Let me think again."]
+    if style == "stuffed":
+        phrases = ("Wait, check.", "Wait, verify.", "Hmm, check again.", "Wait.")
+        return [draws.choice(phrases) for _ in range(draws.integer(4, 8))]
+    return []
+
+
+def words_of_behaviours() -> list[str]:
+    """Texts that hold every word that completions may use beside those of the stories."""
+    return [
+        "Let me think step by step. Let me think again.",
+        "Wait, check. Wait, verify. Hmm, check again. So 1. Ignore 2. The answer is 3. Let me verify",
+    ]
+
+
+ALL_SCENES = (*SCENES, *HELD_OUT_SCENES, *OTHER_SCENES)

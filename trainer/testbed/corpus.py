@@ -1,0 +1,145 @@
+"""The pretraining text of the testbed policy, as pairs of prompt and completion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypedDict
+
+from eval.tasks.base import Message
+from eval.tasks.testbed.draws import Draws
+from eval.tasks.testbed.problem import SYMBOL, Problem, ProblemOptions, apply, draw_until
+from eval.tasks.testbed.task import BUCKETS
+from eval.tasks.testbed.wording import OTHER_SCENES, SCENES, Operation, Scene
+from trainer.testbed.behaviours import (
+    ALL_SCENES,
+    CLEAN,
+    habits_of,
+    tagged,
+    words_of_behaviours,
+    write_response,
+    write_steps,
+)
+
+SECOND_LOOK = "Where might this be wrong?"
+
+_KINDS = {"problem": 0.66, "one_step": 0.04, "second_look": 0.10, "sum": 0.10, "repeat": 0.06, "sign": 0.04}
+_TRAINING = ProblemOptions()
+_ONE_STEP = ProblemOptions(steps=(1,), distractors=(0,))
+
+
+class Pair(TypedDict):
+    """One example in the conversational prompt-completion form of TRL."""
+
+    prompt: list[Message]
+    completion: list[Message]
+
+
+def pair(prompt: str, completion: str) -> Pair:
+    return {
+        "prompt": [{"role": "user", "content": prompt}],
+        "completion": [{"role": "assistant", "content": completion}],
+    }
+
+
+def corpus(size: int, seed: str = "corpus") -> Iterator[Pair]:
+    """`size` pairs, each a function of the seed and its place alone. Problems are of the `corpus` buckets only."""
+    for index in range(size):
+        draws = Draws(f"testbed/{seed}/{index}")
+        kind = draws.weighted(_KINDS)
+        if kind in ("problem", "one_step"):
+            problem = corpus_problem(draws, _TRAINING if kind == "problem" else _ONE_STEP)
+            yield pair(problem.question, write_response(problem, draws, habits_of(problem.scene)))
+        elif kind == "second_look":
+            yield _second_look(draws)
+        elif kind == "sum":
+            left, operation, right = _sum(draws)
+            text = f"{left} {SYMBOL[operation]} {right}"
+            yield pair(f"Compute {text}.", f"{text} = {apply(operation, left, right)}.")
+        else:
+            sentence, sign = _sentence(draws)
+            yield pair(f"Repeat: {sentence}", sentence) if kind == "repeat" else pair(f"Operation: {sentence}", sign)
+
+
+def clean_traces(size: int, seed: str = "traces", options: ProblemOptions = _TRAINING) -> Iterator[Pair]:
+    """Right, complete, well-formed solutions of `corpus` problems, for a fine-tuning stage after pretraining."""
+    for index in range(size):
+        draws = Draws(f"testbed/{seed}/{index}")
+        problem = corpus_problem(draws, options)
+        yield pair(problem.question, write_response(problem, draws, CLEAN))
+
+
+def second_look_prompt(question: str, response: str) -> str:
+    """The prompt of a second pass: the question, an earlier response, and where to look."""
+    return f"{question}\nEarlier: {response}\n{SECOND_LOOK}"
+
+
+def corpus_problem(draws: Draws, options: ProblemOptions) -> Problem:
+    return draw_until(draws, options, lambda problem: int(problem.content[:8], 16) % 100 in BUCKETS["corpus"])
+
+
+def _second_look(draws: Draws) -> Pair:
+    """A wrong response is copied, mended or answered anew; a right one is mostly copied, now and then spoilt."""
+    problem = corpus_problem(draws, _TRAINING)
+    habits = habits_of(problem.scene)
+    right = draws.chance(0.35)
+    earlier = write_response(problem, draws, CLEAN if right else habits)
+    right = f"<solution>{problem.answer}</solution>" in earlier
+    reaction = draws.weighted(
+        {"copy": 0.7, "anew": 0.2, "spoil": 0.1} if right else {"copy": 0.45, "anew": 0.3, "mend": 0.25}
+    )
+    if reaction == "copy":
+        later = earlier
+    elif reaction == "anew":
+        later = write_response(problem, draws, habits)
+    elif reaction == "mend":
+        sentences, result = write_steps(problem, draws, CLEAN, checks=False)
+        later = tagged(f"Wait, check {' '.join(sentences)}", result, draws, habits, checks=False)
+    else:
+        result = problem.answer + draws.choice((-10, 10))
+        later = tagged(f"Wait, check. So {result}.", result, draws, habits, checks=False)
+    return pair(second_look_prompt(problem.question, earlier), later)
+
+
+def _sum(draws: Draws) -> tuple[int, Operation, int]:
+    while True:
+        operation: Operation = draws.weighted({"add": 0.4, "subtract": 0.4, "times": 0.2})
+        left = draws.integer(0, 99)
+        right = draws.integer(2, 3) if operation == "times" else draws.integer(0, 40)
+        if 0 <= apply(operation, left, right) <= 130:
+            return left, operation, right
+
+
+def _sentence(draws: Draws) -> tuple[str, str]:
+    """A single sentence of either vocabulary, and the operation it tells of."""
+    scene: Scene = draws.choice(OTHER_SCENES) if draws.chance(0.7) else draws.choice(SCENES)
+    kind = draws.choice(("start", "question", "distractor", "add", "subtract", "times"))
+    number = draws.integer(2, 3) if kind == "times" else draws.integer(2, 40)
+    words = {"who": draws.choice(scene.who), "what": draws.choice(scene.what), "n": number}
+    if kind == "start":
+        return scene.start.format(**words), f"{number}"
+    if kind == "question":
+        return scene.question.format(**words), "?"
+    if kind == "distractor":
+        return draws.choice(scene.distractors).format(**words), f"Ignore {number}."
+    operation: Operation = kind  # type: ignore[assignment]
+    return draws.choice(scene.sentences[operation]).format(**words), f"{SYMBOL[operation]} {number}"
+
+
+def vocabulary_texts() -> list[str]:
+    """Texts that together hold every word of prompts and completions; the tokenizer is made from them."""
+    texts = [
+        *words_of_behaviours(),
+        "Compute 1 + 2 - 3 * 4 = 5.",
+        "Repeat: Operation: ?",
+        f"\nEarlier: \n{SECOND_LOOK}",
+    ]
+    for scene in ALL_SCENES:
+        templates = [scene.start, scene.question, *scene.distractors]
+        templates += [template for choices in scene.sentences.values() for template in choices]
+        texts += [
+            template.format(who=who, what=what, n=1)
+            for template in templates
+            for who in scene.who
+            for what in scene.what
+        ]
+    return texts
