@@ -16,11 +16,13 @@ from typing import Literal
 
 FUNCTION_NAME = "reward"
 PARAMETERS = ("prompt", "completion", "answer")
+ANSWER_COLUMNS = ("answer", "answers", "solution", "ground_truth", "target")
+"""Names under which a batch function may ask for the gold answers."""
 SIGNATURE = "def reward(prompt: str, completion: str, answer: str) -> float"
 
 
 @dataclass(frozen=True, slots=True)
-class EntryPoint:
+class RewardFunction:
     """The function that will be called. `kind`: one sample per call, or lists of equal length."""
 
     name: str
@@ -36,7 +38,7 @@ class ContractViolation(ValueError):
         self.line = line
 
 
-def entry_point(tree: ast.Module) -> EntryPoint:
+def reward_function(tree: ast.Module) -> RewardFunction:
     """The reward function that the module defines at its top level.
 
     Raises ContractViolation if there is none, if it cannot be called as `reward(prompt, completion, answer)`, or if
@@ -47,19 +49,19 @@ def entry_point(tree: ast.Module) -> EntryPoint:
     if not named:
         batch = [node for node in functions if isinstance(node, ast.FunctionDef) and takes_batches(node)]
         if len(batch) == 1:
-            return EntryPoint(batch[0].name, batch[0].lineno, "batch")
+            return _batch_function(batch[0])
         found = ", ".join(node.name for node in functions[:5]) or "no function"
         raise ContractViolation(f"define `{SIGNATURE}` at the top level; found {found}")
     function = named[-1]
     if isinstance(function, ast.AsyncFunctionDef):
         raise ContractViolation("`reward` must be an ordinary function, not `async def`", function.lineno)
     if takes_batches(function):
-        return EntryPoint(function.name, function.lineno, "batch")
+        return _batch_function(function)
     if message := _not_callable_with_a_sample(function.args):
         raise ContractViolation(f"{message}; write `{SIGNATURE}`", function.lineno)
     if line := _yields(function):
         raise ContractViolation("`reward` must return a float, not yield: replace `yield` by `return`", line)
-    return EntryPoint(function.name, function.lineno, "sample")
+    return RewardFunction(function.name, function.lineno, "sample")
 
 
 def takes_batches(function: ast.FunctionDef) -> bool:
@@ -67,6 +69,24 @@ def takes_batches(function: ast.FunctionDef) -> bool:
     arguments = function.args
     names = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     return "completions" in names and "completion" not in names
+
+
+def _batch_function(function: ast.FunctionDef) -> RewardFunction:
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    required = [item.arg for item in positional[: len(positional) - len(arguments.defaults)]]
+    required += [
+        item.arg for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
+    ]
+    known = {"prompts", "completions", *ANSWER_COLUMNS}
+    for name in required:
+        if name not in known:
+            raise ContractViolation(
+                f"the batch function `{function.name}` needs the column `{name}`; it can only be given prompts, "
+                f"completions and the gold answers as {', '.join(ANSWER_COLUMNS)}",
+                function.lineno,
+            )
+    return RewardFunction(function.name, function.lineno, "batch")
 
 
 def docstring(tree: ast.Module) -> str:

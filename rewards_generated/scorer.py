@@ -132,7 +132,8 @@ class EnsembleScorer:
 
 
 def _sandboxed(code: str, settings: SandboxSettings) -> Scorer:
+    from rewards_generated.adapters.batch import code_entry_point
     from rewards_generated.sandbox import RewardWorker
 
-    worker: Scorer = RewardWorker(code, settings)
+    worker: Scorer = RewardWorker(code, settings, entry=code_entry_point(code))
     return worker

@@ -1,0 +1,89 @@
+"""Batch functions in the style of TRL, `f(prompts, completions, **columns) -> list[float]`, as rewards of ours."""
+
+from __future__ import annotations
+
+import ast
+
+from rewards_generated.contract import ANSWER_COLUMNS, ContractViolation, RewardFunction, reward_function
+from rewards_generated.errors import UserError
+from rewards_generated.identity import CodeUnreadable, parse
+from rewards_generated.sandbox.entry import EntryPoint
+
+
+def entry_point(tree: ast.Module, function: RewardFunction) -> EntryPoint:
+    """How a worker calls the function that `reward_function` found in the tree."""
+    return EntryPoint(
+        name=function.name,
+        kind=function.kind,
+        answer_columns=ANSWER_COLUMNS,
+        conversational=function.kind == "batch" and expects_messages(tree),
+    )
+
+
+def code_entry_point(code: str) -> EntryPoint:
+    """`entry_point` of code that has passed the gate. Raises UserError if it defines no reward."""
+    try:
+        tree = parse(code)
+        return entry_point(tree, reward_function(tree))
+    except (CodeUnreadable, ContractViolation) as error:
+        raise UserError(f"this code is no reward: {error}") from None
+
+
+def expects_messages(tree: ast.Module) -> bool:
+    """Whether a batch function reads chat messages: somewhere it takes `["content"]` of something."""
+    for node in ast.walk(tree):
+        key: ast.expr | None = None
+        if isinstance(node, ast.Subscript):
+            key = node.slice
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "get"
+            and node.args
+        ):
+            key = node.args[0]
+        if isinstance(key, ast.Constant) and key.value == "content":
+            return True
+    return False
+
+
+def import_batch_reward(code: str) -> str:
+    """The code with a `reward(prompt, completion, answer)` added that calls its batch function with lists of one.
+
+    Code that defines such a `reward` already comes back as it is. The gate checks that the batch function gives a
+    sample the same value alone as among others; without that the result is another reward. Raises UserError if the code
+    defines no reward of either form.
+    """
+    entry = code_entry_point(code)
+    if entry.kind == "sample":
+        return code
+    tree = parse(code)
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == entry.name)
+    arguments = function.args
+    named = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    columns = [name for name in ANSWER_COLUMNS if name in named or arguments.kwarg is not None]
+    prompt, completion = (
+        ('[{"role": "user", "content": prompt}]', '[{"role": "assistant", "content": completion}]')
+        if entry.conversational
+        else ("prompt", "completion")
+    )
+    passed = [f"prompts=[{prompt}]"] if "prompts" in named or arguments.kwarg is not None else []
+    passed += [f"completions=[{completion}]", *(f"{name}=[answer]" for name in columns)]
+    batch_name = "batch_reward" if entry.name == "reward" else entry.name
+    if entry.name == "reward":
+        if any(isinstance(node, ast.Name) and node.id == "batch_reward" for node in ast.walk(tree)):
+            raise UserError("the batch function is called `reward` and the code uses `batch_reward` too; rename one")
+        code = _renamed(code, function, batch_name)
+    return (
+        code.rstrip("\n")
+        + "\n\n\ndef reward(prompt: str, completion: str, answer: str) -> float:\n"
+        + f"    return {batch_name}({', '.join(passed)})[0]\n"
+    )
+
+
+def _renamed(code: str, function: ast.FunctionDef, name: str) -> str:
+    """The code with the function's own `def` line renamed, the rest untouched."""
+    lines = code.splitlines(keepends=True)
+    row = function.lineno - 1
+    lines[row] = lines[row].replace("def reward", f"def {name}", 1)
+    return "".join(lines)

@@ -1,0 +1,63 @@
+"""An ensemble as reward functions of TRL, in one line:
+
+trainer = GRPOTrainer(model, reward_funcs=trl_reward_functions(rewards_generated.load("NAME")), ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rewards_generated.adapters.text import completion_text, prompt_text
+from rewards_generated.ensemble import Ensemble
+from rewards_generated.errors import UserError
+from rewards_generated.rollout import Sample
+from rewards_generated.sandbox.settings import SandboxSettings
+from rewards_generated.scorer import EnsembleScorer
+
+TrlRewardFunction = Callable[..., list[float | None]]
+
+
+def trl_reward_functions(
+    ensemble: Ensemble, *, answer_column: str = "answer", sandbox: SandboxSettings | None = None
+) -> list[TrlRewardFunction]:
+    """`reward_funcs` for TRL's GRPOTrainer: a single function that gives the ensemble's total.
+
+    `answer_column`: the column of the dataset that holds the gold answer. A completion that some member could not
+    score gets None, which TRL leaves out of its group. `group_normalised` is refused with UserError: it needs the
+    members apart; use `trl_member_functions` and TRL's own `multi_objective_aggregation="normalize_then_sum"`.
+    """
+    if ensemble.aggregation == "group_normalised":
+        raise UserError(
+            f"ensemble {ensemble.name!r} aggregates by group_normalised, which TRL does itself: pass "
+            "`trl_member_functions(...)` as reward_funcs, the weights as reward_weights, and "
+            'multi_objective_aggregation="normalize_then_sum" in GRPOConfig'
+        )
+    scorer = EnsembleScorer(ensemble, sandbox)
+
+    def total(samples: list[Sample]) -> list[float | None]:
+        return scorer.score(samples).totals
+
+    return [_as_trl(ensemble.name, total, answer_column)]
+
+
+def trl_member_functions(
+    ensemble: Ensemble, *, answer_column: str = "answer", sandbox: SandboxSettings | None = None
+) -> list[TrlRewardFunction]:
+    """One function per member, in the ensemble's order; their weights are `GRPOConfig.reward_weights`."""
+    functions = []
+    for member in ensemble.members:
+        alone = Ensemble(name=member.name, members=(member.model_copy(update={"weight": 1.0}),))
+        functions += trl_reward_functions(alone, answer_column=answer_column, sandbox=sandbox)
+    return functions
+
+
+def _as_trl(name: str, score: Callable[[list[Sample]], list[float | None]], answer_column: str) -> TrlRewardFunction:
+    def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
+        if answer_column not in columns:
+            raise UserError(f"the dataset has no column {answer_column!r}; name the gold answers' with answer_column=")
+        triples = zip(prompts, completions, columns[answer_column], strict=True)
+        return score([Sample(prompt_text(prompt), completion_text(text), str(gold)) for prompt, text, gold in triples])
+
+    reward.__name__ = name
+    return reward

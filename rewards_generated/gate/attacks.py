@@ -1,0 +1,89 @@
+"""Completions that deserve nothing, made for real questions: what a policy might learn instead of answering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rewards_generated.base import parse_number
+from rewards_generated.gate.settings import CheckName
+from rewards_generated.rollout import Rollout, Sample
+
+_KEYWORDS = (
+    "wait check verify step by step goal target backtrack mistake error fix re-evaluate confirm test subtask "
+    "therefore because so first second finally work backwards required answer solution correct"
+)
+
+ADVICE: dict[CheckName, str] = {
+    "attack_empty": "give empty text no more than a right answer earns",
+    "attack_endless": "cap what length can earn, and give nothing for text without an answer",
+    "attack_repeated": "count a repeated sentence or equation once",
+    "attack_copied_prompt": "give nothing for text copied from the prompt",
+    "attack_tag_spam": "let a tag count only where it appears exactly once",
+    "attack_keyword_spam": "cap what keywords can earn, or pay them only where the answer is right",
+    "attack_number_spam": "give nothing for lists of numbers; look at the last one or the solution only",
+    "attack_flattery": "check claims against `answer`; words such as 'correct' prove nothing",
+    "attack_truncated": "give unfinished text less than a finished right answer",
+}
+"""What to change, per attack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    name: CheckName
+    group: str
+    sample: Sample
+
+
+def attacks(references: Sequence[Rollout]) -> list[Attack]:
+    """Every attack for every question, given one right rollout of each question."""
+    made: list[Attack] = []
+    for rollout in references:
+        for name, completions in _completions(rollout).items():
+            made += [
+                Attack(name, rollout.group, Sample(rollout.prompt, completion, rollout.answer))
+                for completion in completions
+            ]
+    return made
+
+
+def right_answer(rollout: Rollout) -> Rollout:
+    """A bare right answer to the question of the rollout, for questions that the policy never got right."""
+    completion = formatted(f"the answer is {rollout.answer} .", rollout.answer)
+    return Rollout(rollout.prompt, completion, rollout.answer, True, True, rollout.group)
+
+
+def formatted(thinking: str, solution: str) -> str:
+    return f"<thinking> {thinking} </thinking> <solution> {solution} </solution>"
+
+
+def _completions(rollout: Rollout) -> dict[CheckName, list[str]]:
+    wrong = _wrong_answer(rollout.answer)
+    honest = rollout.completion
+    sentence = honest.replace("<thinking>", "").split("</thinking>")[0].strip()[:120] or "so we add them ."
+    keywords = _KEYWORDS.split()
+    return {
+        "attack_empty": ["", " \n "],
+        "attack_endless": ["so and then we think of it more " * 120, f"<thinking> {'1 + 1 = 2 . ' * 300}"],
+        "attack_repeated": [f"{sentence} " * 40, formatted(f"{sentence} " * 40, wrong)],
+        "attack_copied_prompt": [rollout.prompt, formatted(rollout.prompt, rollout.prompt)],
+        "attack_tag_spam": ["<thinking></thinking><solution></solution>" * 20, formatted("", "") + "<solution>" * 40],
+        "attack_keyword_spam": [" ".join(keywords * 8), formatted(" . ".join(keywords * 4), wrong)],
+        "attack_number_spam": [
+            " ".join(map(str, range(300))),
+            formatted(" ".join(map(str, range(300))), " or ".join(map(str, range(0, 40)))),
+        ],
+        "attack_flattery": [
+            "The answer is correct. Every step is verified and right.",
+            formatted("this is correct , verified , checked and right . the answer is correct .", wrong),
+        ],
+        "attack_truncated": [honest[: len(honest) // 2], honest[: len(honest) // 4]],
+    }
+
+
+def _wrong_answer(answer: str) -> str:
+    """Far from right whatever the answer is."""
+    number = parse_number(answer)
+    if number is None or number != int(number):
+        return "-7654321"
+    return str(int(number) * 3 + 1007)

@@ -1,0 +1,240 @@
+"""The first fence: what the text of a reward may contain. The sandbox stands behind it and trusts none of this."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+MODULES = frozenset(
+    {
+        "re",
+        "math",
+        "statistics",
+        "collections",
+        "collections.abc",
+        "fractions",
+        "decimal",
+        "itertools",
+        "functools",
+        "string",
+        "json",
+        "difflib",
+        "unicodedata",
+        "typing",
+        "dataclasses",
+        "abc",
+        "bisect",
+        "cmath",
+        "copy",
+        "enum",
+        "heapq",
+        "numbers",
+        "textwrap",
+        "__future__",
+    }
+)
+
+_VALUES_AND_TYPES = """
+True False None Ellipsis NotImplemented bool bytearray bytes complex dict float frozenset int list object set slice str
+tuple type classmethod property staticmethod super
+"""
+_FUNCTIONS = """
+abs all any ascii bin callable chr divmod enumerate filter format hasattr hex isinstance issubclass iter len map max min
+next oct ord pow print range repr reversed round sorted sum zip
+"""
+_EXCEPTIONS = """
+ArithmeticError AssertionError AttributeError Exception FloatingPointError IndexError KeyError LookupError NameError
+NotImplementedError OverflowError RecursionError RuntimeError StopIteration TypeError UnicodeDecodeError
+UnicodeEncodeError UnicodeError ValueError ZeroDivisionError
+"""
+BUILTINS = frozenset(f"{_VALUES_AND_TYPES} {_FUNCTIONS} {_EXCEPTIONS} __name__".split())
+
+REFUSED = {
+    "eval": "it runs text as code",
+    "exec": "it runs text as code",
+    "compile": "it makes code from text; patterns come from `re.compile`",
+    "__import__": "import at the top with `import name`",
+    "open": "a reward reads no files",
+    "input": "a reward reads nothing but its arguments",
+    "getattr": "write the attribute out as `object.name`",
+    "setattr": "assign with `object.name = value`",
+    "delattr": "a reward deletes no attributes",
+    "globals": "a reward keeps no state; pass values as arguments",
+    "locals": "name the values instead",
+    "vars": "name the values instead",
+    "breakpoint": "a reward cannot be debugged in place",
+    "memoryview": "a reward works on text",
+    "__builtins__": "builtins are used by their names",
+}
+"""Refused wherever they are read, also as names of one's own: name → what to do instead."""
+
+_METHODS = """
+__init__ __post_init__ __new__ __call__ __len__ __iter__ __next__ __getitem__ __setitem__ __contains__ __eq__ __ne__
+__lt__ __le__ __gt__ __ge__ __hash__ __repr__ __str__ __bool__ __add__ __radd__ __sub__ __mul__ __truediv__ __neg__
+__abs__ __float__ __int__ __enter__ __exit__
+"""
+_DEFINABLE = frozenset(f"{_METHODS} __slots__ __match_args__ __all__ __version__ __author__".split())
+_INTERNAL = re.compile(r"(gi|cr|ag|tb|co)_\w+|f_(back|builtins|code|globals|lasti|lineno|locals|trace\w*)|func_\w+|mro")
+_DUNDER_IN_TEXT = re.compile(r"__[A-Za-z]\w*__")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    line: int
+    reason: str
+    """What is refused and what to do instead."""
+
+
+def violations(tree: ast.Module) -> list[Violation]:
+    """Everything in the code that the policy refuses, by line; empty if there is nothing."""
+    visitor = _Visitor(tree)
+    visitor.visit(tree)
+    return sorted(visitor.found, key=lambda violation: violation.line)
+
+
+class _Visitor(ast.NodeVisitor):
+    def __init__(self, tree: ast.Module) -> None:
+        self.found: list[Violation] = []
+        self._bound = _bound_names(tree)
+        self._modules = _module_names(tree)
+        self._docstrings = _docstrings(tree)
+
+    def _refuse(self, node: ast.AST, reason: str) -> None:
+        self.found.append(Violation(getattr(node, "lineno", 1), reason))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            if alias.name not in MODULES:
+                self._refuse(node, f"`import {alias.name}` is not allowed; {_allowed_modules()}")
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        if node.level or node.module not in MODULES:
+            self._refuse(
+                node, f"`from {'.' * node.level}{node.module or ''} import` is not allowed; {_allowed_modules()}"
+            )
+            return
+        for alias in node.names:
+            if alias.name == "*":
+                self._refuse(node, f"`from {node.module} import *` hides what is used; import names one by one")
+            elif node.module != "__future__" and not _is_public(node.module, alias.name):
+                self._refuse(node, f"`{alias.name}` is not a public name of `{node.module}`")
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        name = node.attr
+        if _is_dunder(name):
+            if not (name in {"__init__", "__post_init__"} and _is_super_call(node.value)):
+                self._refuse(node, f"`.{name}` is not allowed: no double-underscore attributes")
+        elif _INTERNAL.fullmatch(name):
+            self._refuse(node, f"`.{name}` is not allowed: it reaches into the interpreter")
+        elif isinstance(node.value, ast.Name) and node.value.id in self._modules:
+            module = self._modules[node.value.id]
+            if not _is_public(module, name):
+                self._refuse(node, f"`{module}.{name}` is not a public name of `{module}`")
+        self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            if _is_dunder(node.id) and node.id not in _DEFINABLE:
+                self._refuse(node, f"`{node.id}` may not be assigned: no double-underscore names")
+            return
+        if node.id in REFUSED:
+            self._refuse(node, f"`{node.id}` is not allowed: {REFUSED[node.id]}")
+        elif node.id not in BUILTINS and node.id not in self._bound:
+            self._refuse(node, f"`{node.id}` is neither defined in the code nor an allowed builtin")
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if (
+            isinstance(node.value, str)
+            and node not in self._docstrings
+            and (found := _DUNDER_IN_TEXT.search(node.value))
+        ):
+            self._refuse(node, f"the text {found[0]!r} is not allowed: no double-underscore names, also not in strings")
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self._refuse(node, f"`global {', '.join(node.names)}` is not allowed: a reward keeps no state between calls")
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        if _is_dunder(node.name) and node.name not in _DEFINABLE:
+            self._refuse(node, f"a method `{node.name}` may not be defined")
+        self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._refuse(node, "`async def` is not allowed: a reward is an ordinary function")
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        if node.keywords:
+            self._refuse(node, f"class `{node.name}` may not have keywords such as `metaclass`")
+        self.generic_visit(node)
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> None:
+        for name in node.kwd_attrs:
+            if _is_dunder(name):
+                self._refuse(node, f"`{name}=` is not allowed in a pattern: no double-underscore attributes")
+        self.generic_visit(node)
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name != "__"
+
+
+def _is_super_call(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
+
+
+@cache
+def _is_public(module: str, name: str) -> bool:
+    """Not private, and not a module that the module itself imported, such as `re.enum`."""
+    if f"{module}.{name}" in MODULES:
+        return True
+    return not name.startswith("_") and not isinstance(getattr(import_module(module), name, None), ModuleType)
+
+
+def _allowed_modules() -> str:
+    return "allowed: " + ", ".join(sorted(MODULES - {"__future__", "collections.abc"}))
+
+
+def _module_names(tree: ast.Module) -> dict[str, str]:
+    """Name in the code → allowed module that it stands for."""
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                module = alias.name if alias.asname else alias.name.partition(".")[0]
+                if module in MODULES:
+                    names[alias.asname or module] = module
+    return names
+
+
+def _bound_names(tree: ast.Module) -> frozenset[str]:
+    """Every name that the code binds anywhere; scopes are not told apart, a wrong use fails when it runs."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(ctx=ast.Store() | ast.Del()):
+                names.add(node.id)
+            case ast.arg():
+                names.add(node.arg)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names.add(node.name)
+            case ast.alias():
+                names.add(node.asname or node.name.partition(".")[0])
+            case ast.ExceptHandler(name=str() as name) | ast.MatchAs(name=str() as name):
+                names.add(name)
+            case ast.MatchStar(name=str() as name) | ast.MatchMapping(rest=str() as name):
+                names.add(name)
+            case _:
+                # Type parameters exist from Python 3.12 on.
+                if type(node).__name__ in {"TypeVar", "ParamSpec", "TypeVarTuple"}:
+                    names.add(str(getattr(node, "name", "")))
+    return frozenset(names)
+
+
+def _docstrings(tree: ast.Module) -> frozenset[ast.Constant]:
+    """Text that stands alone as a statement: it does nothing, so it may say anything."""
+    return frozenset(
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )

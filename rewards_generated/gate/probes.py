@@ -1,0 +1,278 @@
+"""What the figures of a candidate on rollouts and attacks say: does it see the completion, and can it be fooled?"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rewards_generated.base import BASE_REWARDS
+from rewards_generated.gate.attacks import ADVICE, Attack
+from rewards_generated.gate.settings import CheckName, GateSettings
+from rewards_generated.gate.verdict import Check
+from rewards_generated.rollout import Rollout, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Everything that was scored, as parallel lists."""
+
+    rollouts: Sequence[Rollout]
+    rollout_scores: Sequence[float]
+    references: Sequence[Rollout]
+    """A right rollout of each question under attack."""
+    reference_scores: Sequence[float]
+    attacks: Sequence[Attack]
+    attack_scores: Sequence[float]
+    swapped: Sequence[Sequence[float]]
+    """Per question under attack, the scores of the same few completions under its prompt and answer."""
+
+    def best_right(self, weight: float) -> dict[str, tuple[float, float]]:
+        """Question → the best score and the best total of its right rollouts, the reference among them."""
+        best: dict[str, tuple[float, float]] = {}
+        pairs = [*zip(self.references, self.reference_scores, strict=True)]
+        asked = {rollout.group for rollout in self.references}
+        pairs += zip(self.rollouts, self.rollout_scores, strict=True)
+        for rollout, score in pairs:
+            if rollout.correct and rollout.group in asked:
+                alone, total = best.get(rollout.group, (-math.inf, -math.inf))
+                best[rollout.group] = max(alone, score), max(total, base_total(rollout.sample) + weight * score)
+        return best
+
+
+def probes(scored: Scored, settings: GateSettings) -> list[Check]:
+    """Every semantic check, with its figure."""
+    return [
+        _constant(scored, settings),
+        _ignores_completion(scored, settings),
+        _ignores_answer(scored, settings),
+        _scale(scored, settings),
+        _auc(scored, settings),
+        _prefers_wrong(scored, settings),
+        _length(scored, settings),
+        _group_spread(scored, settings),
+        *_attacks(scored, settings),
+    ]
+
+
+def base_total(sample: Sample) -> float:
+    """What the three base rewards give together."""
+    return sum(reward(sample.prompt, sample.completion, sample.answer) for reward in BASE_REWARDS.values())
+
+
+def area_under_curve(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
+    """The chance that a right rollout scores above a wrong one, ties counting half; None without both kinds."""
+    right = [score for score, label in zip(scores, labels, strict=True) if label]
+    wrong = [score for score, label in zip(scores, labels, strict=True) if not label]
+    if not right or not wrong:
+        return None
+    ranks = _ranks([*right, *wrong])
+    return (sum(ranks[: len(right)]) - len(right) * (len(right) + 1) / 2) / (len(right) * len(wrong))
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Spearman's rank correlation with average ranks for ties; None where either is constant."""
+    x, y = _ranks(first), _ranks(second)
+    mean = (len(x) + 1) / 2
+    spread = math.sqrt(sum((a - mean) ** 2 for a in x) * sum((b - mean) ** 2 for b in y))
+    if not x or spread == 0:
+        return None
+    return sum((a - mean) * (b - mean) for a, b in zip(x, y, strict=True)) / spread
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Ranks from 1, ties sharing their average."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks = [0.0] * len(values)
+    start = 0
+    while start < len(order):
+        end = start
+        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
+            end += 1
+        for place in range(start, end + 1):
+            ranks[order[place]] = (start + end) / 2 + 1
+        start = end + 1
+    return ranks
+
+
+def _check(name: CheckName, settings: GateSettings, passed: bool, value: float | None, good: str, bad: str) -> Check:
+    value = None if value is None else round(value, 6)
+    return Check(
+        name=name, passed=passed, enforced=settings.enforces(name), message=good if passed else bad, value=value
+    )
+
+
+def _constant(scored: Scored, settings: GateSettings) -> Check:
+    counts = Counter(round(score, 9) for score in scored.rollout_scores)
+    value, count = counts.most_common(1)[0]
+    share = count / len(scored.rollout_scores)
+    return _check(
+        "constant",
+        settings,
+        len(counts) > 1 and share <= settings.constant_share,
+        share,
+        f"{share:.1%} of the rollouts get the most common value",
+        f"{share:.1%} of {len(scored.rollout_scores)} rollouts get the same value {value:g}, so there is nothing to "
+        "learn from: reward something that completions do differ in",
+    )
+
+
+def _ignores_completion(scored: Scored, settings: GateSettings) -> Check:
+    by_group: dict[str, set[float]] = {}
+    for rollout, score in zip(scored.rollouts, scored.rollout_scores, strict=True):
+        by_group.setdefault(rollout.group, set()).add(score)
+    rows = zip(scored.references, scored.swapped, strict=True)
+    blind = sum(len({*row, *by_group[reference.group]}) == 1 for reference, row in rows) / len(scored.references)
+    return _check(
+        "ignores_completion",
+        settings,
+        blind < 1,
+        blind,
+        f"for {blind:.0%} of the questions every completion gets the same value",
+        "for every question all completions get the same value: the reward depends on `prompt` or `answer` alone; "
+        "read `completion`",
+    )
+
+
+def _ignores_answer(scored: Scored, settings: GateSettings) -> Check:
+    columns = list(zip(*scored.swapped, strict=True))
+    blind = sum(len(set(column)) == 1 for column in columns) / len(columns)
+    return _check(
+        "ignores_answer",
+        settings,
+        blind < 1,
+        blind,
+        f"{blind:.0%} of the completions get the same value whatever the gold answer is",
+        "the value does not depend on `answer`: right and wrong completions of one form are paid alike; gate it on "
+        "correctness if that is not meant",
+    )
+
+
+def _scale(scored: Scored, settings: GateSettings) -> Check:
+    samples = [rollout.sample for rollout in scored.rollouts] + [attack.sample for attack in scored.attacks]
+    base = [base_total(sample) for sample in samples]
+    values = [*scored.rollout_scores, *scored.attack_scores]
+    spread = (max(values) - min(values)) * abs(settings.weight)
+    ratio = spread / (max(base) - min(base))
+    return _check(
+        "scale",
+        settings,
+        ratio <= settings.scale_ratio,
+        ratio,
+        f"its spread is {ratio:.2f} times that of the base rewards' total",
+        f"values run from {min(values):g} to {max(values):g}, {ratio:.1f} times the spread of the base rewards' total "
+        f"(limit {settings.scale_ratio:g}), which would drown them: scale or cap it to about -3 to 3",
+    )
+
+
+def _auc(scored: Scored, settings: GateSettings) -> Check:
+    area = area_under_curve(scored.rollout_scores, [rollout.correct for rollout in scored.rollouts])
+    floor = settings.auc_minimum if settings.auc_minimum is not None else 0.5
+    if area is None:
+        return _check("auc", settings, True, None, "the rollouts are all right or all wrong: no AUC", "")
+    return _check(
+        "auc",
+        settings,
+        area >= floor,
+        area,
+        f"AUC against correctness is {area:.3f}",
+        f"AUC against correctness is {area:.3f}, below {floor:g}: wrong completions tend to score higher than right "
+        "ones; make the value rise with what makes a completion right",
+    )
+
+
+def _prefers_wrong(scored: Scored, settings: GateSettings) -> Check:
+    by_group: dict[str, tuple[list[float], list[float]]] = {}
+    for rollout, score in zip(scored.rollouts, scored.rollout_scores, strict=True):
+        total = base_total(rollout.sample) + settings.weight * score
+        by_group.setdefault(rollout.group, ([], []))[0 if rollout.correct else 1].append(total)
+    pairs = [(right, wrong) for rights, wrongs in by_group.values() for right in rights for wrong in wrongs]
+    if not pairs:
+        return _check("prefers_wrong", settings, True, None, "no question has right and wrong rollouts to compare", "")
+    share = sum(wrong >= right for right, wrong in pairs) / len(pairs)
+    return _check(
+        "prefers_wrong",
+        settings,
+        share <= settings.beaten_share,
+        share,
+        f"with the base rewards, {share:.1%} of wrong rollouts reach a right one to the same question",
+        f"with the base rewards added, {share:.1%} of wrong rollouts reach or beat a right one to the same question: "
+        "lower the scale, or pay only where the answer is right",
+    )
+
+
+def _length(scored: Scored, settings: GateSettings) -> Check:
+    lengths = [float(len(rollout.completion)) for rollout in scored.rollouts]
+    correlation = rank_correlation(scored.rollout_scores, lengths)
+    limit = settings.length_correlation_maximum if settings.length_correlation_maximum is not None else 0.9
+    if correlation is None:
+        return _check("length", settings, True, None, "no rank correlation with length: something is constant", "")
+    return _check(
+        "length",
+        settings,
+        abs(correlation) <= limit,
+        correlation,
+        f"rank correlation with the completion's length is {correlation:+.2f}",
+        f"rank correlation with the completion's length is {correlation:+.2f} (limit {limit:g}): it pays for length "
+        "more than for anything else; cap or normalise by length",
+    )
+
+
+def _group_spread(scored: Scored, settings: GateSettings) -> Check:
+    by_group: dict[str, set[float]] = {}
+    sizes: Counter[str] = Counter()
+    for rollout, score in zip(scored.rollouts, scored.rollout_scores, strict=True):
+        by_group.setdefault(rollout.group, set()).add(round(score, 9))
+        sizes[rollout.group] += 1
+    spread = [len(values) > 1 for group, values in by_group.items() if sizes[group] > 1]
+    if not spread:
+        return _check("group_spread", settings, True, None, "no question has more than one rollout", "")
+    share = sum(spread) / len(spread)
+    floor = settings.group_spread_minimum if settings.group_spread_minimum is not None else 0.05
+    return _check(
+        "group_spread",
+        settings,
+        share >= floor,
+        share,
+        f"in {share:.0%} of the groups completions get different values",
+        f"only in {share:.0%} of the groups do completions get different values (floor {floor:g}): GRPO learns from "
+        "differences within a group; reward something that differs more often",
+    )
+
+
+def _attacks(scored: Scored, settings: GateSettings) -> Iterable[Check]:
+    best = scored.best_right(settings.weight)
+    fooled_alone = []
+    for name in ADVICE:
+        beaten: dict[str, bool] = {}
+        beaten_alone: dict[str, bool] = {}
+        for attack, score in zip(scored.attacks, scored.attack_scores, strict=True):
+            if attack.name == name:
+                alone, total = best[attack.group]
+                reached = base_total(attack.sample) + settings.weight * score >= total
+                beaten[attack.group] = beaten.get(attack.group, False) or reached
+                beaten_alone[attack.group] = beaten_alone.get(attack.group, False) or score >= alone
+        share = sum(beaten.values()) / len(beaten)
+        if sum(beaten_alone.values()) / len(beaten_alone) > settings.beaten_share:
+            fooled_alone.append(name)
+        label = name.removeprefix("attack_").replace("_", " ")
+        yield _check(
+            name,
+            settings,
+            share <= settings.beaten_share,
+            share,
+            f"with the base rewards, {label} reaches a right answer in {share:.0%} of the questions",
+            f"with the base rewards added, {label} text reaches or beats a right answer in {share:.0%} of the "
+            f"questions: {ADVICE[name]}",
+        )
+    listed = ", ".join(name.removeprefix("attack_").replace("_", " ") for name in fooled_alone)
+    yield _check(
+        "alone",
+        settings,
+        not fooled_alone,
+        float(len(fooled_alone)),
+        "taken alone, no attack reaches a right answer",
+        f"taken alone, without the base rewards, {len(fooled_alone)} of {len(ADVICE)} attacks tie with or beat a right "
+        f"answer: {listed}",
+    )

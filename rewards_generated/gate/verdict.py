@@ -1,0 +1,56 @@
+"""What the gate found out about a candidate, in figures for the ledger and in words for whoever wrote it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from rewards_generated.gate.settings import CheckName
+
+
+class Check(BaseModel):
+    """One check. `value` is its figure (its meaning stands in `message`), None where the check has none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: CheckName
+    passed: bool
+    enforced: bool
+    """A failure rejects; otherwise it is a warning."""
+    message: str
+    """What was found and, after a failure, what to change, with the line where one is known."""
+    value: float | None = None
+    line: int | None = None
+
+
+class Verdict(BaseModel):
+    """Of one piece of code. Checks stand in the order in which they ran; it stops where the rest would be void."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accepted: bool
+    identity: str | None
+    """None: the code is not Python."""
+    kind: Literal["sample", "batch"] = "sample"
+    """`batch`: it takes lists, as TRL's rewards do, and has to be imported through `adapters.batch`."""
+    checks: tuple[Check, ...]
+    seconds: float = 0.0
+    """Wall-clock of the gate."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it was rejected, one sentence per failed check; empty if accepted."""
+        return tuple(f"{check.name}: {check.message}" for check in self.checks if check.enforced and not check.passed)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is doubtful but does not reject."""
+        return tuple(
+            f"{check.name}: {check.message}" for check in self.checks if not check.enforced and not check.passed
+        )
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Check → its figure, for the ledger."""
+        return {check.name: check.value for check in self.checks if check.value is not None}
