@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Form = Literal["json", "fenced"]
 Item = TypeVar("Item")
 
-FAMILIES = ("reflection", "correctness", "process", "format", "length", "other")
+FAMILIES = ("reflection", "correctness", "process", "format", "length", "keyword", "other")
 TEMPLATE = Path(__file__).parents[1] / "prompts" / "proposal.md.j2"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PROBLEMS_SHOWN = 12

@@ -10,7 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Literal
 
-from rewards_generated.contract import SIGNATURE, ContractViolation, docstring, entry_point
+from rewards_generated.contract import SIGNATURE, ContractViolation, docstring, reward_function
 from rewards_generated.identity import CodeUnreadable, parse
 from search.proposers.base import UnusableItem
 from search.proposers.fences import fenced_blocks
@@ -73,7 +73,7 @@ def code_problem(code: str) -> str | None:
     if len(code) > LONGEST_CODE:
         return f"the code has {len(code):,} characters, the limit is {LONGEST_CODE:,}"
     try:
-        if entry_point(parse(code)).kind == "batch":
+        if reward_function(parse(code)).kind == "batch":
             return f"the function takes lists; write `{SIGNATURE}` for one completion"
     except (CodeUnreadable, ContractViolation) as error:
         return f"{error} (line {error.line})" if error.line else str(error)
