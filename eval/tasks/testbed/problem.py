@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def draw_until(draws: Draws, options: ProblemOptions, wanted: Callable[[Problem]
 def _draw_operations(draws: Draws, count: int, held_out: bool) -> list[Operation]:
     while True:
         operations = [draws.weighted(_OPERATION_WEIGHT) for _ in range(count)]
-        pairs = list(zip(operations, operations[1:], strict=False))
+        pairs = list(itertools.pairwise(operations))
         if operations.count("times") <= 1 and (HELD_OUT_COMPOSITION in pairs) == held_out:
             return operations
 

@@ -1,0 +1,37 @@
+"""`reward-search testbed`: the built-in base policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The built-in base policy and its recipe.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def testbed() -> None:
+    """The built-in base policy and its recipe.
+
+    Example: reward-search testbed build --to my-policy
+    """
+
+
+@app.command()
+def build(
+    to: Annotated[Path, typer.Option(help="Folder to write the policy to; it must be new or empty.")],
+    quick: Annotated[
+        bool, typer.Option(help="Run every part of the recipe in seconds; the policy is useless.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+) -> None:
+    """Train the built-in policy from scratch by its recipe.
+
+    Example: reward-search testbed build --to my-policy
+    """
+    from trainer.job import Hardware
+    from trainer.testbed.recipe import QUICK, SHIPPED, build_policy
+
+    record = build_policy(to, QUICK if quick else SHIPPED, Hardware(device="cpu", threads=threads))
+    print(f"policy written to {to}: {record['parameters']:,} parameters, corpus {record['corpus_sha256'][:12]}")
