@@ -50,16 +50,17 @@ def _load_own(target: str) -> Callable[..., Task]:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.append(folder)
-    module, _, function = target.partition(":")
+    name, _, function = target.partition(":")
+    if not name or not function:
+        raise UserError(f"task.name = {target!r}: write it as package.module:function")
     try:
-        builder = _load(target)
+        module = import_module(name)
     except ModuleNotFoundError as error:
         # A module that is missing inside the user's own module is a fault of that module: let it show itself.
-        if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise
         raise UserError(f"task.name = {target!r}: there is no module {error.name!r} to import") from None
-    except (AttributeError, ValueError):
-        raise UserError(f"task.name = {target!r}: module {module!r} has no function {function!r}") from None
+    builder: Callable[..., Task] | None = getattr(module, function, None)
     if not callable(builder):
-        raise UserError(f"task.name = {target!r}: {function!r} is not a function")
+        raise UserError(f"task.name = {target!r}: module {name!r} has no function {function!r}")
     return builder

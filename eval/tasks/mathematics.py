@@ -1,0 +1,62 @@
+"""MATH (Hendrycks et al. 2021, arXiv 2103.03874) and data sets of its form: answers are LaTeX expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from eval.answers import ANSWER_FORMATS
+from eval.answers.extraction import last_boxed
+from eval.tasks.base import TaskReference
+from eval.tasks.gsm8k import split_sources
+from eval.tasks.options import read_options
+from eval.tasks.questions import Question, QuestionTask
+from eval.tasks.records import text_field
+
+HUB_ID = "DigitalLearningGmbH/MATH-lighteval"
+
+
+class MathOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = HUB_ID
+    """Hub id of a data set with train and test splits, or a folder with train.jsonl and test.jsonl; records have
+    `problem` and `answer`, or `solution` with the answer in `\\boxed{}`."""
+    config: str | None = None
+    """Configuration of the hub's data set, where it has several."""
+    validation_size: int = Field(500, ge=1)
+    """Questions carved out of train for ranking."""
+    answer_format: Literal["boxed", "solution", "answer"] = "boxed"
+    """`\\boxed{}`, `<thinking>`/`<solution>` tags, or `<think>`/`<answer>` tags."""
+    system_prompt: str | None = None
+    """Instead of the one that asks for the answer format; an empty text leaves it out."""
+
+
+def build(options: Mapping[str, Any]) -> QuestionTask:
+    chosen = read_options("math", MathOptions, options)
+    form = ANSWER_FORMATS[chosen.answer_format]
+    return QuestionTask(
+        reference=TaskReference(name="math", options=dict(options)),
+        sources=split_sources(chosen.source, chosen.config, read_math_record),
+        description=(
+            "MATH: competition mathematics (algebra, geometry, counting, number theory, calculus). The answer is a "
+            f"number or a LaTeX expression. Expected form of a completion: {form.words}."
+        ),
+        answer_format=chosen.answer_format,
+        answer_kind="mathematics",
+        validation_size=chosen.validation_size,
+        system_prompt=chosen.system_prompt,
+    )
+
+
+def read_math_record(record: Mapping[str, Any]) -> Question:
+    """The gold answer is the field `answer`, else the last `\\boxed{}` of `solution`."""
+    attributes = {name: record[name] for name in ("level", "type", "subject") if name in record}
+    if "answer" in record:
+        return Question(text_field(record, "problem"), text_field(record, "answer"), attributes=attributes)
+    gold = last_boxed(text_field(record, "solution"))
+    if gold is None or not gold.strip():
+        raise ValueError("there is no field 'answer', and 'solution' has no \\boxed{...} to take it from")
+    return Question(text_field(record, "problem"), gold.strip(), attributes=attributes)
