@@ -54,6 +54,8 @@ class EvaluationResult(BaseModel):
     digest: str
     failure: str | None = None
     """One sentence saying why there are no predictions."""
+    lost: bool = False
+    """The process was killed or crashed and left no result, so the failure says nothing of the job: run it again."""
     predictions: tuple[tuple[Prediction, ...], ...] = ()
     """Per adapter, in the job's order: the split's questions in order, with all samples of one question together."""
     seconds: dict[str, float] = {}

@@ -128,6 +128,8 @@ class TrainResult(_Frozen):
     digest: str
     failure: str | None = None
     """One sentence saying why the run is unscored."""
+    lost: bool = False
+    """The process was killed or crashed and left no result, so the failure says nothing of the job: run it again."""
     adapter: str | None = None
     """Folder of the trained PEFT adapter (or full model), relative to the job's folder."""
     curves: tuple[dict[str, Any], ...] = ()

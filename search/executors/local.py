@@ -114,7 +114,8 @@ class LocalExecutor:
             return result
         how = f"was killed by {Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         last = _last_line(state.folder / LOG_FILE)
-        return result_type(digest=digest, failure=f"the job {how} and left no result; its log ends with: {last}")
+        failure = f"the job {how} and left no result; its log ends with: {last}"
+        return result_type(digest=digest, failure=failure, lost=True)
 
 
 def whole_result(folder: Path, digest: str, result_type: type[AnyResult]) -> AnyResult | None:
