@@ -1,0 +1,155 @@
+"""The configuration of a search: typed, frozen, every field with its help in the string below it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from eval.tasks.base import TaskReference
+from rewards_generated.ensemble import Aggregation
+from rewards_generated.gate.settings import GateSettings
+from rewards_generated.sandbox.settings import SandboxSettings
+from trainer.job import GrpoSettings, Hardware, LoraSettings
+
+ENSEMBLE_NAMES = ("top-N", "correctness-family", "diverse-rounds")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class BaseRollouts(_Section):
+    questions: int = Field(default=24, ge=1)
+    """Train questions that the base policy answers once, for gate probes, prompts and z-score statistics."""
+    per_question: int = Field(default=4, ge=1)
+    """Sampled completions per question."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature of those completions."""
+
+
+class SearchSettings(_Section):
+    rounds: int = Field(ge=1)
+    """Rounds of propose, gate, screen, rank."""
+    candidates_per_round: int = Field(ge=1)
+    """Candidates asked of the proposer in every round."""
+    reflection_minimum: int = Field(default=0, ge=0)
+    """At least this many of them must be reflection rewards."""
+    feedback: Literal["ranked", "none", "shuffled"] = "ranked"
+    """What later rounds are told: the true ranking, nothing, or scores permuted over the candidates."""
+    base_rewards: tuple[str, ...] = ("format_exact", "format_approximate", "answer_check")
+    """Trusted rewards that are part of every run, summed with the candidate."""
+    select_on: Literal["validation", "test"] = "validation"
+    """Split that ranks candidates; `test` only to reproduce the paper, and labelled as selection on the test split."""
+    base_rollouts: BaseRollouts = BaseRollouts()
+
+
+class ProposerSettings(_Section):
+    name: str = "evolve"
+    """`evolve` (no LLM), `litellm`, `manual` (ask and tell), or `package.module:Class`."""
+    options: dict[str, Any] = {}
+    """Options of that proposer."""
+
+
+class ScreeningSettings(_Section):
+    grpo: GrpoSettings
+    """The short GRPO run that every candidate gets."""
+    lora: LoraSettings = LoraSettings()
+    """The adapter that is trained, in screenings and retrainings alike."""
+    seeds: int = Field(default=1, ge=1)
+    """Runs per candidate; every candidate of the search gets the same seeds."""
+    questions: int = Field(ge=1)
+    """Questions of the validation split that score a candidate."""
+    evaluation_batch_size: int = Field(default=64, ge=1)
+    """Questions decoded together in evaluation."""
+    failure_rate_limit: float = Field(default=0.1, ge=0, le=1)
+    """Share of reward calls that may fail before a run is marked failed and stays unscored."""
+
+
+class RandomControls(_Section):
+    first_round: int = Field(default=1, ge=0)
+    """Random draws from the candidates of the first round alone, of the winner's size."""
+    pool: int = Field(default=2, ge=0)
+    """Random draws from all scored candidates, of the winner's size."""
+
+
+class FinalsSettings(_Section):
+    ensembles: tuple[str, ...] = ("top-3", "top-5", "top-7", "top-10", "correctness-family", "diverse-rounds")
+    """Ensembles to retrain, as far as there are enough scored candidates: top-N, correctness-family, diverse-rounds."""
+    seeds: int = Field(default=3, ge=1)
+    """Fresh seeds over which every finalist is retrained."""
+    steps: int | None = Field(default=None, ge=1)
+    """GRPO steps of a retraining; empty: as many as a screening has."""
+    other_steps: int | None = Field(default=None, ge=1)
+    """Also train the top-5 with this many steps, listed apart (the paper's 300-step final); empty: do not."""
+    base_only: bool = True
+    """Retrain the base rewards alone, as a control."""
+    random_controls: RandomControls = RandomControls()
+    aggregation: Aggregation = "sum"
+    """How members' scores become one: sum, zscore (by base-policy statistics), or group_normalised."""
+    test_questions: int = Field(ge=1)
+    """Questions of the sealed test split."""
+
+    @field_validator("ensembles")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in ENSEMBLE_NAMES[1:] and not re.fullmatch(r"top-[1-9]\d*", name):
+                raise ValueError(f"{name!r} is no ensemble; choose from {', '.join(ENSEMBLE_NAMES)} (such as top-5)")
+        return names
+
+
+class ExecutorSettings(_Section):
+    name: str = "local"
+    """Where jobs run: `local`, or `package.module:Class`."""
+    parallel_jobs: int = Field(default=1, ge=1)
+    """Jobs at the same time."""
+    job_timeout_seconds: float | None = Field(default=None, ge=1)
+    """Wall-clock limit of one job, after which it is stopped and stays unscored; empty: none."""
+    options: dict[str, Any] = {}
+    """Further options of an executor of your own."""
+
+
+class SearchConfig(_Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the search; the default run directory is made from it."""
+    seed: int = Field(default=0, ge=0)
+    """Everything random in the search is derived from it."""
+    task: TaskReference
+    """The task: `name` and its `options`."""
+    base_model: str
+    """Policy that every run starts from: `testbed`, a local folder, or a hub id."""
+    search: SearchSettings
+    proposer: ProposerSettings = ProposerSettings()
+    gate: GateSettings = GateSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    screening: ScreeningSettings
+    finals: FinalsSettings
+    hardware: Hardware = Hardware()
+    executor: ExecutorSettings = ExecutorSettings()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole configuration, hex."""
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON values; sets are sorted, since their own order changes from process to process."""
+        values: dict[str, Any] = json.loads(json.dumps(self.model_dump(), default=_plain))
+        return values
+
+    @property
+    def selection_questions(self) -> int:
+        """Questions of the split that ranks."""
+        return self.screening.questions if self.search.select_on == "validation" else self.finals.test_questions
+
+    @property
+    def final_steps(self) -> int:
+        return self.finals.steps or self.screening.grpo.steps
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)

@@ -1,0 +1,97 @@
+"""Drives a run for the command line: progress on the terminal, a clean stop, and what to do next."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from search.config import SearchConfig
+from search.launch import opened_run, require_free
+from search.loop import search
+from search.plan import plan
+from search.progress import Progress, duration
+from search.proposers.base import AwaitingAnswer
+from search.results import leaderboard_text, write_report
+
+REPORT_FILE = "report.html"
+LEADERBOARD_FILE = "leaderboard.json"
+INTERRUPTED = 130
+
+
+def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
+    """Runs the search to its leaderboard and report; returns the exit code. Raises UserError."""
+    console = Console(highlight=False)
+    if not resume:
+        require_free(folder)
+    progress = Progress(console, plan(config).steps)
+    try:
+        with stop_on_termination(), opened_run(folder, config, progress, resume=resume) as run:
+            console.print(f"run directory: {folder}", soft_wrap=True)
+            try:
+                with progress:
+                    search(run)
+            except AwaitingAnswer as waiting:
+                number = len(run.ledger.rounds()) + 1
+                run.ledger.record_fact("question", {"round": number, "prompt": waiting.prompt})
+                console.print(
+                    f"Round {number} waits for an answer:\n"
+                    f"    reward-search ask {folder} > question.md\n"
+                    f"    reward-search tell {folder} answer.md",
+                    soft_wrap=True,
+                )
+                return 0
+            (folder / LEADERBOARD_FILE).write_text(leaderboard_text(run.config, run.ledger, "json"), encoding="utf-8")
+            report = write_report(run.config, run.ledger, folder / REPORT_FILE, running=False)
+            console.print(leaderboard_text(run.config, run.ledger, "table"), markup=False, soft_wrap=True)
+            console.print(f"report: {report}", soft_wrap=True)
+            return 0
+    except KeyboardInterrupt:
+        console.print(
+            f"stopped; continue with: reward-search run --run-dir {folder} --resume",
+            soft_wrap=True,
+        )
+        return INTERRUPTED
+
+
+def print_plan(config: SearchConfig) -> None:
+    """What the search would do, with the time it would take by a short calibration. Writes nothing."""
+    from search.calibration import calibrate
+
+    console = Console(highlight=False)
+    planned = plan(config)
+    console.print(f"search {config.name}: task {config.task.name}, base model {config.base_model}")
+    console.print(
+        f"{config.search.rounds} rounds of {config.search.candidates_per_round} candidates from the proposer "
+        f"{config.proposer.name}, feedback {config.search.feedback}, ranked on {config.search.select_on}",
+        soft_wrap=True,
+    )
+    console.print(f"jobs: at most {planned.screenings} screenings and {planned.retrainings} retrainings")
+    console.print(f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions", soft_wrap=True)
+    console.print(f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
+    pace = calibrate(config)
+    console.print(
+        f"time: about {duration(pace.seconds(config, planned))}, from a calibration of {pace.measured_steps} steps "
+        f"and {pace.measured_questions} questions here ({duration(pace.measuring)})",
+        soft_wrap=True,
+    )
+    console.print(f"language model: {pace.language_model_cost(planned)}", soft_wrap=True)
+
+
+@contextmanager
+def stop_on_termination() -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does: running jobs are ended and the ledger is closed."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

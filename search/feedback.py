@@ -1,0 +1,76 @@
+"""What the proposer of the next round is told of the earlier ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from search.proposers.base import FailedCandidate, Feedback, RankedCandidate
+from search.standings import Standing, ranked
+
+
+def build_feedback(mode: Literal["ranked", "none", "shuffled"], every: Sequence[Standing], seed: int) -> Feedback:
+    """`ranked`: the truth. `none`: nothing. `shuffled`: the same table with the measured figures, those of training
+    included, permuted over the candidates; failures stay where they are, since they are no scores."""
+    if mode == "none":
+        return Feedback("none")
+    rows = [_row(standing) for standing in ranked(list(every))]
+    if mode == "shuffled":
+        rows = _shuffled(rows, seed)
+    failed = tuple(
+        FailedCandidate(
+            standing.candidate.name,
+            standing.candidate.identity,
+            standing.candidate.round,
+            standing.candidate.code,
+            standing.reasons,
+        )
+        for standing in every
+        if standing.status in ("rejected", "failed")
+    )
+    return Feedback(mode, tuple(rows), failed)
+
+
+def _row(standing: Standing) -> RankedCandidate:
+    candidate, scores = standing.candidate, standing.scores
+    assert scores is not None
+    assert scores.extraction_rate is not None
+    assert scores.mean_completion_tokens is not None
+    assert candidate.identity is not None
+    return RankedCandidate(
+        name=candidate.name,
+        identity=candidate.identity,
+        round=candidate.round,
+        code=candidate.code,
+        family=candidate.family,
+        parents=candidate.parents,
+        f1=scores.f1.value,
+        f1_low=scores.f1.low,
+        f1_high=scores.f1.high,
+        accuracy=scores.accuracy.value,
+        extraction_rate=scores.extraction_rate.value,
+        firing_rate=standing.firing_rate,
+        mean_completion_tokens=scores.mean_completion_tokens,
+        notes=standing.verdict.warnings if standing.verdict else (),
+    )
+
+
+def _shuffled(rows: list[RankedCandidate], seed: int) -> list[RankedCandidate]:
+    """The figures keep their places in the table; the candidates behind them are permuted."""
+    sources = list(rows)
+    random.Random(seed).shuffle(sources)
+    return [
+        replace(
+            figures,
+            name=source.name,
+            identity=source.identity,
+            round=source.round,
+            code=source.code,
+            family=source.family,
+            parents=source.parents,
+            notes=source.notes,
+        )
+        for figures, source in zip(rows, sources, strict=True)
+    ]

@@ -1,0 +1,39 @@
+"""Large files beside the ledger, named by the hash of their content and written by atomic rename."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.prediction import Prediction
+
+
+class Files:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, content: bytes, suffix: str) -> str:
+        """Stores the bytes and returns their name. What is there already is left as it is."""
+        name = hashlib.sha256(content).hexdigest() + suffix
+        target = self.folder / name
+        if not target.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = self.folder / f".{name}.{os.getpid()}"
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        return name
+
+    def put_predictions(self, predictions: Sequence[Prediction]) -> str:
+        """One JSON object per line, compressed without a time stamp, so that equal predictions have equal names."""
+        text = "".join(prediction.model_dump_json() + "\n" for prediction in predictions)
+        return self.put(gzip.compress(text.encode(), mtime=0), ".jsonl.gz")
+
+    def predictions(self, name: str) -> list[Prediction]:
+        with gzip.open(self.folder / name, "rt", encoding="utf-8") as lines:
+            return [Prediction.model_validate_json(line) for line in lines]

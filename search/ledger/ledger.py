@@ -1,0 +1,378 @@
+"""Reading and writing the ledger of one run directory."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from eval.prediction import Prediction
+from eval.tasks.base import Split
+from rewards_generated.ensemble import Ensemble
+from rewards_generated.errors import UserError
+from rewards_generated.gate.verdict import Verdict
+from search.ledger.files import Files
+from search.ledger.records import Candidate, Evaluation, Finalist, JobRecord, Milestone, Round, Stage
+from search.ledger.schema import SCHEMA, SCHEMA_VERSION
+from search.proposers.base import LanguageModelCall, UnusableItem
+from trainer.evaluation_job import EvaluationJob, EvaluationResult
+from trainer.job import TrainJob, TrainResult
+
+LEDGER_FILE = "ledger.sqlite"
+
+
+class Ledger:
+    """Every `record_...` is one transaction: after a crash it is there wholly or not at all."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.files = Files(folder / "files")
+        self._connection = connection
+
+    @classmethod
+    def create(cls, folder: Path, facts: Mapping[str, Any]) -> Ledger:
+        """A new ledger with its first facts. The folder must not hold one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(folder / LEDGER_FILE, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        ledger = cls(folder, connection)
+        with ledger._transaction():
+            for statement in SCHEMA.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            for name, value in facts.items():
+                ledger._set_fact(name, value)
+            ledger._milestone("started", {})
+        return ledger
+
+    @classmethod
+    def open(cls, folder: Path, *, write: bool = False) -> Ledger:
+        """Opens what is there. Raises UserError if there is no run in the folder or it is of another version."""
+        path = folder / LEDGER_FILE
+        if not cls.exists(folder):
+            raise UserError(f"{folder} holds no search: there is no {LEDGER_FILE} in it; give the folder of a run")
+        # A reader opens read-write too: SQLite needs to make the shared-memory file where no writer is alive.
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+        if not write:
+            connection.execute("PRAGMA query_only = 1")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise UserError(f"{path} has version {version}, this program reads version {SCHEMA_VERSION}")
+        return cls(folder, connection)
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether the folder holds a ledger whose creation was completed."""
+        path = folder / LEDGER_FILE
+        if not path.is_file():
+            return False
+        connection = sqlite3.connect(path)
+        try:
+            return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone())
+        except sqlite3.DatabaseError:
+            raise UserError(f"{path} is not a ledger: it is no SQLite file") from None
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # Facts and milestones
+
+    def fact(self, name: str) -> Any:
+        """None if there is none."""
+        row = self._one("SELECT value FROM facts WHERE name = ?", name)
+        return None if row is None else json.loads(row[0])
+
+    def record_fact(self, name: str, value: Any) -> None:
+        """`value` is anything that JSON holds; None removes the fact."""
+        with self._transaction():
+            self._set_fact(name, value)
+
+    def milestone(self, name: str) -> Milestone | None:
+        row = self._one("SELECT at, detail FROM milestones WHERE name = ?", name)
+        return None if row is None else Milestone(datetime.fromisoformat(row[0]), json.loads(row[1]))
+
+    def record_milestone(self, name: str, detail: Mapping[str, Any]) -> None:
+        with self._transaction():
+            self._milestone(name, detail)
+
+    # Rounds
+
+    def calls(self, round_number: int | None = None) -> list[LanguageModelCall]:
+        """Of one round, or of all, in order."""
+        where, values = ("WHERE round = ?", (round_number,)) if round_number is not None else ("", ())
+        rows = self._all(f"SELECT call FROM calls {where} ORDER BY round, position", *values)
+        return [LanguageModelCall(**json.loads(row[0])) for row in rows]
+
+    def record_call(self, round_number: int, call: LanguageModelCall) -> None:
+        with self._transaction():
+            row = self._one("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
+            assert row is not None
+            self._connection.execute(
+                "INSERT INTO calls VALUES (?, ?, ?, ?)", (round_number, row[0], _now(), json.dumps(asdict(call)))
+            )
+
+    def record_answer(self, round_number: int, call: LanguageModelCall) -> None:
+        """A person's answer to the open question, which is closed by it."""
+        with self._transaction():
+            row = self._one("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
+            assert row is not None
+            self._connection.execute(
+                "INSERT INTO calls VALUES (?, ?, ?, ?)", (round_number, row[0], _now(), json.dumps(asdict(call)))
+            )
+            self._set_fact("question", None)
+
+    def rounds(self) -> list[Round]:
+        """Rounds whose proposals are in, in order."""
+        unusable: dict[int, list[UnusableItem]] = {}
+        for row in self._all("SELECT round, reason, detail, excerpt FROM unusable ORDER BY round, position"):
+            unusable.setdefault(row[0], []).append(UnusableItem(*row[1:]))
+        return [
+            Round(row[0], row[1], row[2], tuple(unusable.get(row[0], ())))
+            for row in self._all("SELECT number, requested, seconds FROM rounds ORDER BY number")
+        ]
+
+    def record_round(
+        self,
+        number: int,
+        requested: int,
+        candidates: Sequence[Candidate],
+        unusable: Sequence[UnusableItem],
+        seconds: float,
+    ) -> None:
+        with self._transaction():
+            self._connection.execute("INSERT INTO rounds VALUES (?, ?, ?, ?)", (number, requested, _now(), seconds))
+            self._connection.executemany(
+                "INSERT INTO unusable VALUES (?, ?, ?, ?, ?)",
+                [(number, i, item.reason, item.detail, item.excerpt) for i, item in enumerate(unusable)],
+            )
+            self._connection.executemany(
+                "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        c.name,
+                        c.round,
+                        c.position,
+                        c.identity,
+                        c.code,
+                        c.origin,
+                        c.description,
+                        c.family,
+                        _json(c.parents),
+                    )
+                    for c in candidates
+                ],
+            )
+
+    def candidates(self, round_number: int | None = None) -> list[Candidate]:
+        """Of one round, or of all, in the order in which they were proposed."""
+        where, values = ("WHERE round = ?", (round_number,)) if round_number is not None else ("", ())
+        rows = self._all(
+            "SELECT name, round, position, identity, code, origin, description, family, parents "
+            f"FROM candidates {where} ORDER BY round, position",
+            *values,
+        )
+        return [Candidate(*row[:8], tuple(json.loads(row[8]))) for row in rows]
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """By candidate."""
+        rows = self._all("SELECT candidate, verdict FROM verdicts")
+        return {row[0]: Verdict.model_validate_json(row[1]) for row in rows}
+
+    def record_verdict(self, candidate: str, verdict: Verdict) -> None:
+        with self._transaction():
+            self._connection.execute(
+                "INSERT INTO verdicts VALUES (?, ?, ?, ?)",
+                (candidate, verdict.accepted, verdict.model_dump_json(), _now()),
+            )
+
+    # Jobs and what they answered
+
+    def job(self, stage: Stage, subject: str, seed: int) -> JobRecord | None:
+        rows = self._jobs("WHERE stage = ? AND subject = ? AND seed = ?", stage, subject, seed)
+        return rows[0] if rows else None
+
+    def jobs(self, stage: Stage | None = None) -> list[JobRecord]:
+        return self._jobs("WHERE stage = ?", stage) if stage else self._jobs("")
+
+    def record_training(
+        self, stage: Stage, subject: str, job: TrainJob, result: TrainResult, split: Split | None
+    ) -> None:
+        """A training run with its evaluation on `split`, if it was scored."""
+        completions = self.files.put_predictions(result.predictions) if result.predictions else None
+        with self._transaction():
+            self._insert_job(stage, subject, job.seed, job, result)
+            if result.failure is None and split is not None and completions is not None:
+                self._insert_evaluation(stage, subject, job.seed, split, completions, result.predictions)
+
+    def record_evaluation(
+        self,
+        stage: Stage,
+        subject: str,
+        job: EvaluationJob,
+        result: EvaluationResult,
+        policies: Sequence[tuple[str, int]],
+    ) -> None:
+        """An evaluation of several policies, each named by its subject and training seed, in the job's order."""
+        names = [self.files.put_predictions(predictions) for predictions in result.predictions]
+        with self._transaction():
+            self._insert_job(stage, subject, job.seed, job, result)
+            for (name, seed), file, predictions in zip(policies, names, result.predictions, strict=False):
+                self._insert_evaluation(stage, name, seed, job.split, file, predictions)
+
+    def evaluations(self, stage: Stage | None = None) -> list[Evaluation]:
+        where, values = ("WHERE stage = ?", (stage,)) if stage else ("", ())
+        rows = self._all(
+            f"SELECT stage, subject, seed, split, completions FROM evaluations {where} ORDER BY id", *values
+        )
+        return [Evaluation(*row) for row in rows]
+
+    def predictions(self, stage: Stage, subject: str, split: Split) -> dict[int, list[Prediction]]:
+        """By training seed, in the split's order, without the completions' texts (see `completions`)."""
+        found: dict[int, list[Prediction]] = {}
+        rows = self._all(
+            "SELECT seed, question, strict, flexible, correct, correct_flexible, completion_tokens "
+            "FROM evaluations JOIN predictions ON evaluation = id "
+            "WHERE stage = ? AND subject = ? AND split = ? ORDER BY seed, predictions.position",
+            stage,
+            subject,
+            split,
+        )
+        for seed, question, strict, flexible, correct, correct_flexible, tokens in rows:
+            found.setdefault(seed, []).append(
+                Prediction.model_construct(
+                    id=question,
+                    completion="",
+                    strict=strict,
+                    flexible=flexible,
+                    correct=bool(correct),
+                    correct_flexible=bool(correct_flexible),
+                    completion_tokens=tokens,
+                )
+            )
+        return found
+
+    def completions(self, evaluation: Evaluation) -> list[Prediction]:
+        """The predictions of one evaluation with the completions' texts."""
+        return self.files.predictions(evaluation.completions)
+
+    # Finalists
+
+    def finalists(self) -> list[Finalist]:
+        rows = self._all(
+            "SELECT name, kind, candidates, ensemble, steps, same_as, listed_apart, control "
+            "FROM ensembles ORDER BY position"
+        )
+        return [
+            Finalist(row[0], row[1], tuple(json.loads(row[2])), Ensemble.model_validate_json(row[3]), *row[4:])
+            for row in rows
+        ]
+
+    def record_finalists(self, finalists: Sequence[Finalist], milestone: str) -> None:
+        """Finalists that are fixed together, with the milestone that says so."""
+        with self._transaction():
+            row = self._one("SELECT COUNT(*) FROM ensembles")
+            assert row is not None
+            self._connection.executemany(
+                "INSERT INTO ensembles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        item.name,
+                        row[0] + position,
+                        item.kind,
+                        _json(item.candidates),
+                        item.ensemble.model_dump_json(),
+                        item.steps,
+                        item.same_as,
+                        item.listed_apart,
+                        item.control,
+                    )
+                    for position, item in enumerate(finalists)
+                ],
+            )
+            self._milestone(milestone, {"names": [item.name for item in finalists]})
+
+    # Below the surface
+
+    def _set_fact(self, name: str, value: Any) -> None:
+        self._connection.execute("DELETE FROM facts WHERE name = ?", (name,))
+        if value is not None:
+            self._connection.execute("INSERT INTO facts VALUES (?, ?)", (name, _json(value)))
+
+    def _milestone(self, name: str, detail: Mapping[str, Any]) -> None:
+        self._connection.execute("INSERT INTO milestones VALUES (?, ?, ?)", (name, _now(), _json(dict(detail))))
+
+    def _insert_job(
+        self,
+        stage: Stage,
+        subject: str,
+        seed: int,
+        job: TrainJob | EvaluationJob,
+        result: TrainResult | EvaluationResult,
+    ) -> None:
+        self._connection.execute(
+            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                stage,
+                subject,
+                seed,
+                job.digest,
+                job.model_dump_json(),
+                result.failure,
+                result.model_dump_json(exclude={"predictions"}),
+                _now(),
+            ),
+        )
+
+    def _insert_evaluation(
+        self, stage: Stage, subject: str, seed: int, split: Split, file: str, predictions: Sequence[Prediction]
+    ) -> None:
+        row = self._connection.execute(
+            "INSERT INTO evaluations (stage, subject, seed, split, completions, at) VALUES (?, ?, ?, ?, ?, ?)",
+            (stage, subject, seed, split, file, _now()),
+        )
+        self._connection.executemany(
+            "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (row.lastrowid, i, p.id, p.strict, p.flexible, p.correct, p.correct_flexible, p.completion_tokens)
+                for i, p in enumerate(predictions)
+            ],
+        )
+
+    def _jobs(self, where: str, *values: Any) -> list[JobRecord]:
+        rows = self._all(
+            f"SELECT stage, subject, seed, digest, failure, result FROM jobs {where} ORDER BY rowid", *values
+        )
+        return [JobRecord(*row[:5], json.loads(row[5])) for row in rows]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
+        return row
+
+    def _all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, values).fetchall()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

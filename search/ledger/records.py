@@ -1,0 +1,77 @@
+"""What the ledger gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from eval.tasks.base import Split
+from rewards_generated.ensemble import Ensemble
+from search.proposers.base import UnusableItem
+
+Stage = Literal["base-rollouts", "screening", "retraining", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A proposal that was written down. `identity` is None where the code is not Python."""
+
+    name: str
+    round: int
+    position: int
+    identity: str | None
+    code: str
+    origin: str
+    description: str
+    family: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    number: int
+    requested: int
+    seconds: float
+    unusable: tuple[UnusableItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finalist:
+    """An ensemble to be retrained. `kind` control: it can never be named the winner."""
+
+    name: str
+    kind: Literal["selected", "control"]
+    candidates: tuple[str, ...]
+    ensemble: Ensemble
+    steps: int
+    same_as: str | None = None
+    listed_apart: str | None = None
+    control: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    stage: Stage
+    subject: str
+    seed: int
+    digest: str
+    failure: str | None
+    result: dict[str, Any]
+    """The result as it came back, without predictions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    stage: Stage
+    subject: str
+    seed: int
+    split: Split
+    completions: str
+    """Name of the file with the completions, in the run's files folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    at: datetime
+    detail: dict[str, Any]

@@ -1,0 +1,107 @@
+"""The tables of a ledger. A row is written when the step that it records has ended."""
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL              -- JSON
+) STRICT;
+
+CREATE TABLE milestones (
+    name TEXT PRIMARY KEY,           -- started, winner_named, test_opened, finished
+    at TEXT NOT NULL,                -- UTC, ISO 8601
+    detail TEXT NOT NULL             -- JSON
+) STRICT;
+
+CREATE TABLE calls (
+    round INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    call TEXT NOT NULL,              -- JSON of LanguageModelCall
+    PRIMARY KEY (round, position)
+) STRICT;
+
+CREATE TABLE rounds (
+    number INTEGER PRIMARY KEY,
+    requested INTEGER NOT NULL,
+    proposed_at TEXT NOT NULL,
+    seconds REAL NOT NULL            -- wall-clock of proposing
+) STRICT;
+
+CREATE TABLE unusable (
+    round INTEGER NOT NULL REFERENCES rounds (number),
+    position INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    excerpt TEXT NOT NULL,
+    PRIMARY KEY (round, position)
+) STRICT;
+
+CREATE TABLE candidates (
+    name TEXT PRIMARY KEY,
+    round INTEGER NOT NULL REFERENCES rounds (number),
+    position INTEGER NOT NULL,
+    identity TEXT UNIQUE,            -- NULL: the code is not Python
+    code TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    description TEXT NOT NULL,
+    family TEXT NOT NULL,
+    parents TEXT NOT NULL,           -- JSON list of identities
+    UNIQUE (round, position)
+) STRICT;
+
+CREATE TABLE verdicts (
+    candidate TEXT PRIMARY KEY REFERENCES candidates (name),
+    accepted INTEGER NOT NULL,
+    verdict TEXT NOT NULL,           -- JSON of Verdict
+    at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE ensembles (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,              -- selected, control
+    candidates TEXT NOT NULL,        -- JSON list of candidate names
+    ensemble TEXT NOT NULL,          -- JSON of Ensemble
+    steps INTEGER NOT NULL,
+    same_as TEXT,                    -- the ensemble with the same members that is trained for both
+    listed_apart TEXT,               -- why it may not be ranked with the others
+    control TEXT                     -- which control it is
+) STRICT;
+
+CREATE TABLE jobs (
+    stage TEXT NOT NULL,             -- base-rollouts, screening, retraining, test
+    subject TEXT NOT NULL,           -- candidate, ensemble, or a control's name
+    seed INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    description TEXT NOT NULL,       -- JSON of the job
+    failure TEXT,
+    result TEXT NOT NULL,            -- JSON of the result without its predictions
+    at TEXT NOT NULL,
+    PRIMARY KEY (stage, subject, seed)
+) STRICT;
+
+CREATE TABLE evaluations (
+    id INTEGER PRIMARY KEY,
+    stage TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    split TEXT NOT NULL,
+    completions TEXT NOT NULL,       -- name in the files folder
+    at TEXT NOT NULL,
+    UNIQUE (stage, subject, seed, split)
+) STRICT;
+
+CREATE TABLE predictions (
+    evaluation INTEGER NOT NULL REFERENCES evaluations (id),
+    position INTEGER NOT NULL,
+    question TEXT NOT NULL,
+    strict TEXT,
+    flexible TEXT,
+    correct INTEGER NOT NULL,
+    correct_flexible INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    PRIMARY KEY (evaluation, position)
+) STRICT, WITHOUT ROWID;
+"""

@@ -1,0 +1,137 @@
+"""The search: propose, gate, screen, evaluate, rank, feed back; after the last round the finals.
+
+Every step ends with a row in the ledger, and each step first looks whether its row is there: a resumed search walks
+through the same story and does only what is missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from rewards_generated.errors import UserError
+from rewards_generated.gate import check
+from rewards_generated.rollout import Rollout
+from search.base_policy import rollouts_of
+from search.dispatch import evaluate, train
+from search.feedback import build_feedback
+from search.finals import run_finals
+from search.intake import take_in
+from search.jobs import BASE_ONLY, UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder, screening_job
+from search.ledger import Candidate
+from search.proposers.base import BudgetExhausted, ProposalBatch, ProposalRequest, Spending
+from search.run import Run
+from search.seeds import derive_seed, screening_seeds
+from search.standings import control_scores, standings
+
+QUESTION_POOL = 200
+"""Train questions from which a proposer may draw its examples."""
+
+
+def search(run: Run) -> None:
+    """Runs or resumes the search to its end. Raises AwaitingAnswer where a person has to answer first."""
+    rollouts = observe_base(run)
+    for number in range(1, run.config.search.rounds + 1):
+        candidates = propose(run, number, rollouts)
+        accepted = pass_gate(run, candidates, rollouts)
+        screen(run, number, accepted)
+        run.progress.show_round(number, standings(run.config, run.ledger), control_scores(run.config, run.ledger))
+    run_finals(run, rollouts)
+
+
+def observe_base(run: Run) -> list[Rollout]:
+    """Rollouts of the untrained base on train questions, and its score on the split that ranks."""
+    config, ledger = run.config, run.ledger
+    split, limit = config.search.select_on, config.selection_questions
+    if split == "test" and ledger.milestone("test_opened") is None:
+        ledger.record_milestone("test_opened", {"why": "search.select_on is test: candidates are ranked on it"})
+    rollouts_job = base_rollouts_job(config)
+    score_job = evaluation_job(config, split, limit, "untrained base")
+    missing = []
+    if ledger.job("base-rollouts", UNTRAINED, rollouts_job.seed) is None:
+        missing.append(rollouts_job)
+    if ledger.job("screening", UNTRAINED, score_job.seed) is None:
+        missing.append(score_job)
+    run.progress.phase("untrained base policy", len(missing))
+    with closing(evaluate(run.executor, missing, jobs_folder(run.folder))) as ended:
+        for done in ended:
+            if done.result.failure:
+                raise UserError(f"the base policy {config.base_model!r} could not be evaluated: {done.result.failure}")
+            stage = "base-rollouts" if done.job.digest == rollouts_job.digest else "screening"
+            policies = [(UNTRAINED, done.job.seed)]
+            ledger.record_evaluation(stage, UNTRAINED, done.job, done.result, policies)
+            run.progress.job_done(done.job.label, None)
+    evaluations = ledger.evaluations("base-rollouts")
+    return rollouts_of(run.task, ledger.completions(evaluations[0]))
+
+
+def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidate]:
+    """The candidates of a round."""
+    ledger, settings = run.ledger, run.config.search
+    if number in {known.number for known in ledger.rounds()}:
+        return ledger.candidates(number)
+    run.progress.phase(f"round {number} of {settings.rounds}: proposing", 0)
+    started = time.perf_counter()
+    earlier = [candidate for candidate in ledger.candidates() if candidate.round < number]
+    seed = derive_seed(run.config.seed, "proposals", number)
+    request = ProposalRequest(
+        round=number,
+        count=settings.candidates_per_round,
+        reflection_minimum=settings.reflection_minimum,
+        feedback=build_feedback(settings.feedback, standings(run.config, ledger), seed),
+        task_description=run.task.description,
+        question_answer_pairs=[
+            (example.question, example.answer) for example in run.task.examples("train", QUESTION_POOL)
+        ],
+        rollouts=rollouts,
+        seed=seed,
+        known_identities=frozenset(candidate.identity for candidate in earlier if candidate.identity),
+        recorded_calls=ledger.calls(number),
+        record_call=lambda call: ledger.record_call(number, call),
+        spent=Spending.of(call for before in range(1, number) for call in ledger.calls(before)),
+        base_rewards=settings.base_rewards,
+    )
+    try:
+        batch = run.proposer.propose(request)
+    except BudgetExhausted as exhausted:
+        run.progress.note(f"round {number} has no candidates: {exhausted or 'the budget of the proposer is used up'}")
+        batch = ProposalBatch(())
+    candidates, unusable = take_in(batch, request, earlier)
+    ledger.record_round(number, request.count, candidates, unusable, time.perf_counter() - started)
+    run.progress.note(f"round {number}: {len(candidates)} candidates, {len(unusable)} unusable items")
+    return candidates
+
+
+def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Rollout]) -> list[Candidate]:
+    """Those that may be trained on."""
+    verdicts = run.ledger.verdicts()
+    missing = [candidate for candidate in candidates if candidate.name not in verdicts]
+    run.progress.phase("gate", len(missing))
+    for candidate in missing:
+        verdict = check(candidate.code, rollouts=rollouts, settings=run.config.gate, sandbox=run.config.sandbox)
+        run.ledger.record_verdict(candidate.name, verdict)
+        verdicts[candidate.name] = verdict
+        reason = verdict.reasons[0] if verdict.reasons else None
+        run.progress.job_done(f"gate {candidate.name}", None if reason is None else f"rejected, {reason}")
+    return [candidate for candidate in candidates if verdicts[candidate.name].accepted]
+
+
+def screen(run: Run, number: int, accepted: Sequence[Candidate]) -> None:
+    """A short run of every candidate over the seeds that all screenings share; the base rewards alone ride along."""
+    config, ledger = run.config, run.ledger
+    subjects: list[tuple[str, str | None]] = [(candidate.name, candidate.code) for candidate in accepted]
+    if number == 1:
+        subjects.insert(0, (BASE_ONLY, None))
+    jobs = {}
+    for subject, code in subjects:
+        for seed in screening_seeds(config.seed, config.screening.seeds):
+            if ledger.job("screening", subject, seed) is None:
+                job = screening_job(config, subject, code, seed)
+                jobs[job.digest] = (subject, job)
+    run.progress.phase(f"round {number} of {config.search.rounds}: screening", len(jobs), config.screening.grpo.steps)
+    with closing(train(run.executor, [job for _, job in jobs.values()], jobs_folder(run.folder))) as ended:
+        for done in ended:
+            subject = jobs[done.job.digest][0]
+            ledger.record_training("screening", subject, done.job, done.result, config.search.select_on)
+            run.progress.job_done(done.job.label, done.result.failure)

@@ -1,0 +1,43 @@
+"""What a search will do, before it does it: jobs, steps, time and the cost of the language model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from search.config import SearchConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Upper bounds: rejected candidates and ensembles that cannot be formed make a search shorter."""
+
+    screenings: int
+    retrainings: int
+    steps: int
+    """GRPO steps, all jobs together."""
+    completions: int
+    """Sampled in training."""
+    evaluated_questions: int
+    """Greedy answers, all policies together."""
+    language_model_calls: int
+    """At least one per round where the proposer is a language model."""
+
+
+def plan(config: SearchConfig) -> Plan:
+    search, screening, finals = config.search, config.screening, config.finals
+    screenings = (search.rounds * search.candidates_per_round + 1) * screening.seeds
+    entries = (
+        len(finals.ensembles) + finals.base_only + finals.random_controls.first_round + finals.random_controls.pool
+    )
+    retrainings = (entries + (finals.other_steps is not None)) * finals.seeds
+    steps = screenings * screening.grpo.steps + entries * finals.seeds * config.final_steps
+    steps += (finals.other_steps or 0) * finals.seeds
+    tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
+    return Plan(
+        screenings=screenings,
+        retrainings=retrainings,
+        steps=steps,
+        completions=steps * screening.grpo.prompts_per_step * screening.grpo.generations,
+        evaluated_questions=config.selection_questions * (screenings + retrainings + 1) + tested,
+        language_model_calls=search.rounds if config.proposer.name == "litellm" else 0,
+    )

@@ -1,0 +1,114 @@
+"""What a user sees of a running search: a live view on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from eval.report.data import Scores
+from eval.report.leaderboard import format_estimate
+from search.standings import Standing, ranked
+
+ROWS = 15
+"""Candidates in the live table."""
+
+
+class Progress:
+    """A context manager. `planned_steps`: GRPO steps of the whole search, for the time left."""
+
+    def __init__(self, console: Console, planned_steps: int) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=2, get_renderable=self._view, transient=True)
+        self._planned_steps = planned_steps
+        self._done_steps = 0
+        self._training_seconds = 0.0
+        self._label, self._jobs, self._ended, self._steps = "starting", 0, 0, 0
+        self._last = time.monotonic()
+        self._table: RenderableType = Text("")
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def skip_steps(self, steps: int) -> None:
+        """Steps that an earlier part of a resumed search has done."""
+        self._planned_steps -= steps
+
+    def phase(self, label: str, jobs: int, steps_per_job: int = 0) -> None:
+        """A new phase with so many jobs; none: nothing is left to do in it."""
+        self._label, self._jobs, self._ended, self._steps = label, jobs, 0, steps_per_job
+        self._last = time.monotonic()
+        if jobs and not self._console.is_terminal:
+            self._print(f"{label}: {jobs} {'job' if jobs == 1 else 'jobs'}{self._left()}")
+
+    def job_done(self, label: str, failure: str | None) -> None:
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        self._ended += 1
+        if self._steps:
+            self._done_steps += self._steps
+            self._training_seconds += seconds
+        outcome = "done" if failure is None else f"unscored: {failure}"
+        self._print(f"  [{self._ended}/{self._jobs}] {label}: {outcome} ({seconds:.1f} s){self._left()}")
+
+    def note(self, text: str) -> None:
+        self._print(text)
+
+    def show_round(self, number: int, every: Sequence[Standing], controls: Mapping[str, Scores | None]) -> None:
+        """The table of everything scored so far, controls included."""
+        self._table = standings_table(every, controls)
+        if not self._console.is_terminal:
+            self._console.print(f"after round {number}:", highlight=False)
+            self._console.print(self._table)
+
+    def _view(self) -> RenderableType:
+        bar = f"{self._label}  {self._ended}/{self._jobs}" if self._jobs else self._label
+        return Group(self._table, Text(bar + self._left(), style="bold"))
+
+    def _left(self) -> str:
+        if not self._done_steps:
+            return ""
+        remaining = max(0, self._planned_steps - self._done_steps)
+        return f", about {duration(remaining * self._training_seconds / self._done_steps)} left"
+
+    def _print(self, text: str) -> None:
+        self._console.print(Text("".join(c if c.isprintable() else " " for c in text)), soft_wrap=True)
+
+
+def standings_table(every: Sequence[Standing], controls: Mapping[str, Scores | None]) -> Table:
+    """F1 with its interval on the split that ranks, best first; what is unscored is counted, not ranked."""
+    order = ranked(list(every))
+    unscored = len(every) - len(order)
+    table = Table(caption=f"{unscored} unscored" if unscored else None, caption_justify="left")
+    for column, justify in (("rank", "right"), ("candidate", "left"), ("round", "right"), ("F1", "right")):
+        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    rows: list[tuple[str, str, str, Scores]] = []
+    for rank, standing in enumerate(order[:ROWS], start=1):
+        assert standing.scores is not None
+        rows.append((str(rank), standing.candidate.name, str(standing.candidate.round), standing.scores))
+    rows += [("—", name, "", scores) for name, scores in controls.items() if scores is not None]
+    for rank_text, name, round_text, scores in sorted(rows, key=lambda row: -row[3].accuracy.value):
+        accuracy = format_estimate(scores.accuracy)
+        table.add_row(rank_text, Text(name), round_text, format_estimate(scores.f1), accuracy)
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Such as `45 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

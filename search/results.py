@@ -1,0 +1,271 @@
+"""The results of a run, read from its ledger: leaderboard entries, pairwise tests, and the data of the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eval.report.data import (
+    Candidate,
+    Entry,
+    GateCheck,
+    PairwiseTable,
+    ReportData,
+    Round,
+    RunFacts,
+    Sample,
+    Setting,
+    UnusableReply,
+)
+from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
+from eval.report.scores import compare_runs, score_runs
+from search.config import SearchConfig
+from search.jobs import BASE_ONLY, UNTRAINED
+from search.ledger import Finalist, Ledger
+from search.proposers.base import Spending
+from search.seeds import retraining_seeds
+from search.standings import Standing, complete_scores, control_scores, ranked, standings
+
+SAMPLES_SHOWN = 6
+
+
+def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardFormat) -> str:
+    """The finalists; before there are any, the candidates screened so far."""
+    entries = final_entries(config, ledger) or screened_entries(config, ledger)
+    text = format_leaderboard(entries, form, config.search.select_on)
+    if form in ("table", "md"):
+        text += "".join(f"\n{note}\n" for note in notes(config, ledger))
+    return text
+
+
+def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running: bool) -> Path:
+    """One self-contained HTML file, written by atomic rename."""
+    from eval.report.html import render_report
+
+    temporary = target.with_name(f".{target.name}.partial")
+    temporary.write_text(render_report(report_data(config, ledger, running=running)), encoding="utf-8")
+    temporary.replace(target)
+    return target
+
+
+def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
+    every = standings(config, ledger)
+    return ReportData(
+        run=_facts(config, ledger, running),
+        rounds=tuple(
+            Round(
+                number=item.number,
+                requested=item.requested,
+                unusable=tuple(
+                    UnusableReply(reason=u.reason, detail=u.detail, excerpt=u.excerpt) for u in item.unusable
+                ),
+                seconds=item.seconds,
+            )
+            for item in ledger.rounds()
+        ),
+        candidates=tuple(_candidate(standing) for standing in every),
+        baselines=tuple(baselines(config, ledger)),
+        entries=tuple(final_entries(config, ledger)),
+        pairwise=pairwise(config, ledger),
+        notes=tuple(notes(config, ledger)),
+    )
+
+
+def final_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
+    """The retrained finalists and the untrained base; empty until the ensembles are fixed."""
+    finalists = ledger.finalists()
+    if not finalists:
+        return []
+    winner = ledger.milestone("winner_named")
+    named = winner.detail["name"] if winner else None
+    return [
+        _untrained(config, ledger),
+        *(_final_entry(config, ledger, finalist, finalist.name == named) for finalist in finalists),
+    ]
+
+
+def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
+    """The candidates as the screenings rank them, and the controls."""
+    select = config.search.select_on
+    entries = [
+        Entry(
+            name=standing.candidate.name,
+            kind="single",
+            members=(standing.candidate.name,),
+            steps=config.screening.grpo.steps,
+            failure="; ".join(standing.reasons) or None,
+            **{select: standing.scores},
+        )
+        for standing in (*ranked(every := standings(config, ledger)), *(s for s in every if s.scores is None))
+    ]
+    return [*baselines(config, ledger), *entries]
+
+
+def baselines(config: SearchConfig, ledger: Ledger) -> list[Entry]:
+    scores = control_scores(config, ledger)
+    select = config.search.select_on
+    return [
+        Entry(name=UNTRAINED, kind="control", control="untrained base", **{select: scores[UNTRAINED]}),
+        Entry(
+            name=BASE_ONLY,
+            kind="control",
+            control="base rewards only",
+            steps=config.screening.grpo.steps,
+            **{select: scores[BASE_ONLY]},
+        ),
+    ]
+
+
+def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
+    """McNemar's test between all scored finalists: on the test split once it is open, else on validation."""
+    split = "test" if ledger.milestone("test_opened") else "validation"
+    stage = "test" if split != config.search.select_on else "retraining"
+    runs = {
+        finalist.name: found
+        for finalist in ledger.finalists()
+        if finalist.same_as is None
+        and (found := ledger.predictions(stage, finalist.name, split))
+        and len(found) == config.finals.seeds
+    }
+    return compare_runs(runs, split)
+
+
+def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
+    """What must be said beside the figures."""
+    said = []
+    if config.search.select_on == "test":
+        said.append(
+            "Candidates and winner were selected on the test split itself (select_on: test), as the paper does: "
+            "the winner's figures are optimistic."
+        )
+    winner = ledger.milestone("winner_named")
+    if winner and winner.detail["name"] is None:
+        said.append("No ensemble was scored, so there is no winner.")
+    opened = ledger.milestone("test_opened")
+    if opened and winner and winner.detail["name"] and config.search.select_on == "validation":
+        said.append(
+            f"{winner.detail['name']} was named the winner on validation at {winner.at:%Y-%m-%d %H:%M} UTC; "
+            f"the test split was opened once, after that, at {opened.at:%H:%M} UTC."
+        )
+    if not ledger.finalists():
+        said.append("The search is not at its finals yet: these are screenings, not retrained finalists.")
+    wanted = config.finals.random_controls
+    drawn = sum(finalist.name.startswith("random-") for finalist in ledger.finalists())
+    if ledger.milestone("controls_fixed") and drawn < wanted.first_round + wanted.pool:
+        said.append(
+            f"{drawn} of {wanted.first_round + wanted.pool} random draws were possible: there were too few scored "
+            "candidates for more sets of the winner's size."
+        )
+    return said
+
+
+def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:
+    tested = score_runs(ledger.predictions("test", UNTRAINED, "test"))
+    selected = control_scores(config, ledger)[UNTRAINED]
+    by_split = (
+        {"validation": selected, "test": tested} if config.search.select_on == "validation" else {"test": selected}
+    )
+    return Entry(name=UNTRAINED, kind="control", control="untrained base", **by_split)
+
+
+def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winner: bool) -> Entry:
+    trained = finalist.same_as or finalist.name
+    seeds = retraining_seeds(config.seed, config.finals.seeds)
+    select = config.search.select_on
+    scores = {select: complete_scores(ledger, "retraining", trained, seeds, select)}
+    if select == "validation":
+        scores["test"] = complete_scores(ledger, "test", trained, seeds, "test")
+    records = [ledger.job("retraining", trained, seed) for seed in seeds]
+    failures = dict.fromkeys(record.failure for record in records if record and record.failure)
+    return Entry(
+        name=finalist.name,
+        kind="control" if finalist.kind == "control" else "ensemble",
+        control=finalist.control,
+        members=finalist.candidates,
+        aggregation=finalist.ensemble.aggregation,
+        steps=finalist.steps,
+        winner=winner,
+        listed_apart=finalist.listed_apart,
+        failure="; ".join(failures) or None,
+        **scores,
+    )
+
+
+def _candidate(standing: Standing) -> Candidate:
+    item, verdict, result = standing.candidate, standing.verdict, standing.result
+    own = next((reward for reward in standing.rewards if reward["name"] == item.name), None)
+    samples = result["samples"][-SAMPLES_SHOWN:] if result else ()
+    return Candidate(
+        name=item.name,
+        identity=item.identity or "",
+        round=item.round,
+        status=standing.status,
+        code=item.code,
+        family=item.family,
+        origin=item.origin,
+        description=item.description,
+        parents=item.parents,
+        checks=tuple(
+            GateCheck(name=check.name, passed=check.passed, reason=check.message)
+            for check in (verdict.checks if verdict else ())
+        ),
+        failure="; ".join(standing.reasons) or None,
+        scores=standing.scores,
+        firing_rate=standing.firing_rate,
+        reward_mean=own["mean"] if own else None,
+        reward_std=own["std"] if own else None,
+        curves=tuple(result["curves"]) if result else (),
+        samples=tuple(Sample(**sample) for sample in samples),
+    )
+
+
+def _facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
+    started, finished = ledger.milestone("started"), ledger.milestone("finished")
+    opened = ledger.milestone("test_opened")
+    spent = Spending.of(ledger.calls())
+    sandbox = ledger.fact("sandbox")
+    grpo, finals = config.screening.grpo, config.finals
+    settings = {
+        "screening": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
+        f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}",
+        "screening seeds": str(config.screening.seeds),
+        "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy",
+        "retraining": f"{config.final_steps} steps, {finals.seeds} fresh seeds, aggregation {finals.aggregation}",
+        "test": f"{finals.test_questions} questions",
+        "base rewards": ", ".join(config.search.base_rewards),
+    }
+    return RunFacts(
+        name=config.name,
+        task=config.task.name,
+        base_model=config.base_model,
+        selection_split=config.search.select_on,
+        config_digest=ledger.fact("config_digest"),
+        seed=config.seed,
+        state="finished" if finished else "running" if running else "stopped",
+        proposer=config.proposer.name,
+        feedback=config.search.feedback,
+        started=started.at if started else None,
+        finished=finished.at if finished else None,
+        test_opened=opened.at if opened else None,
+        constructed_task=config.task.name == "testbed",
+        settings=tuple(Setting(name=name, value=value) for name, value in settings.items()),
+        seconds=_seconds(ledger),
+        llm_calls=spent.calls,
+        llm_tokens=spent.tokens,
+        cost_usd=None if spent.unpriced_calls else spent.cost_usd,
+        versions=ledger.fact("versions"),
+        hardware=ledger.fact("hardware"),
+        gate=f"sandbox level {sandbox['level']}, Python {sandbox['python']}",
+    )
+
+
+def _seconds(ledger: Ledger) -> dict[str, float]:
+    """Wall-clock of all jobs by what they did, added up whether they ran side by side or not."""
+    seconds = {
+        "propose": sum(item.seconds for item in ledger.rounds()),
+        "gate": sum(verdict.seconds for verdict in ledger.verdicts().values()),
+    }
+    names = {"base-rollouts": "base policy", "screening": "screen", "retraining": "retrain", "test": "test"}
+    for job in ledger.jobs():
+        name = names[job.stage]
+        seconds[name] = seconds.get(name, 0.0) + sum(job.result["seconds"].values())
+    return {name: round(value, 1) for name, value in seconds.items()}

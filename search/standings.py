@@ -1,0 +1,85 @@
+"""How every candidate of a search stands: scored, unscored and why, or still to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from eval.report.data import Scores
+from eval.report.scores import score_runs
+from eval.tasks.base import Split
+from rewards_generated.gate.verdict import Verdict
+from search.config import SearchConfig
+from search.jobs import BASE_ONLY, UNTRAINED
+from search.ledger import Candidate, Ledger, Stage
+from search.seeds import screening_seeds
+
+Status = Literal["screened", "rejected", "failed", "pending"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One candidate. `scores` is None unless it is screened; `reasons` says why it is rejected or failed."""
+
+    candidate: Candidate
+    status: Status
+    scores: Scores | None
+    reasons: tuple[str, ...]
+    verdict: Verdict | None
+    result: dict[str, Any] | None
+    """The result of its run of the first seed, without predictions."""
+
+    @property
+    def firing_rate(self) -> float | None:
+        """Share of completions on which the candidate's reward was not 0, in the run of the first seed."""
+        rates = [item["firing_rate"] for item in self.rewards if item["name"] == self.candidate.name]
+        return rates[0] if rates else None
+
+    @property
+    def rewards(self) -> list[dict[str, Any]]:
+        return list(self.result["rewards"]) if self.result else []
+
+
+def standings(config: SearchConfig, ledger: Ledger) -> list[Standing]:
+    """Every candidate, in the order in which they were proposed."""
+    verdicts = ledger.verdicts()
+    return [_standing(config, ledger, candidate, verdicts.get(candidate.name)) for candidate in ledger.candidates()]
+
+
+def ranked(every: list[Standing]) -> list[Standing]:
+    """The scored ones, best accuracy (and so best F1) first; of equal ones the earlier proposal comes first."""
+    scored = [standing for standing in every if standing.scores is not None]
+    return sorted(scored, key=lambda s: -s.scores.accuracy.value if s.scores else 0.0)
+
+
+def screening_scores(config: SearchConfig, ledger: Ledger, subject: str) -> Scores | None:
+    """On the split that ranks; None unless the runs of all seeds ended well."""
+    seeds = screening_seeds(config.seed, config.screening.seeds)
+    return complete_scores(ledger, "screening", subject, seeds, config.search.select_on)
+
+
+def complete_scores(ledger: Ledger, stage: Stage, subject: str, seeds: list[int], split: Split) -> Scores | None:
+    """None unless there are predictions of every seed: a part of the seeds is no score."""
+    runs = ledger.predictions(stage, subject, split)
+    return score_runs({seed: runs[seed] for seed in seeds}) if all(runs.get(seed) for seed in seeds) else None
+
+
+def control_scores(config: SearchConfig, ledger: Ledger) -> dict[str, Scores | None]:
+    """The controls that every round is compared with."""
+    untrained = ledger.predictions("screening", UNTRAINED, config.search.select_on)
+    return {UNTRAINED: score_runs(untrained), BASE_ONLY: screening_scores(config, ledger, BASE_ONLY)}
+
+
+def _standing(config: SearchConfig, ledger: Ledger, candidate: Candidate, verdict: Verdict | None) -> Standing:
+    if verdict is None:
+        return Standing(candidate, "pending", None, (), None, None)
+    if not verdict.accepted:
+        return Standing(candidate, "rejected", None, verdict.reasons, verdict, None)
+    seeds = screening_seeds(config.seed, config.screening.seeds)
+    records = [ledger.job("screening", candidate.name, seed) for seed in seeds]
+    result = records[0].result if records[0] else None
+    failures = tuple(dict.fromkeys(record.failure for record in records if record and record.failure))
+    if failures:
+        return Standing(candidate, "failed", None, failures, verdict, result)
+    scores = screening_scores(config, ledger, candidate.name)
+    return Standing(candidate, "screened" if scores else "pending", scores, (), verdict, result)
