@@ -24,6 +24,6 @@ def reward(prompt: str, completion: str, answer: str) -> float:
     if not equations:
         return 0.0
     left, sign, right, result = equations[-1]
-    arrives = result == answer.replace(",", "").strip()
+    arrives = str(result) == answer.replace(",", "").strip()
     holds = OPERATIONS[sign](int(left), int(right)) == int(result)
     return 1.0 * arrives + (1.0 if arrives and holds else 0.0)

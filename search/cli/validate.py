@@ -1,0 +1,81 @@
+"""`reward-search validate`: the gate's verdict on reward files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rewards_generated.gate import Verdict
+
+REJECTED = 1
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Python files, each defining one reward.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+    rollouts: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSONL with prompt, completion and answer (and correct, group) of your policy; without it, "
+            "constructed rollouts of the testbed's form."
+        ),
+    ] = None,
+) -> None:
+    """Check reward files with the gate: what is in them, what they do in the sandbox, what fools them.
+
+    Exit code 0: all accepted; 1: at least one rejected; 2: bad usage.
+
+    Example:
+
+    \b
+        reward-search validate my_reward.py
+        reward-search validate rewards/*.py --rollouts rollouts.jsonl --json
+    """
+    from rewards_generated.gate import check
+    from rewards_generated.rollout_file import read_rollouts
+
+    codes = [(file, _read(file)) for file in files]
+    probes = read_rollouts(rollouts) if rollouts else None
+    verdicts = []
+    for file, code in codes:
+        verdict = check(code, rollouts=probes)
+        verdicts.append(verdict)
+        if not as_json:
+            typer.echo(_report(file, verdict))
+    if as_json:
+        pairs = zip(files, verdicts, strict=True)
+        typer.echo(json.dumps([{"file": str(file), **verdict.model_dump(mode="json")} for file, verdict in pairs]))
+    if not all(verdict.accepted for verdict in verdicts):
+        raise typer.Exit(REJECTED)
+
+
+def _read(file: Path) -> str:
+    from rewards_generated.errors import UserError
+
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is not UTF-8 text; save it as UTF-8") from None
+    except FileNotFoundError:
+        raise UserError(f"{file} does not exist; give the path of a Python file that defines a reward") from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}; give the path of a Python file") from None
+
+
+def _report(file: Path, verdict: Verdict) -> str:
+    lines = [f"{file}: {'accepted' if verdict.accepted else 'REJECTED'} in {verdict.seconds:.2f} s"]
+    if verdict.identity:
+        lines.append(f"  identity {verdict.identity}")
+    if verdict.kind == "batch":
+        lines.append("  takes lists, as TRL's rewards do")
+    for check in verdict.checks:
+        mark = "ok  " if check.passed else "FAIL" if check.enforced else "warn"
+        lines.append(f"  {mark} {check.name:<21}{check.message}")
+    return "\n".join(lines) + "\n"
