@@ -16,7 +16,7 @@ from search.proposers.base import (
     UnusableItem,
 )
 from search.proposers.prompt import FollowUp, Form, render_prompt
-from search.proposers.reply import ReplyItem, parse_reply
+from search.proposers.reply import ReplyItem, excerpt, parse_reply
 from search.proposers.settings import PromptSettings
 
 REFLECTION = "reflection"
@@ -64,7 +64,7 @@ class Collection:
             proposals.append(aside.pop(0))
         surplus = [
             UnusableItem(
-                "surplus", f"{item.name!r}: enough candidates that are not of the family reflection", item.code[:400]
+                "surplus", f"{item.name!r}: enough candidates that are not of the family reflection", excerpt(item.code)
             )
             for item in aside
         ]
@@ -75,10 +75,10 @@ class Collection:
         if digest in self.request.known_identities or digest in self.identities:
             earlier = "an earlier round" if digest in self.request.known_identities else "this round"
             detail = f"{item.name!r} is the same code as a candidate of {earlier}"
-            self.unusable.append(UnusableItem("duplicate", detail, item.code[:400]))
+            self.unusable.append(UnusableItem("duplicate", detail, excerpt(item.code)))
         elif self.missing <= 0:
             detail = f"{item.name!r}: more candidates than were asked for"
-            self.unusable.append(UnusableItem("surplus", detail, item.code[:400]))
+            self.unusable.append(UnusableItem("surplus", detail, excerpt(item.code)))
         else:
             self.identities.add(digest)
             proposal = Proposal(self._unique(item.name), item.code, origin, item.description, item.family)

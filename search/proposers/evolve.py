@@ -154,7 +154,8 @@ class _Generation:
         composition = joined(cst.parse_module(first.code), cst.parse_module(second.code), self.draws)
         summary = f"Cross of `{first.name}` and `{second.name}`: {composition.description}."
         code = composition.source(_child_docstring(summary, first, second))
-        name = f"{_stem(first.name)[:18]}_{composition.verb}_{_stem(second.name)[:18]}"
+        names = (_stem(item.name)[:20].rstrip("_") for item in (first, second))
+        name = f"_{composition.verb}_".join(names)
         either = REFLECTION if REFLECTION in (first.family, second.family) else first.family
         return self._child(code, name, "crossover", composition.description, either, (first, second))
 

@@ -129,7 +129,7 @@ class _Places(cst.CSTVisitor):  # type: ignore[misc]
             return
         single = len(node.args) == 1 and not node.args[0].star and node.args[0].keyword is None
         # `max(0.0, x)` is a limit: as `min(0.0, x)` it would leave a constant.
-        limit = any(isinstance(argument.value, cst.Integer | cst.Float) for argument in node.args)
+        limit = any(_is_number(argument.value) for argument in node.args)
         if single or (node.func.value != "sum" and not limit):
             self.aggregations.append(node)
 
@@ -273,6 +273,10 @@ def _replaced(module: cst.Module, old: cst.CSTNode, new: cst.CSTNode) -> cst.Mod
 def _text(node: cst.BaseExpression) -> str | None:
     value = node.evaluated_value if isinstance(node, cst.SimpleString) else None
     return value if isinstance(value, str) else None
+
+
+def _is_number(node: cst.BaseExpression) -> bool:
+    return isinstance(node.expression if isinstance(node, cst.UnaryOperation) else node, cst.Integer | cst.Float)
 
 
 def _symbol(operator: cst.CSTNode) -> str:

@@ -142,7 +142,8 @@ def _table(ranked: Sequence[RankedCandidate], rows: int) -> str:
 
 
 def _cell(notes: Sequence[str]) -> str:
-    return shortened("; ".join(notes).replace("|", "/").replace("\n", " "), 300)
+    text = " ".join("; ".join(notes).replace("|", "/").split())
+    return text if len(text) <= 200 else f"{text[:200]} …"
 
 
 def _best(ranked: Sequence[RankedCandidate], settings: PromptSettings) -> list[dict[str, str]]:
@@ -203,8 +204,13 @@ def _modules() -> str:
 
 
 def _plain(text: str) -> str:
-    """Without control characters and marks that turn the direction of writing; line breaks and tabs stay."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Without control characters, marks that turn the direction of writing, and halves of surrogate pairs."""
+    return _CONTROL.sub("", without_surrogates(text).replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def without_surrogates(text: str) -> str:
+    """With `?` for lone surrogates, which a JSON reply can hold and neither a file nor a request can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 @cache

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from rewards_generated.errors import UserError
 from search.proposers.base import LanguageModelCall, Spending
-from search.proposers.prompt import FAMILIES, Form
+from search.proposers.prompt import FAMILIES, Form, without_surrogates
 from search.proposers.settings import ProposerSettings
 
 _FRAMING_TOKENS = 200
@@ -179,7 +179,7 @@ class Provider:
     def _call(self, prompt: str, response: Any, seconds: float) -> LanguageModelCall:
         choice = response.choices[0]
         refusal = (getattr(choice.message, "provider_specific_fields", None) or {}).get("refusal")
-        reply = choice.message.content or refusal or ""
+        reply = without_surrogates(choice.message.content or refusal or "")
         usage = getattr(response, "usage", None)
         prompt_tokens = getattr(usage, "prompt_tokens", 0) or 0
         completion_tokens = getattr(usage, "completion_tokens", 0) or 0
@@ -264,7 +264,7 @@ class Provider:
 
     def _redacted(self, error: Exception) -> str:
         """The error in one line, without any key that stands in the environment."""
-        message = " ".join(str(error).split())
+        message = " ".join(without_surrogates(str(error)).split())
         for name, value in os.environ.items():
             secret = name == self.settings.api_key_variable or name.upper().endswith(("_KEY", "_TOKEN", "_SECRET"))
             if secret and len(value) >= 6:

@@ -15,10 +15,11 @@ from rewards_generated.identity import CodeUnreadable, parse
 from search.proposers.base import UnusableItem
 from search.proposers.fences import fenced_blocks
 from search.proposers.json_reply import BrokenItem, json_items
+from search.proposers.prompt import without_surrogates
 
 LONGEST_CODE = 20_000
 """Characters; longer code is refused before it is parsed."""
-_EXCERPT = 400
+EXCERPT = 400
 _PYTHON = ("python", "python3", "py")
 _THINKING = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
 _HEADER_FIELD = re.compile(
@@ -56,9 +57,9 @@ def parse_reply(reply: str, finish_reason: str = "") -> tuple[list[ReplyItem], l
     if not found:
         unusable.append(_nothing_found(text, finish_reason))
     elif finish_reason == "length" and not any(item.reason == "truncated" for item in unusable):
-        unusable.append(UnusableItem("truncated", "the reply ended at the limit of tokens", _excerpt(text[-_EXCERPT:])))
+        unusable.append(UnusableItem("truncated", "the reply ended at the limit of tokens", excerpt(text[-EXCERPT:])))
     elif finish_reason in ("content_filter", "refusal"):
-        unusable.append(UnusableItem("refused", "the provider stopped the reply", _excerpt(text[-_EXCERPT:])))
+        unusable.append(UnusableItem("refused", "the provider stopped the reply", excerpt(text[-EXCERPT:])))
     return items, unusable
 
 
@@ -85,7 +86,7 @@ def _json_candidates(text: str) -> list[ReplyItem | UnusableItem]:
     for item in json_items(text):
         if isinstance(item, BrokenItem):
             reason: Literal["malformed", "truncated"] = "truncated" if item.truncated else "malformed"
-            found.append(UnusableItem(reason, item.problem, _excerpt(item.text)))
+            found.append(UnusableItem(reason, item.problem, excerpt(item.text)))
         else:
             found.append(_candidate(item.get("code"), item))
     return found
@@ -100,7 +101,7 @@ def _fenced_candidates(text: str) -> list[ReplyItem | UnusableItem]:
             found.append(_candidate(block.code, _header(block.before)))
         else:
             problem = "the code block is not closed, so the candidate may be cut off"
-            found.append(UnusableItem("truncated", problem, _excerpt(block.code)))
+            found.append(UnusableItem("truncated", problem, excerpt(block.code)))
     return found
 
 
@@ -119,11 +120,11 @@ def _bare_candidate(text: str) -> list[ReplyItem | UnusableItem]:
 
 def _candidate(code: object, fields: dict[str, object]) -> ReplyItem | UnusableItem:
     if not isinstance(code, str) or not code.strip():
-        return UnusableItem("malformed", "the field `code` is missing or empty", _excerpt(str(fields)))
-    code = _tidied(code)
+        return UnusableItem("malformed", "the field `code` is missing or empty", excerpt(str(fields)))
+    code = _tidied(without_surrogates(code))
     problem = code_problem(code)
     if problem:
-        return UnusableItem("malformed", problem, _excerpt(code))
+        return UnusableItem("malformed", problem, excerpt(code))
     about = docstring(parse(code))
     comments = _header("\n".join(line for line in code.split("\n")[:5] if line.startswith("#")))
     name = readable_name(_text(fields, "name") or _text(comments, "name")) or "candidate"
@@ -163,18 +164,19 @@ def _text(fields: dict[str, object], name: str) -> str:
 
 def _nothing_found(text: str, finish_reason: str) -> UnusableItem:
     if finish_reason in ("content_filter", "refusal"):
-        return UnusableItem("refused", "the provider or the model refused to answer", _excerpt(text))
+        return UnusableItem("refused", "the provider or the model refused to answer", excerpt(text))
     if finish_reason == "length":
-        return UnusableItem("truncated", "the reply ended at the limit of tokens before any candidate", _excerpt(text))
+        return UnusableItem("truncated", "the reply ended at the limit of tokens before any candidate", excerpt(text))
     if not text:
         return UnusableItem("malformed", "the reply is empty", "")
     if _REFUSAL.search(text[:600]):
-        return UnusableItem("refused", "the model refused to answer", _excerpt(text))
+        return UnusableItem("refused", "the model refused to answer", excerpt(text))
     return UnusableItem(
-        "malformed", "no candidate was found: neither a JSON object nor a Python code block", _excerpt(text)
+        "malformed", "no candidate was found: neither a JSON object nor a Python code block", excerpt(text)
     )
 
 
-def _excerpt(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + " …"
+def excerpt(text: str) -> str:
+    """The beginning of the text, for people and for the next prompt."""
+    text = without_surrogates(text).strip()
+    return text if len(text) <= EXCERPT else text[:EXCERPT] + " …"

@@ -57,8 +57,9 @@ def assembled(docstring: str, parts: Sequence[Parts], further: str, imports: Seq
     if any(part.names & sources.keys() for part in parts):
         return None
     lines.sort(key=lambda text: (not text.startswith("from __future__"), text.startswith("from "), text))
-    blocks = [_quoted(docstring), "\n".join(lines), *(part.body for part in parts), further.strip("\n")]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    head = "\n\n".join(block for block in (_quoted(docstring), "\n".join(lines)) if block)
+    blocks = [head, *(part.body for part in parts), further.strip("\n")]
+    return "\n\n\n".join(block for block in blocks if block) + "\n"
 
 
 def with_docstring(module: cst.Module, docstring: str) -> str:
