@@ -132,23 +132,30 @@ def sanitised(text):
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
+def type_name(value):
+    """The name of a value's type; a metaclass of the reward's may make a trap of it."""
+    try:
+        return str(type(value).__name__)
+    except BaseException:
+        return "a nameless type"
+
+
 def describe(error):
     """One line about an exception of the reward's; whatever its __str__ does."""
     try:
         detail = str(error)[:500]
     except BaseException:
         detail = "(its text could not be made)"
-    return f"raised {type(error).__name__}: {detail}" if detail else f"raised {type(error).__name__}"
+    return f"raised {type_name(error)}: {detail}" if detail else f"raised {type_name(error)}"
 
 
 def refusal(value):
     """Why a returned value is no score."""
-    kind = type(value)
-    if kind is float:
+    if type(value) is float:
         return f"returned {value!r}, not a finite number" if value - value != 0 else f"returned {value!r}, beyond 1e6"
-    if kind is int:
+    if type(value) is int:
         return "returned an int beyond 1e6"
-    return f"returned {kind.__name__}, not a float"
+    return f"returned {type_name(value)}, not a float"
 
 
 class Reward:
@@ -241,7 +248,7 @@ def evaluate(reward, request):
             except BaseException as error:
                 return failure(nonce, describe(error))
             if type(results) not in (list, tuple):
-                return failure(nonce, f"returned {type(results).__name__}, not a list")
+                return failure(nonce, f"returned {type_name(results)}, not a list")
             if len(results) != count:
                 return failure(nonce, f"returned {len(results)} values for {count} samples")
             for index in range(count):

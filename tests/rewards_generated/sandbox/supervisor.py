@@ -1,0 +1,174 @@
+"""The disposable process that runs hostile rewards and tells what they did to it.
+
+`python -m tests.rewards_generated.sandbox.supervisor MODE LEVEL` reads case names on standard input and answers each with one
+JSON line. If an attack kills or freezes it, the test sees that, and starts another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rewards_generated.rollout import Sample
+from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal
+from tests.rewards_generated.sandbox.hostile import CASES, MODULES
+
+LIMIT = 1.0
+"""Seconds that a batch may take."""
+VARIABLE = "CANARY_API_KEY"
+BENIGN = "def reward(prompt, completion, answer):\n    return len(completion)\n"
+
+
+def equal_answers(a: str, b: str) -> bool:
+    """The verifier that some attacks try to replace."""
+    return a == b
+
+
+class Target:
+    """Everything that an attack may aim at, made by this process."""
+
+    def __init__(self, directory: str) -> None:
+        self.secret = os.environ[VARIABLE].encode()
+        self.directory = Path(directory)
+        self.directory.chmod(0o777)
+        self.canary = self.directory / "canary"
+        self.canary.write_bytes(self.secret)
+        self.canary.chmod(0o666)
+        os.utime(self.canary, (10**9, 10**9))
+        self.leaked = os.open(self.canary, os.O_RDWR)
+        os.set_inheritable(self.leaked, True)
+        self.other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind(("127.0.0.1", 0))
+        self.unix = socket.socket(socket.AF_UNIX)
+        self.unix.bind(str(self.directory / "socket"))
+        (self.directory / "socket").chmod(0o777)
+        self.unix.listen()
+        self.abstract = socket.socket(socket.AF_UNIX)
+        self.abstract.bind(f"\0canary-{os.getpid()}")
+        self.abstract.listen()
+        self.listing = sorted(os.listdir(directory))
+
+    def facts(self, sealed: bool) -> str:
+        return json.dumps(
+            {
+                "canary": str(self.canary),
+                "directory": str(self.directory),
+                "digest": hashlib.sha256(self.secret).hexdigest(),
+                "variable": VARIABLE,
+                "pid": os.getpid(),
+                "pids": [os.getpid(), self.other.pid],
+                "address": id(self.secret) + bytes.__basicsize__ - 1,
+                "length": len(self.secret),
+                "tcp": self.tcp.getsockname()[1],
+                "udp": self.udp.getsockname()[1],
+                "unix": str(self.directory / "socket"),
+                "abstract": f"canary-{os.getpid()}",
+                "unprivileged": os.getuid() != 0,
+                "sealed": sealed,
+            }
+        )
+
+    def harm(self) -> list[str]:
+        """What an attack has changed here."""
+        harm = []
+        if sorted(os.listdir(self.directory)) != self.listing:
+            harm.append("the canary's directory was changed")
+        else:
+            state = self.canary.stat()
+            if self.canary.read_bytes() != self.secret or state.st_mode & 0o777 != 0o666 or state.st_mtime != 10**9:
+                harm.append("the canary was changed")
+        readable, _, _ = select.select([self.tcp, self.udp, self.unix, self.abstract], [], [], 0)
+        if readable:
+            harm.append("a socket was reached")
+        if self.other.poll() is not None:
+            harm.append("another process was killed")
+        if equal_answers("1", "2") or not equal_answers("1", "1"):
+            harm.append("the verifier was replaced")
+        return harm
+
+
+def strays(alive: set[int]) -> int:
+    """Processes of workers of this supervisor that are none of the live ones."""
+    found = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            arguments = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
+            mine = (
+                len(arguments) > 7 and arguments[4].endswith(b"boot.py") and arguments[7] == str(os.getpid()).encode()
+            )
+            state = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+            found += mine and state[0] != "Z" and int(state[2]) not in alive and int(name) not in alive
+    return found
+
+
+def run(name: str, settings: SandboxSettings, seal: Seal) -> dict[str, object]:
+    """Run one case and report the breaches it made, in words."""
+    case = CASES[name]
+    breaches = []
+    with tempfile.TemporaryDirectory(prefix="reward-canary-") as directory:
+        target = Target(directory)
+        try:
+            with RewardWorker(BENIGN, settings, seal=seal) as benign:
+                benign.start()
+                with RewardWorker(case.code, settings, seal=seal) as worker:
+                    worker.start()
+                    started = time.monotonic()
+                    (score,) = worker.score([Sample(target.facts(seal.seccomp), "completion", "1")])
+                    seconds = time.monotonic() - started
+                alive = {benign.pid or 0}
+                if strays(alive):
+                    time.sleep(0.2)
+                    if strays(alive):
+                        breaches.append("a process outlived its worker")
+                if benign.score([Sample("", "four", "")])[0].value != 4.0:
+                    breaches.append("another worker was harmed")
+            if score.value == 1.0:
+                breaches.append("the attack reports success")
+            if case.unscored and score.value is not None:
+                breaches.append(f"the sample was scored {score.value!r}")
+            if score.value is None and not score.error:
+                breaches.append("no reason was given")
+            if score.error and (not score.error.isprintable() or len(score.error) > 2000):
+                breaches.append("the error text was not cleaned")
+            if score.error and target.secret.decode() in score.error:
+                breaches.append("the secret is in the error text")
+            if seconds > LIMIT + 1:
+                breaches.append(f"it took {seconds:.2f} s")
+            breaches += target.harm()
+        finally:
+            target.other.kill()
+            target.other.wait()
+            os.close(target.leaked)
+            for listener in (target.tcp, target.udp, target.unix, target.abstract):
+                listener.close()
+    return {"case": name, "breaches": breaches, "error": score.error, "value": score.value, "seconds": seconds}
+
+
+def main() -> None:
+    mode, level = sys.argv[1:3]
+    strong = level == "strongest"
+    seal = Seal(seccomp=strong, landlock=strong, isolation=strong, extra_modules=tuple(MODULES))
+    settings = SandboxSettings(
+        mode="fast" if mode == "fast" else "default",
+        require="strict" if strong else "basic",
+        allow_weak=not strong,
+        batch_seconds=LIMIT,
+        memory_mib=512,
+    )
+    for line in sys.stdin:
+        print(json.dumps(run(line.strip(), settings, seal)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
