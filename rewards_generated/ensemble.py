@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
@@ -34,6 +34,12 @@ class Member(BaseModel):
     """Mean over base-policy rollouts of the train split; needed by `zscore`, frozen when the ensemble is made."""
     std: float | None = None
     """Standard deviation over the same rollouts; needed by `zscore`."""
+
+    @field_validator("code")
+    @classmethod
+    def _unix_lines(cls, code: str | None) -> str | None:
+        """Line ends as Python itself reads them, so that code survives TOML, which knows no other."""
+        return None if code is None else code.replace("\r\n", "\n")
 
     @model_validator(mode="after")
     def _check(self) -> Member:

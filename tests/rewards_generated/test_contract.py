@@ -1,0 +1,72 @@
+"""What counts as a reward function, read from the syntax tree."""
+
+from __future__ import annotations
+
+import pytest
+
+from rewards_generated.contract import ContractViolation, docstring, reward_function
+from rewards_generated.identity import parse
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def reward(prompt, completion, answer): return 1.0",
+        "def reward(prompt: str, completion: str, answer: str) -> float: return 1.0",
+        "def reward(prompt, completion, answer, scale=2.0): return 1.0",
+        "def reward(prompt, completion, answer, *, scale=2.0): return 1.0",
+        "def reward(prompt, completion, answer, **rest): return 1.0",
+        "def reward(prompt, completion, answer='', *rest): return 1.0",
+        "def reward(question, text, gold): return 1.0",
+        "def reward(*arguments): return 1.0",
+        "def reward(prompt, completion, answer):\n    def pieces():\n        yield 1\n    return float(sum(pieces()))",
+    ],
+)
+def test_functions_of_one_sample(code: str) -> None:
+    assert reward_function(parse(code)).kind == "sample"
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("def length_reward(completions, **kwargs): return [1.0]", "length_reward"),
+        ("def reward(prompts, completions, answer, **kwargs): return [1.0]", "reward"),
+        ("def f(x): return x\ndef g(prompts, completions, ground_truth): return [1.0]", "g"),
+        ("def h(completions, *, solution=None): return [1.0]", "h"),
+    ],
+)
+def test_batch_functions_in_the_style_of_trl(code: str, name: str) -> None:
+    function = reward_function(parse(code))
+    assert (function.kind, function.name) == ("batch", name)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("x = 1", "found no function"),
+        ("def score(prompt, completion, answer): return 1.0", "found score"),
+        ("class A:\n    def reward(self, prompt, completion, answer): return 1.0", "found no function"),
+        ("async def reward(prompt, completion, answer): return 1.0", "async"),
+        ("def reward(prompt, completion, answer):\n    yield 1.0", "yield"),
+        ("def reward(completion): return 1.0", "takes 1 positional"),
+        ("def reward(): return 1.0", "takes 0 positional"),
+        ("def reward(prompt, completion, answer, extra): return 1.0", "needs 4 arguments"),
+        ("def reward(prompt, completion, answer, *, extra): return 1.0", "keyword-only parameter `extra`"),
+        ("def reward(completion, answer, prompt): return 1.0", "another order"),
+        ("def f(completions, difficulty): return [1.0]", "column `difficulty`"),
+    ],
+)
+def test_everything_else_is_told_what_to_write(code: str, said: str) -> None:
+    with pytest.raises(ContractViolation, match=said):
+        reward_function(parse(code))
+
+
+def test_the_last_definition_counts_as_it_does_in_python() -> None:
+    code = "def reward(x): return 1.0\n\ndef reward(prompt, completion, answer): return 1.0"
+    assert reward_function(parse(code)).line == 3
+
+
+def test_docstring_of_the_module_or_else_of_the_function() -> None:
+    assert docstring(parse('"""Module."""\ndef reward(a, b, c):\n    """Function."""')) == "Module."
+    assert docstring(parse('def reward(a, b, c):\n    """Function."""')) == "Function."
+    assert docstring(parse("x = 1")) == ""

@@ -1,0 +1,129 @@
+"""Ensembles as data: validation in sentences, identity, and TOML there and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rewards_generated
+from rewards_generated import ensemble as ensemble_module
+from rewards_generated.base import BASE_REWARDS
+from rewards_generated.ensemble import Ensemble, Member, load, saved_names
+from rewards_generated.errors import UserError
+from rewards_generated.library import library_codes
+
+CODE = 'def reward(prompt, completion, answer):\n    """A \\"\\"\\" and a \\\\ and ü."""\n    return 1.0\n'
+BASE = tuple(Member(name=name) for name in BASE_REWARDS)
+
+
+def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
+    ensemble = Ensemble(
+        name="mixed",
+        members=(*BASE[:1], Member(name="mine", code=CODE, weight=0.25, mean=0.1, std=0.3)),
+    )
+    path = ensemble.save(tmp_path / "mixed.toml")
+    assert load(path) == ensemble
+    assert rewards_generated.load(str(path)) == ensemble
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.floats(-1e9, 1e9))
+def test_any_code_and_weight_survive(code: str, weight: float) -> None:
+    import tomllib
+
+    import tomli_w
+
+    ensemble = Ensemble(name="any", members=(Member(name="mine", code=code, weight=weight),))
+    document = tomllib.loads(tomli_w.dumps(ensemble.model_dump(exclude_none=True), multiline_strings=True))
+    assert Ensemble.model_validate(document) == ensemble
+
+
+def test_saving_never_replaces_a_file_unasked(tmp_path: Path) -> None:
+    ensemble = Ensemble(name="base", members=BASE)
+    path = ensemble.save(tmp_path / "base.toml")
+    with pytest.raises(UserError, match="exists already"):
+        ensemble.save(path)
+    ensemble.model_copy(update={"name": "other"}).save(path, overwrite=True)
+    assert load(path).name == "other"
+    assert [item.name for item in tmp_path.iterdir()] == ["base.toml"]
+
+
+def test_loads_by_name_from_the_saved_ensembles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ensemble_module, "SAVED", tmp_path)
+    (tmp_path / "found").mkdir()
+    Ensemble(name="found", members=BASE).save(tmp_path / "found" / "ensemble.toml")
+    Ensemble(name="other", members=BASE).save(tmp_path / "other.toml")
+    assert saved_names() == ["found", "other"]
+    assert load("found").name == "found"
+    assert load("other").name == "other"
+    with pytest.raises(UserError, match="saved: found, other"):
+        load("missing")
+
+
+def test_members_may_stand_in_files_or_come_from_the_library(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(CODE)
+    (tmp_path / "ensemble.toml").write_text(
+        '[[members]]\nname = "answer_check"\n'
+        '[[members]]\nname = "repair"\nweight = 2\n'
+        '[[members]]\nname = "mine"\nfile = "mine.py"\n'
+    )
+    ensemble = load(tmp_path)
+    assert ensemble.name == tmp_path.name
+    assert [member.code for member in ensemble.members] == [None, library_codes()["repair"], CODE]
+    assert [member.weight for member in ensemble.members] == [1.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = ", "not valid TOML"),
+        ('name = "x"', "`members` must be a list of tables"),
+        ('name = "x"\nmembers = []', "no members"),
+        ('[[members]]\nname = "nobody"', "'nobody' has no code and is none of the base rewards"),
+        ('[[members]]\nname = "answer_check"\ncode = "x"', "name of a base reward"),
+        ('[[members]]\nname = "repair"\n[[members]]\nname = "repair"', "'repair' more than once"),
+        ('[[members]]\nname = "repair"\nweight = nan', "weight is nan"),
+        ('[[members]]\nname = "repair"\nstd = -1', "std is -1"),
+        ('[[members]]\nname = "repair"\nwait = 1', "unknown field `members.0.wait`"),
+        ('[[members]]\nname = "repair"\nweight = "much"', "`members.0.weight` is 'much'"),
+        ('aggregation = "mean"\n[[members]]\nname = "repair"', "`aggregation` is 'mean'; choose one of sum, zscore"),
+        ('aggregation = "zscore"\n[[members]]\nname = "repair"', "has no mean and std"),
+        ('[[members]]\nname = "mine"\nfile = "gone.py"', "gone.py"),
+        ('[[members]]\nname = "mine"\nfile = "gone.py"\ncode = "x"', "both `code` and `file`"),
+        ("[[members]]\nweight = 1", "`members.0.name` is missing"),
+        ('[[members]]\nname = " "', "empty name"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value).strip()
+
+
+def test_identity_is_that_of_the_totals() -> None:
+    members = (*BASE, Member(name="mine", code=CODE, weight=2.0, mean=0.0, std=1.0))
+    ensemble = Ensemble(name="a", members=members)
+
+    def variant(**changes: object) -> str:
+        return Ensemble(name="b", members=(*BASE, members[-1].model_copy(update=changes))).identity
+
+    assert Ensemble(name="b", members=members[::-1]).identity == ensemble.identity
+    assert variant(name="renamed") == ensemble.identity
+    assert variant(code="# a comment\n" + CODE) == ensemble.identity
+    assert variant(mean=0.5) == ensemble.identity
+    assert variant(weight=2.5) != ensemble.identity
+    assert variant(code=CODE.replace("1.0", "2.0")) != ensemble.identity
+    normalised = Ensemble(name="a", members=members, aggregation="group_normalised")
+    assert normalised.identity != ensemble.identity
+
+
+def test_identity_of_unreadable_code_is_a_sentence() -> None:
+    with pytest.raises(UserError, match="member 'mine': its code is not Python"):
+        _ = Member(name="mine", code="def (").identity
