@@ -1,0 +1,212 @@
+"""What a report says in sentences: its headline, its caveats and its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eval.report.data import Candidate, Entry, PairwiseTest, ReportData, Scores
+from eval.report.leaderboard import rank_entries
+from eval.report.text import counted, interval, joined, moment, number, points_interval, signed_points
+from eval.statistics.estimate import Estimate
+
+BASE_REWARDS_ONLY = "base rewards only"
+UNTRAINED_BASE = "untrained base"
+"""Values of `Entry.control` that the report knows and compares with."""
+
+
+def winner(data: ReportData) -> Entry | None:
+    """The entry named on validation; None while there is none, or if it could not be scored."""
+    return next((e for e in data.entries if e.winner and e.failure is None), None)
+
+
+def control(entries: Sequence[Entry], name: str) -> Entry | None:
+    return next((e for e in entries if e.control == name and e.failure is None), None)
+
+
+def ranked_candidates(data: ReportData) -> list[Candidate]:
+    """Screened candidates with scores, best F1 first, ties by name. Nothing else is ranked."""
+    scored = [c for c in data.candidates if c.status == "screened" and c.scores is not None]
+    return sorted(scored, key=lambda c: (-candidate_f1(c), c.round, c.name))
+
+
+def unscored_candidates(data: ReportData) -> list[Candidate]:
+    ranked = {id(candidate) for candidate in ranked_candidates(data)}
+    return [candidate for candidate in data.candidates if id(candidate) not in ranked]
+
+
+def candidate_f1(candidate: Candidate) -> float:
+    assert candidate.scores is not None
+    return candidate.scores.f1.value
+
+
+def unscored_reason(candidate: Candidate) -> str:
+    """Why a candidate has no score, in one line."""
+    if candidate.failure:
+        return candidate.failure
+    failed = [
+        f"{check.name}: {check.reason}" if check.reason else check.name
+        for check in candidate.checks
+        if not check.passed
+    ]
+    if failed:
+        return failed[0]
+    return {
+        "pending": "not screened yet",
+        "rejected": "rejected by the gate",
+        "failed": "its run ended without a score",
+        "screened": "no predictions were kept",
+    }[candidate.status]
+
+
+def headline(data: ReportData) -> str:
+    """One sentence that may stand alone: the winner on the sealed test split, else the furthest the run has come."""
+    best = winner(data)
+    if best is not None and best.test is not None:
+        return _test_headline(data, best, best.test)
+    if best is not None and best.validation is not None:
+        figures = _f1(best.validation)
+        return f"{best.name} leads on validation with {figures}; the test split is still sealed."
+    ranking = rank_entries(data.entries, data.run.selection_split)
+    if ranking.ranked:
+        entry = ranking.ranked[0][1]
+        scores = _scores(entry, data.run.selection_split)
+        return f"{entry.name} stands first on {data.run.selection_split} with {_f1(scores)}; no winner has been named."
+    candidates = ranked_candidates(data)
+    if candidates:
+        first = candidates[0]
+        assert first.scores is not None
+        return (
+            f"{first.name} of round {first.round} is the best of {counted(len(candidates), 'scored candidate')} "
+            f"on {data.run.selection_split}, with {_f1(first.scores)}; no ensemble has been evaluated."
+        )
+    if data.candidates:
+        return f"None of the {counted(len(data.candidates), 'candidate')} has a score yet."
+    return "This run has no candidates yet."
+
+
+def _test_headline(data: ReportData, best: Entry, scores: Scores) -> str:
+    split = "sealed test split" if data.run.selection_split == "validation" else "test split"
+    sentence = f"{best.name} reaches {_f1(scores)} on the {split}"
+    base = control(data.entries, BASE_REWARDS_ONLY)
+    if base is None or base.test is None or base is best:
+        return sentence + "."
+    test = _comparison(data, best, base)
+    if test is None:
+        return f"{sentence}; base rewards only reach {_f1(base.test)}."
+    difference = test.seeds_difference or test.difference
+    if test.second == best.name:
+        difference = _reversed(difference)
+    shown = f"{signed_points(difference.value)} points of accuracy {points_interval(difference)}"
+    if difference.low > 0:
+        return f"{sentence}, {shown} over base rewards only."
+    if difference.high < 0:
+        return f"{sentence}, which is worse than base rewards only: {shown}."
+    return f"{sentence}; a difference from base rewards only is not shown ({shown})."
+
+
+def _comparison(data: ReportData, first: Entry, second: Entry) -> PairwiseTest | None:
+    if data.pairwise is None or data.pairwise.split != "test":
+        return None
+    wanted = {first.name, second.name}
+    return next((test for test in data.pairwise.tests if {test.first, test.second} == wanted), None)
+
+
+def _reversed(difference: Estimate) -> Estimate:
+    return difference._replace(value=-difference.value, low=-difference.high, high=-difference.low)
+
+
+def _f1(scores: Scores) -> str:
+    return f"F1 {number(scores.f1.value)} {interval(scores.f1)}"
+
+
+def _scores(entry: Entry, split: str) -> Scores:
+    scores = entry.test if split == "test" else entry.validation
+    assert scores is not None
+    return scores
+
+
+def caveats(data: ReportData) -> list[str]:
+    """What a reader must know before believing a number, one sentence each."""
+    said = []
+    run = data.run
+    if run.state != "finished":
+        said.append(f"This run is {run.state}: its figures are those of the steps that have ended.")
+    if run.selection_split == "test":
+        said.append(
+            "Candidates and ensembles were selected on the test split that is also reported, "
+            "so the figures of whatever came out on top are optimistic."
+        )
+    elif run.test_opened is not None:
+        said.append(
+            f"The test split was opened once, on {moment(run.test_opened)}, after the ensembles were fixed and the "
+            "winner had been named on validation."
+        )
+    elif any(entry.test for entry in data.entries):
+        said.append("There are test figures, but no record of when the test split was opened.")
+    else:
+        said.append("The test split has not been opened.")
+    if run.constructed_task:
+        said.append(
+            "Task and base policy were constructed so that the design of the reward matters; "
+            "the figures say nothing about other tasks."
+        )
+    seeds = {len(entry.test.seeds) for entry in data.entries if entry.test}
+    if seeds == {1}:
+        said.append("Every entry was trained with one seed: the intervals hold questions, not the luck of training.")
+    return said
+
+
+def methods(data: ReportData) -> str:
+    """A paragraph on what was done, from the run's facts alone."""
+    run = data.run
+    if run.methods:
+        return run.methods
+    rounds = {candidate.round for candidate in data.candidates} | {entry.number for entry in data.rounds}
+    scored, total = len(ranked_candidates(data)), len(data.candidates)
+    proposer = f"The proposer {run.proposer}" if run.proposer else "A proposer"
+    sentences = [
+        f"{proposer} wrote {counted(total, 'candidate reward function')} in {counted(len(rounds), 'round')}"
+        + (f" (feedback between rounds: {run.feedback})." if run.feedback else ".")
+    ]
+    rejected = sum(candidate.status == "rejected" for candidate in data.candidates)
+    failed = sum(candidate.status == "failed" for candidate in data.candidates)
+    gate = f" ({run.gate})" if run.gate else ""
+    sentences.append(
+        f"Each was checked in a sandbox{gate}; {counted(rejected, 'was', 'were')} rejected there and "
+        f"{counted(failed, 'training run')} failed, and neither is ranked."
+    )
+    settings = joined([f"{s.name} {s.value}" for s in run.settings])
+    sentences.append(
+        f"The other {scored} were screened by GRPO on {run.base_model}, summed with the base rewards"
+        + (f" ({settings})" if settings else "")
+        + f", and ranked by F1 of greedy answers on the {run.selection_split} split of {run.task}."
+    )
+    shown = next((s for e in data.entries for s in (e.test, e.validation) if s), None)
+    if shown is not None:
+        split = "test" if any(e.test for e in data.entries) else "validation"
+        how = (
+            "intervals over seeds and questions come from two-way random effects"
+            if len(shown.seeds) > 1
+            else "intervals are BCa bootstraps over questions"
+        )
+        sentences.append(
+            f"Entries of the leaderboard were trained anew with {counted(len(shown.seeds), 'fresh seed')} each and "
+            f"evaluated on {shown.n:,} {split} questions; {how}."
+        )
+    sentences.append(
+        "An answer counts as right if the strict extraction equals the gold answer; with TP right, FP wrong and FN "
+        "unanswered questions, F1 = 2a / (1 + a) of the accuracy a, so both rank alike."
+    )
+    if data.pairwise is not None:
+        count = len(data.pairwise.tests)
+        sentences.append(
+            f"The {counted(count, 'pairwise comparison')} on the {data.pairwise.split} split are McNemar tests of one "
+            "run each (exact below 25 discordant questions, else chi-square with continuity correction), with "
+            "Bonferroni's and Holm's correction over the family and Tango's score interval for the difference."
+        )
+        if data.pairwise.margin is not None:
+            sentences.append(
+                "Equivalence means two one-sided score tests with a margin of "
+                f"{100 * data.pairwise.margin:g} points of accuracy."
+            )
+    return " ".join(sentences)
