@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from search.executors.base import EvaluationDone, Executor, JobDone
 from trainer.evaluation_job import EvaluationJob
 from trainer.job import TrainJob
+
+Done = TypeVar("Done")
 
 ATTEMPTS = 3
 """A job whose process is killed this many times is failed: it may be the job itself that kills it."""
@@ -16,7 +19,7 @@ ATTEMPTS = 3
 
 def train(
     executor: Executor, jobs: Sequence[TrainJob], folder: Path, lost: Callable[[TrainJob], None] = lambda job: None
-) -> Iterator[JobDone]:
+) -> Generator[JobDone, None, None]:
     """Yields every job once, when it has ended for good. `lost` is told of each that has to run again.
 
     Use it under `contextlib.closing`: closing it stops the running jobs.
@@ -24,7 +27,7 @@ def train(
     waiting = list(jobs)
     for attempt in range(1, ATTEMPTS + 1):
         again: list[TrainJob] = []
-        with closing(executor.run(waiting, folder)) as ended:  # type: ignore[type-var]
+        with _stopped(executor.run(waiting, folder)) as ended:
             for done in ended:
                 if done.result.lost and attempt < ATTEMPTS:
                     again.append(done.job)
@@ -36,12 +39,12 @@ def train(
             return
 
 
-def evaluate(executor: Executor, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
+def evaluate(executor: Executor, jobs: Sequence[EvaluationJob], folder: Path) -> Generator[EvaluationDone, None, None]:
     """The same for jobs that only evaluate."""
     waiting = list(jobs)
     for attempt in range(1, ATTEMPTS + 1):
         again: list[EvaluationJob] = []
-        with closing(executor.evaluate(waiting, folder)) as ended:  # type: ignore[type-var]
+        with _stopped(executor.evaluate(waiting, folder)) as ended:
             for done in ended:
                 if done.result.lost and attempt < ATTEMPTS:
                     again.append(done.job)
@@ -50,3 +53,13 @@ def evaluate(executor: Executor, jobs: Sequence[EvaluationJob], folder: Path) ->
         waiting = again
         if not waiting:
             return
+
+
+@contextmanager
+def _stopped(ended: Iterator[Done]) -> Iterator[Iterator[Done]]:
+    """Closes the executor's iterator, which stops its jobs, however the block is left."""
+    try:
+        yield ended
+    finally:
+        if (close := getattr(ended, "close", None)) is not None:
+            close()

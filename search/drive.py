@@ -12,7 +12,9 @@ from typing import NoReturn
 from rich.console import Console
 
 from search.config import SearchConfig
+from search.config_source import parse_config
 from search.launch import opened_run, require_free
+from search.ledger import Ledger
 from search.loop import search
 from search.plan import plan
 from search.progress import Progress, duration
@@ -33,6 +35,7 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
     try:
         with stop_on_termination(), opened_run(folder, config, progress, resume=resume) as run:
             console.print(f"run directory: {folder}", soft_wrap=True)
+            progress.skip_steps(recorded_steps(run.ledger))
             try:
                 with progress:
                     search(run)
@@ -59,9 +62,17 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
         return INTERRUPTED
 
 
+def recorded_steps(ledger: Ledger) -> int:
+    """GRPO steps of the runs that are in the ledger already."""
+    steps = {finalist.name: finalist.steps for finalist in ledger.finalists()}
+    config = parse_config(ledger.fact("config"))
+    screened = len(ledger.jobs("screening")) * config.screening.grpo.steps
+    return screened + sum(steps[job.subject] for job in ledger.jobs("retraining"))
+
+
 def print_plan(config: SearchConfig) -> None:
     """What the search would do, with the time it would take by a short calibration. Writes nothing."""
-    from search.calibration import calibrate
+    from search.calibration import calibrate, language_model_cost
 
     console = Console(highlight=False)
     planned = plan(config)
@@ -74,13 +85,13 @@ def print_plan(config: SearchConfig) -> None:
     console.print(f"jobs: at most {planned.screenings} screenings and {planned.retrainings} retrainings")
     console.print(f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions", soft_wrap=True)
     console.print(f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
+    console.print(f"language model: {language_model_cost(config)}", soft_wrap=True)
     pace = calibrate(config)
     console.print(
-        f"time: about {duration(pace.seconds(config, planned))}, from a calibration of {pace.measured_steps} steps "
+        f"time: about {duration(pace.seconds(planned))}, from a calibration of {pace.measured_steps} steps "
         f"and {pace.measured_questions} questions here ({duration(pace.measuring)})",
         soft_wrap=True,
     )
-    console.print(f"language model: {pace.language_model_cost(planned)}", soft_wrap=True)
 
 
 @contextmanager

@@ -134,14 +134,15 @@ def _finalist(
 
 def _draws(
     pool: Sequence[Candidate], size: int, count: int, taken: Sequence[frozenset[str]], seed: int
-) -> list[Sequence[Candidate]]:
+) -> list[list[Candidate]]:
     """Distinct sets, uniformly; members stay in the order of the pool."""
     names = {candidate.name for candidate in pool}
     if not 0 < size <= len(pool):
         return []
     possible = math.comb(len(pool), size) - sum(1 for other in set(taken) if len(other) == size and other <= names)
     generator = random.Random(seed)
-    seen, draws = set(taken), []
+    seen = set(taken)
+    draws: list[list[Candidate]] = []
     while len(draws) < min(count, possible):
         places = sorted(generator.sample(range(len(pool)), size))
         drawn = frozenset(pool[place].name for place in places)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from rewards_generated.errors import UserError
 from rewards_generated.gate import check
@@ -19,14 +20,12 @@ from search.feedback import build_feedback
 from search.finals import run_finals
 from search.intake import take_in
 from search.jobs import BASE_ONLY, UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder, screening_job
-from search.ledger import Candidate
-from search.proposers.base import BudgetExhausted, ProposalBatch, ProposalRequest, Spending
+from search.ledger import Candidate, Stage
+from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
+from search.request import first_request
 from search.run import Run
-from search.seeds import derive_seed, screening_seeds
+from search.seeds import screening_seeds
 from search.standings import control_scores, standings
-
-QUESTION_POOL = 200
-"""Train questions from which a proposer may draw its examples."""
 
 
 def search(run: Run) -> None:
@@ -58,7 +57,7 @@ def observe_base(run: Run) -> list[Rollout]:
         for done in ended:
             if done.result.failure:
                 raise UserError(f"the base policy {config.base_model!r} could not be evaluated: {done.result.failure}")
-            stage = "base-rollouts" if done.job.digest == rollouts_job.digest else "screening"
+            stage: Stage = "base-rollouts" if done.job.digest == rollouts_job.digest else "screening"
             policies = [(UNTRAINED, done.job.seed)]
             ledger.record_evaluation(stage, UNTRAINED, done.job, done.result, policies)
             run.progress.job_done(done.job.label, None)
@@ -74,23 +73,14 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
     run.progress.phase(f"round {number} of {settings.rounds}: proposing", 0)
     started = time.perf_counter()
     earlier = [candidate for candidate in ledger.candidates() if candidate.round < number]
-    seed = derive_seed(run.config.seed, "proposals", number)
-    request = ProposalRequest(
-        round=number,
-        count=settings.candidates_per_round,
-        reflection_minimum=settings.reflection_minimum,
-        feedback=build_feedback(settings.feedback, standings(run.config, ledger), seed),
-        task_description=run.task.description,
-        question_answer_pairs=[
-            (example.question, example.answer) for example in run.task.examples("train", QUESTION_POOL)
-        ],
-        rollouts=rollouts,
-        seed=seed,
+    request = first_request(run.config, run.task, number, rollouts)
+    request = replace(
+        request,
+        feedback=build_feedback(settings.feedback, standings(run.config, ledger), request.seed),
         known_identities=frozenset(candidate.identity for candidate in earlier if candidate.identity),
         recorded_calls=ledger.calls(number),
         record_call=lambda call: ledger.record_call(number, call),
         spent=Spending.of(call for before in range(1, number) for call in ledger.calls(before)),
-        base_rewards=settings.base_rewards,
     )
     try:
         batch = run.proposer.propose(request)

@@ -11,6 +11,7 @@ from search.config import SearchConfig
 class Plan:
     """Upper bounds: rejected candidates and ensembles that cannot be formed make a search shorter."""
 
+    candidates: int
     screenings: int
     retrainings: int
     steps: int
@@ -19,8 +20,6 @@ class Plan:
     """Sampled in training."""
     evaluated_questions: int
     """Greedy answers, all policies together."""
-    language_model_calls: int
-    """At least one per round where the proposer is a language model."""
 
 
 def plan(config: SearchConfig) -> Plan:
@@ -34,10 +33,10 @@ def plan(config: SearchConfig) -> Plan:
     steps += (finals.other_steps or 0) * finals.seeds
     tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
     return Plan(
+        candidates=search.rounds * search.candidates_per_round,
         screenings=screenings,
         retrainings=retrainings,
         steps=steps,
         completions=steps * screening.grpo.prompts_per_step * screening.grpo.generations,
         evaluated_questions=config.selection_questions * (screenings + retrainings + 1) + tested,
-        language_model_calls=search.rounds if config.proposer.name == "litellm" else 0,
     )

@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self, console: Console, planned_steps: int) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=2, get_renderable=self._view, transient=True)
+        self._live: Live | None = None
         self._planned_steps = planned_steps
         self._done_steps = 0
         self._training_seconds = 0.0
@@ -34,13 +34,14 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=2, get_renderable=self._view, transient=True)
             self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._console.is_terminal:
+        if self._live is not None:
             self._live.stop()
 
     def skip_steps(self, steps: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from eval.report.data import (
     Candidate,
@@ -20,7 +21,7 @@ from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.scores import compare_runs, score_runs
 from search.config import SearchConfig
 from search.jobs import BASE_ONLY, UNTRAINED
-from search.ledger import Finalist, Ledger
+from search.ledger import Finalist, Ledger, Stage
 from search.proposers.base import Spending
 from search.seeds import retraining_seeds
 from search.standings import Standing, complete_scores, control_scores, ranked, standings
@@ -39,10 +40,10 @@ def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardForm
 
 def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running: bool) -> Path:
     """One self-contained HTML file, written by atomic rename."""
-    from eval.report.html import render_report
+    from eval.report.render import render
 
     temporary = target.with_name(f".{target.name}.partial")
-    temporary.write_text(render_report(report_data(config, ledger, running=running)), encoding="utf-8")
+    temporary.write_text(render(report_data(config, ledger, running=running)), encoding="utf-8")
     temporary.replace(target)
     return target
 
@@ -86,6 +87,7 @@ def final_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
 def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
     """The candidates as the screenings rank them, and the controls."""
     select = config.search.select_on
+    every = standings(config, ledger)
     entries = [
         Entry(
             name=standing.candidate.name,
@@ -95,7 +97,7 @@ def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
             failure="; ".join(standing.reasons) or None,
             **{select: standing.scores},
         )
-        for standing in (*ranked(every := standings(config, ledger)), *(s for s in every if s.scores is None))
+        for standing in (*ranked(every), *(unscored for unscored in every if unscored.scores is None))
     ]
     return [*baselines(config, ledger), *entries]
 
@@ -117,8 +119,8 @@ def baselines(config: SearchConfig, ledger: Ledger) -> list[Entry]:
 
 def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
     """McNemar's test between all scored finalists: on the test split once it is open, else on validation."""
-    split = "test" if ledger.milestone("test_opened") else "validation"
-    stage = "test" if split != config.search.select_on else "retraining"
+    split: Literal["validation", "test"] = "test" if ledger.milestone("test_opened") else "validation"
+    stage: Stage = "test" if split != config.search.select_on else "retraining"
     runs = {
         finalist.name: found
         for finalist in ledger.finalists()

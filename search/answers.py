@@ -1,0 +1,64 @@
+"""Ask and tell: the open question of a run, and a person's answer to it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rewards_generated.errors import UserError
+from search.ledger import DriverLock, Ledger
+from search.proposers.base import LanguageModelCall
+from search.proposers.manual import MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    round: int
+    prompt: str
+
+
+def open_question(folder: Path) -> Question:
+    """Raises UserError if the run waits on none."""
+    ledger = Ledger.open(folder)
+    try:
+        return _question(ledger, folder)
+    finally:
+        ledger.close()
+
+
+def record_answer(folder: Path, file: Path) -> None:
+    """The text of the file, `-` for stdin, as the reply to the open question. Raises UserError."""
+    if not Ledger.exists(folder):
+        Ledger.open(folder)
+    reply = _read(file)
+    if not reply.strip():
+        raise UserError(f"the answer {file} is empty; write the candidates that `reward-search ask {folder}` asks for")
+    with DriverLock(folder):
+        ledger = Ledger.open(folder, write=True)
+        try:
+            question = _question(ledger, folder)
+            ledger.record_answer(question.round, LanguageModelCall(MODEL, question.prompt, reply))
+        finally:
+            ledger.close()
+
+
+def _question(ledger: Ledger, folder: Path) -> Question:
+    asked = ledger.fact("question")
+    if asked is not None:
+        return Question(asked["round"], asked["prompt"])
+    if ledger.milestone("finished"):
+        raise UserError(f"{folder} is finished and waits on no answer; see `reward-search leaderboard {folder}`")
+    proposer = ledger.fact("config")["proposer"]["name"]
+    if proposer != "manual":
+        raise UserError(f"{folder} has the proposer {proposer!r} and asks nobody; only `manual` waits for answers")
+    raise UserError(f"{folder} has no open question yet; `reward-search run --run-dir {folder} --resume` goes on to it")
+
+
+def _read(file: Path) -> str:
+    if str(file) == "-":
+        return sys.stdin.read()
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UserError(f"the answer {file} cannot be read: {error.strerror}") from None

@@ -1,0 +1,40 @@
+"""`reward-search report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.", metavar="RUN")],
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write, replaced if it exists; default: RUN/report.html.")
+    ] = None,
+) -> None:
+    """Write the report of a search, finished or not, as one self-contained HTML file.
+
+    Example:
+
+    \b
+        reward-search report runs/mine --out report.html
+    """
+    from rewards_generated.errors import UserError
+    from search.drive import REPORT_FILE
+    from search.launch import recorded_config
+    from search.ledger import Ledger, is_driven
+    from search.results import write_report
+
+    ledger = Ledger.open(run)
+    try:
+        target = out or run / REPORT_FILE
+        if target.is_dir() or not target.parent.is_dir():
+            raise UserError(f"--out {target}: give a file in a folder that exists")
+        typer.echo(write_report(recorded_config(run), ledger, target, running=is_driven(run)))
+    finally:
+        ledger.close()
