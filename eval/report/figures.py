@@ -80,14 +80,14 @@ def rounds_figure(
     means: Sequence[RoundMean],
     levels: Sequence[Level],
     unscored: dict[int, int],
-    width: int = 760,
+    width: int = 1000,
 ) -> Markup | None:
     """F1 on the selection split by round: every scored candidate a point, controls as lines; None without points."""
     if not points:
         return None
     narrow = width < 500
     height = 340 if narrow else 380
-    left, right, top, bottom = (38, 12, 16, 52) if narrow else (46, 16, 16, 52)
+    left, right, top, bottom = (38, 12, 16, 52) if narrow else (46, 150 if levels else 16, 16, 52)
     bounds = [v for point in points for v in (point.f1.low, point.f1.high)] + [level.value for level in levels]
     y = Scale(padded_domain(bounds, within=(0.0, 1.0)), (height - bottom, top))
     column = (width - left - right) / len(rounds)
@@ -97,7 +97,8 @@ def rounds_figure(
     for tick in ticks:
         body.append(_line(left, y(tick), width - right, y(tick), "grid"))
         body.append(_text(left - 8, y(tick) + 4, number(tick, _digits(ticks)), "end"))
-    body.extend(_levels(levels, y, left, width - right, narrow))
+    controls = _levels(levels, y, left, width - right, narrow)
+    body.extend(controls[::2])
     for mean in means:
         x = centre[mean.round]
         half = min(column * 0.4, 60)
@@ -130,20 +131,22 @@ def rounds_figure(
                 _circle(x, y(point.f1.value), "point marked" if point.marked else "point", title),
             )
         )
+    body.extend(controls[1::2])
     return _svg(width, height, "F1 by round, one point per scored candidate", body)
 
 
 def _levels(levels: Sequence[Level], y: Scale, left: float, right: float, narrow: bool) -> list[Markup]:
+    """Labels stand beside the plot, or inside it where it is narrow."""
     body = []
-    taken: list[float] = []
+    last = -math.inf
     for level in sorted(levels, key=lambda level: -level.value):
         body.append(_line(left, y(level.value), right, y(level.value), "control"))
-        height = y(level.value) - 5
-        if any(abs(height - other) < 13 for other in taken):
-            height = y(level.value) + 13
-        taken.append(height)
-        label = level.label if narrow else f"{level.label}, {number(level.value)}"
-        body.append(_text(right, height, label, "end", "label control"))
+        height = max(y(level.value) + (-5 if narrow else 4), last + 14)
+        last = height
+        if narrow:
+            body.append(_text(right, height, level.label, "end", "label control"))
+        else:
+            body.append(_text(right + 8, height, f"{level.label} {number(level.value)}", "start", "label control"))
     return body
 
 

@@ -181,7 +181,7 @@ def _round_figures(data: ReportData, anchors: dict[int, str]) -> list[Markup]:
             means.append(RoundMean(row["number"], summary.mean, low, high))
     levels = [Level(e.name, e.validation.f1.value) for e in data.baselines if e.validation and e.failure is None]
     rounds = sorted(unscored)
-    drawn = [rounds_figure(rounds, points, means, levels, unscored, width) for width in (760, 350)]
+    drawn = [rounds_figure(rounds, points, means, levels, unscored, width) for width in (1000, 350)]
     return [figure for figure in drawn if figure is not None]
 
 

@@ -135,7 +135,8 @@ def sample_report(rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] =
             )
             sample = Sample(
                 prompt="tom has 17 apples . he buys 5 more and eats 3 . how many are left ?",
-                completion="<thinking>17 + 5 = 12 wait check 1 7 + 5 = 2 2 . 22 - 3 = 19</thinking>\n<solution>19</solution>",
+                completion="<thinking>17 + 5 = 12 wait check 1 7 + 5 = 2 2 . 22 - 3 = 19</thinking>\n"
+                "<solution>19</solution>",
                 answer="19",
                 step=40,
                 correct=True,
@@ -184,7 +185,10 @@ def sample_report(rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] =
     ]
     entries, test_runs = [], {}
     for name, kind, control, accuracy, size in plan:
-        validation, test = simulated_runs(accuracy + 0.01, seeds, 500), simulated_runs(accuracy, seeds, 2000)
+        validation, test = (
+            simulated_runs(accuracy + (0.03 if name == "top-5" else 0.01), seeds, 500),
+            simulated_runs(accuracy, seeds, 2000),
+        )
         test_runs[name] = test
         entries.append(
             Entry(
