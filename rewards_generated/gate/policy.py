@@ -147,6 +147,8 @@ class _Visitor(ast.NodeVisitor):
             self._refuse(node, f"`{node.id}` is neither defined in the code nor an allowed builtin")
 
     def visit_Constant(self, node: ast.Constant) -> None:
+        if node.value == "__main__":
+            return
         if (
             isinstance(node.value, str)
             and node not in self._docstrings

@@ -1,0 +1,223 @@
+"""Planted flaws: each is found by the check that is made for it, and the message says what to change."""
+
+from __future__ import annotations
+
+import pytest
+
+from rewards_generated.gate import Check, CheckName, GateSettings, Verdict, check
+from rewards_generated.gate.probe_rollouts import probe_rollouts
+
+HEAD = "import re\nimport math\n\ndef reward(prompt, completion, answer):\n"
+EQUAL = "    right = f'<solution> {answer} </solution>' in completion\n"
+
+
+def body(*lines: str) -> str:
+    return HEAD + "".join(f"    {line}\n" for line in lines)
+
+
+def find(verdict: Verdict, name: CheckName) -> Check:
+    return next(item for item in verdict.checks if item.name == name)
+
+
+FLAWS: dict[str, tuple[str, CheckName, str]] = {
+    "raises at import": ("x = 1 / 0\n" + body("return 1.0"), "loads", "ZeroDivisionError"),
+    "hangs at import": ("while True:\n    pass\n" + body("return 1.0"), "loads", "killed"),
+    "returns nothing": (body("if '=' in completion:", "    return 1.0"), "finite", "Every path must return a float"),
+    "returns a bool": (body("return '=' in completion"), "finite", "float(...)"),
+    "returns text": (body("return '1.0'"), "finite", "returned str"),
+    "returns nan": (body("return math.nan if not completion else 1.0"), "finite", "finite"),
+    "returns infinity": (body("return 1e308 * 10 * len(completion)"), "finite", "finite"),
+    "returns a huge number": (body("return 10 ** 400"), "finite", "1e6"),
+    "divides by the length": (body("return 1 / len(completion)"), "finite", "Test the divisor"),
+    "takes the first of none": (body("return float(re.findall('[0-9]', completion)[0])"), "finite", "taking an item"),
+    "long numbers": (
+        body("n = re.findall(r'[0-9]+', completion)", "return float(int(n[-1]) % 5) if n else 0.0"),
+        "finite",
+        "10,000 digits",
+    ),
+    "digits of other scripts": (
+        body("n = re.findall(r'[²½]', completion)", "return float(int(n[0])) if n else float('=' in completion)"),
+        "finite",
+        "digits of other scripts",
+    ),
+    "hangs on white space": (
+        "import re\nP = re.compile(r'(\\s+)+y')\n"
+        + body("return 1.0 if P.search(completion) else float('=' in completion)"),
+        "finite",
+        "on only white space it took longer than 0.6 s and was killed",
+    ),
+    "hangs on a long word": (
+        "import re\nP = re.compile(r'(a+)+$')\n"
+        + body("return 1.0 if P.search(completion) else float('=' in completion)"),
+        "bounded_time",
+        "characters of a long word",
+    ),
+    "depends on the order of a set": (
+        body("words = set(completion.split())", "return float(len(next(iter(words)))) if words else 0.0"),
+        "deterministic",
+        "order of a set",
+    ),
+    "keeps a list": (
+        "seen = []\n" + body("seen.append(completion)", "return float(len(seen) % 5)"),
+        "stateless",
+        "keep nothing between calls",
+    ),
+    "keeps a default argument": (
+        "def reward(prompt, completion, answer, seen={}):\n"
+        "    seen[completion] = seen.get(completion, 0) + 1\n    return 1.0 / seen[completion]\n",
+        "stateless",
+        "mutable default",
+    ),
+    "constant": (body("return 1.0"), "constant", "same value 1"),
+    "nearly constant": (body("return float('Sam' in completion and '99999' in completion)"), "constant", "same value"),
+    "ignores the completion": (
+        body("return float(len(prompt) % 7) + len(answer)"),
+        "ignores_completion",
+        "read `completion`",
+    ),
+    "drowns the base rewards": (
+        body("return 40.0 * ('=' in completion) + len(completion) / 10"),
+        "scale",
+        "scale or cap",
+    ),
+    "prefers wrong": (body("return -9.0 * (f'<solution> {answer}' in completion)"), "prefers_wrong", "lower the scale"),
+    "pays for nothing": (body("return 11.0 * (not completion.strip()) + ('=' in completion)"), "attack_empty", "empty"),
+    "pays for length": (body("return min(len(completion), 3000) / 200"), "attack_endless", "cap what length"),
+    "pays for repetition": (
+        body("words = completion.split()", "return min((len(words) - len(set(words))) / 8, 22.0)"),
+        "attack_repeated",
+        "count a repeated",
+    ),
+    "pays for the prompt": (
+        body("return 6.0 * (prompt in completion and bool(prompt))"),
+        "attack_copied_prompt",
+        "copied from the prompt",
+    ),
+    "pays for tags": (body("return 0.5 * min(completion.count('<solution>'), 30)"), "attack_tag_spam", "exactly once"),
+    "pays for keywords": (
+        body("return min(len(re.findall('wait|check|verify', completion)), 24) * 0.8"),
+        "attack_keyword_spam",
+        "cap what keywords",
+    ),
+    "pays for numbers": (
+        body("return min(len(set(re.findall('[0-9]+', completion))), 40) / 2"),
+        "attack_number_spam",
+        "lists of numbers",
+    ),
+    "believes claims": (body("return 5.0 * ('correct' in completion)"), "attack_flattery", "prove nothing"),
+    "pays for stopping early": (
+        body(
+            "open_end = '<thinking>' in completion and '<solution>' not in completion",
+            "return 12.0 * (open_end and not completion.endswith('>'))",
+        ),
+        "attack_truncated",
+        "unfinished",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "name", "said"), FLAWS.values(), ids=FLAWS)
+def test_planted_flaw_is_found(code: str, name: CheckName, said: str) -> None:
+    settings = GateSettings(batch_seconds=0.6, growth_seconds=0.4)
+    verdict = check(code, settings=settings)
+    assert not verdict.accepted
+    failed = find(verdict, name)
+    assert not failed.passed
+    assert failed.enforced
+    assert said in failed.message
+    assert any(reason.startswith(f"{name}: ") for reason in verdict.reasons)
+
+
+def test_a_batch_function_that_compares_within_the_batch_is_found() -> None:
+    code = (
+        "def centred(completions, **kwargs):\n"
+        "    lengths = [len(text) / 100 for text in completions]\n"
+        "    mean = sum(lengths) / len(lengths)\n"
+        "    return [length - mean for length in lengths]\n"
+    )
+    verdict = check(code)
+    assert verdict.kind == "batch"
+    assert not verdict.accepted
+    assert "score each completion by itself" in find(verdict, "batch_invariant").message
+
+
+def test_a_batch_function_with_too_few_values_is_found() -> None:
+    verdict = check("def short(completions, **kwargs):\n    return [1.0]\n")
+    assert "returned 1 values for" in find(verdict, "finite").message
+
+
+INVERTED = body("return 0.2 * ('=' in completion) - 0.5 * (f'<solution> {answer}' in completion)")
+
+
+def test_auc_is_always_reported_and_rejects_only_where_a_floor_is_set() -> None:
+    lenient = check(INVERTED)
+    assert lenient.accepted
+    assert find(lenient, "auc").value is not None
+    assert lenient.figures["auc"] < 0.5
+    assert any(warning.startswith("auc: ") for warning in lenient.warnings)
+    strict = check(INVERTED, settings=GateSettings(auc_minimum=0.5))
+    assert not strict.accepted
+    assert strict.reasons[0].startswith("auc: ")
+
+
+def test_which_checks_reject_is_configured() -> None:
+    constant = body("return 1.0")
+    assert not check(constant).accepted
+    everything_but = GateSettings().enforced - {"constant", "ignores_completion"}
+    assert check(constant, settings=GateSettings(enforced=everything_but)).accepted
+    assert not check("import os\n" + constant, settings=GateSettings(enforced=frozenset())).accepted
+
+
+def test_every_limit_does_something() -> None:
+    spread = body("return 2.0 * ('=' in completion)")
+    assert check(spread).accepted
+    for tight in (
+        GateSettings(scale_ratio=0.01),
+        GateSettings(constant_share=0.2),
+        GateSettings(weight=-30.0),
+        GateSettings(length_correlation_maximum=0.1),
+        GateSettings(auc_minimum=0.99),
+        GateSettings(maximum_characters=20),
+        GateSettings(maximum_nodes=5),
+    ):
+        assert not check(spread, settings=tight).accepted, tight
+    only_first_question = body("return float('Sam' in prompt and '=' in completion)")
+    assert (
+        check(only_first_question, settings=GateSettings(group_spread_minimum=0.9))
+        .reasons[0]
+        .startswith("group_spread")
+    )
+    slow = body("total = sum(a == b for a in completion[:6000] for b in completion[:20])", "return float(total % 7)")
+    slow_check = find(check(slow, settings=GateSettings(growth_seconds=0.001)), "bounded_time")
+    assert not slow_check.passed
+    few = check(spread, settings=GateSettings(maximum_rollouts=8))
+    assert "of 8 rollouts" in find(few, "constant").message or find(few, "constant").passed
+    short = GateSettings(growth_characters=400)
+    assert "400 characters" in find(check(spread, settings=short), "bounded_time").message
+    beaten = body("return 0.5 * min(completion.count('<solution>'), 30)")
+    assert "attack_tag_spam" not in " ".join(check(beaten, settings=GateSettings(beaten_share=1.0)).reasons)
+
+
+def test_a_verdict_is_serialisable_and_says_nothing_twice() -> None:
+    verdict = check(body("return float('=' in completion)"))
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+    names = [item.name for item in verdict.checks]
+    assert len(names) == len(set(names))
+    assert all(item.message and "\n" not in item.message for item in verdict.checks)
+
+
+def test_rollouts_passed_in_are_the_ones_that_are_used() -> None:
+    """A reward that fires on the constructed rollouts only is constant on these."""
+    rollouts = [item for item in probe_rollouts() if "=" not in item.completion]
+    code = body("return float('=' in completion)")
+    assert check(code).accepted
+    assert "constant" in check(code, rollouts=rollouts).reasons[0]
+
+
+def test_rollouts_that_are_all_wrong_or_alone_in_their_group_are_no_obstacle() -> None:
+    wrong = [item for item in probe_rollouts() if not item.correct]
+    verdict = check(body("return float('=' in completion)"), rollouts=wrong)
+    assert verdict.accepted
+    assert find(verdict, "auc").value is None
+    one = check(body("return float('=' in completion)"), rollouts=wrong[:1])
+    assert not one.accepted
