@@ -9,80 +9,80 @@ import os
 C = ctypes.CDLL(None, use_errno=True)
 
 
-def read_file(path):
+def read_file(path: str) -> bool:
     with open(path) as file:
         return bool(file.read())
 
 
-def write_file(path):
+def write_file(path: str) -> bool:
     with open(path, "a") as file:
         file.write("written")
     return True
 
 
-def read_parent_environment(pid):
+def read_parent_environment(pid: str) -> bool:
     with open(f"/proc/{pid}/environ", "rb") as file:
         file.read(1)
     return True
 
 
-def connect(port):
+def connect(port: str) -> bool:
     address = (2).to_bytes(2, "little") + int(port).to_bytes(2, "big") + bytes([127, 0, 0, 1]) + bytes(8)
     descriptor = C.socket(2, 1, 0)
-    return descriptor >= 0 and C.connect(descriptor, address, 16) == 0
+    return bool(descriptor >= 0 and C.connect(descriptor, address, 16) == 0)
 
 
-def create_socket(_):
-    return C.socket(1, 1, 0) >= 0
+def create_socket(_: str) -> bool:
+    return bool(C.socket(1, 1, 0) >= 0)
 
 
-def fork(_):
+def fork(_: str) -> bool:
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     return True
 
 
-def execute(_):
+def execute(_: str) -> bool:
     os.execv("/bin/true", ["/bin/true"])
     return True
 
 
-def start_thread(_):
+def start_thread(_: str) -> bool:
     import _thread
 
     _thread.start_new_thread(int, ())
     return True
 
 
-def signal_parent(pid):
+def signal_parent(pid: str) -> bool:
     os.kill(int(pid), 0)
     return True
 
 
-def trace_parent(pid):
-    return C.ptrace(16, int(pid), 0, 0) == 0 and C.ptrace(17, int(pid), 0, 0) == 0
+def trace_parent(pid: str) -> bool:
+    return bool(C.ptrace(16, int(pid), 0, 0) == 0 and C.ptrace(17, int(pid), 0, 0) == 0)
 
 
-def leave_group(_):
+def leave_group(_: str) -> bool:
     os.setsid()
     return True
 
 
-def executable_memory(_):
+def executable_memory(_: str) -> bool:
     C.mmap.restype = ctypes.c_void_p
-    return C.mmap(None, 4096, 7, 0x22, -1, 0) != ctypes.c_void_p(-1).value
+    return bool(C.mmap(None, 4096, 7, 0x22, -1, 0) != ctypes.c_void_p(-1).value)
 
 
-def exceed_memory(size):
+def exceed_memory(size: str) -> bool:
     return len(b"x" * int(size)) > 0
 
 
-def environment(_):
+def environment(_: str) -> bool:
     return any(key not in ("LC_CTYPE",) for key in os.environ)
 
 
-def reward(prompt, completion, answer):
+def reward(prompt: str, completion: str, answer: str) -> float:
     try:
         return 1.0 if globals()[prompt](completion) else 0.0
     except (OSError, MemoryError, RuntimeError, ImportError):

@@ -1,16 +1,18 @@
 """The worker's own program: start clean, import, seal, then score what the private pipe asks for.
 
 Run as `python -S -s -P boot.py REQUEST_FD REPLY_FD PARENT_PID`, never imported by the parent. It needs nothing but the
-standard library; what the seal consists of (filter programs, rule set, limits) comes ready-made in the set-up frame of the
-trusted parent. The frames are described in `protocol.py`.
+standard library; what the seal consists of (filter programs, rule set, limits) comes ready-made in the set-up frame of
+the trusted parent. The frames are described in `protocol.py`.
 """
 
+from __future__ import annotations
+
 import array
-import builtins
 import ctypes
 import gc
 import importlib
 import inspect
+import io
 import json
 import os
 import resource
@@ -18,23 +20,30 @@ import signal
 import struct
 import sys
 import types
+from typing import Any
 
 HEADER = struct.Struct("<c8sI")
 REQUEST = struct.Struct("<8sIIQ")
 SLOT = struct.Struct("<I200s")
 SLOTS = 8
+REPEATED = 2**32 - 1
 ERROR_BYTES = 2000
 LIMIT = 1_000_000
 SCORED, RAISED, REFUSED = 0, 1, 2
 MODULE = "reward_module"
 
+Columns = tuple[list[str], list[str], list[str]]
+Request = tuple[bytes, int, int, memoryview]
+"""Nonce, number of samples, bytes of the lengths, body."""
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000
 NOBODY = 65534
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
-def read_exactly(fd, size):
+def read_exactly(fd: int, size: int) -> bytes | None:
     """`size` bytes from the pipe, or None where it ended first."""
     whole = os.read(fd, size)
     if len(whole) == size:
@@ -49,13 +58,13 @@ def read_exactly(fd, size):
     return b"".join(parts)
 
 
-def write_all(fd, data):
+def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
-def watch_parent(expected):
+def watch_parent(expected: int) -> None:
     """Die with the process that started this one, also if it is gone already."""
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -63,7 +72,7 @@ def watch_parent(expected):
         os._exit(1)
 
 
-def set_limit(which, value):
+def set_limit(which: int, value: int) -> None:
     """Lower a limit for good; a value above the inherited hard limit becomes that one."""
     _, hard = resource.getrlimit(which)
     if hard != resource.RLIM_INFINITY:
@@ -71,8 +80,8 @@ def set_limit(which, value):
     resource.setrlimit(which, (value, value))
 
 
-def isolate():
-    """Own network and IPC, an empty root directory, no privilege: (network, root, user), each whether it was permitted."""
+def isolate() -> tuple[bool, bool, bool]:
+    """Own network and IPC, an empty root directory, no privilege; whether each of the three was permitted."""
     network = LIBC.unshare(CLONE_NEWNET | CLONE_NEWIPC) == 0
     if not network:
         network = LIBC.unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC) == 0
@@ -96,7 +105,7 @@ def isolate():
     return network, root, user
 
 
-def restrict_files(ruleset):
+def restrict_files(ruleset: bytes) -> bool:
     """Put on the Landlock rule set and see that it bites: nothing can be opened, not even the directory we are in."""
     if not ruleset:
         return False
@@ -115,41 +124,41 @@ def restrict_files(ruleset):
 
 
 class FilterProgram(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]  # noqa: RUF012
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
-def install_filter(program, seccomp_number):
+def install_filter(program: bytes, seccomp_number: int) -> bool:
     """Install a seccomp filter for all threads; False where the kernel refuses."""
     if not program:
         return False
     argument = FilterProgram(len(program) // 8, program)
     if LIBC.syscall(seccomp_number, ctypes.c_uint(1), ctypes.c_uint(1), ctypes.byref(argument)) == 0:
         return True
-    return LIBC.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(argument), 0, 0) == 0
+    return bool(LIBC.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(argument), 0, 0) == 0)
 
 
-def sanitised(text):
+def sanitised(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
-def type_name(value):
+def type_name(value: object) -> str:
     """The name of a value's type; a metaclass of the reward's may make a trap of it."""
     try:
         return str(type(value).__name__)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         return "a nameless type"
 
 
-def describe(error):
+def describe(error: BaseException) -> str:
     """One line about an exception of the reward's; whatever its __str__ does."""
     try:
         detail = str(error)[:500]
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         detail = "(its text could not be made)"
     return f"raised {type_name(error)}: {detail}" if detail else f"raised {type_name(error)}"
 
 
-def refusal(value):
+def refusal(value: object) -> str:
     """Why a returned value is no score."""
     if type(value) is float:
         return f"returned {value!r}, not a finite number" if value - value != 0 else f"returned {value!r}, beyond 1e6"
@@ -161,24 +170,24 @@ def refusal(value):
 class Reward:
     """The reward's module and how its entry point is called."""
 
-    def __init__(self, code, setup):
+    def __init__(self, code: types.CodeType | None, setup: dict[str, Any], error: str | None) -> None:
         self.code = code
         self.name = setup["entry"]
         self.batch = setup["kind"] == "batch"
         self.columns = setup["columns"]
         self.conversational = setup["conversational"]
-        self.function = None
-        self.error = None
+        self.function: Any = None
+        self.error = error
 
-    def load(self):
+    def load(self) -> None:
         """Run the module; what it raises is kept as `error`."""
-        if self.function is not None or self.error is not None:
+        if self.function is not None or self.error is not None or self.code is None:
             return
         module = types.ModuleType(MODULE)
         sys.modules[MODULE] = module
         try:
             exec(self.code, module.__dict__)  # noqa: S102
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             self.error = "the module " + describe(error)
             return
         function = module.__dict__.get(self.name)
@@ -187,13 +196,15 @@ class Reward:
             return
         self.function = function
 
-    def arguments(self, columns):
+    def arguments(self, columns: Columns) -> dict[str, Any]:
         """Keyword arguments of a batch function: those it accepts, or all if it takes **columns."""
-        prompts, completions, answers = columns
+        prompts: list[Any] = columns[0]
+        completions: list[Any] = columns[1]
+        answers = columns[2]
         if self.conversational:
             prompts = [[{"role": "user", "content": text}] for text in prompts]
             completions = [[{"role": "assistant", "content": text}] for text in completions]
-        offered = {"prompts": prompts, "completions": completions}
+        offered: dict[str, Any] = {"prompts": prompts, "completions": completions}
         offered.update((column, list(answers)) for column in self.columns)
         parameters = inspect.signature(self.function).parameters
         if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -201,29 +212,33 @@ class Reward:
         return {name: value for name, value in offered.items() if name in parameters}
 
 
-def unpack(columns_length, count, body):
-    """The three columns of a request: lengths in characters, then one text."""
+def unpack(columns_length: int, count: int, body: memoryview) -> Columns:
+    """The three columns of a request: the lengths in bytes, then the texts."""
     lengths = array.array("I")
     lengths.frombytes(body[:columns_length])
-    text = str(memoryview(body)[columns_length:], "utf-8", "surrogatepass")
-    pieces, start = [], 0
+    if sys.byteorder == "big":
+        lengths.byteswap()
+    pieces: list[str] = []
+    start, text = columns_length, ""
     append = pieces.append
     for length in lengths:
-        end = start + length
-        append(text[start:end])
-        start = end
+        if length != REPEATED:
+            end = start + length
+            text = str(body[start:end], "utf-8", "surrogatepass")
+            start = end
+        append(text)
     return pieces[:count], pieces[count : 2 * count], pieces[2 * count :]
 
 
-def frame(status, nonce, payload):
+def frame(status: bytes, nonce: bytes, payload: bytes) -> bytes:
     return HEADER.pack(status, nonce, len(payload)) + payload
 
 
-def failure(nonce, text):
+def failure(nonce: bytes, text: str) -> bytes:
     return frame(b"E", nonce, sanitised(text).encode("utf-8", "replace")[:ERROR_BYTES])
 
 
-def evaluate(reward, request):
+def evaluate(reward: Reward, request: Request) -> bytes:
     """Score one request; the reply frame."""
     nonce, count, columns_length, body = request
     reward.load()
@@ -231,9 +246,9 @@ def evaluate(reward, request):
         return failure(nonce, reward.error)
     values = array.array("d", bytes(8 * count))
     statuses = bytearray(count)
-    failures = []
+    failures: list[tuple[int, str]] = []
 
-    def fail(index, status, text):
+    def fail(index: int, status: int, text: str) -> None:
         statuses[index] = status
         values[index] = float("nan")
         if len(failures) < SLOTS:
@@ -245,7 +260,7 @@ def evaluate(reward, request):
         if reward.batch:
             try:
                 results = function(**reward.arguments(columns))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001
                 return failure(nonce, describe(error))
             if type(results) not in (list, tuple):
                 return failure(nonce, f"returned {type_name(results)}, not a list")
@@ -261,7 +276,7 @@ def evaluate(reward, request):
             for index, (prompt, completion, answer) in enumerate(zip(*columns, strict=True)):
                 try:
                     value = function(prompt, completion, answer)
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001
                     fail(index, RAISED, describe(error))
                     continue
                 if (type(value) is float or type(value) is int) and -LIMIT <= value <= LIMIT:
@@ -277,22 +292,37 @@ def evaluate(reward, request):
     return frame(b"P", nonce, values.tobytes() + bytes(statuses) + slots)
 
 
-def read_request(fd):
-    """(nonce, count, length of the lengths, body), or None at the end of the pipe."""
-    head = read_exactly(fd, REQUEST.size)
-    if head is None:
-        return None
-    nonce, count, columns_length, size = REQUEST.unpack(head)
-    body = read_exactly(fd, size) if size else b""
-    return None if body is None else (nonce, count, columns_length, body)
+class Requests:
+    """The requests of the parent, read into one buffer that is kept: fresh memory costs a page fault per 4 KiB."""
+
+    def __init__(self, fd: int) -> None:
+        self.pipe = io.FileIO(fd, "rb", closefd=False)
+        self.buffer = bytearray(2**20)
+
+    def read(self) -> Request | None:
+        """(nonce, count, length of the lengths, body), or None at the end of the pipe."""
+        head = read_exactly(self.pipe.fileno(), REQUEST.size)
+        if head is None:
+            return None
+        nonce, count, columns_length, size = REQUEST.unpack(head)
+        if size > len(self.buffer):
+            self.buffer = bytearray(size + size // 4)
+        body = memoryview(self.buffer)[:size]
+        have = 0
+        while have < size:
+            got = self.pipe.readinto(body[have:])
+            if not got:
+                return None
+            have += got
+        return nonce, count, columns_length, body
 
 
-def expected_length(status, count):
+def expected_length(status: bytes, count: int) -> int | None:
     """Exact payload length of a reply, or None for a status that does not exist."""
     return {b"K": 8 * count, b"P": 9 * count + SLOTS * SLOT.size}.get(status)
 
 
-def child_reply(fd, nonce, count):
+def child_reply(fd: int, nonce: bytes, count: int) -> bytes | None:
     """The one frame of a child, checked as the parent will check it; None if it is anything else."""
     head = read_exactly(fd, HEADER.size)
     if head is None:
@@ -305,7 +335,7 @@ def child_reply(fd, nonce, count):
     return None if payload is None else head + payload
 
 
-def become_child(setup, zygote):
+def become_child(setup: dict[str, Any], zygote: int) -> None:
     """Seal a fork of the zygote once more, for the reward's own code."""
     watch_parent(zygote)
     resource.setrlimit(resource.RLIMIT_CPU, (setup["cpu_seconds"], setup["cpu_seconds"] + 1))
@@ -314,12 +344,13 @@ def become_child(setup, zygote):
         os._exit(1)
 
 
-def serve_forking(reward, setup, request_fd, reply_fd):
+def serve_forking(reward: Reward, setup: dict[str, Any], request_fd: int, reply_fd: int) -> None:
     """`default`: every request is scored by a fork that dies with it; this process never runs the reward's code."""
     zygote = os.getpid()
     gc.collect()
     gc.freeze()
-    while (request := read_request(request_fd)) is not None:
+    requests = Requests(request_fd)
+    while (request := requests.read()) is not None:
         readable, writable = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -342,24 +373,28 @@ def serve_forking(reward, setup, request_fd, reply_fd):
         write_all(reply_fd, reply)
 
 
-def serve_directly(reward, setup, request_fd, reply_fd):
+def serve_directly(reward: Reward, setup: dict[str, Any], request_fd: int, reply_fd: int) -> None:
     """`fast`: one sealed process scores all requests."""
-    while (request := read_request(request_fd)) is not None:
+    requests = Requests(request_fd)
+    while (request := requests.read()) is not None:
         write_all(reply_fd, evaluate(reward, request))
 
 
-def main():
+def main() -> None:
     request_fd, reply_fd, parent = (int(argument) for argument in sys.argv[1:4])
     watch_parent(parent)
-    setup = json.loads(read_exactly(request_fd, struct.unpack("<I", read_exactly(request_fd, 4))[0]))
+    (size,) = struct.unpack("<I", read_exactly(request_fd, 4) or bytes(4))
+    setup = json.loads(read_exactly(request_fd, size) or b"{}")
     for name in ("filter", "child_filter", "ruleset", "nonce"):
         setup[name] = bytes.fromhex(setup[name])
     for name in setup["modules"]:
         importlib.import_module(name)
     sys.path.clear()
     os.environ.clear()
-    builtins.open("/dev/null").close()
     linux = sys.platform == "linux"
+    if linux:
+        LIBC.mallopt(M_TRIM_THRESHOLD, 2**28)
+        LIBC.mallopt(M_MMAP_THRESHOLD, 2**25)
     network, root, user = isolate() if linux and setup["isolation"] else (False, False, False)
     for which, value in setup["limits"]:
         try:
@@ -380,14 +415,12 @@ def main():
         sealed = install_filter(setup["filter"], setup["seccomp"])
         if not sealed:
             setup["child_filter"] = b""
+    code, problem = None, None
     try:
         code = compile(setup["code"], MODULE, "exec", dont_inherit=True)
-    except BaseException as error:
-        code = None
+    except BaseException as error:  # noqa: BLE001
         problem = "the module " + describe(error)
-    reward = Reward(code, setup)
-    if code is None:
-        reward.error = problem
+    reward = Reward(code, setup, problem)
     facts = struct.pack("<5d", sealed, restricted, network, root, user)
     serve = serve_forking if setup["mode"] == "default" else serve_directly
     write_all(reply_fd, frame(b"R", setup["nonce"], facts))

@@ -22,7 +22,7 @@ _PROFILE = """(version 1)
 
 
 def confined(command: list[str]) -> list[str]:
-    """The command under `sandbox-exec`: no network, no writing; reading stays possible, for the interpreter reads late."""
+    """The command under `sandbox-exec`: no network, no writing. Reading stays possible: the interpreter reads late."""
     return ["/usr/bin/sandbox-exec", "-p", _PROFILE, *command]
 
 

@@ -89,8 +89,8 @@ def _setup(code: str, entry: EntryPoint, settings: SandboxSettings, seal: Seal, 
 class WorkerProcess:
     """A started, sealed process that has loaded nothing but the source of one reward.
 
-    Raises WorkerDied, BatchTimeout or ProtocolViolation if it does not get ready; it is dead then. `flags` tells which parts
-    of the seal it put on: seccomp, Landlock, own network, own root directory, unprivileged user.
+    Raises WorkerDied, BatchTimeout or ProtocolViolation if it does not get ready; it is dead then. `flags` tells which
+    parts of the seal it put on: seccomp, Landlock, own network, own root directory, unprivileged user.
     """
 
     def __init__(

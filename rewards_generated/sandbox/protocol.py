@@ -1,13 +1,13 @@
 """The frames between a parent and its worker, little-endian, on two private pipes.
 
-Set-up, once, to the worker: length (4 bytes), JSON. Request: nonce (8 bytes), number of samples (4), bytes of the lengths (4), bytes
-of the body (8), body = the lengths in characters of all prompts, then all completions, then all answers (4 bytes each), then their
-text as one UTF-8 string. The parent is trusted, so the request may be of any form.
+Set-up, once, to the worker: length (4 bytes), JSON. Request: nonce (8 bytes), number of samples (4), bytes of the
+lengths (4), bytes of the body (8); body = the lengths in bytes of all prompts, then all completions, then all answers
+(4 bytes each), then their texts in UTF-8. The parent is trusted, so the request may be of any form.
 
 Reply: status byte, nonce, length (4), payload. Nothing in a payload is parsed but numbers and capped text:
 - `K`: exactly 8 n bytes, the scores as float64;
-- `P`: some samples failed: 8 n bytes of scores, n bytes (0 scored, 1 raised, 2 refused), then eight slots of 204 bytes: the
-  index of a failed sample (4) and its error text, zero-padded;
+- `P`: some samples failed: 8 n bytes of scores, n bytes (0 scored, 1 raised, 2 refused), then eight slots of 204 bytes:
+  the index of a failed sample (4) and its error text, zero-padded;
 - `E`: the batch failed; at most 2,000 bytes of error text;
 - `D`: the child of the zygote died; 8 bytes, its exit code or minus the signal, as float64;
 - `R`: ready; five float64 flags saying which parts of the seal are on. Sent once, before any reward code runs.
@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ SLOT = struct.Struct("<I200s")
 SLOTS = 8
 ERROR_BYTES = 2000
 READY_FLAGS = 5
+REPEATED = 2**32 - 1
+"""Length that stands for: the same text as the one before in this column."""
 LARGEST_SCORE = 1e6
 LARGEST_REQUEST = 64 * 2**20
 """Bytes; a larger batch is split before it is sent."""
@@ -58,13 +61,32 @@ def encode_setup(setup: Mapping[str, Any]) -> bytes:
 
 
 def encode_request(nonce: bytes, samples: Sequence[Sample]) -> bytes:
-    """One request frame; lone surrogates survive."""
-    texts = [sample.prompt for sample in samples]
-    texts += [sample.completion for sample in samples]
-    texts += [sample.answer for sample in samples]
-    lengths = array("I", map(len, texts)).tobytes()
-    body = "".join(texts).encode("utf-8", "surrogatepass")
-    return b"".join((REQUEST.pack(nonce, len(samples), len(lengths), len(lengths) + len(body)), lengths, body))
+    """One request frame; lone surrogates survive.
+
+    Each text is encoded alone, because Python encodes ASCII by copying; a text that equals the one before it in its
+    column (the prompts of a group) is sent as REPEATED.
+    """
+    lengths = array("I")
+    parts: list[bytes] = []
+    for column in (
+        [sample.prompt for sample in samples],
+        [sample.completion for sample in samples],
+        [sample.answer for sample in samples],
+    ):
+        previous = None
+        for text in column:
+            if text == previous:
+                lengths.append(REPEATED)
+                continue
+            previous = text
+            encoded = text.encode("utf-8", "surrogatepass")
+            lengths.append(len(encoded))
+            parts.append(encoded)
+    if sys.byteorder == "big":
+        lengths.byteswap()
+    packed = lengths.tobytes()
+    size = len(packed) + sum(map(len, parts))
+    return b"".join((REQUEST.pack(nonce, len(samples), len(packed), size), packed, *parts))
 
 
 def reply_length(header: bytes, nonce: bytes, count: int) -> int:

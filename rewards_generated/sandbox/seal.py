@@ -18,7 +18,7 @@ class Seal:
     isolation: bool = True
     """Where permitted: own network and IPC namespaces, an empty root directory, and for root an unprivileged user."""
     extra_modules: tuple[str, ...] = ()
-    """Modules imported before the seal beside the usual ones, so that an attack meets the kernel, not an ImportError."""
+    """Modules imported before the seal beside the usual ones; with them an attack meets the kernel, no ImportError."""
 
 
 WEAKEST = Seal(seccomp=False, landlock=False, isolation=False)

@@ -10,19 +10,24 @@ import errno
 import platform
 import struct
 
-ALLOWED = (
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+ALLOWED = _names(
     "read write close fstat poll ppoll select pselect6 lseek munmap brk mremap madvise rt_sigaction rt_sigprocmask "
-    "rt_sigreturn sched_yield nanosleep clock_nanosleep setitimer getpid gettid gettimeofday getrusage times time futex "
-    "restart_syscall clock_gettime clock_getres exit exit_group sigaltstack getrandom rseq membarrier"
-).split()
+    "rt_sigreturn sched_yield nanosleep clock_nanosleep setitimer getpid gettid gettimeofday getrusage times time "
+    "futex restart_syscall clock_gettime clock_getres exit exit_group sigaltstack getrandom rseq membarrier"
+)
 ALLOWED_WITHOUT_EXEC = ("mmap", "mprotect")
-ZYGOTE = "fork clone wait4 kill pipe2 prctl seccomp prlimit64 getppid set_robust_list".split()
+ZYGOTE = _names("fork clone wait4 kill pipe2 prctl seccomp prlimit64 getppid set_robust_list")
 """What the zygote needs to fork a worker and to seal it; it never runs a reward's code itself."""
-KILLING = (
+KILLING = _names(
     "socket connect socketpair fork vfork execve execveat ptrace kill bpf io_uring_setup io_uring_enter "
     "io_uring_register process_vm_readv process_vm_writev unshare setns mount pidfd_open pidfd_send_signal pidfd_getfd "
     "perf_event_open userfaultfd keyctl add_key request_key"
-).split()
+)
 """No ordinary code comes here, so that death by SIGSYS names an attempt to break out."""
 
 _COMMON = {
@@ -142,7 +147,7 @@ def filter_program(zygote: bool, machine: str | None = None) -> bytes:
     machine = machine or platform.machine()
     audit_architecture, _ = _ARCHITECTURES[machine]
 
-    def numbers(names: list[str] | tuple[str, ...]) -> list[int]:
+    def numbers(names: tuple[str, ...]) -> list[int]:
         found = (system_call_number(name, machine) for name in names)
         return [number for number in found if number is not None]
 
@@ -155,11 +160,11 @@ def filter_program(zygote: bool, machine: str | None = None) -> bytes:
         (_RETURN, 0, 0, _RETURN_KILL),
     ]
 
-    def answer(names: list[str] | tuple[str, ...], verdict: int) -> None:
+    def answer(names: tuple[str, ...], verdict: int) -> None:
         for number in numbers(names):
             program.extend([(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, verdict)])
 
-    answer([*ALLOWED, *ZYGOTE] if zygote else ALLOWED, _RETURN_ALLOW)
+    answer(ALLOWED + ZYGOTE if zygote else ALLOWED, _RETURN_ALLOW)
     for number in numbers(ALLOWED_WITHOUT_EXEC):
         program.extend(
             [
@@ -170,7 +175,7 @@ def filter_program(zygote: bool, machine: str | None = None) -> bytes:
                 (_RETURN, 0, 0, _RETURN_ALLOW),
             ]
         )
-    answer([name for name in KILLING if not (zygote and name in ZYGOTE)], _RETURN_KILL)
-    answer(["clone3"], _RETURN_ENOSYS)
+    answer(tuple(name for name in KILLING if not (zygote and name in ZYGOTE)), _RETURN_KILL)
+    answer(("clone3",), _RETURN_ENOSYS)
     program.append((_RETURN, 0, 0, _RETURN_EPERM))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)

@@ -1,7 +1,7 @@
 """The thread that starts all workers of this process.
 
-The kernel sends the parent-death signal when the *thread* that spawned a process exits, so workers must not be spawned by
-short-lived ones.
+The kernel sends the parent-death signal when the *thread* that spawned a process exits, so workers must not be spawned
+by short-lived ones.
 """
 
 from __future__ import annotations

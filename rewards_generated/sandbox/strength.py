@@ -25,8 +25,8 @@ from rewards_generated.sandbox.settings import SandboxSettings
 
 Level = Literal["strict", "standard", "basic", "reduced", "none"]
 RANK: dict[str, int] = {"none": 0, "reduced": 1, "basic": 2, "standard": 3, "strict": 4}
-"""Levels in order: `strict` is the whole seal; `standard` seccomp without Landlock or the other way round; `basic` a clean
-process and limits; `reduced` what macOS gives; `none` if not even the memory limit holds."""
+"""Levels in order: `strict` is the whole seal; `standard` seccomp without Landlock or the other way round; `basic` a
+clean process and limits; `reduced` what macOS gives; `none` if not even the memory limit holds."""
 
 ATTEMPTS = Path(__file__).with_name("attempts.py")
 _TEST_SECONDS = 10.0
@@ -167,8 +167,9 @@ def require_strength(settings: SandboxSettings, seal: Seal | None = None) -> San
     found = f"the sandbox of this machine reaches level {strength.level}" + (
         f" ({strength.problem})" if strength.problem else ""
     )
-    weakest = min(RANK[settings.require], RANK["reduced"]) if settings.allow_weak else RANK[settings.require]
-    if RANK[strength.level] < weakest:
+    # macOS has no level between `reduced` and none, so that `basic` with the user's insistence means it there.
+    demanded = "reduced" if settings.require == "basic" and settings.allow_weak else settings.require
+    if RANK[strength.level] < RANK[demanded]:
         raise SandboxUnavailable(
             f"sandbox.require is {settings.require}, but {found}; "
             "run `reward-search doctor` to see what is missing, or lower sandbox.require."

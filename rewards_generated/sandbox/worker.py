@@ -70,9 +70,9 @@ class _Retries:
 class RewardWorker:
     """Scores batches with untrusted code in a sealed process of its own; a `Scorer`.
 
-    The process is started at the first call and again whenever it died. Calls from several threads are taken one at a time. Close it,
-    or use it as a context manager. `seal` and `hash_seed` are for tests and for the gate: a weaker seal is measured as such
-    and refused unless the settings accept that level.
+    The process is started at the first call and again whenever it died. Calls from several threads are taken one at a
+    time. Close it, or use it as a context manager. `seal` and `hash_seed` are for tests and for the gate: a weaker seal
+    is measured as such and refused unless the settings accept that level.
     """
 
     def __init__(
@@ -249,7 +249,7 @@ class RewardWorker:
         return scores
 
     def _replayed(self, samples: list[Sample], scores: list[Score]) -> list[Score]:
-        """In `fast`, now and then, the scores of a fresh process that sees the batch in another order must be the same."""
+        """In `fast`, now and then, a fresh process that sees the batch in another order must score it the same."""
         if self._settings.mode != "fast" or self._random.random() >= self._settings.replay_share:
             return scores
         if self._replayer is None:

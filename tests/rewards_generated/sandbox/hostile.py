@@ -1,8 +1,9 @@
 """Hostile rewards, one dictionary per class of attack: name → the body of `attack(f)`, which is true if it got through.
 
-`f` holds what the supervisor made to be attacked: a canary file, a secret in its environment and memory, loopback sockets, its own
-process id and that of a process it started. Nothing else is ever touched, and bombs are bounded, for the weakest level lets
-some of them go off. The modules an attack needs are imported before the seal, so that it meets the kernel, not an ImportError.
+`f` holds what the supervisor made to be attacked: a canary file, a secret in its environment and memory, loopback
+sockets, its own process id and that of a process it started. Nothing else is ever touched, and bombs are bounded, for
+the weakest level lets some of them go off. The modules an attack needs are imported before the seal, so that it meets
+the kernel, not an ImportError.
 """
 
 from __future__ import annotations
@@ -11,9 +12,29 @@ import textwrap
 from dataclasses import dataclass
 
 MODULES = (
-    "ctypes encodings.idna fcntl gc io mmap os pathlib pickle resource select shutil signal socket subprocess sys tempfile threading "
-    "time traceback _thread codecs"
-).split()  # noqa: SIM905
+    "_thread",
+    "codecs",
+    "ctypes",
+    "encodings.idna",
+    "fcntl",
+    "gc",
+    "io",
+    "mmap",
+    "os",
+    "pathlib",
+    "pickle",
+    "resource",
+    "select",
+    "shutil",
+    "signal",
+    "socket",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "threading",
+    "time",
+    "traceback",
+)
 
 FILES = {
     "open": "return found(open(f['canary']).read(), f)",
@@ -132,8 +153,16 @@ NETWORK = {
 
 PROCESSES = {
     "os_system": "import os; return os.system('echo x > ' + f['directory'] + '/planted') == 0",
-    "subprocess": "import subprocess; subprocess.run(['/bin/sh', '-c', ': > ' + f['directory'] + '/planted']); return True",
-    "posix_spawn": "import os; os.posix_spawn('/bin/sh', ['sh', '-c', ': > ' + f['directory'] + '/planted'], {}); return True",
+    "subprocess": """
+        import subprocess
+        subprocess.run(['/bin/sh', '-c', ': > ' + f['directory'] + '/planted'])
+        return True
+    """,
+    "posix_spawn": """
+        import os
+        os.posix_spawn('/bin/sh', ['sh', '-c', ': > ' + f['directory'] + '/planted'], {})
+        return True
+    """,
     "popen_by_path": "import re; return bool(re.enum.sys.modules['os'].popen('echo x').read())",
     "fork_bomb": """
         import os, time
@@ -399,7 +428,10 @@ ESCAPES = {
         environ = operator.attrgetter('enum.sys.modules')(re)['os'].environ
         return f['variable'] in environ
     """,
-    "modules_system": "import re; return re.enum.sys.modules['os'].system('echo x > ' + f['directory'] + '/planted') == 0",
+    "modules_system": """
+        import re
+        return re.enum.sys.modules['os'].system('echo x > ' + f['directory'] + '/planted') == 0
+    """,
     "loader": """
         import re
         return found(re.__loader__.get_data(f['canary']), f)

@@ -1,7 +1,7 @@
 """The disposable process that runs hostile rewards and tells what they did to it.
 
-`python -m tests.rewards_generated.sandbox.supervisor MODE LEVEL` reads case names on standard input and answers each with one
-JSON line. If an attack kills or freezes it, the test sees that, and starts another.
+`python -m tests.rewards_generated.sandbox.supervisor MODE LEVEL` reads case names on standard input and answers each
+with one JSON line. If an attack kills or freezes it, the test sees that, and starts another.
 """
 
 from __future__ import annotations

@@ -1,0 +1,126 @@
+"""The level of the sandbox is measured, demanded and shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rewards_generated.errors import SandboxUnavailable, UserError
+from rewards_generated.rollout import Sample
+from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal, measure_strength, require_strength
+from rewards_generated.sandbox.landlock import landlock_version, ruleset
+from rewards_generated.sandbox.seal import WEAKEST
+from rewards_generated.sandbox.strength import CORE, _level
+from search.cli.doctor import doctor
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
+
+CODE = "def reward(prompt, completion, answer):\n    return 1.0\n"
+
+
+def test_the_whole_seal_is_strict_where_the_kernel_has_it() -> None:
+    strength = measure_strength()
+    if not (strength.seccomp and strength.landlock):
+        pytest.skip("this kernel lacks a part of the seal")
+    assert strength.level == "strict"
+    assert all(strength.denied.values())
+
+
+def test_a_seal_without_seccomp_or_landlock_is_at_most_standard() -> None:
+    assert measure_strength(Seal(landlock=False)).level in ("standard", "basic")
+    assert measure_strength(Seal(seccomp=False)).level in ("standard", "basic")
+
+
+def test_the_weakest_seal_is_basic_and_says_what_got_through() -> None:
+    strength = measure_strength(WEAKEST)
+    assert strength.level == "basic"
+    assert not strength.denied["read_file"]
+    assert not strength.denied["connect"]
+    assert strength.denied["exceed_memory"]
+    assert strength.denied["environment"]
+
+
+def test_the_measurement_is_made_once() -> None:
+    assert measure_strength() is measure_strength(Seal())
+
+
+def test_the_measurement_is_plain_data() -> None:
+    strength = measure_strength()
+    assert json.loads(json.dumps(strength.as_dict()))["level"] == strength.level
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_one_core_attempt_that_succeeds_lowers_the_level(name: str) -> None:
+    denied = {**measure_strength().denied, name: False}
+    assert _level(denied, True, True) == "basic"
+
+
+def test_an_attempt_beside_the_core_costs_the_strict_level() -> None:
+    denied = dict.fromkeys(measure_strength().denied, True)
+    assert _level(denied, True, True) == "strict"
+    assert _level({**denied, "leave_group": False}, True, True) == "standard"
+    assert _level({**denied, "exceed_memory": False}, True, True) == "none"
+    assert _level({}, True, True) == "none"
+
+
+@pytest.mark.parametrize(
+    ("settings", "seal"),
+    [
+        ({"require": "strict"}, Seal(landlock=False)),
+        ({"require": "standard"}, WEAKEST),
+        ({"require": "standard", "allow_weak": False}, WEAKEST),
+        ({"require": "basic"}, WEAKEST),
+    ],
+)
+def test_a_level_below_the_demanded_one_runs_nothing(settings: dict[str, object], seal: Seal) -> None:
+    with (
+        RewardWorker(CODE, SandboxSettings.model_validate(settings), seal=seal) as worker,
+        pytest.raises(SandboxUnavailable) as caught,
+    ):
+        worker.score([Sample("", "", "")])
+    assert isinstance(caught.value, UserError)
+    assert "\n" not in str(caught.value)
+    assert "sandbox." in str(caught.value)
+    assert worker.counts.starts == 0
+
+
+def test_the_user_can_insist_on_a_weak_sandbox() -> None:
+    settings = SandboxSettings(require="basic", allow_weak=True)
+    with RewardWorker(CODE, settings, seal=WEAKEST) as worker:
+        assert worker.score([Sample("", "", "")])[0].value == 1.0
+
+
+def test_insisting_does_not_lower_a_higher_demand() -> None:
+    with pytest.raises(SandboxUnavailable):
+        require_strength(SandboxSettings(require="standard", allow_weak=True), WEAKEST)
+
+
+def test_no_environment_variable_weakens_the_seal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SANDBOX", "SECCOMP", "LANDLOCK", "PYTHONSTARTUP", "PYTHONPATH", "LD_PRELOAD_", "REWARD_SANDBOX_SEAL"):
+        monkeypatch.setenv(name, "0")
+    with RewardWorker("import os\ndef reward(p, c, a):\n    return len(os.environ)\n", SandboxSettings()) as worker:
+        assert worker.score([Sample("", "", "")])[0].value == 0.0
+        assert worker._process is not None
+        assert worker._process.flags[:2] == (measure_strength().seccomp, measure_strength().landlock)
+
+
+def test_the_ruleset_handles_what_each_version_knows() -> None:
+    assert ruleset(0) == b""
+    assert [len(ruleset(version)) for version in range(1, 8)] == [8, 8, 8, 16, 16, 24, 24]
+    assert int.from_bytes(ruleset(7)[:8], "little") == 0xFFFF
+    assert landlock_version() >= 0
+
+
+def test_doctor_prints_the_level() -> None:
+    application = typer.Typer()
+    application.command()(doctor)
+    report = CliRunner().invoke(application, ["--json"])
+    assert report.exit_code == 0
+    assert json.loads(report.output)["level"] == measure_strength().level
+    table = CliRunner().invoke(application, [])
+    assert table.exit_code == 0
+    assert f"Sandbox level: {measure_strength().level}" in table.output
