@@ -57,14 +57,18 @@ def render_prompt(
     mark = "data-" + hashlib.sha256(f"mark {request.seed} {request.round}".encode()).hexdigest()[:8]
     feedback = request.feedback
 
+    blocks: list[str] = []
+
     def data(kind: str, text: str) -> str:
         """Untrusted text between marks that it cannot forge: the mark itself is taken out of it."""
         kind = _plain(kind).replace("\n", " ").replace("]", ")").replace(mark, "")
-        return f"[{mark} {kind}]\n{_plain(text).replace(mark, '')}\n[end {mark}]"
+        blocks.append(f"[{mark} {kind}]\n{_plain(text).replace(mark, '').strip()}\n[end {mark}]")
+        # A control character holds the place, since no text can contain it: data keeps its own blank lines.
+        return f"\0{len(blocks) - 1}\0"
 
     try:
         text = _template(settings.template or TEMPLATE).render(
-            task_description=request.task_description,
+            task_description=_plain(request.task_description),
             questions=_questions(sampled(draws, request.question_answer_pairs, settings.questions)),
             right=_completions(draws, request.rollouts, True, settings.right_rollouts, settings.rollout_characters),
             wrong=_completions(draws, request.rollouts, False, settings.wrong_rollouts, settings.rollout_characters),
@@ -85,7 +89,8 @@ def render_prompt(
         )
     except TemplateError as error:
         raise UserError(f"proposer.options.template = {str(settings.template)!r}: {error}") from None
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    tidy = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return re.sub(r"\0(\d+)\0", lambda match: blocks[int(match[1])], tidy)
 
 
 def sampled(draws: Draws, items: Sequence[Item], count: int) -> list[Item]:

@@ -23,9 +23,10 @@ EXCERPT = 400
 _PYTHON = ("python", "python3", "py")
 _THINKING = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
 _HEADER_FIELD = re.compile(
-    r"^[\W_]*(name|family|description)[\W_]*[:=][\W_]*(.*?)[*_`\s]*$", re.IGNORECASE | re.MULTILINE
+    r"^[^a-z0-9\n]*(name|family|description)[^a-z0-9\n]*?[:=](.*)$", re.IGNORECASE | re.MULTILINE
 )
-_HEADING = re.compile(r"^#{1,6}\s*(.+?)\s*$", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6}[ \t](.*)$", re.MULTILINE)
+_DECORATION = "*_`\"', \t"
 _COUNTER = re.compile(r"^(?:candidate|reward(?: function)?|variant)?\s*#?\d*\s*[.:)\-–—]*\s*", re.IGNORECASE)
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:can(?:'|no)?t|cannot|won't|will not)"
@@ -94,7 +95,7 @@ def _json_candidates(text: str) -> list[ReplyItem | UnusableItem]:
 
 def _fenced_candidates(text: str) -> list[ReplyItem | UnusableItem]:
     found: list[ReplyItem | UnusableItem] = []
-    for block in fenced_blocks(text, acceptable=lambda code: code_problem(code) is None):
+    for block in fenced_blocks(text, acceptable=_is_whole):
         if block.language not in _PYTHON and (block.language or "def " not in block.code):
             continue
         if block.closed:
@@ -103,6 +104,11 @@ def _fenced_candidates(text: str) -> list[ReplyItem | UnusableItem]:
             problem = "the code block is not closed, so the candidate may be cut off"
             found.append(UnusableItem("truncated", problem, excerpt(block.code)))
     return found
+
+
+def _is_whole(code: str) -> bool:
+    """Whether a block may end here: it is a candidate, or nothing like one."""
+    return "def " not in code or code_problem(code) is None
 
 
 def _bare_candidate(text: str) -> list[ReplyItem | UnusableItem]:
@@ -137,7 +143,7 @@ def _candidate(code: object, fields: dict[str, object]) -> ReplyItem | UnusableI
 
 def _tidied(code: str) -> str:
     """Undoes what models do to code inside JSON or Markdown: a fence of its own, indentation, doubled escapes."""
-    blocks = list(fenced_blocks(code, acceptable=lambda inner: code_problem(inner) is None))
+    blocks = list(fenced_blocks(code, acceptable=_is_whole))
     if len(blocks) == 1 and code.lstrip().startswith(("```", "~~~")):
         code = blocks[0].code
     code = textwrap.dedent(code).strip("\n") + "\n"
@@ -150,10 +156,12 @@ def _tidied(code: str) -> str:
 
 def _header(text: str) -> dict[str, object]:
     """The fields of the lines before a code block; without a name, the last heading there serves."""
-    fields: dict[str, object] = {match[1].lower(): match[2] for match in _HEADER_FIELD.finditer(text)}
+    fields: dict[str, object] = {
+        match[1].lower(): match[2].strip(_DECORATION) for match in _HEADER_FIELD.finditer(text)
+    }
     headings = _HEADING.findall(text)
     if headings and not fields.get("name"):
-        fields["name"] = _COUNTER.sub("", headings[-1])
+        fields["name"] = _COUNTER.sub("", headings[-1].strip(_DECORATION))
     return fields
 
 

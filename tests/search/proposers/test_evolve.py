@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from rewards_generated.gate import static_check
+from rewards_generated.identity import identity
+from rewards_generated.library import load_library
+from search.proposers.base import Feedback, Proposal, ProposalRequest
+from search.proposers.evolve import EvolveProposer, EvolveSettings
+from search.proposers.syntax import undefined_names
+from tests.search.proposers.examples import ranked, request
+
+LIBRARY = {item.name: item for item in load_library()}
+RANKED = tuple(
+    ranked(name, LIBRARY[name].code, f1=0.9 - place / 50, family=LIBRARY[name].family)
+    for place, name in enumerate(sorted(LIBRARY)[:12])
+)
+
+
+def proposals(asked: ProposalRequest, **settings: float) -> tuple[Proposal, ...]:
+    batch = EvolveProposer(EvolveSettings.model_validate(settings)).propose(asked)
+    assert batch.unusable == ()
+    return batch.proposals
+
+
+def later(seed: int = 1, **changes: object) -> ProposalRequest:
+    plain = request(
+        round=2,
+        count=10,
+        reflection_minimum=3,
+        seed=seed,
+        feedback=Feedback("ranked", RANKED),
+        known_identities=frozenset(item.identity for item in RANKED),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def first(seed: int, count: int = 10, reflection_minimum: int = 0) -> ProposalRequest:
+    return request(count=count, reflection_minimum=reflection_minimum, seed=seed)
+
+
+def test_round_one_draws_from_the_library_without_repeating() -> None:
+    drawn = proposals(first(3))
+    assert {item.origin for item in drawn} == {"library"}
+    assert len({item.name for item in drawn}) == 10
+    for item in drawn:
+        assert item.code == LIBRARY[item.name].code
+        assert item.parents == ()
+
+
+def test_round_one_draws_uniformly_controls_too() -> None:
+    """Chi-square over 350 draws of 35 rewards: the 99.9 % point of 34 degrees of freedom is 65.2."""
+    seen = Counter(item.name for seed in range(70) for item in proposals(first(seed, count=5)))
+    expected = 350 / len(LIBRARY)
+    assert sum((seen[name] - expected) ** 2 / expected for name in LIBRARY) < 65.2
+    controls = [name for name, item in LIBRARY.items() if item.role == "control"]
+    assert all(seen[name] for name in controls)
+
+
+def test_a_library_that_is_used_up_goes_on_with_mutations() -> None:
+    many = proposals(first(5, count=len(LIBRARY) + 5))
+    assert Counter(item.origin for item in many) == {"library": len(LIBRARY), "mutation": 5}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_offspring_are_valid_distinct_new_and_readable(seed: int) -> None:
+    asked = later(seed)
+    found = proposals(asked)
+    assert len(found) == 10
+    identities = [identity(item.code) for item in found]
+    assert len({*identities, *asked.known_identities}) == 10 + len(RANKED)
+    assert len({item.name for item in found} | {item.name for item in RANKED}) == 10 + len(RANKED)
+    assert sum(item.family == "reflection" for item in found) >= 3
+    known = {identity(item.code) for item in LIBRARY.values()}
+    for item in found:
+        assert undefined_names(item.code) == frozenset()
+        assert all(check.passed for check in static_check(item.code)), item.code
+        assert len(item.code) <= 8000
+        assert len(item.name) <= 60
+        assert item.name.isidentifier()
+        assert item.description
+        assert len(item.parents) == {"library": 0, "mutation": 1, "crossover": 2}[item.origin]
+        assert set(item.parents) <= known
+
+
+def test_the_same_request_gives_the_same_proposals_in_another_process() -> None:
+    assert proposals(later(4)) == proposals(later(4)) != proposals(later(5))
+    program = (
+        "from tests.search.proposers.test_evolve import *\n"
+        "print([identity(item.code)[:8] for item in proposals(later(4))])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "77"}
+    )
+    assert ended.stdout.strip() == str([identity(item.code)[:8] for item in proposals(later(4))])
+
+
+def places(feedback: Feedback, **settings: float) -> Counter[int]:
+    """How often each place of the table was a parent, over many rounds."""
+    place = {item.identity: number for number, item in enumerate(RANKED)}
+    counted: Counter[int] = Counter()
+    for seed in range(12):
+        asked = later(seed, feedback=feedback, reflection_minimum=0)
+        for item in proposals(asked, library_share=0.0, crossover_share=0.0, **settings):
+            counted.update(place[parent] for parent in item.parents if parent in place)
+    return counted
+
+
+def test_parents_are_chosen_by_rank() -> None:
+    counted = places(Feedback("ranked", RANKED))
+    assert sum(counted.values()) == 120
+    assert sum(counted[place] for place in range(4)) > 60
+    assert sum(counted[place] for place in range(8, 12)) < 20
+    backwards = places(Feedback("ranked", RANKED[::-1]))
+    assert sum(backwards[place] for place in range(8, 12)) > 60
+
+
+def test_a_shuffled_table_is_believed_like_a_true_one() -> None:
+    assert proposals(later(2, feedback=Feedback("shuffled", RANKED))) == proposals(later(2))
+
+
+def test_rank_decay_one_chooses_parents_uniformly() -> None:
+    counted = places(Feedback("ranked", RANKED), rank_decay=1.0)
+    assert 25 < sum(counted[place] for place in range(4)) < 55
+
+
+def test_without_feedback_parents_come_uniformly_from_the_library() -> None:
+    parents: Counter[str] = Counter()
+    for seed in range(12):
+        asked = later(seed, feedback=Feedback("none"), reflection_minimum=0)
+        for item in proposals(asked, library_share=0.0, crossover_share=0.0):
+            parents.update(item.parents)
+    assert len(parents) > 20
+    assert max(parents.values()) < 15
+
+
+def test_shares_are_honoured() -> None:
+    assert {item.origin for item in proposals(later(), library_share=1.0)} == {"library"}
+    assert {item.origin for item in proposals(later(), library_share=0.0, crossover_share=1.0)} == {"crossover"}
+    assert {item.origin for item in proposals(later(), library_share=0.0, crossover_share=0.0)} == {"mutation"}
+
+
+def test_names_do_not_grow_with_the_generations() -> None:
+    table, known = RANKED, {item.identity for item in RANKED}
+    for number in range(2, 7):
+        found = proposals(later(number, feedback=Feedback("ranked", table), known_identities=frozenset(known)))
+        known |= {identity(item.code) for item in found}
+        table = tuple(ranked(item.name, item.code, family=item.family) for item in found)
+        assert len(found) == 10
+        assert max(len(item.name) for item in found) <= 60
+        assert max(item.code.split('"""')[1].count("\n") for item in found) <= 12

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from rewards_generated.errors import UserError
+from search.proposers.base import AwaitingAnswer, LanguageModelCall
+from search.proposers.manual import ManualProposer, proposal_prompt
+from search.proposers.prompt import render_prompt
+from search.proposers.registry import build_proposer
+from search.proposers.settings import PromptSettings
+from tests.search.proposers.examples import code, fenced, request
+
+ONE, TWO, THREE = (
+    ("one", "reflection", code(1.0)),
+    ("two", "process", code(2.0)),
+    ("three", "process", code(3.0)),
+)
+
+
+def answers(*replies: str) -> list[LanguageModelCall]:
+    return [LanguageModelCall("manual", "the prompt", reply) for reply in replies]
+
+
+def test_without_an_answer_it_waits_with_the_prompt_of_a_language_model() -> None:
+    with pytest.raises(AwaitingAnswer) as waiting:
+        ManualProposer().propose(request())
+    assert waiting.value.prompt == render_prompt(request(), PromptSettings()) == proposal_prompt(request())
+
+
+def test_an_answer_is_the_round() -> None:
+    batch = ManualProposer().propose(request(recorded_calls=answers(fenced(ONE, TWO, THREE))))
+    assert [item.name for item in batch.proposals] == ["one", "two", "three"]
+    assert {item.origin for item in batch.proposals} == {"manual"}
+
+
+def test_a_short_or_bad_answer_is_followed_by_another_question() -> None:
+    broken = fenced(("broken", "process", "def reward(prompt, completion, answer)\n    return 1.0\n"))
+    asked = request(recorded_calls=answers(fenced(ONE) + "\n\n" + broken))
+    follow_up = proposal_prompt(asked)
+    assert "Write 2 new candidates" in follow_up
+    assert "- one (reflection)" in follow_up
+    assert "expected ':'" in follow_up
+    asked = request(recorded_calls=answers(fenced(ONE) + "\n\n" + broken, fenced(TWO, THREE)))
+    assert len(ManualProposer().propose(asked).proposals) == 3
+
+
+def test_after_the_last_follow_up_the_round_is_what_it_is() -> None:
+    asked = request(recorded_calls=answers(fenced(ONE), "nothing", "nothing"))
+    batch = ManualProposer().propose(asked)
+    assert [item.name for item in batch.proposals] == ["one"]
+    assert [item.reason for item in batch.unusable] == ["malformed", "malformed"]
+    with pytest.raises(UserError, match="round 1 has all the answers"):
+        proposal_prompt(asked)
+    patient = build_proposer("manual", {"max_follow_ups": 3})
+    with pytest.raises(AwaitingAnswer):
+        patient.propose(asked)
