@@ -1,0 +1,107 @@
+"""`reward-search validate`: the verdict in words or JSON, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rewards_generated.identity import identity
+from search.cli import main
+
+GOOD = "def reward(prompt, completion, answer):\n    return 0.5 * min(completion.count('='), 3)\n"
+BAD = "import os\n\ndef reward(prompt, completion, answer):\n    return 1.0\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "good.py").write_text(GOOD)
+    (tmp_path / "bad.py").write_text(BAD)
+    (tmp_path / "broken.py").write_text("def reward(:\n")
+    return tmp_path
+
+
+def test_accepted_exits_0(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(folder / "good.py")]) == 0
+    out = capsys.readouterr().out
+    assert f"{folder / 'good.py'}: accepted in" in out
+    assert identity(GOOD) in out
+    assert "warn ignores_answer" in out
+    assert "FAIL" not in out
+
+
+def test_one_rejected_among_several_exits_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(folder / "good.py"), str(folder / "bad.py"), str(folder / "broken.py")]) == 1
+    out = capsys.readouterr().out
+    assert "good.py: accepted" in out
+    assert "bad.py: REJECTED" in out
+    assert "line 1: `import os` is not allowed" in out
+    assert "line 1: not Python" in out
+
+
+def test_json_is_for_machines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--json", str(folder / "good.py"), str(folder / "bad.py")]) == 1
+    good, bad = json.loads(capsys.readouterr().out)
+    assert good["accepted"] is True
+    assert good["identity"] == identity(GOOD)
+    assert bad["accepted"] is False
+    assert bad["file"].endswith("bad.py")
+    assert [item["name"] for item in bad["checks"] if not item["passed"]] == ["policy"]
+
+
+def test_rollouts_of_ones_own_are_used(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rollouts = folder / "rollouts.jsonl"
+    lines = [
+        {
+            "prompt": [{"role": "user", "content": "q"}],
+            "completion": f"word {place}",
+            "answer": 7,
+            "group": str(place // 2),
+        }
+        for place in range(8)
+    ]
+    rollouts.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    assert main(["validate", str(folder / "good.py"), "--rollouts", str(rollouts)]) == 1
+    assert "FAIL constant" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "holds no rollouts"),
+        ("{", "line 1 is not JSON"),
+        ("[1]", "line 1 is not a JSON object"),
+        ('{"prompt": 1, "completion": "a", "answer": "b"}', "`prompt` is '1'"),
+        ('{"prompt": "p", "completion": [], "answer": "b"}', "`completion` is '[]'"),
+        ('{"prompt": "p", "completion": "c"}', "`answer` is None"),
+        ('{"prompt": "p", "completion": "c", "answer": "b", "correct": "yes"}', "`correct` is 'yes'"),
+    ],
+)
+def test_bad_rollouts_are_a_sentence_and_exit_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    path = folder / "rollouts.jsonl"
+    path.write_text(line)
+    assert main(["validate", str(folder / "good.py"), "--rollouts", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("arguments", [["gone.py"], ["."], [], ["--nonsense"], ["good.py", "--rollouts", "gone.jsonl"]])
+def test_bad_usage_exits_2_before_anything_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(["validate", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+
+
+def test_text_that_is_not_utf8_is_bad_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "latin.py").write_bytes(b"# \xe9\n")
+    assert main(["validate", str(folder / "latin.py")]) == 2
+    assert "not UTF-8" in capsys.readouterr().err
