@@ -87,7 +87,7 @@ def rounds_figure(
         return None
     narrow = width < 500
     height = 340 if narrow else 380
-    left, right, top, bottom = (38, 12, 16, 52) if narrow else (46, 150 if levels else 16, 16, 52)
+    left, right, top, bottom = (38, 12, 16, 52) if narrow else (46, 172 if levels else 16, 16, 52)
     bounds = [v for point in points for v in (point.f1.low, point.f1.high)] + [level.value for level in levels]
     y = Scale(padded_domain(bounds, within=(0.0, 1.0)), (height - bottom, top))
     column = (width - left - right) / len(rounds)

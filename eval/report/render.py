@@ -75,7 +75,8 @@ def render(data: ReportData) -> str:
         markdown=format_leaderboard(data.entries, "md", data.run.selection_split) if data.entries else "",
         text=text,
     )
-    return html
+    # Half surrogates can stand in text that came as JSON; they cannot be written as UTF-8.
+    return html.encode("utf-8", "replace").decode("utf-8")
 
 
 @cache
@@ -179,7 +180,11 @@ def _round_figures(data: ReportData, anchors: dict[int, str]) -> list[Markup]:
         if summary := row["summary"]:
             low, high = summary.interval or (None, None)
             means.append(RoundMean(row["number"], summary.mean, low, high))
-    levels = [Level(e.name, e.validation.f1.value) for e in data.baselines if e.validation and e.failure is None]
+    levels = [
+        Level(text.visible(entry.name), scores.f1.value)
+        for entry in data.baselines
+        if entry.failure is None and (scores := getattr(entry, data.run.selection_split))
+    ]
     rounds = sorted(unscored)
     drawn = [rounds_figure(rounds, points, means, levels, unscored, width) for width in (1000, 350)]
     return [figure for figure in drawn if figure is not None]

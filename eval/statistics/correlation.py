@@ -12,10 +12,10 @@ from eval.statistics.estimate import Estimate, require_level
 def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate:
     """Spearman's rank correlation; interval on Fisher's z with variance (1 + r^2 / 2) / (n - 3).
 
-    The variance is that of Bonett and Wright (2000, Psychometrika 65:23-28). Raises ValueError where the lengths
+    The variance is that of Bonett and Wright (2000, Psychometrika 65:23-28). At r = 1 or -1 it has no interval; the
+    far bound is then that of the nearest imperfect order, one swap of neighbours away. Raises ValueError where the lengths
     differ, with fewer than four pairs, or where one side is constant (no ranking to agree with).
     """
-    from scipy.special import ndtri
     from scipy.stats import spearmanr
 
     require_level(level)
@@ -26,9 +26,22 @@ def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.9
         raise ValueError(f"a rank correlation with an interval needs at least 4 pairs, not {x.size}")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         raise ValueError("one of the rankings is constant: it has no order to agree with")
-    r = float(np.clip(spearmanr(x, y).statistic, -1.0, 1.0))
-    if abs(r) == 1.0:
-        return Estimate(r, r, r, x.size, level, "Bonett-Wright")
-    half = float(ndtri((1 + level) / 2)) * ((1 + r**2 / 2) / (x.size - 3)) ** 0.5
+    r = float(spearmanr(x, y).statistic)
+    if abs(r) > 1 - 1e-12:
+        return _perfect(round(r), x.size, level)
+    low, high = _bounds(r, x.size, level)
+    return Estimate(r, low, high, x.size, level, "Bonett-Wright")
+
+
+def _bounds(r: float, n: int, level: float) -> tuple[float, float]:
+    from scipy.special import ndtri
+
+    half = float(ndtri((1 + level) / 2)) * ((1 + r**2 / 2) / (n - 3)) ** 0.5
     centre = np.arctanh(r)
-    return Estimate(r, float(np.tanh(centre - half)), float(np.tanh(centre + half)), x.size, level, "Bonett-Wright")
+    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
+
+
+def _perfect(sign: int, n: int, level: float) -> Estimate:
+    one_swap = 1 - 12 / (n * (n**2 - 1))
+    far = sign * _bounds(one_swap, n, level)[0]
+    return Estimate(float(sign), min(far, float(sign)), max(far, float(sign)), n, level, "Bonett-Wright")

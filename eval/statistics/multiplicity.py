@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 Correction = Literal["bonferroni", "holm", "benjamini-hochberg"]
 
-_STATSMODELS_NAMES = {"bonferroni": "bonferroni", "holm": "holm", "benjamini-hochberg": "fdr_bh"}
-
 
 def adjust_p_values(p_values: Sequence[float] | NDArray[np.float64], correction: Correction) -> NDArray[np.float64]:
     """Adjusted p-values in the order given; reject where one is at most the level.
@@ -20,12 +18,20 @@ def adjust_p_values(p_values: Sequence[float] | NDArray[np.float64], correction:
     (1995) the expected share of false ones among the rejections. The family is what is passed in. Raises ValueError
     for p-values outside [0, 1].
     """
-    from statsmodels.stats.multitest import multipletests
-
     values = np.asarray(p_values, dtype=np.float64)
     if values.size == 0:
         return values
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("p-values must lie in [0, 1]")
-    adjusted = multipletests(values, method=_STATSMODELS_NAMES[correction])[1]
-    return np.asarray(adjusted, dtype=np.float64)
+    if correction == "bonferroni":
+        return np.minimum(1.0, values * values.size)
+    if correction == "benjamini-hochberg":
+        from scipy.stats import false_discovery_control
+
+        return np.asarray(false_discovery_control(values), dtype=np.float64)
+    # statsmodels has Holm too, but its multipletests collects garbage on every call: a quarter second each.
+    order = np.argsort(values)
+    stepped = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1.0, stepped)
+    return adjusted

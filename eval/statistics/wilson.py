@@ -17,4 +17,7 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n} is not a proportion")
     low, high = proportion_confint(successes, n, alpha=1 - level, method="wilson")
-    return Estimate(successes / n, max(0.0, float(low)), min(1.0, float(high)), n, level, "Wilson")
+    # Rounding may leave the bound of an extreme count a hair inside.
+    low = 0.0 if successes == 0 else float(low)
+    high = 1.0 if successes == n else float(high)
+    return Estimate(successes / n, low, high, n, level, "Wilson")

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from eval.metrics import f1_of_accuracy
+from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1, bootstrap_mean
+
+ANSWERS = np.array([True] * 37 + [False] * 23)
+
+
+def f1(values, axis=-1):
+    accuracy = np.mean(values, axis=axis)
+    return 2 * accuracy / (1 + accuracy)
+
+
+@pytest.mark.parametrize(("method", "scipy_method"), [("percentile", "percentile"), ("bca", "BCa")])
+@pytest.mark.parametrize(("ours", "statistic"), [(bootstrap_accuracy, np.mean), (bootstrap_f1, f1)])
+def test_agrees_with_scipy(method, scipy_method, ours, statistic):
+    theirs = stats.bootstrap(
+        (ANSWERS.astype(float),), statistic, n_resamples=20_000, method=scipy_method, random_state=1
+    ).confidence_interval
+    found = ours(ANSWERS, method, resamples=20_000, seed=3)
+    # Resampled accuracies lie on a grid of 1/60: quantiles of two simulations may differ by one grid step.
+    step = 1 / 60 + 1e-9
+    assert abs(found.low - theirs.low) <= step
+    assert abs(found.high - theirs.high) <= step
+    assert found.value == pytest.approx(statistic(ANSWERS))
+
+
+@pytest.mark.parametrize(("method", "scipy_method"), [("percentile", "percentile"), ("bca", "BCa")])
+def test_mean_of_skewed_values_agrees_with_scipy(method, scipy_method):
+    values = np.random.default_rng(0).exponential(size=40)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=50_000, method=scipy_method, random_state=1)
+    found = bootstrap_mean(values, method, resamples=50_000)
+    assert found.low == pytest.approx(theirs.confidence_interval.low, abs=0.012)
+    assert found.high == pytest.approx(theirs.confidence_interval.high, abs=0.012)
+    if method == "bca":
+        # The correction leans towards the long tail.
+        assert found.high - found.value > found.value - found.low
+
+
+def test_percentile_bounds_are_binomial_quantiles():
+    """The number right in a resample is Binomial(n, k/n), so its quantiles are known without drawing."""
+    found = bootstrap_accuracy(ANSWERS, "percentile", resamples=200_000)
+    exact = stats.binom.ppf([0.025, 0.975], 60, 37 / 60) / 60
+    assert (found.low, found.high) == pytest.approx(tuple(exact))
+
+
+def test_f1_interval_is_the_image_of_the_percentile_interval_of_accuracy():
+    accuracy, found = bootstrap_accuracy(ANSWERS, "percentile"), bootstrap_f1(ANSWERS, "percentile")
+    assert found.low == pytest.approx(f1_of_accuracy(accuracy.low))
+    assert found.high == pytest.approx(f1_of_accuracy(accuracy.high))
+
+
+@pytest.mark.parametrize("right", [0, 30])
+def test_without_spread_the_wilson_interval_is_given_and_named(right):
+    found = bootstrap_f1([True] * right + [False] * (30 - right))
+    assert found.method == "Wilson"
+    assert found.high - found.low > 0.05
+
+
+def test_the_same_seed_gives_the_same_bounds():
+    assert bootstrap_f1(ANSWERS, seed=4) == bootstrap_f1(ANSWERS, seed=4)
+
+
+@pytest.mark.parametrize("bootstrap", [bootstrap_accuracy, bootstrap_f1, bootstrap_mean])
+def test_nothing_to_bootstrap_is_refused(bootstrap):
+    with pytest.raises(ValueError, match="nothing to bootstrap"):
+        bootstrap([])
+
+
+def test_values_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap_mean([1.0, float("nan")])
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_coverage_over_every_outcome(method):
+    """Exact coverage at n = 100, a = 0.7, from the binomial distribution of the count and one interval per count."""
+    covered = 0.0
+    for right in range(45, 95):
+        found = bootstrap_accuracy([True] * right + [False] * (100 - right), method, resamples=4000)
+        covered += stats.binom.pmf(right, 100, 0.7) * (found.low <= 0.7 <= found.high)
+    assert 0.92 <= covered <= 0.97
