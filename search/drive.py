@@ -28,7 +28,7 @@ INTERRUPTED = 130
 
 def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
     """Runs the search to its leaderboard and report; returns the exit code. Raises UserError."""
-    console = Console(highlight=False)
+    console = _console()
     if not resume:
         require_free(folder)
     progress = Progress(console, plan(config).steps)
@@ -70,11 +70,16 @@ def recorded_steps(ledger: Ledger) -> int:
     return screened + sum(steps[job.subject] for job in ledger.jobs("retraining"))
 
 
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
 def print_plan(config: SearchConfig) -> None:
     """What the search would do, with the time it would take by a short calibration. Writes nothing."""
     from search.calibration import calibrate, language_model_cost
 
-    console = Console(highlight=False)
+    console = _console()
     planned = plan(config)
     console.print(f"search {config.name}: task {config.task.name}, base model {config.base_model}")
     console.print(

@@ -17,6 +17,8 @@ Freeze = Callable[[Sequence[Member]], tuple[Member, ...]]
 
 FAMILY_SIZE = 5
 """Most members of the correctness-family ensemble."""
+RANDOM = "random-"
+"""What the names of random draws begin with."""
 OTHER_STEPS_SIZE = 5
 """Members of the ensemble that is also trained with another number of steps (the paper's 300-step final)."""
 
@@ -69,13 +71,17 @@ def draw_controls(
             controls.append(
                 _finalist(
                     config,
-                    f"random-{label}-{number}",
+                    f"{RANDOM}{label}-{number}",
                     members,
                     freeze,
                     control=f"random draw {number} of {len(draws)} from {where}",
                 )
             )
     return mark_repeated(controls, earlier)
+
+
+def is_random_draw(finalist: Finalist) -> bool:
+    return finalist.name.startswith(RANDOM)
 
 
 def mark_repeated(finalists: Sequence[Finalist], earlier: Sequence[Finalist]) -> list[Finalist]:

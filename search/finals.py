@@ -12,7 +12,7 @@ from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
 from search.base_policy import frozen_statistics
 from search.dispatch import evaluate, train
-from search.ensembles import choose_ensembles, draw_controls
+from search.ensembles import choose_ensembles, draw_controls, is_random_draw
 from search.jobs import UNTRAINED, evaluation_job, jobs_folder, retraining_job
 from search.ledger import Finalist, Ledger
 from search.run import Run
@@ -27,10 +27,10 @@ def run_finals(run: Run, rollouts: Sequence[Rollout]) -> None:
     if run.ledger.milestone("finished") is not None:
         return
     fix_ensembles(run, rollouts)
-    retrain(run, [finalist for finalist in run.ledger.finalists() if not _is_random(finalist)])
+    retrain(run, "the finalists", [item for item in run.ledger.finalists() if not is_random_draw(item)])
     winner = name_winner(run)
     fix_random_controls(run, winner, rollouts)
-    retrain(run, run.ledger.finalists())
+    retrain(run, "the random controls", [item for item in run.ledger.finalists() if is_random_draw(item)])
     open_test(run)
     run.ledger.record_milestone("finished", {})
 
@@ -42,7 +42,7 @@ def fix_ensembles(run: Run, rollouts: Sequence[Rollout]) -> None:
         run.ledger.record_finalists(finalists, "ensembles_fixed")
 
 
-def retrain(run: Run, finalists: Sequence[Finalist]) -> None:
+def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
     """Every finalist over the fresh seeds that all of them share; the same members are trained once."""
     jobs = {}
     for finalist in finalists:
@@ -50,7 +50,7 @@ def retrain(run: Run, finalists: Sequence[Finalist]) -> None:
             if finalist.same_as is None and run.ledger.job("retraining", finalist.name, seed) is None:
                 job = retraining_job(run.config, finalist, seed)
                 jobs[job.digest] = (finalist.name, job)
-    run.progress.phase("retraining the finalists", len(jobs), run.config.final_steps)
+    run.progress.phase(f"retraining {what}", len(jobs), run.config.final_steps)
     with closing(train(run.executor, [job for _, job in jobs.values()], jobs_folder(run.folder))) as ended:
         for done in ended:
             subject = jobs[done.job.digest][0]
@@ -143,10 +143,6 @@ def _adapter(ledger: Ledger, folder: Path, name: str, seed: int) -> tuple[str, P
     record = ledger.job("retraining", name, seed)
     assert record is not None
     return record.digest, jobs_folder(folder) / record.digest / record.result["adapter"]
-
-
-def _is_random(finalist: Finalist) -> bool:
-    return finalist.name.startswith("random-")
 
 
 def _frozen(run: Run, members: Sequence[Member], rollouts: Sequence[Rollout]) -> tuple[Member, ...]:

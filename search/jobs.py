@@ -31,11 +31,11 @@ def screening_job(config: SearchConfig, subject: str, code: str | None, seed: in
     """The run of one candidate beside the base rewards; `code` None: the base rewards alone."""
     candidate = () if code is None else (Member(name=subject, code=code),)
     ensemble = Ensemble(name=subject, members=(*base_members(config), *candidate))
-    return _train_job(config, f"screening {subject}", ensemble, config.screening.grpo.steps, seed)
+    return _train_job(config, f"screening {subject}, seed {seed}", ensemble, config.screening.grpo.steps, seed)
 
 
 def retraining_job(config: SearchConfig, finalist: Finalist, seed: int) -> TrainJob:
-    return _train_job(config, f"retraining {finalist.name}", finalist.ensemble, finalist.steps, seed)
+    return _train_job(config, f"retraining {finalist.name}, seed {seed}", finalist.ensemble, finalist.steps, seed)
 
 
 def _train_job(config: SearchConfig, label: str, ensemble: Ensemble, steps: int, seed: int) -> TrainJob:

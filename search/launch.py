@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rewards_generated.errors import UserError
-from rewards_generated.sandbox import require_strength
+from rewards_generated.sandbox import SandboxStrength, require_strength
 from search.config import SearchConfig
 from search.config_source import changed_fields, parse_config
 from search.executors.base import Executor
@@ -70,26 +71,36 @@ def opened_run(folder: Path, config: SearchConfig, progress: Progress, *, resume
     executor = configured_executor(config)
     strength = require_strength(config.sandbox)
     if not resume:
-        require_free(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        _create(folder, config, strength)
     with DriverLock(folder):
-        if resume:
-            ledger = Ledger.open(folder, write=True)
-        else:
-            facts = {
-                "config": config.plain(),
-                "config_digest": config.digest,
-                "seed": config.seed,
-                "versions": {name: version(name) for name in PACKAGES},
-                "sandbox": strength.as_dict(),
-                "hardware": _hardware(),
-            }
-            ledger = Ledger.create(folder, facts)
+        ledger = Ledger.open(folder, write=True)
         try:
             jobs_folder(folder).mkdir(exist_ok=True)
             yield Run(folder, config, ledger, task, proposer, executor, progress)
         finally:
             ledger.close()
+
+
+def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> None:
+    """The run directory with its ledger, by one rename: it exists whole or not at all."""
+    require_free(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "config": config.plain(),
+        "config_digest": config.digest,
+        "seed": config.seed,
+        "versions": {name: version(name) for name in PACKAGES},
+        "sandbox": strength.as_dict(),
+        "hardware": _hardware(),
+    }
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        prepared = Path(temporary) / "run"
+        Ledger.create(prepared, facts).close()
+        try:
+            prepared.rename(folder)
+        except OSError:
+            require_free(folder)
+            raise
 
 
 def configured_executor(config: SearchConfig) -> Executor:

@@ -104,6 +104,8 @@ def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Roll
         verdicts[candidate.name] = verdict
         reason = verdict.reasons[0] if verdict.reasons else None
         run.progress.job_done(f"gate {candidate.name}", None if reason is None else f"rejected, {reason}")
+        if not verdict.accepted:
+            run.progress.skip_steps(run.config.screening.grpo.steps * run.config.screening.seeds)
     return [candidate for candidate in candidates if verdicts[candidate.name].accepted]
 
 

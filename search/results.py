@@ -20,6 +20,7 @@ from eval.report.data import (
 from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.scores import compare_runs, score_runs
 from search.config import SearchConfig
+from search.ensembles import is_random_draw
 from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import Finalist, Ledger, Stage
 from search.proposers.base import Spending
@@ -145,13 +146,13 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
     opened = ledger.milestone("test_opened")
     if opened and winner and winner.detail["name"] and config.search.select_on == "validation":
         said.append(
-            f"{winner.detail['name']} was named the winner on validation at {winner.at:%Y-%m-%d %H:%M} UTC; "
-            f"the test split was opened once, after that, at {opened.at:%H:%M} UTC."
+            f"{winner.detail['name']} was named the winner on validation at {winner.at:%Y-%m-%d %H:%M:%S} UTC; "
+            f"the test split was opened once, after that, at {opened.at:%H:%M:%S} UTC."
         )
     if not ledger.finalists():
         said.append("The search is not at its finals yet: these are screenings, not retrained finalists.")
     wanted = config.finals.random_controls
-    drawn = sum(finalist.name.startswith("random-") for finalist in ledger.finalists())
+    drawn = sum(is_random_draw(finalist) for finalist in ledger.finalists())
     if ledger.milestone("controls_fixed") and drawn < wanted.first_round + wanted.pool:
         said.append(
             f"{drawn} of {wanted.first_round + wanted.pool} random draws were possible: there were too few scored "

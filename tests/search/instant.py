@@ -1,0 +1,135 @@
+"""An executor for tests of the loop: instant, deterministic, without any model.
+
+A policy's accuracy is a function of its ensemble's code and its seed alone, and the questions that it gets right
+follow from that, so results do not depend on the order in which jobs run or on how often they are run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from eval.prediction import Prediction
+from eval.tasks.base import Example, Split, TaskReference
+from eval.tasks.registry import build_task
+from rewards_generated.ensemble import Ensemble
+from search.executors.base import EvaluationDone, JobDone
+from trainer.evaluation_job import EvaluationJob, EvaluationResult
+from trainer.job import RewardStatistics, SampleCompletion, TrainJob, TrainResult
+
+
+class InstantExecutor:
+    name = "instant"
+
+    def __init__(
+        self,
+        parallel_jobs: int = 1,
+        job_timeout_seconds: float | None = None,
+        fail: str = "",
+        lose: str = "",
+        lose_times: int = 1,
+        interrupt: str = "",
+    ) -> None:
+        """Jobs whose label holds `fail` fail; those with `lose` are lost so many times before they end well; at the
+        one with `interrupt` the user presses Ctrl-C."""
+        self.fail, self.lose, self.lose_times, self.interrupt = fail, lose, lose_times, interrupt
+        self.lost: dict[str, int] = {}
+        self.ran: list[str] = []
+
+    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+        for job in reversed(jobs):  # whatever the order
+            self.ran.append(job.label)
+            if self.interrupt and self.interrupt in job.label:
+                raise KeyboardInterrupt
+            yield JobDone(job, self._train(job, folder / job.digest), folder / job.digest)
+
+    def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
+        for job in reversed(jobs):
+            self.ran.append(job.label)
+            predictions = tuple(_answers(job, adapter) for adapter in job.adapters)
+            result = EvaluationResult(digest=job.digest, predictions=predictions, seconds={"evaluate": 0.0})
+            yield EvaluationDone(job, result, folder / job.digest)
+
+    def _train(self, job: TrainJob, folder: Path) -> TrainResult:
+        if self.lose and self.lose in job.label and self.lost.get(job.digest, 0) < self.lose_times:
+            self.lost[job.digest] = self.lost.get(job.digest, 0) + 1
+            return TrainResult(digest=job.digest, failure="the job was killed by SIGKILL", lost=True)
+        if self.fail and self.fail in job.label:
+            return TrainResult(digest=job.digest, failure="20 % of the reward calls failed")
+        adapter = folder / "adapter"
+        adapter.mkdir(parents=True, exist_ok=True)
+        policy = [job.ensemble.identity, accuracy(job.ensemble, job.seed)]
+        (adapter / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
+        assert job.evaluation is not None
+        examples = _examples(job.task.model_dump_json(), job.evaluation.split)[: job.evaluation.limit]
+        return TrainResult(
+            digest=job.digest,
+            adapter="adapter",
+            curves=tuple({"step": step, "reward_mean": step / 10} for step in range(1, 4)),
+            rewards=tuple(
+                RewardStatistics(name=member.name, calls=8, failures=0, firing_rate=0.5, mean=0.25, std=0.1)
+                for member in job.ensemble.members
+            ),
+            samples=(SampleCompletion(step=1, prompt="1 + 1", completion="2", answer="2", scores={}, total=None),),
+            predictions=tuple(_prediction(example, policy[0], policy[1], job.seed) for example in examples),
+            seconds={"start": 0.0, "train": 0.0, "evaluate": 0.0},
+        )
+
+
+class InterruptedOnce(InstantExecutor):
+    """The user presses Ctrl-C at the first screening of the second round."""
+
+    pressed = False
+
+    def __init__(self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None) -> None:
+        pressed, InterruptedOnce.pressed = InterruptedOnce.pressed, True
+        super().__init__(interrupt="" if pressed else "screening reward-2")
+
+
+def accuracy(ensemble: Ensemble, seed: int) -> float:
+    """Mean of what the code of each candidate is worth, with the noise of a seed."""
+    codes = [member.identity for member in ensemble.members if not member.is_base]
+    worth = sum(_share("worth", code) for code in codes) / len(codes) if codes else 0.3
+    return 0.1 + 0.7 * worth + 0.1 * _share("noise", ensemble.identity, seed)
+
+
+def _answers(job: EvaluationJob, adapter: str | None) -> tuple[Prediction, ...]:
+    examples = _examples(job.task.model_dump_json(), job.split)[: job.limit]
+    identity, right, seed = "base", 0.3, job.seed
+    if adapter is not None:
+        identity, right = json.loads((Path(adapter) / "policy.json").read_text(encoding="utf-8"))
+    return tuple(
+        _prediction(example, identity, right, f"{seed} {sample}")
+        for example in examples
+        for sample in range(job.samples_per_question)
+    )
+
+
+def _prediction(example: Example, identity: str, right: float, seed: object) -> Prediction:
+    correct = _share("answer", identity, seed, example.id) < right
+    answer = example.answer if correct else str(int(example.answer) + 1)
+    steps = int(40 * _share("length", identity, seed, example.id))
+    reasoning = " ".join(f"{step} + 1 = {step + 1}." for step in range(steps)) + ("" if correct else " Wait, check.")
+    return Prediction(
+        id=example.id,
+        completion=f"<thinking>{reasoning}</thinking><solution>{answer}</solution>",
+        strict=answer,
+        flexible=answer,
+        correct=correct,
+        correct_flexible=correct,
+        completion_tokens=20 + steps,
+    )
+
+
+@cache
+def _examples(task: str, split: Split) -> tuple[Example, ...]:
+    return tuple(build_task(TaskReference.model_validate_json(task)).examples(split))
+
+
+def _share(*parts: object) -> float:
+    """A number in [0, 1) that is a function of the arguments."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,131 @@
+"""kill -9 of the driver at any commit, then --resume: the same leaderboard as an uninterrupted search."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search.cli import main
+from search.ledger import DriverLock, Ledger
+from tests.search.searches import run_search, write_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def leaderboard(run: Path) -> str:
+    return (run / "leaderboard.json").read_text(encoding="utf-8")
+
+
+def drive_and_kill(config: Path, run: Path, *how: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.search.killed_driver", str(config), str(run), *how],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    code, run = run_search(tmp_path_factory.mktemp("uninterrupted"))
+    assert code == 0
+    return run
+
+
+def test_killed_after_every_second_commit(tmp_path: Path, uninterrupted: Path) -> None:
+    kills = drive_and_kill(write_config(tmp_path), tmp_path / "run", "each")
+    assert kills > 12
+    assert leaderboard(tmp_path / "run") == leaderboard(uninterrupted)
+
+
+def test_killed_before_commits_so_that_finished_work_is_lost(tmp_path: Path, uninterrupted: Path) -> None:
+    points = ["2", "4", "7", "3", "5"]
+    kills = drive_and_kill(write_config(tmp_path), tmp_path / "run", "before", *points)
+    assert kills == len(points)
+    assert leaderboard(tmp_path / "run") == leaderboard(uninterrupted)
+
+
+def test_resuming_a_finished_search_changes_nothing(uninterrupted: Path) -> None:
+    before = leaderboard(uninterrupted)
+    with_rows = counts(uninterrupted)
+    assert main(["run", "--run-dir", str(uninterrupted), "--resume"]) == 0
+    assert leaderboard(uninterrupted) == before
+    assert counts(uninterrupted) == with_rows
+
+
+def counts(run: Path) -> dict[str, int]:
+    ledger = Ledger.open(run)
+    try:
+        return {"jobs": len(ledger.jobs()), "candidates": len(ledger.candidates()), "calls": len(ledger.calls())}
+    finally:
+        ledger.close()
+
+
+def test_the_same_configuration_twice_gives_the_same_leaderboard(tmp_path: Path, uninterrupted: Path) -> None:
+    code, run = run_search(tmp_path)
+    assert code == 0
+    assert leaderboard(run) == leaderboard(uninterrupted)
+
+
+def test_another_seed_gives_another_leaderboard(tmp_path: Path, uninterrupted: Path) -> None:
+    code, run = run_search(tmp_path, seed=4)
+    assert code == 0
+    assert leaderboard(run) != leaderboard(uninterrupted)
+
+
+def test_a_lost_job_runs_again(tmp_path: Path, uninterrupted: Path) -> None:
+    code, run = run_search(tmp_path, executor={"options": {"lose": "reward-101", "lose_times": 2}})
+    assert code == 0
+    assert leaderboard(run) == leaderboard(uninterrupted)
+
+
+def test_a_job_that_is_always_lost_is_unscored(tmp_path: Path) -> None:
+    code, run = run_search(tmp_path, executor={"options": {"lose": "screening reward-101", "lose_times": 9}})
+    assert code == 0
+    ledger = Ledger.open(run)
+    failures = {job.subject: job.failure for job in ledger.jobs("screening") if job.failure}
+    ledger.close()
+    assert failures == {"reward-101": "the job was killed by SIGKILL"}
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
+    tmp_path: Path, uninterrupted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path, executor={"name": "tests.search.instant:InterruptedOnce"})
+    run = tmp_path / "run"
+    assert main(["run", "--config", str(config), "--run-dir", str(run)]) == 130
+    assert f"reward-search run --run-dir {run} --resume" in capsys.readouterr().out
+    assert main(["run", "--run-dir", str(run), "--resume"]) == 0
+    records = json.loads(leaderboard(run))
+    assert records == json.loads(leaderboard(uninterrupted))
+
+
+def test_two_drivers_cannot_write_one_run(uninterrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with DriverLock(uninterrupted):
+        assert main(["run", "--run-dir", str(uninterrupted), "--resume"]) == 2
+    assert "driven by another process" in capsys.readouterr().err
+
+
+def test_resume_refuses_a_changed_configuration_and_names_the_fields(
+    tmp_path: Path, uninterrupted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = leaderboard(uninterrupted)
+    changed = write_config(tmp_path, seed=9, search={"rounds": 3})
+    arguments = ["run", "--config", str(changed), "--run-dir", str(uninterrupted), "--resume"]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "`search.rounds`" in error
+    assert "`seed`" in error
+    assert main(["run", "--run-dir", str(uninterrupted), "--resume", "--set", "finals.seeds=5"]) == 2
+    assert "`finals.seeds`" in capsys.readouterr().err
+    assert leaderboard(uninterrupted) == before
