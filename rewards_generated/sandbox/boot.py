@@ -338,7 +338,7 @@ def child_reply(fd: int, nonce: bytes, count: int) -> bytes | None:
 def become_child(setup: dict[str, Any], zygote: int) -> None:
     """Seal a fork of the zygote once more, for the reward's own code."""
     watch_parent(zygote)
-    resource.setrlimit(resource.RLIMIT_CPU, (setup["cpu_seconds"], setup["cpu_seconds"] + 1))
+    set_limit(resource.RLIMIT_CPU, setup["cpu_seconds"])
     set_limit(resource.RLIMIT_NPROC, 0)
     if setup["child_filter"] and not install_filter(setup["child_filter"], setup["seccomp"]):
         os._exit(1)

@@ -22,8 +22,8 @@ from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal
 from tests.rewards_generated.sandbox.hostile import CASES, MODULES
 
-LIMIT = 1.0
-"""Seconds that a batch may take."""
+LIMITS = {"strongest": 0.5, "weakest": 1.0}
+"""Seconds that a batch may take. The weakest level gets more: there the attacks are expected to come to their end."""
 VARIABLE = "CANARY_API_KEY"
 BENIGN = "def reward(prompt, completion, answer):\n    return len(completion)\n"
 
@@ -36,7 +36,7 @@ def equal_answers(a: str, b: str) -> bool:
 class Target:
     """Everything that an attack may aim at, made by this process."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, other: subprocess.Popen[bytes]) -> None:
         self.secret = os.environ[VARIABLE].encode()
         self.directory = Path(directory)
         self.directory.chmod(0o777)
@@ -46,7 +46,7 @@ class Target:
         os.utime(self.canary, (10**9, 10**9))
         self.leaked = os.open(self.canary, os.O_RDWR)
         os.set_inheritable(self.leaked, True)
-        self.other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        self.other = other
         self.tcp = socket.create_server(("127.0.0.1", 0))
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", 0))
@@ -112,27 +112,27 @@ def strays(alive: set[int]) -> int:
     return found
 
 
-def run(name: str, settings: SandboxSettings, seal: Seal) -> dict[str, object]:
-    """Run one case and report the breaches it made, in words."""
+def run(
+    name: str, settings: SandboxSettings, seal: Seal, benign: RewardWorker, other: subprocess.Popen[bytes]
+) -> dict[str, object]:
+    """Run one case and report the breaches it made, in words. `benign` and `other` are bystanders."""
     case = CASES[name]
     breaches = []
     with tempfile.TemporaryDirectory(prefix="reward-canary-") as directory:
-        target = Target(directory)
+        target = Target(directory, other)
         try:
-            with RewardWorker(BENIGN, settings, seal=seal) as benign:
-                benign.start()
-                with RewardWorker(case.code, settings, seal=seal) as worker:
-                    worker.start()
-                    started = time.monotonic()
-                    (score,) = worker.score([Sample(target.facts(seal.seccomp), "completion", "1")])
-                    seconds = time.monotonic() - started
-                alive = {benign.pid or 0}
+            with RewardWorker(case.code, settings, seal=seal) as worker:
+                worker.start()
+                started = time.monotonic()
+                (score,) = worker.score([Sample(target.facts(seal.seccomp), "completion", "1")])
+                seconds = time.monotonic() - started
+            alive = {benign.pid or 0}
+            if strays(alive):
+                time.sleep(0.2)
                 if strays(alive):
-                    time.sleep(0.2)
-                    if strays(alive):
-                        breaches.append("a process outlived its worker")
-                if benign.score([Sample("", "four", "")])[0].value != 4.0:
-                    breaches.append("another worker was harmed")
+                    breaches.append("a process outlived its worker")
+            if benign.score([Sample("", "four", "")])[0].value != 4.0 or benign.counts.starts != 1:
+                breaches.append("another worker was harmed")
             if score.value == 1.0:
                 breaches.append("the attack reports success")
             if case.unscored and score.value is not None:
@@ -143,31 +143,40 @@ def run(name: str, settings: SandboxSettings, seal: Seal) -> dict[str, object]:
                 breaches.append("the error text was not cleaned")
             if score.error and target.secret.decode() in score.error:
                 breaches.append("the secret is in the error text")
-            if seconds > LIMIT + 1:
+            if seconds > settings.batch_seconds + 1:
                 breaches.append(f"it took {seconds:.2f} s")
             breaches += target.harm()
         finally:
-            target.other.kill()
-            target.other.wait()
             os.close(target.leaked)
             for listener in (target.tcp, target.udp, target.unix, target.abstract):
                 listener.close()
     return {"case": name, "breaches": breaches, "error": score.error, "value": score.value, "seconds": seconds}
 
 
+def bystander() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "1000"])
+
+
 def main() -> None:
     mode, level = sys.argv[1:3]
     strong = level == "strongest"
-    seal = Seal(seccomp=strong, landlock=strong, isolation=strong, extra_modules=tuple(MODULES))
+    seal = Seal(seccomp=strong, landlock=strong, isolation=strong, extra_modules=MODULES)
     settings = SandboxSettings(
         mode="fast" if mode == "fast" else "default",
         require="strict" if strong else "basic",
         allow_weak=not strong,
-        batch_seconds=LIMIT,
-        memory_mib=512,
+        batch_seconds=LIMITS[level],
+        memory_mib=256,
     )
-    for line in sys.stdin:
-        print(json.dumps(run(line.strip(), settings, seal)), flush=True)
+    patient = settings.model_copy(update={"batch_seconds": 30.0})
+    other = bystander()
+    with RewardWorker(BENIGN, patient, seal=seal) as benign:
+        benign.start()
+        for line in sys.stdin:
+            print(json.dumps(run(line.strip(), settings, seal, benign, other)), flush=True)
+            if other.poll() is not None:
+                other = bystander()
+    other.kill()
 
 
 if __name__ == "__main__":
