@@ -186,7 +186,7 @@ def _with_code(member: dict[str, Any], path: Path) -> dict[str, Any]:
         if "code" in member:
             raise UserError(f"{path}: member {name!r} has both `code` and `file`; keep one")
         try:
-            member["code"] = file.read_text(encoding="utf-8")
+            member["code"] = file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: the file of member {name!r} cannot be read: {file} ({error})") from None
     elif "code" not in member and isinstance(name, str) and name not in BASE_REWARDS:

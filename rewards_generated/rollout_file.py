@@ -21,7 +21,7 @@ def read_rollouts(path: Path) -> list[Rollout]:
     solution tags; without `group` the prompt stands for it. Raises UserError naming the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; rollouts are JSON lines such as {FORM}") from None
     except OSError as error:

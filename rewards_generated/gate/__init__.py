@@ -135,8 +135,9 @@ def _dynamic(
         return worker
 
     chosen = _whole_groups(rollouts, settings.maximum_rollouts)
-    references = _references(chosen)
-    hostile = attacks(references)
+    honest = _references(chosen)
+    references = [right_answer(rollout) for rollout in honest]
+    hostile = attacks(honest)
     completions = list(dict.fromkeys(rollout.completion for rollout in chosen))[:_SWAPPED]
     swapped = [
         [Sample(reference.prompt, completion, reference.answer) for completion in completions]

@@ -21,7 +21,7 @@ class Scored:
     rollouts: Sequence[Rollout]
     rollout_scores: Sequence[float]
     references: Sequence[Rollout]
-    """A right rollout of each question under attack."""
+    """A bare right answer in the house format to each question under attack."""
     reference_scores: Sequence[float]
     attacks: Sequence[Attack]
     attack_scores: Sequence[float]
@@ -29,16 +29,28 @@ class Scored:
     """Per question under attack, the scores of the same few completions under its prompt and answer."""
 
     def best_right(self, weight: float) -> dict[str, tuple[float, float]]:
-        """Question → the best score and the best total of its right rollouts, the reference among them."""
-        best: dict[str, tuple[float, float]] = {}
+        """Question under attack → the best score and the best total of its right rollouts, the reference among them."""
+        best = {rollout.group: (-math.inf, -math.inf) for rollout in self.references}
         pairs = [*zip(self.references, self.reference_scores, strict=True)]
-        asked = {rollout.group for rollout in self.references}
         pairs += zip(self.rollouts, self.rollout_scores, strict=True)
         for rollout, score in pairs:
-            if rollout.correct and rollout.group in asked:
-                alone, total = best.get(rollout.group, (-math.inf, -math.inf))
+            if rollout.correct and rollout.group in best:
+                alone, total = best[rollout.group]
                 best[rollout.group] = max(alone, score), max(total, base_total(rollout.sample) + weight * score)
         return best
+
+    def values_by_question(self) -> list[set[float]]:
+        """Per question under attack, every value that any completion of it got."""
+        values = {
+            rollout.group: {score, *row}
+            for rollout, score, row in zip(self.references, self.reference_scores, self.swapped, strict=True)
+        }
+        pairs = [(rollout.group, score) for rollout, score in zip(self.rollouts, self.rollout_scores, strict=True)]
+        pairs += [(attack.group, score) for attack, score in zip(self.attacks, self.attack_scores, strict=True)]
+        for group, score in pairs:
+            if group in values:
+                values[group].add(score)
+        return list(values.values())
 
 
 def probes(scored: Scored, settings: GateSettings) -> list[Check]:
@@ -107,23 +119,21 @@ def _constant(scored: Scored, settings: GateSettings) -> Check:
     counts = Counter(round(score, 9) for score in scored.rollout_scores)
     value, count = counts.most_common(1)[0]
     share = count / len(scored.rollout_scores)
+    elsewhere = any(round(score, 9) != value for score in scored.reference_scores)
     return _check(
         "constant",
         settings,
-        len(counts) > 1 and share <= settings.constant_share,
+        share <= settings.constant_share or elsewhere,
         share,
         f"{share:.1%} of the rollouts get the most common value",
-        f"{share:.1%} of {len(scored.rollout_scores)} rollouts get the same value {value:g}, so there is nothing to "
-        "learn from: reward something that completions do differ in",
+        f"{share:.1%} of {len(scored.rollout_scores)} rollouts get the same value {value:g}, a plain right answer too, "
+        "so there is nothing to learn from: reward something that completions do differ in",
     )
 
 
 def _ignores_completion(scored: Scored, settings: GateSettings) -> Check:
-    by_group: dict[str, set[float]] = {}
-    for rollout, score in zip(scored.rollouts, scored.rollout_scores, strict=True):
-        by_group.setdefault(rollout.group, set()).add(score)
-    rows = zip(scored.references, scored.swapped, strict=True)
-    blind = sum(len({*row, *by_group[reference.group]}) == 1 for reference, row in rows) / len(scored.references)
+    values = scored.values_by_question()
+    blind = sum(len(found) == 1 for found in values) / len(values)
     return _check(
         "ignores_completion",
         settings,
@@ -183,14 +193,22 @@ def _auc(scored: Scored, settings: GateSettings) -> Check:
 
 
 def _prefers_wrong(scored: Scored, settings: GateSettings) -> Check:
-    by_group: dict[str, tuple[list[float], list[float]]] = {}
+    """Over the pairs of one question that the base rewards alone put in the right order."""
+    by_group: dict[str, tuple[list[tuple[float, float]], list[tuple[float, float]]]] = {}
     for rollout, score in zip(scored.rollouts, scored.rollout_scores, strict=True):
-        total = base_total(rollout.sample) + settings.weight * score
-        by_group.setdefault(rollout.group, ([], []))[0 if rollout.correct else 1].append(total)
-    pairs = [(right, wrong) for rights, wrongs in by_group.values() for right in rights for wrong in wrongs]
-    if not pairs:
+        base = base_total(rollout.sample)
+        row = (base, base + settings.weight * score)
+        by_group.setdefault(rollout.group, ([], []))[0 if rollout.correct else 1].append(row)
+    turned = [
+        wrong_total >= right_total
+        for rights, wrongs in by_group.values()
+        for right_base, right_total in rights
+        for wrong_base, wrong_total in wrongs
+        if right_base > wrong_base
+    ]
+    if not turned:
         return _check("prefers_wrong", settings, True, None, "no question has right and wrong rollouts to compare", "")
-    share = sum(wrong >= right for right, wrong in pairs) / len(pairs)
+    share = sum(turned) / len(turned)
     return _check(
         "prefers_wrong",
         settings,

@@ -52,5 +52,6 @@ class Verdict(BaseModel):
 
     @property
     def figures(self) -> dict[str, float]:
-        """Check → its figure, for the ledger."""
-        return {check.name: check.value for check in self.checks if check.value is not None}
+        """Check → its figure, for the ledger and the next prompt; without times, which differ from run to run."""
+        timed = "bounded_time"
+        return {item.name: item.value for item in self.checks if item.value is not None and item.name != timed}

@@ -4,7 +4,7 @@ family: reflection
 role: reward
 
 Subgoals are one of the four families of reflection. A marker such as `step 2`, `first` or `then` counts only if an
-equation follows before the next marker.
+equation follows before the next marker; a sentence that holds just one equation counts as a smaller step of its own.
 """
 
 import re
@@ -15,6 +15,7 @@ MOST = 4
 
 
 def reward(prompt: str, completion: str, answer: str) -> float:
-    parts = MARKER.split(completion)
-    worked = sum(1 for part in parts[1:] if EQUATION.search(part[:200]))
-    return 0.25 * min(worked, MOST)
+    marked = sum(1 for part in MARKER.split(completion)[1:] if EQUATION.search(part[:200]))
+    sentences = completion.split("<solution>")[0].split(".")
+    single = sum(1 for sentence in sentences if len(EQUATION.findall(sentence)) == 1)
+    return 0.25 * min(marked, MOST) + 0.1 * min(single, MOST)

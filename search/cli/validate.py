@@ -60,7 +60,7 @@ def _read(file: Path) -> str:
     from rewards_generated.errors import UserError
 
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{file} is not UTF-8 text; save it as UTF-8") from None
     except FileNotFoundError:

@@ -127,3 +127,10 @@ def test_identity_is_that_of_the_totals() -> None:
 def test_identity_of_unreadable_code_is_a_sentence() -> None:
     with pytest.raises(UserError, match="member 'mine': its code is not Python"):
         _ = Member(name="mine", code="def (").identity
+
+
+def test_every_saved_ensemble_loads_by_its_name() -> None:
+    assert "base_rewards" in saved_names()
+    for name in saved_names():
+        assert rewards_generated.load(name).name == name
+    assert {member.name for member in rewards_generated.load("base_rewards").members} == set(BASE_REWARDS)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rewards_generated.gate import Check, CheckName, GateSettings, Verdict, check
 from rewards_generated.gate.probe_rollouts import probe_rollouts
+from rewards_generated.rollout import Rollout
 
 HEAD = "import re\nimport math\n\ndef reward(prompt, completion, answer):\n"
 EQUAL = "    right = f'<solution> {answer} </solution>' in completion\n"
@@ -173,7 +176,6 @@ def test_every_limit_does_something() -> None:
     assert check(spread).accepted
     for tight in (
         GateSettings(scale_ratio=0.01),
-        GateSettings(constant_share=0.2),
         GateSettings(weight=-30.0),
         GateSettings(length_correlation_maximum=0.1),
         GateSettings(auc_minimum=0.99),
@@ -181,6 +183,9 @@ def test_every_limit_does_something() -> None:
         GateSettings(maximum_nodes=5),
     ):
         assert not check(spread, settings=tight).accepted, tight
+    waits = body("return float('wait' in completion)")
+    assert check(waits).accepted
+    assert check(waits, settings=GateSettings(constant_share=0.5)).reasons[0].startswith("constant: ")
     only_first_question = body("return float('Sam' in prompt and '=' in completion)")
     assert (
         check(only_first_question, settings=GateSettings(group_spread_minimum=0.9))
@@ -219,5 +224,30 @@ def test_rollouts_that_are_all_wrong_or_alone_in_their_group_are_no_obstacle() -
     verdict = check(body("return float('=' in completion)"), rollouts=wrong)
     assert verdict.accepted
     assert find(verdict, "auc").value is None
-    one = check(body("return float('=' in completion)"), rollouts=wrong[:1])
-    assert not one.accepted
+    assert find(check(body("return float('=' in completion)"), rollouts=wrong[:1]), "group_spread").value is None
+
+
+def test_a_reward_that_only_right_answers_earn_is_no_constant_while_the_policy_is_never_right() -> None:
+    wrong = [item for item in probe_rollouts() if not item.correct]
+    code = body("return 2.0 * (f'<solution> {answer} </solution>' in completion)")
+    verdict = check(code, rollouts=wrong)
+    assert verdict.reasons == ()
+    assert verdict.figures["constant"] == 1.0
+
+
+def test_what_the_base_rewards_cannot_tell_apart_is_not_held_against_a_candidate() -> None:
+    """Rollouts in another format: right and wrong ones have the same base total."""
+    other_format = [
+        Rollout(
+            item.prompt,
+            re.sub("</?(thinking|solution)>", "", item.completion),
+            item.answer,
+            item.correct,
+            False,
+            item.group,
+        )
+        for item in probe_rollouts()
+    ]
+    verdict = check(body("return 0.5 * min(completion.count('='), 3)"), rollouts=other_format)
+    assert verdict.reasons == ()
+    assert find(verdict, "prefers_wrong").value is None

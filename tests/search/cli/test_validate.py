@@ -105,3 +105,8 @@ def test_text_that_is_not_utf8_is_bad_usage(folder: Path, capsys: pytest.Capture
     (folder / "latin.py").write_bytes(b"# \xe9\n")
     assert main(["validate", str(folder / "latin.py")]) == 2
     assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_is_no_syntax_error(folder: Path) -> None:
+    (folder / "marked.py").write_text(GOOD, encoding="utf-8-sig")
+    assert main(["validate", str(folder / "marked.py")]) == 0
