@@ -15,10 +15,12 @@ from typing import TypeVar
 from rewards_generated.contract import ContractViolation, RewardFunction, reward_function
 from rewards_generated.gate.attacks import attacks, right_answer
 from rewards_generated.gate.behaviour import Worker, behaviour
+from rewards_generated.gate.corpus import hostile_inputs
 from rewards_generated.gate.policy import violations
 from rewards_generated.gate.probe_rollouts import probe_rollouts
 from rewards_generated.gate.probes import Scored, probes
 from rewards_generated.gate.settings import CheckName, GateSettings
+from rewards_generated.gate.variations import variations
 from rewards_generated.gate.verdict import Check, Verdict
 from rewards_generated.identity import CodeUnreadable, parse, tree_identity
 from rewards_generated.rollout import Rollout, Sample
@@ -137,15 +139,16 @@ def _dynamic(
     chosen = _whole_groups(rollouts, settings.maximum_rollouts)
     honest = _references(chosen)
     references = [right_answer(rollout) for rollout in honest]
-    hostile = attacks(honest)
+    attempts = attacks(honest)
     completions = list(dict.fromkeys(rollout.completion for rollout in chosen))[:_SWAPPED]
     swapped = [
         [Sample(reference.prompt, completion, reference.answer) for completion in completions]
         for reference in references
     ]
-    samples = [rollout.sample for rollout in (*chosen, *references)] + [attack.sample for attack in hostile]
+    samples = [rollout.sample for rollout in (*chosen, *references)] + [attack.sample for attack in attempts]
     samples += [sample for row in swapped for sample in row]
-    result = behaviour(make, samples, function.kind == "batch", settings)
+    hostile = [*hostile_inputs(), *variations(tree)]
+    result = behaviour(make, hostile, samples, function.kind == "batch", settings)
     if not result.scores:
         return result.checks
     scores = iter(result.scores)
@@ -154,8 +157,8 @@ def _dynamic(
         rollout_scores=[next(scores) for _ in chosen],
         references=references,
         reference_scores=[next(scores) for _ in references],
-        attacks=hostile,
-        attack_scores=[next(scores) for _ in hostile],
+        attacks=attempts,
+        attack_scores=[next(scores) for _ in attempts],
         swapped=[[next(scores) for _ in row] for row in swapped],
     )
     return result.checks + probes(scored, settings)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rewards_generated.gate.corpus import GROWING, growing_sample, hostile_inputs
+from rewards_generated.gate.corpus import GROWING, HostileInput, growing_sample
 from rewards_generated.gate.settings import CheckName, GateSettings
 from rewards_generated.gate.verdict import Check
 from rewards_generated.rollout import Sample
@@ -43,8 +43,14 @@ class Behaviour:
     scores: list[float] = field(default_factory=list)
 
 
-def behaviour(make: WorkerFactory, samples: Sequence[Sample], batch: bool, settings: GateSettings) -> Behaviour:
-    """Runs the contract checks; `samples` are scored on the way.
+def behaviour(
+    make: WorkerFactory,
+    hostile: Sequence[HostileInput],
+    samples: Sequence[Sample],
+    batch: bool,
+    settings: GateSettings,
+) -> Behaviour:
+    """Runs the contract checks on the hostile inputs and on `samples`, which are scored on the way.
 
     Stops after the first check whose failure makes the later ones void; `scores` is empty then.
     """
@@ -60,7 +66,6 @@ def behaviour(make: WorkerFactory, samples: Sequence[Sample], batch: bool, setti
         problem = worker.load()
         if not report("loads", problem is None, "the module runs" if problem is None else _sentence(problem)):
             return result
-        hostile = hostile_inputs()
         hostile_scores = _named_scores(worker, [item.sample for item in hostile])
         named = [
             (f"on {item.name}", score)

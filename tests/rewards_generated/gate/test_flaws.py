@@ -43,6 +43,11 @@ FLAWS: dict[str, tuple[str, CheckName, str]] = {
         "finite",
         "digits of other scripts",
     ),
+    "divides by the number of hits less one": (
+        body("hits = completion.count('perhaps')", "return float('=' in completion) - 0.1 / (hits - 1)"),
+        "finite",
+        "1 x 'perhaps'",
+    ),
     "hangs on white space": (
         "import re\nP = re.compile(r'(\\s+)+y')\n"
         + body("return 1.0 if P.search(completion) else float('=' in completion)"),
