@@ -13,8 +13,8 @@ def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.9
     """Spearman's rank correlation; interval on Fisher's z with variance (1 + r^2 / 2) / (n - 3).
 
     The variance is that of Bonett and Wright (2000, Psychometrika 65:23-28). At r = 1 or -1 it has no interval; the
-    far bound is then that of the nearest imperfect order, one swap of neighbours away. Raises ValueError where the lengths
-    differ, with fewer than four pairs, or where one side is constant (no ranking to agree with).
+    far bound is then that of the nearest imperfect order, one swap of neighbours away. Raises ValueError where the
+    lengths differ, with fewer than four pairs, or where one side is constant (no ranking to agree with).
     """
     from scipy.stats import spearmanr
 

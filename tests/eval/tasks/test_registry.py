@@ -1,0 +1,72 @@
+import sys
+
+import pytest
+
+from eval.tasks.base import TaskReference
+from eval.tasks.registry import BUILT_IN_TASKS, build_task
+from rewards_generated.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gsm8m", "did you mean 'gsm8k'"),
+        ("zzzz", "choose one of gsm8k, jsonl, math, testbed"),
+        ("no_such_package.tasks:build", "no module 'no_such_package'"),
+        ("json:no_such", "has no function 'no_such'"),
+        ("json:__name__", "has no function"),
+        (":build", "package.module:function"),
+        ("json:", "package.module:function"),
+    ],
+)
+def test_unknown_tasks_are_one_sentence(name, message):
+    with pytest.raises(UserError, match=message):
+        build_task(TaskReference(name=name))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("gsm8k", {"sauce": "x"}, "no option 'sauce': did you mean 'source'"),
+        ("gsm8k", {"validation_size": 0}, "'validation_size' = 0"),
+        ("math", {"answer_format": "box"}, "'answer_format' = 'box'"),
+        ("jsonl", {"train": "a.jsonl"}, "needs the option 'test'"),
+        ("jsonl", {}, "needs the option 'train'"),
+    ],
+)
+def test_bad_options_name_option_value_and_fix(name, options, message):
+    with pytest.raises(UserError, match=message):
+        build_task(TaskReference(name=name, options=options))
+
+
+def test_every_built_in_name_has_a_builder():
+    for target in BUILT_IN_TASKS.values():
+        module, _, function = target.partition(":")
+        __import__(module)
+        assert callable(getattr(sys.modules[module], function))
+
+
+def test_a_task_of_ones_own_is_found_in_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "my_riddles.py").write_text("def build(options):\n    return ('built with', options)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert build_task(TaskReference(name="my_riddles:build", options={"level": 3})) == ("built with", {"level": 3})
+
+
+def test_a_missing_import_inside_ones_own_module_is_not_hidden(tmp_path, monkeypatch):
+    (tmp_path / "my_broken_riddles.py").write_text("import no_such_dependency\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
+        build_task(TaskReference(name="my_broken_riddles:build"))
+
+
+def test_naming_a_task_imports_no_other():
+    import subprocess
+
+    code = (
+        "import sys; from eval.tasks.registry import build_task; from eval.tasks.base import TaskReference;"
+        "build_task(TaskReference(name='jsonl', options={'train': 'a', 'test': 'b'}));"
+        "assert not {'torch', 'datasets', 'eval.tasks.gsm8k', 'math_verify'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
