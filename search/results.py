@@ -31,8 +31,9 @@ SAMPLES_SHOWN = 6
 
 
 def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardFormat) -> str:
-    """The finalists; before there are any, the candidates screened so far."""
-    entries = final_entries(config, ledger) or screened_entries(config, ledger)
+    """The finalists; before the winner is named, the candidates screened so far."""
+    final = ledger.milestone("winner_named") is not None
+    entries = final_entries(config, ledger) if final else screened_entries(config, ledger)
     text = format_leaderboard(entries, form, config.search.select_on)
     if form in ("table", "md"):
         text += "".join(f"\n{note}\n" for note in notes(config, ledger))
@@ -149,8 +150,8 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
             f"{winner.detail['name']} was named the winner on validation at {winner.at:%Y-%m-%d %H:%M:%S} UTC; "
             f"the test split was opened once, after that, at {opened.at:%H:%M:%S} UTC."
         )
-    if not ledger.finalists():
-        said.append("The search is not at its finals yet: these are screenings, not retrained finalists.")
+    if winner is None:
+        said.append("The winner is not named yet: candidates are ranked by their screenings, without retraining.")
     wanted = config.finals.random_controls
     drawn = sum(is_random_draw(finalist) for finalist in ledger.finalists())
     if ledger.milestone("controls_fixed") and drawn < wanted.first_round + wanted.pool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
@@ -14,13 +14,16 @@ from rewards_generated.sandbox.settings import SandboxSettings
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class LoraSettings(_Frozen):
-    rank: int = 32
-    alpha: int = 32
-    dropout: float = 0.0
+    rank: int = Field(default=32, ge=1)
+    """Rank of the adapter."""
+    alpha: int = Field(default=32, ge=1)
+    """Scale of the adapter: its output is multiplied by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout before the adapter."""
     target_modules: tuple[str, ...] = (
         "q_proj",
         "k_proj",
@@ -30,35 +33,50 @@ class LoraSettings(_Frozen):
         "up_proj",
         "down_proj",
     )
+    """Linear layers that get an adapter."""
 
 
 class GrpoSettings(_Frozen):
     """One GRPO run. A step is one optimizer step on `prompts_per_step * generations` completions."""
 
-    steps: int
-    prompts_per_step: int
-    generations: int
+    steps: int = Field(ge=1)
+    """Optimizer steps."""
+    prompts_per_step: int = Field(ge=1)
+    """Questions per step."""
+    generations: int = Field(ge=2)
     """Completions per prompt: the size of a group."""
-    max_completion_tokens: int
-    learning_rate: float
+    max_completion_tokens: int = Field(ge=1)
+    """Longest completion in tokens, in training and in evaluation."""
+    learning_rate: float = Field(gt=0)
+    """Peak learning rate."""
     learning_rate_schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    warmup_fraction: float = 0.1
-    weight_decay: float = 0.0
-    max_gradient_norm: float = 1.0
-    temperature: float = 1.0
-    beta: float = 0.0
+    """How the learning rate falls after the warm-up."""
+    warmup_fraction: float = Field(default=0.1, ge=0, le=1)
+    """Share of the steps over which the learning rate rises."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay of AdamW."""
+    max_gradient_norm: float = Field(default=1.0, gt=0)
+    """Gradients are clipped to this norm."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature of the rollouts."""
+    beta: float = Field(default=0.0, ge=0)
     """Weight of the KL term to the base policy."""
     loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "grpo"
+    """How token losses are normalised."""
     scale_advantages: Literal["group", "none"] = "group"
+    """Whether advantages are divided by the standard deviation of their group."""
     optimizer: Literal["adamw_torch", "adamw_8bit"] = "adamw_torch"
-    completions_per_forward: int | None = None
+    """AdamW in full precision, or with 8-bit states."""
+    completions_per_forward: int | None = Field(default=None, ge=1)
     """Micro-batch of the loss; None: all completions of the step at once."""
 
 
 class Hardware(_Frozen):
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where a job runs; `auto` is the GPU where there is one."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    threads: int = 1
+    """Precision of the base policy's weights."""
+    threads: int = Field(default=1, ge=1)
     """CPU threads of the training process; part of the description because it decides the last bits."""
 
 

@@ -44,10 +44,12 @@ class Extraction:
 class TaskReference(BaseModel):
     """A task as data: its registered name and the options that rebuild it in another process."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
+    """`testbed`, `gsm8k`, `math`, `jsonl`, or a task of your own as `package.module:function`."""
     options: dict[str, Any] = {}
+    """Options of that task."""
 
 
 class Task(Protocol):

@@ -43,7 +43,7 @@ ALWAYS_ENFORCED: frozenset[str] = frozenset({"syntax", "policy", "signature", "l
 class GateSettings(BaseModel):
     """Limits of the gate. Every check is made and reported; those named in `enforced` reject."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     enforced: frozenset[CheckName] = frozenset(get_args(CheckName)) - {
         "ignores_answer",

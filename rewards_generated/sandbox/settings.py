@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class SandboxSettings(BaseModel):
     """Limits of one worker process; each worker runs one reward function."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     mode: Literal["default", "fast"] = "default"
     """`default` forks a fresh process per batch, so that no state survives; `fast` keeps one sealed process."""

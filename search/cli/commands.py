@@ -38,7 +38,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None:
-            command = load(command.name)
+            command = load(args[0])
         return name, command, rest
 
 

@@ -6,11 +6,20 @@ from typing import Annotated
 
 import typer
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+
+@app.command()
 def doctor(
     json_output: Annotated[bool, typer.Option("--json", help="Print the measurement as JSON.")] = False,
 ) -> None:
-    """Measure the sandbox: try what it must forbid, and say which level this machine reaches."""
+    """Measure the sandbox: try what it must forbid, and say which level this machine reaches.
+
+    Example:
+
+    \b
+        reward-search doctor
+    """
     import json
 
     from rewards_generated.sandbox.strength import measure_strength

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The built-in base policy and its recipe.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
@@ -21,9 +21,7 @@ def testbed() -> None:
 @app.command()
 def build(
     to: Annotated[Path, typer.Option(help="Folder to write the policy to; it must be new or empty.")],
-    quick: Annotated[
-        bool, typer.Option(help="Run every part of the recipe in seconds; the policy is useless.")
-    ] = False,
+    quick: Annotated[bool, typer.Option(help="Run every part in seconds, to a useless policy.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Train the built-in policy from scratch by its recipe.

@@ -157,17 +157,17 @@ class Ledger:
                 "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
-                        c.name,
-                        c.round,
-                        c.position,
-                        c.identity,
-                        c.code,
-                        c.origin,
-                        c.description,
-                        c.family,
-                        _json(c.parents),
+                        item.name,
+                        item.round,
+                        item.position,
+                        item.identity,
+                        item.code,
+                        item.origin,
+                        item.description,
+                        item.family,
+                        _json(item.parents),
                     )
-                    for c in candidates
+                    for item in candidates
                 ],
             )
 
@@ -179,7 +179,7 @@ class Ledger:
             f"FROM candidates {where} ORDER BY round, position",
             *values,
         )
-        return [Candidate(*row[:8], tuple(json.loads(row[8]))) for row in rows]
+        return [Candidate(*row[:-1], *[tuple(json.loads(row[-1]))]) for row in rows]
 
     def verdicts(self) -> dict[str, Verdict]:
         """By candidate."""
@@ -350,7 +350,7 @@ class Ledger:
         rows = self._all(
             f"SELECT stage, subject, seed, digest, failure, result FROM jobs {where} ORDER BY rowid", *values
         )
-        return [JobRecord(*row[:5], json.loads(row[5])) for row in rows]
+        return [JobRecord(*row[:-1], *[json.loads(row[-1])]) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

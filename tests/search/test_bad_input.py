@@ -93,7 +93,7 @@ def test_folder_without_a_model(refused: Search, tmp_path: Path) -> None:
 
 
 def test_missing_task_file(refused: Search) -> None:
-    assert "none.jsonl" in refused(task={"name": "gsm8k", "options": {"train": "none.jsonl", "test": "none.jsonl"}})
+    assert "none.jsonl" in refused(task={"name": "gsm8k", "options": {"source": "./none.jsonl"}})
 
 
 def test_no_api_key(refused: Search, monkeypatch: pytest.MonkeyPatch) -> None:

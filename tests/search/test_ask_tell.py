@@ -1,0 +1,100 @@
+"""Ask and tell: a person answers in files, well and badly, from the shell to the leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.cli import main
+from search.ledger import Ledger
+from tests.search.searches import reward_code, run_search
+
+MANUAL = {"name": "manual", "options": {"max_follow_ups": 1}}
+
+
+def fenced(*numbers: int) -> str:
+    return "\n".join(f"Here is one:\n```python\n{reward_code(number)}```\n" for number in numbers)
+
+
+@pytest.fixture
+def asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    code, run = run_search(tmp_path, proposer=MANUAL)
+    assert code == 0
+    printed = capsys.readouterr().out
+    assert f"reward-search ask {run}" in printed
+    assert f"reward-search tell {run}" in printed
+    return run
+
+
+def question(run: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main(["ask", str(run)]) == 0
+    return capsys.readouterr().out
+
+
+def tell(run: Path, text: str) -> int:
+    answer = run.parent / "answer.md"
+    answer.write_text(text, encoding="utf-8")
+    return main(["tell", str(run), str(answer)])
+
+
+def test_two_rounds_to_the_leaderboard(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = question(asked, capsys)
+    assert "def reward(prompt: str, completion: str, answer: str) -> float" in first
+    assert question(asked, capsys) == first
+
+    assert tell(asked, fenced(1, 2)) == 0
+    second = question(asked, capsys)
+    assert second != first
+    assert "bonus = 1.001" in second  # the source of an earlier candidate
+    assert tell(asked, fenced(3, 4)) == 0
+    assert (asked / "report.html").is_file()
+    out = capsys.readouterr().out
+    assert "top-2" in out
+
+    assert main(["ask", str(asked)]) == 2
+    assert "finished" in capsys.readouterr().err
+
+
+def test_bad_answers_are_recorded_and_asked_again(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(asked, "I would rather not.") == 0
+    again = question(asked, capsys)
+    assert tell(asked, fenced(1, 1) + "```python\ndef reward(prompt, completion, answer:\n    return 1\n```\n") == 0
+    ledger = Ledger.open(asked)
+    rounds, candidates, calls = ledger.rounds(), ledger.candidates(), ledger.calls()
+    ledger.close()
+    assert calls[0].reply == "I would rather not."
+    assert calls[1].prompt.strip() == again.strip()
+    assert {item.reason for item in rounds[0].unusable} >= {"malformed", "duplicate"}
+    assert len(candidates) == 1
+    assert candidates[0].origin == "manual"
+
+
+def test_status_says_what_is_waited_for(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["status", str(asked)]) == 0
+    assert "round 1 waits for an answer" in capsys.readouterr().out
+
+
+def test_resume_asks_the_same_question_again(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = question(asked, capsys)
+    assert main(["run", "--run-dir", str(asked), "--resume"]) == 0
+    assert question(asked, capsys) == first
+
+
+def test_answers_that_cannot_be_taken(asked: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    first = question(asked, capsys)
+    assert main(["tell", str(asked), str(tmp_path / "none.md")]) == 2
+    assert "none.md" in capsys.readouterr().err
+    assert tell(asked, " \n") == 2
+    assert "empty" in capsys.readouterr().err
+    assert question(asked, capsys) == first
+
+
+def test_a_search_that_asks_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, run = run_search(tmp_path, executor={"options": {"interrupt": "screening"}})
+    assert code == 130
+    capsys.readouterr()
+    assert main(["ask", str(run)]) == 2
+    assert "asks nobody" in capsys.readouterr().err

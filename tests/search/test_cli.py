@@ -1,0 +1,47 @@
+"""The command line: quick, with help and an example everywhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from search.cli import main
+from search.cli.commands import COMMANDS, load
+
+HEAVY = ("torch", "transformers", "litellm", "trl", "datasets", "pydantic", "rich", "numpy", "scipy", "yaml", "libcst")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], []])
+def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"\n  {name} " in out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom search.cli import main\nmain(['--help'])\n"
+        f"print('LOADED', sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "Example" in out
+    assert f"reward-search {name}" in out
+
+
+def test_every_subcommand_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        for subcommand in getattr(load(name), "commands", {}):
+            assert main([name, subcommand, "--help"]) == 0
+            out = capsys.readouterr().out
+            assert "Example" in out
+            assert f"reward-search {name} {subcommand}" in out

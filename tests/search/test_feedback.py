@@ -1,0 +1,63 @@
+"""What the next round is told: the truth, nothing, or a table whose scores belong to others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eval.report.data import Scores
+from eval.statistics.estimate import Estimate
+from search.feedback import build_feedback
+from search.ledger import Candidate
+from search.standings import Standing
+
+
+def standing(number: int, accuracy: float | None) -> Standing:
+    candidate = Candidate(f"c{number}", 1, number, f"id{number}", f"code {number}", "test", "", "format", parents=())
+    if accuracy is None:
+        return Standing(candidate, "rejected", None, ("too constant",), None, None)
+    estimate = Estimate(accuracy, accuracy - 0.1, accuracy + 0.1, 50, 0.95, "test")
+    f1 = replace_value(estimate, 2 * accuracy / (1 + accuracy))
+    scores = Scores(
+        n=50, seeds=(1,), accuracy=estimate, f1=f1, extraction_rate=estimate, mean_completion_tokens=100 * accuracy
+    )
+    result = {"rewards": [{"name": f"c{number}", "firing_rate": accuracy}]}
+    return Standing(candidate, "screened", scores, (), None, result)
+
+
+def replace_value(estimate: Estimate, value: float) -> Estimate:
+    return estimate._replace(value=value)
+
+
+EVERY = [standing(k, accuracy) for k, accuracy in enumerate([0.3, None, 0.5, 0.4, 0.5, 0.1, 0.2, None])]
+
+
+def test_ranked_is_best_first_with_failures_apart() -> None:
+    feedback = build_feedback("ranked", EVERY, 1)
+    assert [row.name for row in feedback.ranked] == ["c2", "c4", "c3", "c0", "c6", "c5"]
+    assert [row.accuracy for row in feedback.ranked] == [0.5, 0.5, 0.4, 0.3, 0.2, 0.1]
+    assert [(row.name, row.reasons) for row in feedback.failed] == [
+        ("c1", ("too constant",)),
+        ("c7", ("too constant",)),
+    ]
+
+
+def test_none_says_nothing() -> None:
+    feedback = build_feedback("none", EVERY, 1)
+    assert (feedback.ranked, feedback.failed) == ((), ())
+
+
+def test_shuffled_has_the_same_figures_under_other_candidates() -> None:
+    truth, shuffled = build_feedback("ranked", EVERY, 1), build_feedback("shuffled", EVERY, 1)
+    assert [row.f1 for row in shuffled.ranked] == [row.f1 for row in truth.ranked]
+    assert sorted(row.name for row in shuffled.ranked) == sorted(row.name for row in truth.ranked)
+    by_name = {row.name: row for row in truth.ranked}
+    assert any(by_name[row.name].f1 != row.f1 for row in shuffled.ranked)
+    for row in shuffled.ranked:
+        own = by_name[row.name]
+        assert (row.code, row.identity) == (own.code, own.identity)
+        figures = next(other for other in truth.ranked if other.f1 == row.f1 and other.firing_rate == row.firing_rate)
+        assert row == replace(
+            figures, name=own.name, identity=own.identity, code=own.code, round=own.round, family=own.family
+        )
+    assert shuffled == build_feedback("shuffled", EVERY, 1)
+    assert shuffled != build_feedback("shuffled", EVERY, 2)

@@ -1,0 +1,264 @@
+"""The story of a search, on the instant executor: what is trained, ranked, named and opened, and when."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.cli import main
+from search.config_source import parse_config
+from search.jobs import BASE_ONLY, UNTRAINED
+from search.ledger import LEDGER_FILE, Ledger
+from search.seeds import retraining_seeds, screening_seeds
+from search.standings import ranked, standings
+from tests.search.searches import run_search, small_config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    code, folder = run_search(tmp_path_factory.mktemp("loop"))
+    assert code == 0
+    return folder
+
+
+@pytest.fixture
+def ledger(run: Path) -> Any:
+    opened = Ledger.open(run)
+    yield opened
+    opened.close()
+
+
+def records(run: Path) -> dict[str, dict[str, Any]]:
+    return {item["name"]: item for item in json.loads((run / "leaderboard.json").read_text(encoding="utf-8"))}
+
+
+def rows(run: Path, query: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(run / LEDGER_FILE)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def test_every_screening_shares_seeds_questions_and_everything_but_the_reward(run: Path, ledger: Ledger) -> None:
+    jobs = [json.loads(row[0]) for row in rows(run, "SELECT description FROM jobs WHERE stage='screening'")]
+    trained = [job for job in jobs if job["kind"] == "train"]
+    assert len(trained) == 5  # four candidates and the base rewards alone
+    for job in trained:
+        job.pop("label")
+        members = job.pop("ensemble")["members"]
+        assert [member["name"] for member in members[:3]] == ["format_exact", "format_approximate", "answer_check"]
+    assert all(job == trained[0] for job in trained)
+    config = parse_config(ledger.fact("config"))
+    assert [trained[0]["seed"]] == screening_seeds(config.seed, 1)
+
+
+def test_retraining_takes_fresh_seeds(ledger: Ledger) -> None:
+    seeds = {job.seed for job in ledger.jobs("retraining")}
+    assert seeds == set(retraining_seeds(3, 2))
+    assert not seeds & set(screening_seeds(3, 1))
+
+
+def test_ranking_follows_the_validation_split(ledger: Ledger) -> None:
+    config = parse_config(ledger.fact("config"))
+    order = ranked(standings(config, ledger))
+    right = []
+    for standing in order:
+        (predictions,) = ledger.predictions("screening", standing.candidate.name, "validation").values()
+        assert len(predictions) == 40
+        right.append(sum(prediction.correct for prediction in predictions))
+    assert right == sorted(right, reverse=True)
+    assert len(right) == 4
+
+
+def test_the_winner_is_the_best_selected_ensemble_on_validation(run: Path, ledger: Ledger) -> None:
+    board = records(run)
+    eligible = [item for item in board.values() if item["kind"] == "ensemble" and not item["listed_apart"]]
+    best = max(eligible, key=lambda item: item["validation"]["accuracy"]["value"])
+    assert [item["name"] for item in board.values() if item["winner"]] == [best["name"]]
+    named = ledger.milestone("winner_named")
+    assert named is not None
+    assert named.detail["name"] == best["name"]
+
+
+def test_the_test_split_is_opened_last(run: Path) -> None:
+    order = [row[0] for row in rows(run, "SELECT name FROM milestones ORDER BY rowid")]
+    assert order == ["started", "ensembles_fixed", "winner_named", "controls_fixed", "test_opened", "finished"]
+    opened = rows(run, "SELECT at FROM milestones WHERE name='test_opened'")[0][0]
+    assert {row[0] for row in rows(run, "SELECT DISTINCT split FROM evaluations WHERE stage <> 'test'")} == {
+        "train",
+        "validation",
+    }
+    assert rows(run, f"SELECT COUNT(*) FROM evaluations WHERE split='test' AND at < '{opened}'") == [(0,)]
+    assert rows(run, f"SELECT COUNT(*) FROM jobs WHERE stage='retraining' AND at > '{opened}'") == [(0,)]
+
+
+def test_all_finalists_and_controls_are_on_the_test_split(run: Path) -> None:
+    board = records(run)
+    assert {UNTRAINED, BASE_ONLY, "top-2", "top-3"} <= board.keys()
+    for item in board.values():
+        assert item["test"]["n"] == 50
+        assert item["failure"] is None
+    assert board["top-2"]["test"]["seeds"] == sorted(retraining_seeds(3, 2))
+
+
+def test_random_draws_have_the_winners_size(run: Path) -> None:
+    board = records(run)
+    size = next(len(item["members"]) for item in board.values() if item["winner"])
+    draws = [item for name, item in board.items() if name.startswith("random-")]
+    assert draws
+    assert {len(item["members"]) for item in draws} == {size}
+
+
+def test_the_ledger_keeps_configuration_versions_and_sandbox(ledger: Ledger) -> None:
+    config = parse_config(ledger.fact("config"))
+    assert ledger.fact("config_digest") == config.digest
+    assert ledger.fact("seed") == 3
+    assert "torch" in ledger.fact("versions")
+    assert ledger.fact("sandbox")["level"] in ("strict", "standard")
+
+
+def test_completions_are_kept_beside_the_ledger(ledger: Ledger) -> None:
+    evaluation = next(item for item in ledger.evaluations("screening") if item.subject == BASE_ONLY)
+    kept = ledger.completions(evaluation)
+    (without,) = ledger.predictions("screening", BASE_ONLY, "validation").values()
+    assert [item.model_copy(update={"completion": ""}) for item in kept] == without
+    assert all("<solution>" in item.completion for item in kept)
+
+
+def test_a_failed_screening_is_unscored_and_never_ranked(tmp_path: Path) -> None:
+    code, run = run_search(tmp_path, executor={"options": {"fail": "screening reward-101"}})
+    assert code == 0
+    ledger = Ledger.open(run)
+    every = standings(parse_config(ledger.fact("config")), ledger)
+    failed = next(standing for standing in every if standing.candidate.name == "reward-101")
+    assert (failed.status, failed.scores) == ("failed", None)
+    assert failed.reasons == ("20 % of the reward calls failed",)
+    assert failed not in ranked(every)
+    members = {name for finalist in ledger.finalists() for name in finalist.candidates}
+    ledger.close()
+    assert members
+    assert "reward-101" not in members
+
+
+def test_a_failed_retraining_is_listed_without_rank(tmp_path: Path) -> None:
+    code, run = run_search(tmp_path, executor={"options": {"fail": "retraining top-2"}})
+    assert code == 0
+    entry = records(run)["top-2"]
+    assert entry["rank"] is None
+    assert entry["validation"] is None
+    assert entry["test"] is None
+    assert "reward calls failed" in entry["failure"]
+    assert not entry["winner"]
+
+
+def test_without_any_scored_candidate_there_is_no_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, run = run_search(tmp_path, executor={"options": {"fail": "screening reward"}})
+    assert code == 0
+    board = records(run)
+    assert set(board) == {UNTRAINED, BASE_ONLY}
+    assert not any(item["winner"] for item in board.values())
+    assert "there is no winner" in capsys.readouterr().out
+
+
+def test_what_the_gate_rejects_is_not_trained(tmp_path: Path) -> None:
+    bad = "import os\ndef reward(prompt, completion, answer):\n    return float(len(os.listdir('/')))\n"
+    code, run = run_search(tmp_path, proposer={"options": {"code": bad}}, search={"candidates_per_round": 1})
+    assert code == 0
+    ledger = Ledger.open(run)
+    every = standings(parse_config(ledger.fact("config")), ledger)
+    trained = {job.subject for job in ledger.jobs("screening")}
+    duplicates = [item for round_ in ledger.rounds() for item in round_.unusable]
+    ledger.close()
+    assert [standing.status for standing in every] == ["rejected"]
+    assert "os" in every[0].reasons[0]
+    assert trained == {UNTRAINED, BASE_ONLY}
+    assert [item.reason for item in duplicates] == ["duplicate"]  # round 2 proposed the same code again
+
+
+def test_a_proposer_that_gives_too_much_is_cut(tmp_path: Path) -> None:
+    code, run = run_search(tmp_path, proposer={"options": {"surplus": 2}}, search={"rounds": 1})
+    assert code == 0
+    ledger = Ledger.open(run)
+    reasons = [item.reason for round_ in ledger.rounds() for item in round_.unusable]
+    names = [candidate.name for candidate in ledger.candidates()]
+    ledger.close()
+    assert reasons == ["surplus", "surplus"]
+    assert names == ["reward-100", "reward-101"]
+
+
+def test_selecting_on_test_is_labelled_wherever_numbers_appear(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, run = run_search(tmp_path, "--select-on", "test")
+    assert code == 0
+    out = capsys.readouterr().out
+    assert "selected on the test split itself" in out
+    ledger = Ledger.open(run)
+    splits = {evaluation.split for evaluation in ledger.evaluations()}
+    opened = ledger.milestone("test_opened")
+    ledger.close()
+    assert splits == {"train", "test"}
+    assert opened is not None
+    assert "select_on" in opened.detail["why"]
+    assert all(item["validation"] is None for item in records(run).values())
+    assert "test split" in (run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("aggregation", ["zscore", "group_normalised"])
+def test_aggregations_reach_the_finalists(tmp_path: Path, aggregation: str) -> None:
+    code, run = run_search(tmp_path, search={"rounds": 1}, finals={"aggregation": aggregation})
+    assert code == 0
+    ledger = Ledger.open(run)
+    finalists = ledger.finalists()
+    ledger.close()
+    assert {finalist.ensemble.aggregation for finalist in finalists} == {aggregation}
+    frozen = {member.mean is not None for finalist in finalists for member in finalist.ensemble.members}
+    assert frozen == {aggregation == "zscore"}
+
+
+def test_status_leaderboard_and_report_read_a_run(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["status", str(run)]) == 0
+    status = capsys.readouterr().out
+    assert "finished" in status
+    assert "4 screened" in status
+    for form in ("table", "md", "csv", "json"):
+        assert main(["leaderboard", str(run), "--format", form]) == 0
+        assert "top-2" in capsys.readouterr().out
+    target = tmp_path / "report.html"
+    assert main(["report", str(run), "--out", str(target)]) == 0
+    page = target.read_text(encoding="utf-8")
+    assert "reward-101" in page
+    assert "McNemar" in page
+
+
+def test_leaderboard_before_the_finals_shows_the_screenings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, run = run_search(tmp_path, executor={"options": {"interrupt": "retraining"}})
+    assert code == 130
+    capsys.readouterr()
+    assert main(["leaderboard", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "reward-101" in out
+    assert "ranked by their screenings" in out
+    assert main(["status", str(run)]) == 0
+    assert "--resume" in capsys.readouterr().out
+
+
+def test_dry_run_plans_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "search.yaml"
+    config.write_text(json.dumps(small_config()), encoding="utf-8")
+    assert main(["run", "--config", str(config), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "at most 5 screenings and 14 retrainings" in out
+    assert "time: about" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["search.yaml"]
