@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CheckName = Literal[
     "syntax",
@@ -40,19 +40,18 @@ ALWAYS_ENFORCED: frozenset[str] = frozenset({"syntax", "policy", "signature", "l
 """Without these nothing can be run at all."""
 
 
+REPORTED_ONLY: frozenset[str] = frozenset({"ignores_answer", "auc", "length", "group_spread", "alone"})
+"""Honest shaping rewards fail some of these, so by default they only warn."""
+
+
 class GateSettings(BaseModel):
     """Limits of the gate. Every check is made and reported; those named in `enforced` reject."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    enforced: frozenset[CheckName] = frozenset(get_args(CheckName)) - {
-        "ignores_answer",
-        "auc",
-        "length",
-        "group_spread",
-        "alone",
-    }
-    """The checks that reject a candidate; the others only report their figure. The first four always reject."""
+    enforced: tuple[CheckName, ...] = tuple(sorted(set(get_args(CheckName)) - REPORTED_ONLY))
+    """The checks that reject a candidate; the others only report their figure. syntax, policy, signature and loads
+    always reject."""
     maximum_characters: int = Field(default=20_000, gt=0, le=100_000)
     """Longest code that is read at all."""
     maximum_nodes: int = Field(default=6_000, gt=0)
@@ -80,6 +79,12 @@ class GateSettings(BaseModel):
     """Largest absolute rank correlation with the completion's length; None: reported only. Setting it enforces it."""
     group_spread_minimum: float | None = Field(default=None, ge=0, le=1)
     """Least share of groups of completions that get different values; None: reported only. Setting it enforces it."""
+
+    @field_validator("enforced")
+    @classmethod
+    def _in_one_order(cls, names: tuple[CheckName, ...]) -> tuple[CheckName, ...]:
+        """Sorted and without doubles, so that equal settings are written alike."""
+        return tuple(sorted(set(names)))
 
     def enforces(self, name: CheckName) -> bool:
         """Whether a failure of this check rejects."""
