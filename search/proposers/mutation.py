@@ -169,8 +169,9 @@ class _Places(cst.CSTVisitor):  # type: ignore[misc]
         if isinstance(parent, cst.ComparisonTarget):
             return isinstance(parent.operator, cst.Equal | cst.NotEqual)
         if isinstance(parent, cst.BinaryOperation):
-            return node.evaluated_value == 1 and isinstance(parent.operator, cst.Add | cst.Subtract | cst.Power)
-        return isinstance(parent, cst.Comparison | cst.Modulo)
+            one_more = node.evaluated_value == 1 and isinstance(parent.operator, cst.Add | cst.Subtract | cst.Power)
+            return one_more or isinstance(parent.operator, cst.Modulo)
+        return isinstance(parent, cst.Comparison)
 
 
 def _number(module: cst.Module, node: cst.Integer | cst.Float, draws: Draws) -> Change:
@@ -238,7 +239,7 @@ def _keywords(
     # A list of tags or patterns can lose an item, but a plain word has no place in it.
     plain = all(_KEYWORD.fullmatch(word or "") for word in present)
     added = [word for word in keywords if word not in present] if plain else []
-    if added and (len(present) < 4 or draws.chance(0.6)):
+    if added and draws.chance(0.6):
         word = draws.choice(added)
         element = cst.Element(cst.SimpleString(json.dumps(word, ensure_ascii=False)))
         replacement = node.with_changes(elements=[*node.elements, element])
@@ -254,7 +255,7 @@ def _alternatives(module: cst.Module, node: cst.SimpleString, draws: Draws, keyw
     match = draws.choice(list(_ALTERNATIVES.finditer(node.value)))
     words = match[2].split("|")
     added = [word for word in keywords if word not in words and '"' not in word and "'" not in word]
-    if added and (len(words) < 4 or draws.chance(0.6)):
+    if added and draws.chance(0.6):
         word = draws.choice(added)
         words, description = [*words, word], f"{word!r} was added to the alternatives of a pattern"
     else:

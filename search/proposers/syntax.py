@@ -40,7 +40,8 @@ def module_parts(module: cst.Module) -> Parts:
             body.append(module.code_for_node(statement))
     scope = _global_scope(module)
     imported = frozenset(name for text in imports for name in _bound_by_import(text))
-    defined = frozenset(assignment.name for assignment in scope.assignments) if scope else frozenset()
+    assignments = scope.assignments if scope else ()
+    defined = frozenset(item.name for item in assignments if not _is_import(getattr(item, "node", None)))
     return Parts(tuple(imports), "".join(body).strip("\n"), defined - imported, imported)
 
 
@@ -98,7 +99,7 @@ def renamed(module: cst.Module, new_name: Callable[[str], str | None]) -> cst.Mo
     for assignment in scope.assignments:
         node = getattr(assignment, "node", None)
         name = new_name(assignment.name)
-        if name is None or node is None or isinstance(node, cst.Import | cst.ImportFrom):
+        if name is None or node is None or _is_import(node):
             continue
         targets[node.name if isinstance(node, cst.FunctionDef | cst.ClassDef) else node] = name
         for access in assignment.references:
@@ -167,6 +168,10 @@ def _global_scope(module: cst.Module) -> GlobalScope | None:
 def _quoted(docstring: str) -> str:
     text = docstring.replace("\\", "\\\\").replace('"""', "'''").rstrip('"')
     return f'"""{text}"""'
+
+
+def _is_import(node: object) -> bool:
+    return isinstance(node, cst.Import | cst.ImportFrom)
 
 
 def _is_text(node: cst.BaseExpression) -> bool:

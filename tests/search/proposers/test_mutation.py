@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from functools import cache
 
 import libcst as cst
 import pytest
@@ -39,7 +40,8 @@ def reward(prompt: str, completion: str, answer: str) -> float:
 '''
 
 
-def mutants(code: str, count: int = 300) -> list[tuple[str, str, str]]:
+@cache
+def mutants(code: str, count: int = 160) -> list[tuple[str, str, str]]:
     """(verb, description, code) of many small changes."""
     found = []
     for seed in range(count):
@@ -98,10 +100,11 @@ def test_keywords_are_the_plain_words_of_lists_and_patterns() -> None:
 PLAIN = "SCALE = 4\n\n\ndef reward(prompt, completion, answer):\n    return len(completion) / SCALE\n"
 
 
+@cache
 def wrappers() -> dict[str, str]:
     """One wrapper of each kind and constant: description to code."""
     found = {}
-    for seed in range(200):
+    for seed in range(120):
         composition = wrapped(cst.parse_module(PLAIN), Draws(str(seed)))
         assert composition is not None
         code = composition.source("A wrapper.")
@@ -154,7 +157,7 @@ def test_the_gate_knows_a_right_answer(completion: str, answer: str, right: bool
 
 def test_a_gate_is_not_put_on_twice() -> None:
     gated = wrappers()["paid only if the answer is right, else 0.0"]
-    for seed in range(60):
+    for seed in range(30):
         composition = wrapped(cst.parse_module(gated), Draws(str(seed)))
         if composition is not None:
             code = composition.source("")
@@ -166,7 +169,7 @@ def test_a_gate_is_not_put_on_twice() -> None:
 def test_two_rewards_join_without_getting_in_each_others_way() -> None:
     first, second = run(TRICKY), run(PLAIN)
     values = {}
-    for seed in range(80):
+    for seed in range(40):
         composition = joined(cst.parse_module(TRICKY), cst.parse_module(PLAIN), Draws(str(seed)))
         code = composition.source("Two.")
         assert code is not None
