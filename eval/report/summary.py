@@ -80,7 +80,7 @@ def headline(data: ReportData) -> str:
             f"on {data.run.selection_split}, with {_f1(first.scores)}; no ensemble has been evaluated."
         )
     if data.candidates:
-        return f"None of the {counted(len(data.candidates), 'candidate')} has a score yet."
+        return f"{counted(len(data.candidates), 'candidate')} so far, and not one has a score yet."
     return "This run has no candidates yet."
 
 

@@ -82,7 +82,9 @@ def simulated_runs(
     return runs
 
 
-def sample_report(rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] = (101, 102, 103)) -> ReportData:
+def sample_report(
+    rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] = (101, 102, 103), questions: int = 500
+) -> ReportData:
     draw = random.Random(5)
     candidates: list[Candidate] = []
     for number in range(1, rounds + 1):
@@ -118,7 +120,7 @@ def sample_report(rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] =
                 )
                 continue
             base = {"reflection": 0.62, "correctness": 0.58, "process": 0.55, "format": 0.5, "length": 0.36}[family]
-            runs = simulated_runs(base + 0.012 * number + draw.gauss(0, 0.04), (3407,), 500)
+            runs = simulated_runs(base + 0.012 * number + draw.gauss(0, 0.04), (3407,), questions)
             slope = draw.uniform(0.002, 0.008)
             curves = tuple(
                 {
@@ -186,8 +188,8 @@ def sample_report(rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] =
     entries, test_runs = [], {}
     for name, kind, control, accuracy, size in plan:
         validation, test = (
-            simulated_runs(accuracy + (0.03 if name == "top-5" else 0.01), seeds, 500),
-            simulated_runs(accuracy, seeds, 2000),
+            simulated_runs(accuracy + (0.03 if name == "top-5" else 0.01), seeds, questions),
+            simulated_runs(accuracy, seeds, 4 * questions),
         )
         test_runs[name] = test
         entries.append(
@@ -203,13 +205,13 @@ def sample_report(rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] =
                 winner=name == "top-5",
             )
         )
-    apart = simulated_runs(0.72, seeds[:1], 2000)
+    apart = simulated_runs(0.72, seeds[:1], 4 * questions)
     entries.append(
         Entry(
             name="top-5, 300 steps",
             kind="ensemble",
             steps=300,
-            validation=score_runs(simulated_runs(0.72, seeds[:1], 500)),
+            validation=score_runs(simulated_runs(0.72, seeds[:1], questions)),
             test=score_runs(apart),
             listed_apart="300 steps instead of 40",
         )
@@ -261,13 +263,13 @@ def sample_report(rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] =
                 name="base rewards only",
                 kind="control",
                 control="base rewards only",
-                validation=score_runs(simulated_runs(0.58, (3407,), 500)),
+                validation=score_runs(simulated_runs(0.58, (3407,), questions)),
             ),
             Entry(
                 name="untrained base",
                 kind="control",
                 control="untrained base",
-                validation=score_runs(simulated_runs(0.33, (3407,), 500)),
+                validation=score_runs(simulated_runs(0.33, (3407,), questions)),
             ),
         ),
         entries=tuple(entries),

@@ -1,0 +1,128 @@
+import pytest
+
+from eval.report.data import Candidate, Entry, PairwiseTable, PairwiseTest, ReportData, RunFacts, Scores
+from eval.report.summary import caveats, headline, methods
+from eval.statistics.estimate import Estimate
+
+
+def estimate(value, half=0.03):
+    return Estimate(value, value - half, value + half, 500, 0.95, "BCa bootstrap")
+
+
+def scores(f1, seeds=(1, 2, 3)):
+    return Scores(n=500, seeds=seeds, accuracy=estimate(f1 / (2 - f1)), f1=estimate(f1))
+
+
+def entry(name, validation=None, test=None, **fields):
+    return Entry(
+        name=name,
+        kind=fields.pop("kind", "ensemble"),
+        validation=scores(validation) if validation else None,
+        test=scores(test) if test else None,
+        **fields,
+    )
+
+
+def report(*entries, pairwise=None, candidates=(), **facts):
+    run = RunFacts(name="r", task="gsm8k", base_model="m", **facts)
+    return ReportData(run=run, entries=entries, pairwise=pairwise, candidates=candidates)
+
+
+def table(first, second, low, value, high):
+    difference = Estimate(value, low, high, 500, 0.95, "Tango score")
+    test = PairwiseTest(
+        first=first,
+        second=second,
+        first_only=1,
+        second_only=1,
+        difference=difference,
+        p_value=0.01,
+        method="exact",
+        bonferroni=0.01,
+        holm=0.01,
+    )
+    return PairwiseTable(split="test", tests=(test,))
+
+
+WINNER = entry("top-5", 0.81, 0.79, winner=True)
+BETTER_ON_TEST = entry("top-3", 0.80, 0.83)
+BASE = entry("base", 0.7, 0.7, kind="control", control="base rewards only")
+
+
+def test_the_winner_of_validation_is_the_headline_whatever_scores_higher_on_test():
+    assert headline(report(WINNER, BETTER_ON_TEST)).startswith("top-5 reaches F1 0.790 [0.760, 0.820]")
+
+
+def test_a_gain_over_the_base_rewards_is_told_with_its_interval():
+    sentence = headline(report(WINNER, BASE, pairwise=table("top-5", "base", 0.02, 0.09, 0.16)))
+    assert "+9.0 points of accuracy [+2.0, +16.0] over base rewards only" in sentence
+
+
+def test_the_pair_may_stand_in_either_order():
+    there = headline(report(WINNER, BASE, pairwise=table("top-5", "base", 0.02, 0.09, 0.16)))
+    back = headline(report(WINNER, BASE, pairwise=table("base", "top-5", -0.16, -0.09, -0.02)))
+    assert there == back
+
+
+def test_an_interval_across_zero_is_no_gain_and_no_equality():
+    sentence = headline(report(WINNER, BASE, pairwise=table("top-5", "base", -0.01, 0.02, 0.05)))
+    assert "is not shown" in sentence
+    assert "over base rewards only" not in sentence
+
+
+def test_a_loss_is_told_as_one():
+    sentence = headline(report(WINNER, BASE, pairwise=table("top-5", "base", -0.1, -0.06, -0.02)))
+    assert "worse than base rewards only" in sentence
+
+
+def test_before_the_test_split_is_opened():
+    assert "still sealed" in headline(report(entry("top-5", 0.8, winner=True)))
+
+
+def test_with_candidates_only():
+    candidate = Candidate(name="repair", identity="x", round=2, status="screened", scores=scores(0.66))
+    failed = Candidate(name="best of all", identity="y", round=2, status="failed", scores=scores(0.99), failure="f")
+    sentence = headline(report(candidates=(candidate, failed)))
+    assert sentence.startswith("repair of round 2 is the best of 1 scored candidate ")
+
+
+def test_a_failed_winner_is_no_headline():
+    assert "top-3" in headline(report(entry("top-5", 0.9, winner=True, failure="crashed"), entry("top-3", 0.8)))
+
+
+def test_selection_on_the_test_split_is_called_optimistic():
+    assert any("optimistic" in caveat for caveat in caveats(report(WINNER, selection_split="test")))
+    assert "sealed" not in headline(report(WINNER, selection_split="test"))
+
+
+def test_an_unopened_test_split_is_said_to_be_so():
+    assert "The test split has not been opened." in caveats(report())
+
+
+def test_one_seed_is_called_one_seed():
+    single = Entry(name="a", kind="ensemble", test=scores(0.7, seeds=(1,)))
+    assert any("one seed" in caveat for caveat in caveats(report(single)))
+    assert not any("one seed" in caveat for caveat in caveats(report(WINNER)))
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_an_unfinished_run_is_told_first(state):
+    assert state in caveats(report(WINNER, state=state))[0]
+
+
+def test_methods_name_the_margin_the_family_and_the_task():
+    pairs = table("top-5", "base", -0.01, 0.02, 0.05).model_copy(update={"margin": 0.03})
+    text = methods(report(WINNER, BASE, pairwise=pairs, feedback="ranked", proposer="evolve"))
+    for words in (
+        "evolve",
+        "gsm8k",
+        "1 pairwise comparison",
+        "3 points of accuracy",
+        "F1 = 2a / (1 + a)",
+        "fresh seeds",
+    ):
+        assert words in text
+
+
+def test_a_methods_paragraph_of_the_callers_own_is_taken():
+    assert methods(report(methods="As we did.")) == "As we did."
