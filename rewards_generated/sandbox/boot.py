@@ -8,12 +8,14 @@ the trusted parent. The frames are described in `protocol.py`.
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import gc
 import importlib
 import inspect
 import io
 import json
+import mmap
 import os
 import resource
 import signal
@@ -293,28 +295,42 @@ def evaluate(reward: Reward, request: Request) -> bytes:
 
 
 class Requests:
-    """The requests of the parent, read into one buffer that is kept: fresh memory costs a page fault per 4 KiB."""
+    """The requests of the parent, read into one buffer that is kept: fresh memory costs a page fault per 4 KiB.
+
+    The buffer is shared with forks. It is wiped after use, so that no fork sees the texts of an earlier batch.
+    """
 
     def __init__(self, fd: int) -> None:
         self.pipe = io.FileIO(fd, "rb", closefd=False)
-        self.buffer = bytearray(2**20)
+        self.buffer = mmap.mmap(-1, 2**20)
 
-    def read(self) -> Request | None:
-        """(nonce, count, length of the lengths, body), or None at the end of the pipe."""
+    def read(self) -> bytes | None:
+        """The head of the next request, whose body is in the buffer then; None at the end of the pipe."""
         head = read_exactly(self.pipe.fileno(), REQUEST.size)
         if head is None:
             return None
-        nonce, count, columns_length, size = REQUEST.unpack(head)
+        size = REQUEST.unpack(head)[3]
         if size > len(self.buffer):
-            self.buffer = bytearray(size + size // 4)
-        body = memoryview(self.buffer)[:size]
-        have = 0
-        while have < size:
-            got = self.pipe.readinto(body[have:])
-            if not got:
-                return None
-            have += got
-        return nonce, count, columns_length, body
+            self.buffer = mmap.mmap(-1, size + size // 4)
+        with memoryview(self.buffer) as whole, whole[:size] as body:
+            have = 0
+            while have < size:
+                with body[have:] as rest:
+                    got = self.pipe.readinto(rest)
+                if not got:
+                    return None
+                have += got
+        return head
+
+    def request(self, head: bytes) -> Request:
+        nonce, count, columns_length, size = REQUEST.unpack(head)
+        return nonce, count, columns_length, memoryview(self.buffer)[:size]
+
+    def wipe(self, head: bytes) -> None:
+        size = REQUEST.unpack(head)[3]
+        if size:
+            address = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
+            ctypes.memset(address, 0, size)
 
 
 def expected_length(status: bytes, count: int) -> int | None:
@@ -344,40 +360,77 @@ def become_child(setup: dict[str, Any], zygote: int) -> None:
         os._exit(1)
 
 
+class Child:
+    """A fork that has sealed itself and loaded the reward, and waits for the one request that it will score."""
+
+    def __init__(self, reward: Reward, setup: dict[str, Any], requests: Requests, reply_fd: int) -> None:
+        zygote = os.getpid()
+        wake, self.wake = os.pipe()
+        self.reply, reply = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                for fd in (requests.pipe.fileno(), reply_fd, self.wake, self.reply):
+                    os.close(fd)
+                become_child(setup, zygote)
+                reward.load()
+                head = read_exactly(wake, REQUEST.size)
+                if head is not None:
+                    write_all(reply, evaluate(reward, requests.request(head)))
+            finally:
+                os._exit(0)
+        os.close(wake)
+        os.close(reply)
+
+    def score(self, head: bytes) -> bytes | None:
+        """Its reply frame to the request in the buffer, or None if it sent anything else."""
+        nonce, count, _, _ = REQUEST.unpack(head)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.wake, head)
+        return child_reply(self.reply, nonce, count)
+
+    def end(self, kill: bool) -> int:
+        """Wait for its end; its exit code."""
+        os.close(self.wake)
+        os.close(self.reply)
+        if kill:
+            os.kill(self.pid, signal.SIGKILL)
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
+
 def serve_forking(reward: Reward, setup: dict[str, Any], request_fd: int, reply_fd: int) -> None:
-    """`default`: every request is scored by a fork that dies with it; this process never runs the reward's code."""
-    zygote = os.getpid()
+    """`default`: every request is scored by a fork that dies with it; this process never runs the reward's code.
+
+    The next fork is made while the parent is busy elsewhere, so that its start costs no waiting.
+    """
     gc.collect()
     gc.freeze()
     requests = Requests(request_fd)
-    while (request := requests.read()) is not None:
-        readable, writable = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.close(request_fd)
-                os.close(reply_fd)
-                os.close(readable)
-                become_child(setup, zygote)
-                write_all(writable, evaluate(reward, request))
-            finally:
-                os._exit(0)
-        os.close(writable)
-        reply = child_reply(readable, request[0], request[1])
-        os.close(readable)
+    buffer = requests.buffer
+    child = Child(reward, setup, requests, reply_fd)
+    while (head := requests.read()) is not None:
+        if requests.buffer is not buffer:
+            buffer = requests.buffer
+            child.end(kill=True)
+            child = Child(reward, setup, requests, reply_fd)
+        reply = child.score(head)
         if reply is not None:
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        if reply is None:
-            reply = frame(b"D", request[0], struct.pack("<d", float(os.waitstatus_to_exitcode(status))))
-        write_all(reply_fd, reply)
+            write_all(reply_fd, reply)
+            child.end(kill=True)
+        else:
+            # Without a frame it has closed its pipe or is dead; one that lives on is for the parent's clock.
+            code = child.end(kill=False)
+            write_all(reply_fd, frame(b"D", head[:8], struct.pack("<d", float(code))))
+        requests.wipe(head)
+        child = Child(reward, setup, requests, reply_fd)
 
 
 def serve_directly(reward: Reward, setup: dict[str, Any], request_fd: int, reply_fd: int) -> None:
     """`fast`: one sealed process scores all requests."""
     requests = Requests(request_fd)
-    while (request := requests.read()) is not None:
-        write_all(reply_fd, evaluate(reward, request))
+    while (head := requests.read()) is not None:
+        write_all(reply_fd, evaluate(reward, requests.request(head)))
 
 
 def main() -> None:

@@ -30,7 +30,16 @@ clean process and limits; `reduced` what macOS gives; `none` if not even the mem
 ATTEMPTS = Path(__file__).with_name("attempts.py")
 _TEST_SECONDS = 10.0
 _SELF_TEST_MEMORY_MIB = 512
-CORE = ("read_file", "write_file", "read_parent_environment", "connect", "signal_parent", "trace_parent")
+CORE = (
+    "read_file",
+    "write_file",
+    "read_parent_environment",
+    "connect",
+    "signal_parent",
+    "trace_parent",
+    "fork",
+    "execute",
+)
 """What no level above `basic` may let through, by whichever mechanism."""
 BASIC = ("environment", "exceed_memory")
 

@@ -61,7 +61,8 @@ class _Failure:
 class _Retries:
     """What is left for finding the completion that broke a batch."""
 
-    deadline: float
+    budget: float
+    """Seconds of calls; the starts of new processes do not count."""
     calls: int
     seconds: float
     balance: int = field(default=_HOPELESS)
@@ -97,6 +98,7 @@ class RewardWorker:
         self._owner = os.getpid()
         self._lost = False
         self._calls_of_process = 0
+        self._call_seconds = 0.0
         self._random = random.Random(0)
         self._replayer: RewardWorker | None = None
 
@@ -182,6 +184,7 @@ class RewardWorker:
 
     def _attempt(self, samples: list[Sample], seconds: float) -> list[Score] | _Failure:
         """One call of the process; it is killed if it fails."""
+        self._call_seconds = 0.0
         if sum(len(s.prompt) + len(s.completion) + len(s.answer) for s in samples) > LARGEST_REQUEST:
             return _Failure("the batch is too large for one call", divisible=True)
         try:
@@ -191,6 +194,7 @@ class RewardWorker:
             return _Failure(f"the worker did not start: {error}")
         self._calls_of_process += 1
         self.counts.calls += 1
+        started = monotonic()
         try:
             reply = process.call(samples, seconds)
         except BatchTimeout:
@@ -208,6 +212,8 @@ class RewardWorker:
         except BaseException:
             self._kill()
             raise
+        finally:
+            self._call_seconds = monotonic() - started
         if reply.scores is not None:
             return reply.scores
         if reply.exit_code is not None:
@@ -229,14 +235,15 @@ class RewardWorker:
             return scores
         seconds = self._settings.batch_seconds
         retries = _Retries(
-            deadline=monotonic() + self._settings.retry_factor * seconds,
+            budget=self._settings.retry_factor * seconds,
             calls=8 * math.ceil(math.log2(len(samples))),
             seconds=seconds * _RETRY_SHARE,
         )
         pending = deque(_halves(0, len(samples)))
-        while pending and retries.calls > 0 and retries.balance >= 0 and monotonic() < retries.deadline:
+        while pending and retries.calls > 0 and retries.balance >= 0 and retries.budget > 0:
             start, end = pending.popleft()
-            outcome = self._attempt(samples[start:end], min(retries.seconds, retries.deadline - monotonic()))
+            outcome = self._attempt(samples[start:end], min(retries.seconds, retries.budget))
+            retries.budget -= self._call_seconds
             retries.calls -= 1
             if not isinstance(outcome, _Failure):
                 scores[start:end] = outcome

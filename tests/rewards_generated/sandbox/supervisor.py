@@ -11,19 +11,28 @@ import hashlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal
+from rewards_generated.sandbox.seal import WEAKEST
 from tests.rewards_generated.sandbox.hostile import CASES, MODULES
 
-LIMITS = {"strongest": 0.5, "weakest": 1.0}
-"""Seconds that a batch may take. The weakest level gets more: there the attacks are expected to come to their end."""
+SEALS = {
+    "strongest": Seal(extra_modules=MODULES),
+    "seccomp": Seal(landlock=False, isolation=False, extra_modules=MODULES),
+    "landlock": Seal(seccomp=False, extra_modules=MODULES),
+    "weakest": replace(WEAKEST, extra_modules=MODULES),
+}
+SECONDS = {"strongest": 0.5, "seccomp": 0.5, "landlock": 0.5, "weakest": 1.0}
+"""What a batch may take. The weakest level gets more: there the attacks are expected to come to their end."""
 VARIABLE = "CANARY_API_KEY"
 BENIGN = "def reward(prompt, completion, answer):\n    return len(completion)\n"
 
@@ -98,9 +107,9 @@ class Target:
         return harm
 
 
-def strays(alive: set[int]) -> int:
+def strays(alive: set[int]) -> list[int]:
     """Processes of workers of this supervisor that are none of the live ones."""
-    found = 0
+    found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             arguments = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
@@ -108,7 +117,8 @@ def strays(alive: set[int]) -> int:
                 len(arguments) > 7 and arguments[4].endswith(b"boot.py") and arguments[7] == str(os.getpid()).encode()
             )
             state = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-            found += mine and state[0] != "Z" and int(state[2]) not in alive and int(name) not in alive
+            if mine and state[0] != "Z" and int(state[2]) not in alive and int(name) not in alive:
+                found.append(int(name))
     return found
 
 
@@ -129,8 +139,9 @@ def run(
             alive = {benign.pid or 0}
             if strays(alive):
                 time.sleep(0.2)
-                if strays(alive):
+                for pid in strays(alive):
                     breaches.append("a process outlived its worker")
+                    os.kill(pid, signal.SIGKILL)
             if benign.score([Sample("", "four", "")])[0].value != 4.0 or benign.counts.starts != 1:
                 breaches.append("another worker was harmed")
             if score.value == 1.0:
@@ -159,13 +170,12 @@ def bystander() -> subprocess.Popen[bytes]:
 
 def main() -> None:
     mode, level = sys.argv[1:3]
-    strong = level == "strongest"
-    seal = Seal(seccomp=strong, landlock=strong, isolation=strong, extra_modules=MODULES)
+    seal = SEALS[level]
     settings = SandboxSettings(
         mode="fast" if mode == "fast" else "default",
-        require="strict" if strong else "basic",
-        allow_weak=not strong,
-        batch_seconds=LIMITS[level],
+        require="strict" if level == "strongest" else "basic",
+        allow_weak=level == "weakest",
+        batch_seconds=SECONDS[level],
         memory_mib=256,
     )
     patient = settings.model_copy(update={"batch_seconds": 30.0})

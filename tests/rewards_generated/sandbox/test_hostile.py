@@ -18,7 +18,7 @@ import pytest
 from rewards_generated import sandbox
 from rewards_generated.sandbox import measure_strength
 from tests.rewards_generated.sandbox.hostile import CASES
-from tests.rewards_generated.sandbox.supervisor import VARIABLE
+from tests.rewards_generated.sandbox.supervisor import SEALS, VARIABLE
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0
@@ -121,6 +121,16 @@ def test_strongest_level_contains_in_one_process(strongest_fast: Supervisor, cas
 @pytest.mark.parametrize("case", [case for case in CASES if case.startswith("protocol.")])
 def test_protocol_holds_in_one_process(strongest_fast: Supervisor, case: str) -> None:
     assert strongest_fast.run(case) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", ["seccomp", "landlock"])
+def test_half_the_seal_contains_what_the_standard_level_promises(half: str) -> None:
+    if measure_strength(SEALS[half]).level != "standard":
+        pytest.skip(f"this machine does not reach the standard level with {half} alone")
+    for supervisor in _supervised("default", half):
+        breached = [case for case in CASES if supervisor.run(case)]
+    assert len(breached) <= 0.08 * len(CASES), breached
 
 
 @pytest.mark.slow
