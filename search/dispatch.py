@@ -26,6 +26,8 @@ def train(
     """
     waiting = list(jobs)
     for attempt in range(1, ATTEMPTS + 1):
+        if not waiting:
+            return
         again: list[TrainJob] = []
         with _stopped(executor.run(waiting, folder)) as ended:
             for done in ended:
@@ -35,14 +37,14 @@ def train(
                 else:
                     yield done
         waiting = again
-        if not waiting:
-            return
 
 
 def evaluate(executor: Executor, jobs: Sequence[EvaluationJob], folder: Path) -> Generator[EvaluationDone, None, None]:
     """The same for jobs that only evaluate."""
     waiting = list(jobs)
     for attempt in range(1, ATTEMPTS + 1):
+        if not waiting:
+            return
         again: list[EvaluationJob] = []
         with _stopped(executor.evaluate(waiting, folder)) as ended:
             for done in ended:
@@ -51,8 +53,6 @@ def evaluate(executor: Executor, jobs: Sequence[EvaluationJob], folder: Path) ->
                 else:
                     yield done
         waiting = again
-        if not waiting:
-            return
 
 
 @contextmanager

@@ -79,6 +79,18 @@ class InstantExecutor:
         )
 
 
+class InterruptedLater(InstantExecutor):
+    """The user presses Ctrl-C at the second batch of jobs, once."""
+
+    starts = 0
+
+    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+        InterruptedLater.starts += 1
+        if InterruptedLater.starts == 2:
+            raise KeyboardInterrupt
+        yield from super().run(jobs, folder)
+
+
 class InterruptedOnce(InstantExecutor):
     """The user presses Ctrl-C at the first screening of the second round."""
 
