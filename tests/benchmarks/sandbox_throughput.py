@@ -5,7 +5,7 @@
 For every reward of the starter library, in both modes and batches of 8, 64 and 512, the median of paired rounds: one
 call in-process and one through a warm worker, in turn. The samples are completions made from a fixed seed and, where
 there are some, real rollouts (the first file in `../shared/data/rollouts`, or the one named with --rollouts). The start
-of a worker is timed as well.
+of a worker is timed as well. On a busy machine run it under `chrt -r 1`, or the figures are those of the other programs.
 """
 
 from __future__ import annotations
@@ -159,6 +159,8 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "kernel": platform.release()},
+        "load average at the start": [round(load, 1) for load in os.getloadavg()],
+        "real-time scheduling": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR),
         "python": platform.python_version(),
         "sandbox level": strength.level,
         "rounds": arguments.rounds,
