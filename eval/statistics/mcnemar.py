@@ -41,21 +41,21 @@ def mcnemar_p_values(
     first_only: ArrayLike, second_only: ArrayLike, method: McNemarMethod = "auto"
 ) -> NDArray[np.float64]:
     """Two-sided p-values of many tables at once, in the shape of the counts."""
-    from scipy.stats import binom, chi2
+    from scipy.special import bdtr, chdtrc
 
     b, c = np.broadcast_arrays(np.asarray(first_only, dtype=np.int64), np.asarray(second_only, dtype=np.int64))
     total, smaller = b + c, np.minimum(b, c)
 
     def exact() -> Any:
-        return np.minimum(1.0, 2 * binom.cdf(smaller, total, 0.5))
+        return np.minimum(1.0, 2 * bdtr(smaller, total, 0.5))
 
     def mid_p() -> Any:
 
-        return np.minimum(1.0, 2 * binom.cdf(smaller, total, 0.5) - binom.pmf(smaller, total, 0.5))
+        return np.minimum(1.0, bdtr(smaller, total, 0.5) + np.where(smaller > 0, bdtr(smaller - 1, total, 0.5), 0.0))
 
     def chi_square() -> Any:
         statistic = np.maximum(np.abs(b - c) - 1, 0) ** 2 / np.maximum(total, 1)
-        return chi2.sf(statistic, 1)
+        return chdtrc(1, statistic)
 
     if method == "exact":
         p = exact()

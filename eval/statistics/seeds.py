@@ -26,7 +26,7 @@ class SeedSummary(NamedTuple):
 
 def summarise_seeds(values: Sequence[float], level: float = 0.95) -> SeedSummary:
     """Mean of one figure over training seeds. Raises ValueError for no values."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     require_level(level)
     data = np.asarray(values, dtype=np.float64)
@@ -36,7 +36,7 @@ def summarise_seeds(values: Sequence[float], level: float = 0.95) -> SeedSummary
     if data.size == 1:
         return SeedSummary(1, mean, None, None)
     std = float(data.std(ddof=1))
-    half = float(t.ppf((1 + level) / 2, data.size - 1)) * std / data.size**0.5
+    half = float(stdtrit(data.size - 1, (1 + level) / 2)) * std / data.size**0.5
     return SeedSummary(data.size, mean, std, Interval(mean - half, mean + half))
 
 
@@ -81,7 +81,7 @@ def seed_question_difference(first: ArrayLike, second: ArrayLike, level: float =
     count; Satterthwaite's degrees of freedom. For runs that share their seeds pass `first - second` to
     `seed_question_mean` instead. Raises ValueError with fewer than two seeds or questions.
     """
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     a, b = _two_way(first), _two_way(second)
     if a.shape[1] != b.shape[1]:
@@ -100,7 +100,7 @@ def seed_question_difference(first: ArrayLike, second: ArrayLike, level: float =
         certain = Estimate(value, value, value, questions, level, "two-way random effects")
         return SeedDifference(certain, 1.0 if value == 0 else 0.0)
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    p_value = 2 * float(t.sf(abs(value) / variance**0.5, max(freedom, 1.0)))
+    p_value = 2 * float(stdtr(max(freedom, 1.0), -abs(value) / variance**0.5))
     return SeedDifference(_t_estimate(value, variance, freedom, questions, level), p_value)
 
 
@@ -148,8 +148,8 @@ def _two_way(scores: Any) -> Floats:
 
 
 def _t_estimate(value: float, variance: float, freedom: float, n: int, level: float) -> Estimate:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     require_level(level)
-    half = float(t.ppf((1 + level) / 2, max(freedom, 1.0))) * variance**0.5
+    half = float(stdtrit(max(freedom, 1.0), (1 + level) / 2)) * variance**0.5
     return Estimate(value, value - half, value + half, n, level, "two-way random effects")

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from eval.statistics.wilson import wilson_interval
 
@@ -22,6 +23,15 @@ def test_all_right_still_has_width():
     z = 1.959963984540054
     assert math.isclose(estimate.low, 50 / (50 + z * z), rel_tol=1e-9)
     assert estimate.high == 1.0
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99])
+def test_agrees_with_statsmodels(level):
+    for n in (1, 7, 250, 1319):
+        for successes in range(0, n + 1, max(1, n // 9)):
+            found = wilson_interval(successes, n, level)
+            theirs = proportion_confint(successes, n, alpha=1 - level, method="wilson")
+            assert (found.low, found.high) == pytest.approx(theirs, abs=1e-12)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(1, 0), (-1, 5), (6, 5)])
