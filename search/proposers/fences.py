@@ -21,11 +21,12 @@ class Block:
     closed: bool
 
 
-def fenced_blocks(text: str, acceptable: Callable[[str], bool]) -> Iterator[Block]:
+def fenced_blocks(text: str, acceptable: Callable[[str, str], bool]) -> Iterator[Block]:
     """The blocks in their order.
 
     Code may itself hold a line that looks like a closing fence (inside a triple-quoted string). So where the text up
-    to the first closing fence is not `acceptable`, the next few are tried; if none helps, the first one counts.
+    to the first closing fence is not `acceptable(language, code)`, the next few are tried; if none helps, the first
+    one counts.
     """
     lines = text.split("\n")
     position = before = 0
@@ -41,7 +42,7 @@ def fenced_blocks(text: str, acceptable: Callable[[str], bool]) -> Iterator[Bloc
         if not closings:
             yield Block(language, _joined(lines[start:]), header, closed=False)
             return
-        end = next((line for line in closings if acceptable(_joined(lines[start:line]))), closings[0])
+        end = next((line for line in closings if acceptable(language, _joined(lines[start:line]))), closings[0])
         yield Block(language, _joined(lines[start:end]), header, closed=True)
         position = before = end + 1
 

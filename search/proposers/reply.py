@@ -106,9 +106,9 @@ def _fenced_candidates(text: str) -> list[ReplyItem | UnusableItem]:
     return found
 
 
-def _is_whole(code: str) -> bool:
+def _is_whole(language: str, code: str) -> bool:
     """Whether a block may end here: it is a candidate, or nothing like one."""
-    return "def " not in code or code_problem(code) is None
+    return (language not in _PYTHON and "def " not in code) or code_problem(code) is None
 
 
 def _bare_candidate(text: str) -> list[ReplyItem | UnusableItem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import symtable
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ def module_parts(module: cst.Module) -> Parts:
         else:
             body.append(module.code_for_node(statement))
     scope = _global_scope(module)
-    imported = frozenset(name for text in imports for name in _bound_by_import(text))
+    imported = frozenset(name for text in imports for name in _bindings(text))
     assignments = scope.assignments if scope else ()
     defined = frozenset(item.name for item in assignments if not _is_import(getattr(item, "node", None)))
     return Parts(tuple(imports), "".join(body).strip("\n"), defined - imported, imported)
@@ -50,8 +51,8 @@ def assembled(docstring: str, parts: Sequence[Parts], further: str, imports: Seq
     sources: dict[str, str] = {}
     lines: list[str] = []
     for text in (*(line for part in parts for line in part.imports), *imports):
-        for name in _bound_by_import(text):
-            if sources.setdefault(name, text) != text and _origin(sources[name], name) != _origin(text, name):
+        for name in _bindings(text):
+            if sources.setdefault(name, text) != text and _bindings(sources[name])[name] != _bindings(text)[name]:
                 return None
         if text not in lines:
             lines.append(text)
@@ -178,18 +179,8 @@ def _is_text(node: cst.BaseExpression) -> bool:
     return isinstance(node, cst.SimpleString | cst.ConcatenatedString)
 
 
-def _bound_by_import(text: str) -> list[str]:
-    return list(_bindings(text))
-
-
-def _origin(text: str, name: str) -> str:
-    return _bindings(text)[name]
-
-
 def _bindings(text: str) -> dict[str, str]:
     """Bound name → what it stands for, of one import statement."""
-    import ast
-
     statement = ast.parse(text).body[0]
     if isinstance(statement, ast.Import):
         return {
