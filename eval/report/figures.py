@@ -121,16 +121,15 @@ def rounds_figure(
         scored = sum(point.round == number_ for point in points)
         remark = f"{scored} scored" + (f", {missing} not" if missing else "")
         body.append(_text(x, height - bottom + 36, remark if not narrow else f"{scored} + {missing}", "middle"))
-    for point, offset in _spread(points, y, column):
+    spread = _spread(points, y, column)
+    for point, offset in spread:
         x = centre[point.round] + offset
+        body.append(_line(x, y(point.f1.low), x, y(point.f1.high), "whisker marked" if point.marked else "whisker"))
+    for point, offset in spread:
         title = f"{point.label}: F1 {number(point.f1.value)} [{number(point.f1.low)}, {number(point.f1.high)}]"
-        body.append(
-            Markup('<a href="#{}">{}{}</a>').format(
-                point.anchor,
-                _line(x, y(point.f1.low), x, y(point.f1.high), "whisker marked" if point.marked else "whisker"),
-                _circle(x, y(point.f1.value), "point marked" if point.marked else "point", title),
-            )
-        )
+        kind = "point marked" if point.marked else "point"
+        dot = _circle(centre[point.round] + offset, y(point.f1.value), kind, title)
+        body.append(Markup('<a href="#{}">{}</a>').format(point.anchor, dot))
     body.extend(controls[1::2])
     return _svg(width, height, "F1 by round, one point per scored candidate", body)
 

@@ -127,7 +127,10 @@ def _leaderboard(data: ReportData) -> dict[str, Any] | None:
         scores = getattr(entry, shown)
         kind = _kind(entry)
         bar = forest_bar(scores.f1, domain, reference, kind) if scores and domain else ""
-        rows.append({"rank": rank, "entry": entry, "kind": kind, "scores": scores, "bar": bar})
+        first_apart = bool(ranking.apart) and entry is ranking.apart[0]
+        rows.append(
+            {"rank": rank, "entry": entry, "kind": kind, "scores": scores, "bar": bar, "first_apart": first_apart}
+        )
     return {
         "rows": rows,
         "unscored": ranking.unscored,
