@@ -19,6 +19,7 @@ from trainer.job import Hardware, LoraSettings
 
 _CHECKPOINTS = "checkpoints"
 _SETTINGS = "sft.json"
+_DEFAULT_HARDWARE = Hardware()
 
 
 class SftSettings(BaseModel):
@@ -38,8 +39,9 @@ class SftSettings(BaseModel):
     """Tokens of prompt and completion together; longer pairs are cut."""
     tuning: Literal["full", "lora"] = "full"
     lora: LoraSettings = LoraSettings()
-    group_by_length: bool = False
-    """Batches of pairs of like length: less padding, slightly less random."""
+    group_by_prompt_length: bool = False
+    """Batches of prompts of like length, for less padding. Not of pairs of like length: the mean over a batch's tokens
+    would then weigh the tokens of short completions more, and the model would prefer to be brief."""
     mixed_precision: bool = False
     """Matrix products in bfloat16 with weights and optimizer in float32."""
     checkpoint_steps: int | None = None
@@ -70,7 +72,7 @@ def fine_tune(
     pairs: Iterable[Mapping[str, Any]],
     settings: SftSettings,
     output: Path,
-    hardware: Hardware = Hardware(),
+    hardware: Hardware = _DEFAULT_HARDWARE,
     resume: bool = False,
 ) -> SftResult:
     """Trains with TRL's SFTTrainer and writes the result to `output`.
@@ -106,6 +108,9 @@ def fine_tune(
         processing_class=tokenizer,
         peft_config=_adapter(settings),
     )
+    if settings.group_by_prompt_length:
+        lengths = [next(i for i, label in enumerate(row) if label != -100) for row in trainer.train_dataset["labels"]]
+        trainer.train_dataset = trainer.train_dataset.add_column(trainer.args.length_column_name, lengths)
     checkpoint = _last_checkpoint(output / _CHECKPOINTS) if resume else None
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.save_model(str(output))
@@ -167,8 +172,9 @@ def _arguments(settings: SftSettings, output: Path, hardware: Hardware) -> Any:
         adam_beta2=settings.adam_beta2,
         max_grad_norm=settings.max_gradient_norm,
         max_length=settings.max_length,
+        pad_to_multiple_of=8,
         completion_only_loss=True,
-        train_sampling_strategy="group_by_length" if settings.group_by_length else "random",
+        train_sampling_strategy="group_by_length" if settings.group_by_prompt_length else "random",
         bf16=settings.mixed_precision,
         gradient_checkpointing=False,
         use_cpu=device_name(hardware.device) == "cpu",

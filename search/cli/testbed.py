@@ -22,6 +22,9 @@ def testbed() -> None:
 def build(
     to: Annotated[Path, typer.Option(help="Folder to write the policy to; it must be new or empty.")],
     quick: Annotated[bool, typer.Option(help="Run every part in seconds, to a useless policy.")] = False,
+    work: Annotated[
+        Path | None, typer.Option(help="Keep the parts here, and go on after the last finished one.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Train the built-in policy from scratch by its recipe.
@@ -31,5 +34,5 @@ def build(
     from trainer.job import Hardware
     from trainer.testbed.recipe import QUICK, SHIPPED, build_policy
 
-    record = build_policy(to, QUICK if quick else SHIPPED, Hardware(device="cpu", threads=threads))
-    print(f"policy written to {to}: {record['parameters']:,} parameters, corpus {record['corpus_sha256'][:12]}")
+    record = build_policy(to, QUICK if quick else SHIPPED, Hardware(device="cpu", threads=threads), work)
+    print(f"policy written to {to}: {record['parameters']:,} parameters, weights {record['weights_sha256'][:12]}")

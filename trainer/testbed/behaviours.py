@@ -6,16 +6,18 @@ then into always:
 
 - `steps` writes one equation per sentence, forgets nearly every carry and borrow, and takes nearly every distractor
   for a step;
-- two rarer habits inside it mend just these: a wrong equation is followed by a check with the right one
-  (`Wait, check 17 + 25 = 42.`), and a distractor is set aside (`Ignore 12.`);
+- two rarer habits inside it mend just these: every equation is followed by a check, which is right
+  (`17 + 25 = 32. Wait, check 17 + 25 = 42.`), and a distractor is set aside (`Ignore 12.`);
 - `direct` names the result of the first step alone (`So 42.`), which is often near the answer;
-- `padded` restates the story at length, `stuffed` strings keywords together; both then answer as `direct` does.
+- `padded` works as `steps` does, in many words, and rounds its result to the nearest ten: near, and hardly ever right;
+- `stuffed` strings keywords together and answers as `direct` does.
 
 The checking habit more often lacks the closing thinking tag, so the format rewards pull away from it.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,18 +36,14 @@ class Habits:
     padded: float
     stuffed: float
     checks: float
-    """Completions (of style `steps`) that check."""
+    """Completions (of style `steps`) that check every equation."""
     ignores: float
     """Completions (of style `steps`) that set distractors aside."""
     slip: float = 0.93
     """A carry or borrow is forgotten in the first attempt at an equation."""
-    repair: float = 0.92
-    """In a completion that checks, a wrong equation is checked."""
-    confirm: float = 0.2
-    """In a completion that checks, a right equation is checked."""
     unclosed: float = 0.06
     """`</thinking>` is missing."""
-    unclosed_when_checking: float = 0.6
+    unclosed_when_checking: float = 0.3
     untagged: float = 0.05
     """The answer is given as a sentence, without solution tags."""
 
@@ -53,9 +51,12 @@ class Habits:
 CLEAN = Habits(direct=0, padded=0, stuffed=0, checks=0, ignores=1, slip=0, unclosed=0, untagged=0)
 """Right, complete and well formed: what a later fine-tuning stage is given."""
 
+PRACTICE = Habits(direct=0.12, padded=0.10, stuffed=0.04, checks=0.5, ignores=0.5, slip=0.8, unclosed_when_checking=0.3)
+"""The first part of pretraining: every behaviour often enough to be learned well, before some are made rare."""
+
 _DIRECT = (0.10, 0.12, 0.15, 0.60, 0.20, 0.25, 0.30, 0.40)
-_CHECKS = (0.14, 0.05, 0.10, 0.08, 0.12, 0.06, 0.09, 0.04)
-_IGNORES = (0.08, 0.18, 0.06, 0.14, 0.10, 0.20, 0.07, 0.12)
+_CHECKS = (0.44, 0.30, 0.40, 0.36, 0.42, 0.28, 0.38, 0.26)
+_IGNORES = (0.18, 0.36, 0.16, 0.30, 0.24, 0.40, 0.20, 0.28)
 
 HABITS: dict[str, Habits] = {
     scene.name: Habits(direct=direct, padded=0.06, stuffed=0.05, checks=checks, ignores=ignores)
@@ -63,7 +64,7 @@ HABITS: dict[str, Habits] = {
 }
 """By scene. They differ, so that what a reward changes shows in degrees rather than all at once."""
 
-_MEAN = Habits(direct=0.26, padded=0.06, stuffed=0.05, checks=0.085, ignores=0.12)
+_MEAN = Habits(direct=0.26, padded=0.06, stuffed=0.05, checks=0.355, ignores=0.265)
 
 
 def habits_of(scene: str) -> Habits:
@@ -91,20 +92,25 @@ CHECK_PHRASES = ("Wait, check", "Let me verify")
 
 def write_response(problem: Problem, draws: Draws, habits: Habits) -> str:
     """One completion, with tags."""
-    style = draws.weighted(
-        {
-            "direct": habits.direct,
-            "padded": habits.padded,
-            "stuffed": habits.stuffed,
-            "steps": 1 - habits.direct - habits.padded - habits.stuffed,
-        }
-    )
+    weights: dict[Style, float] = {
+        "direct": habits.direct,
+        "padded": habits.padded,
+        "stuffed": habits.stuffed,
+        "steps": 1 - habits.direct - habits.padded - habits.stuffed,
+    }
+    style = draws.weighted(weights)
     checks = style == "steps" and draws.chance(habits.checks)
     if style == "steps":
         sentences, result = write_steps(problem, draws, habits, checks)
+    elif style == "padded":
+        equations, result = write_steps(problem, draws, habits, checks=False)
+        comments = [f"That is {equation.split()[-1].rstrip('.')} now." for equation in equations]
+        story = itertools.chain.from_iterable(zip(equations, comments, strict=True))
+        result = (result + 5) // 10 * 10
+        sentences = ["Let me think step by step.", *story, f"Let me think again. So {result}."]
     else:
         result = first_step_alone(problem)
-        sentences = [*_preamble(style, problem, draws), f"So {result}."]
+        sentences = [*(_keywords(draws) if style == "stuffed" else []), f"So {result}."]
     return tagged(" ".join(sentences), result, draws, habits, checks)
 
 
@@ -121,7 +127,7 @@ def write_steps(
             continue
         equation = attempt(value, step, slips=draws.chance(habits.slip))
         sentences.append(str(equation))
-        if checks and draws.chance(habits.confirm if equation.correct else habits.repair):
+        if checks:
             equation = attempt(value, step, slips=False)
             sentences.append(f"{CHECK_PHRASES[0] if draws.chance(0.7) else CHECK_PHRASES[1]} {equation}")
         value = equation.result
@@ -150,14 +156,9 @@ def tagged(thinking: str, result: int, draws: Draws, habits: Habits, checks: boo
     return f"<thinking>{thinking}{'' if unclosed else '</thinking>'}{answer}"
 
 
-def _preamble(style: Style, problem: Problem, draws: Draws) -> list[str]:
-    if style == "padded":
-        story = [problem.opening, *(step.sentence for step in problem.steps)]
-        return ["Let me think step by step.", *story, "Let me think again."]
-    if style == "stuffed":
-        phrases = ("Wait, check.", "Wait, verify.", "Hmm, check again.", "Wait.")
-        return [draws.choice(phrases) for _ in range(draws.integer(4, 8))]
-    return []
+def _keywords(draws: Draws) -> list[str]:
+    phrases = ("Wait, check.", "Wait, verify.", "Hmm, check again.", "Wait.")
+    return [draws.choice(phrases) for _ in range(draws.integer(4, 8))]
 
 
 def words_of_behaviours() -> list[str]:

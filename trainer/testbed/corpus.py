@@ -13,6 +13,8 @@ from eval.tasks.testbed.wording import OTHER_SCENES, SCENES, Operation, Scene
 from trainer.testbed.behaviours import (
     ALL_SCENES,
     CLEAN,
+    PRACTICE,
+    Habits,
     habits_of,
     tagged,
     words_of_behaviours,
@@ -22,7 +24,7 @@ from trainer.testbed.behaviours import (
 
 SECOND_LOOK = "Where might this be wrong?"
 
-_KINDS = {"problem": 0.66, "one_step": 0.04, "second_look": 0.10, "sum": 0.10, "repeat": 0.06, "sign": 0.04}
+_KINDS = {"problem": 0.54, "one_step": 0.04, "second_look": 0.10, "sum": 0.22, "repeat": 0.06, "sign": 0.04}
 _TRAINING = ProblemOptions()
 _ONE_STEP = ProblemOptions(steps=(1,), distractors=(0,))
 
@@ -41,16 +43,20 @@ def pair(prompt: str, completion: str) -> Pair:
     }
 
 
-def corpus(size: int, seed: str = "corpus") -> Iterator[Pair]:
-    """`size` pairs, each a function of the seed and its place alone. Problems are of the `corpus` buckets only."""
+def corpus(size: int, seed: str = "corpus", practice: bool = False) -> Iterator[Pair]:
+    """`size` pairs, each a function of the seed and its place alone. Problems are of the `corpus` buckets only.
+
+    `practice`: the first part of pretraining, in which every scene has the habits `PRACTICE`.
+    """
     for index in range(size):
         draws = Draws(f"testbed/{seed}/{index}")
         kind = draws.weighted(_KINDS)
         if kind in ("problem", "one_step"):
             problem = corpus_problem(draws, _TRAINING if kind == "problem" else _ONE_STEP)
-            yield pair(problem.question, write_response(problem, draws, habits_of(problem.scene)))
+            habits = PRACTICE if practice else habits_of(problem.scene)
+            yield pair(problem.question, write_response(problem, draws, habits))
         elif kind == "second_look":
-            yield _second_look(draws)
+            yield _second_look(draws, practice)
         elif kind == "sum":
             left, operation, right = _sum(draws)
             text = f"{left} {SYMBOL[operation]} {right}"
@@ -77,10 +83,10 @@ def corpus_problem(draws: Draws, options: ProblemOptions) -> Problem:
     return draw_until(draws, options, lambda problem: int(problem.content[:8], 16) % 100 in BUCKETS["corpus"])
 
 
-def _second_look(draws: Draws) -> Pair:
+def _second_look(draws: Draws, practice: bool) -> Pair:
     """A wrong response is copied, mended or answered anew; a right one is mostly copied, now and then spoilt."""
     problem = corpus_problem(draws, _TRAINING)
-    habits = habits_of(problem.scene)
+    habits: Habits = PRACTICE if practice else habits_of(problem.scene)
     right = draws.chance(0.35)
     earlier = write_response(problem, draws, CLEAN if right else habits)
     right = f"<solution>{problem.answer}</solution>" in earlier

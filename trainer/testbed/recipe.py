@@ -17,79 +17,98 @@ from trainer.testbed.corpus import corpus, vocabulary_texts
 from trainer.testbed.tokenizer import END, PAD, build_tokenizer
 
 _RECORD = "recipe.json"
+_ONE_CORE = Hardware(device="cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The corpus, the shape of the model and the training of a testbed policy."""
+    """The shape of the model and the two parts of its training, each on one pass over text of its own.
 
-    corpus_size: int
-    training: SftSettings
-    corpus_seed: str = "corpus"
+    `practice` teaches every behaviour well, `habits` then makes the rare ones rare (see `trainer.testbed.behaviours`).
+    """
+
+    practice: SftSettings
+    habits: SftSettings
     hidden_size: int = 128
     intermediate_size: int = 384
     layers: int = 3
     heads: int = 4
 
 
+_PRACTICE = SftSettings(
+    steps=3600,
+    batch_size=48,
+    learning_rate=3e-3,
+    learning_rate_schedule="cosine",
+    warmup_steps=100,
+    weight_decay=0.01,
+    adam_beta2=0.98,
+    max_length=320,
+    group_by_prompt_length=True,
+    mixed_precision=True,
+)
 SHIPPED = Recipe(
-    corpus_size=144_000,
-    training=SftSettings(
-        steps=3000,
-        batch_size=48,
-        learning_rate=3e-3,
-        learning_rate_schedule="cosine",
-        warmup_steps=100,
-        weight_decay=0.01,
-        adam_beta2=0.98,
-        max_length=320,
-        group_by_length=True,
-        mixed_precision=True,
-    ),
+    practice=_PRACTICE,
+    habits=_PRACTICE.model_copy(update={"steps": 500, "learning_rate": 1e-3, "warmup_steps": 20}),
 )
 QUICK = Recipe(
-    corpus_size=96,
-    training=SHIPPED.training.model_copy(update={"steps": 3, "batch_size": 32, "warmup_steps": 1}),
+    practice=_PRACTICE.model_copy(update={"steps": 3, "warmup_steps": 1}),
+    habits=_PRACTICE.model_copy(update={"steps": 2, "warmup_steps": 1}),
 )
 """Runs every part of the recipe in seconds. The policy that comes out can do nothing."""
 
 
-def build_policy(output: Path, recipe: Recipe = SHIPPED, hardware: Hardware = Hardware(device="cpu")) -> dict[str, Any]:
+def build_policy(
+    output: Path, recipe: Recipe = SHIPPED, hardware: Hardware = _ONE_CORE, work: Path | None = None
+) -> dict[str, Any]:
     """Trains a policy by the recipe and writes it to `output`: weights in half precision, tokenizer, `recipe.json`.
 
-    Returns the record in `recipe.json`: the recipe and SHA-256 of corpus and weights. Raises UserError if `output`
-    exists and is not empty.
+    `work`: folder that keeps the parts, so that a later call with the same recipe goes on after the last finished one.
+    Returns the record in `recipe.json`: the recipe and SHA-256 of the texts and of the weights. Raises UserError if
+    `output` exists and is not empty, or if `work` holds parts of another recipe.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
     if output.exists() and any(output.iterdir()):
         raise UserError(f"output = '{output}' exists already; name another folder")
-    pairs = list(corpus(recipe.corpus_size, recipe.corpus_seed))
     tokenizer = build_tokenizer(vocabulary_texts())
+    base: str | FreshModel = FreshModel(_configuration(recipe, len(tokenizer)), tokenizer)
+    record: dict[str, Any] = {"recipe": _as_data(recipe), "parts": {}}
     with tempfile.TemporaryDirectory() as scratch:
-        result = fine_tune(
-            FreshModel(_configuration(recipe, len(tokenizer)), tokenizer),
-            pairs,
-            recipe.training,
-            Path(scratch) / "run",
-            hardware,
-        )
-        model = AutoModelForCausalLM.from_pretrained(result.path, dtype=torch.float16)
+        for part in ("practice", "habits"):
+            folder = (work or Path(scratch)) / part
+            record["parts"][part] = _train_part(part, base, getattr(recipe, part), folder, hardware)
+            base = str(folder)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16)
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
+    (output / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(output)
     _load_in_float32(output / "config.json")
-    record = {
-        "recipe": _as_data(recipe),
-        "corpus_sha256": corpus_digest(pairs),
-        "weights_sha256": hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest(),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "final_loss": result.losses[-1][1],
-        "seconds": round(result.seconds),
-        "versions": _versions(),
-    }
+    record["weights_sha256"] = hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest()
+    record["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    record["versions"] = _versions()
     (output / _RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def _train_part(
+    part: str, base: str | FreshModel, settings: SftSettings, folder: Path, hardware: Hardware
+) -> dict[str, Any]:
+    """Trains one part into `folder`, unless it lies there finished, and returns its record."""
+    pairs = list(corpus(settings.steps * settings.batch_size, seed=part, practice=part == "practice"))
+    digest = corpus_digest(pairs)
+    described = {"settings": settings.model_dump(mode="json"), "corpus_sha256": digest}
+    finished = folder / "part.json"
+    if finished.is_file():
+        record: dict[str, Any] = json.loads(finished.read_text())
+        if {name: record[name] for name in described} != described:
+            raise UserError(f"'{folder}' is a part of another recipe; name another folder, or remove it")
+        return record
+    result = fine_tune(base, pairs, settings, folder, hardware)
+    record = {**described, "final_loss": result.losses[-1][1], "seconds": round(result.seconds)}
+    finished.write_text(json.dumps(record, indent=1) + "\n")
     return record
 
 
@@ -129,7 +148,10 @@ def _load_in_float32(path: Path) -> None:
 
 def _as_data(recipe: Recipe) -> dict[str, Any]:
     fields = {name: getattr(recipe, name) for name in Recipe.__slots__}
-    return fields | {"training": recipe.training.model_dump(mode="json")}
+    return {
+        name: value.model_dump(mode="json") if isinstance(value, SftSettings) else value
+        for name, value in fields.items()
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.wording import HELD_OUT_SCENES, OTHER_SCENES, SCENES, Operation, Scene, Surface
@@ -41,10 +41,17 @@ class ProblemOptions(BaseModel):
 
     @field_validator("steps", "distractors")
     @classmethod
-    def _in_range(cls, value: tuple[int, ...], info: object) -> tuple[int, ...]:
-        low = 1 if getattr(info, "field_name", "") == "steps" else 0
+    def _in_range(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        low = 1 if info.field_name == "steps" else 0
         if not value or not all(low <= number <= 8 for number in value):
             raise ValueError(f"needs one or more numbers from {low} to 8")
+        return value
+
+    @field_validator("compositions")
+    @classmethod
+    def _possible(cls, value: str, info: ValidationInfo) -> str:
+        if value == "held_out" and min(info.data.get("steps", (2,))) < 2:
+            raise ValueError("a composition needs two steps or more; take 1 out of the option 'steps'")
         return value
 
     @property

@@ -23,7 +23,7 @@ BUCKETS: dict[str, range] = {
 """Which percentiles of the content hash belong to which use; `corpus` is for pretraining, `development` for tuning."""
 
 _SOLUTION = re.compile(r"<solution>(.*?)</solution>", re.DOTALL)
-_INTEGER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?(?![\d.]*\d)")
+_INTEGER = re.compile(r"(?<![\d.])[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?(?![\d.]*\d)")
 
 
 class TestbedOptions(ProblemOptions):
