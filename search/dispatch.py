@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from search.executors.base import EvaluationDone, Executor, JobDone
 from trainer.evaluation_job import EvaluationJob
-from trainer.job import TrainJob
+from trainer.job import TrainJob, TrainResult
 
 Done = TypeVar("Done")
 
@@ -53,6 +53,11 @@ def evaluate(executor: Executor, jobs: Sequence[EvaluationJob], folder: Path) ->
                 else:
                     yield done
         waiting = again
+
+
+def unscored(result: TrainResult) -> str | None:
+    """What to tell of a run that ended without a score; None if it has one."""
+    return None if result.failure is None else f"unscored: {result.failure}"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rewards_generated.ensemble import Member
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
 from search.base_policy import frozen_statistics
-from search.dispatch import evaluate, train
+from search.dispatch import evaluate, train, unscored
 from search.ensembles import choose_ensembles, draw_controls, is_random_draw
 from search.jobs import UNTRAINED, evaluation_job, jobs_folder, retraining_job
 from search.ledger import Finalist, Ledger
@@ -55,7 +55,7 @@ def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
         for done in ended:
             subject = jobs[done.job.digest][0]
             run.ledger.record_training("retraining", subject, done.job, done.result, run.config.search.select_on)
-            run.progress.job_done(done.job.label, done.result.failure)
+            run.progress.job_done(done.job.label, unscored(done.result))
 
 
 def name_winner(run: Run) -> Finalist | None:

@@ -15,7 +15,7 @@ from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
 from search.base_policy import rollouts_of
-from search.dispatch import evaluate, train
+from search.dispatch import evaluate, train, unscored
 from search.feedback import build_feedback
 from search.finals import run_finals
 from search.intake import take_in
@@ -103,7 +103,7 @@ def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Roll
         run.ledger.record_verdict(candidate.name, verdict)
         verdicts[candidate.name] = verdict
         reason = verdict.reasons[0] if verdict.reasons else None
-        run.progress.job_done(f"gate {candidate.name}", None if reason is None else f"rejected, {reason}")
+        run.progress.job_done(f"gate {candidate.name}", None if reason is None else f"rejected: {reason}")
         if not verdict.accepted:
             run.progress.skip_steps(run.config.screening.grpo.steps * run.config.screening.seeds)
     return [candidate for candidate in candidates if verdicts[candidate.name].accepted]
@@ -126,4 +126,4 @@ def screen(run: Run, number: int, accepted: Sequence[Candidate]) -> None:
         for done in ended:
             subject = jobs[done.job.digest][0]
             ledger.record_training("screening", subject, done.job, done.result, config.search.select_on)
-            run.progress.job_done(done.job.label, done.result.failure)
+            run.progress.job_done(done.job.label, unscored(done.result))

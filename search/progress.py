@@ -55,15 +55,15 @@ class Progress:
         if jobs and not self._console.is_terminal:
             self._print(f"{label}: {jobs} {'job' if jobs == 1 else 'jobs'}{self._left()}")
 
-    def job_done(self, label: str, failure: str | None) -> None:
+    def job_done(self, label: str, problem: str | None) -> None:
+        """`problem`: what kept it from ending well, such as `unscored: ...`."""
         now = time.monotonic()
         seconds, self._last = now - self._last, now
         self._ended += 1
         if self._steps:
             self._done_steps += self._steps
             self._training_seconds += seconds
-        outcome = "done" if failure is None else f"unscored: {failure}"
-        self._print(f"  [{self._ended}/{self._jobs}] {label}: {outcome} ({seconds:.1f} s){self._left()}")
+        self._print(f"  [{self._ended}/{self._jobs}] {label}: {problem or 'done'} ({seconds:.1f} s){self._left()}")
 
     def note(self, text: str) -> None:
         self._print(text)
