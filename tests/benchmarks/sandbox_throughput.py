@@ -5,7 +5,7 @@
 For every reward of the starter library, in both modes and batches of 8, 64 and 512, the median of paired rounds: one
 call in-process and one through a warm worker, in turn. The samples are completions made from a fixed seed and, where
 there are some, real rollouts (the first file in `../shared/data/rollouts`, or the one named with --rollouts). The start
-of a worker is timed as well. On a busy machine run it under `chrt -r 1`, or the figures are those of the other programs.
+of a worker is timed as well. On a busy machine run it under `chrt -r 1`, or it measures the other programs.
 """
 
 from __future__ import annotations

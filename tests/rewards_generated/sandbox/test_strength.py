@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -42,6 +43,18 @@ def test_the_weakest_seal_is_basic_and_says_what_got_through() -> None:
     assert not strength.denied["connect"]
     assert strength.denied["exceed_memory"]
     assert strength.denied["environment"]
+
+
+def test_the_self_test_leaves_a_parent_running_that_it_could_trace() -> None:
+    """In a process of its own, for an attached and forgotten parent would stay stopped."""
+    code = (
+        "from rewards_generated.sandbox.seal import WEAKEST\n"
+        "from rewards_generated.sandbox.strength import _measure\n"
+        "for _ in range(5):\n"
+        "    print(_measure(WEAKEST).denied['trace_parent'])\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert len(finished.stdout.split()) == 5
 
 
 def test_the_measurement_is_made_once() -> None:
