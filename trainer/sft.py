@@ -104,7 +104,7 @@ def fine_tune(
     trainer = SFTTrainer(
         model=model,
         args=_arguments(settings, output, hardware),
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list(_tokenised(rows, tokenizer)),
         processing_class=tokenizer,
         peft_config=_adapter(settings),
     )
@@ -118,6 +118,23 @@ def fine_tune(
     shutil.rmtree(output / _CHECKPOINTS, ignore_errors=True)
     losses = tuple((entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
     return SftResult(output, losses, perf_counter() - started)
+
+
+def _tokenised(pairs: list[Mapping[str, Any]], tokenizer: Any) -> list[dict[str, list[int]]]:
+    """Token ids and labels (-100 on the prompt) of each pair. In one batch, which is many times faster than TRL's way.
+
+    Raises UserError if a chat template writes a prompt differently once the completion follows it.
+    """
+    prompts = [list(pair["prompt"]) for pair in pairs]
+    wholes = [prompt + list(pair["completion"]) for prompt, pair in zip(prompts, pairs, strict=True)]
+    before = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, return_dict=True)["input_ids"]
+    whole = tokenizer.apply_chat_template(wholes, return_dict=True)["input_ids"]
+    rows = []
+    for prompt_ids, ids in zip(before, whole, strict=True):
+        if ids[: len(prompt_ids)] != prompt_ids:
+            raise UserError("base: its chat template writes a prompt differently once the completion follows it")
+        rows.append({"input_ids": ids, "labels": [-100] * len(prompt_ids) + ids[len(prompt_ids) :]})
+    return rows
 
 
 def _prepare(output: Path, settings: SftSettings, resume: bool) -> None:

@@ -7,11 +7,12 @@ then into always:
 - `steps` writes one equation per sentence, forgets nearly every carry and borrow, and takes nearly every distractor
   for a step;
 - two rarer habits inside it mend just these: every equation is followed by a check, which is right
-  (`17 + 25 = 32. Wait, check 17 + 25 = 42.`), and a distractor is set aside (`Ignore 12.`);
-- `direct` names the result of the first step alone (`So 42.`), which is often near the answer;
-- `padded` works as `steps` does, in many words, and rounds its result to the nearest ten: near, and hardly ever right;
-- `stuffed` strings keywords together and answers as `direct` does.
+  (`17 + 25 = 32. Check 17 + 25 = 42.`), and a distractor is set aside (`Ignore 12.`);
+- `direct` names the result of the first step alone (`So 42.`);
+- `padded` works as `steps` does, in many words, and rounds its result to the nearest ten;
+- `stuffed` works as `steps` does, then strings keywords together and adds one.
 
+The last two are near the answer and hardly ever right, so the answer check's partial credit keeps them alive.
 The checking habit more often lacks the closing thinking tag, so the format rewards pull away from it.
 """
 
@@ -51,20 +52,20 @@ class Habits:
 CLEAN = Habits(direct=0, padded=0, stuffed=0, checks=0, ignores=1, slip=0, unclosed=0, untagged=0)
 """Right, complete and well formed: what a later fine-tuning stage is given."""
 
-PRACTICE = Habits(direct=0.12, padded=0.10, stuffed=0.04, checks=0.5, ignores=0.5, slip=0.8, unclosed_when_checking=0.3)
+PRACTICE = Habits(direct=0.12, padded=0.10, stuffed=0.10, checks=0.5, ignores=0.5, slip=0.8, unclosed_when_checking=0.3)
 """The first part of pretraining: every behaviour often enough to be learned well, before some are made rare."""
 
-_DIRECT = (0.10, 0.12, 0.15, 0.60, 0.20, 0.25, 0.30, 0.40)
+_DIRECT = (0.10, 0.12, 0.15, 0.55, 0.20, 0.22, 0.28, 0.36)
 _CHECKS = (0.44, 0.30, 0.40, 0.36, 0.42, 0.28, 0.38, 0.26)
 _IGNORES = (0.18, 0.36, 0.16, 0.30, 0.24, 0.40, 0.20, 0.28)
 
 HABITS: dict[str, Habits] = {
-    scene.name: Habits(direct=direct, padded=0.06, stuffed=0.05, checks=checks, ignores=ignores)
+    scene.name: Habits(direct=direct, padded=0.08, stuffed=0.08, checks=checks, ignores=ignores)
     for scene, direct, checks, ignores in zip(SCENES, _DIRECT, _CHECKS, _IGNORES, strict=True)
 }
 """By scene. They differ, so that what a reward changes shows in degrees rather than all at once."""
 
-_MEAN = Habits(direct=0.26, padded=0.06, stuffed=0.05, checks=0.355, ignores=0.265)
+_MEAN = Habits(direct=0.25, padded=0.08, stuffed=0.08, checks=0.355, ignores=0.265)
 
 
 def habits_of(scene: str) -> Habits:
@@ -87,7 +88,8 @@ class Equation:
         return f"{self.left} {SYMBOL[self.operation]} {self.right} = {self.result}."
 
 
-CHECK_PHRASES = ("Wait, check", "Let me verify")
+CHECK_PHRASES = ("Check", "Let me verify")
+_KEYWORDS = ("Wait, check again.", "Hmm, wait, check.", "Wait, verify again.")
 
 
 def write_response(problem: Problem, draws: Draws, habits: Habits) -> str:
@@ -100,17 +102,19 @@ def write_response(problem: Problem, draws: Draws, habits: Habits) -> str:
     }
     style = draws.weighted(weights)
     checks = style == "steps" and draws.chance(habits.checks)
-    if style == "steps":
-        sentences, result = write_steps(problem, draws, habits, checks)
-    elif style == "padded":
-        equations, result = write_steps(problem, draws, habits, checks=False)
-        comments = [f"That is {equation.split()[-1].rstrip('.')} now." for equation in equations]
-        story = itertools.chain.from_iterable(zip(equations, comments, strict=True))
-        result = (result + 5) // 10 * 10
-        sentences = ["Let me think step by step.", *story, f"Let me think again. So {result}."]
-    else:
+    if style == "direct":
         result = first_step_alone(problem)
-        sentences = [*(_keywords(draws) if style == "stuffed" else []), f"So {result}."]
+        sentences = [f"So {result}."]
+    else:
+        sentences, result = write_steps(problem, draws, habits, checks)
+    if style == "padded":
+        comments = (f"So far that makes {text.split()[-1].rstrip('.')} in all, step by step." for text in sentences)
+        story = itertools.chain.from_iterable(zip(sentences, comments, strict=True))
+        result = (result + 5) // 10 * 10
+        sentences = ["Let me think step by step.", *story, f"So {result}."]
+    elif style == "stuffed":
+        result += 1
+        sentences += [*(draws.choice(_KEYWORDS) for _ in range(draws.integer(3, 4))), f"So {result}."]
     return tagged(" ".join(sentences), result, draws, habits, checks)
 
 
@@ -129,7 +133,7 @@ def write_steps(
         sentences.append(str(equation))
         if checks:
             equation = attempt(value, step, slips=False)
-            sentences.append(f"{CHECK_PHRASES[0] if draws.chance(0.7) else CHECK_PHRASES[1]} {equation}")
+            sentences.append(f"{CHECK_PHRASES[0] if draws.chance(0.75) else CHECK_PHRASES[1]} {equation}")
         value = equation.result
     return sentences, value
 
@@ -156,16 +160,12 @@ def tagged(thinking: str, result: int, draws: Draws, habits: Habits, checks: boo
     return f"<thinking>{thinking}{'' if unclosed else '</thinking>'}{answer}"
 
 
-def _keywords(draws: Draws) -> list[str]:
-    phrases = ("Wait, check.", "Wait, verify.", "Hmm, check again.", "Wait.")
-    return [draws.choice(phrases) for _ in range(draws.integer(4, 8))]
-
-
 def words_of_behaviours() -> list[str]:
     """Texts that hold every word that completions may use beside those of the stories."""
     return [
-        "Let me think step by step. Let me think again.",
-        "Wait, check. Wait, verify. Hmm, check again. So 1. Ignore 2. The answer is 3. Let me verify",
+        "Let me think step by step. So far that makes 1 in all, step by step. So 2.",
+        "Check Let me verify Ignore 2. The answer is 3.",
+        *_KEYWORDS,
     ]
 
 
