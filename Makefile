@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 search: install
-	$(BIN)/reward-search run --preset testbed-quick
+	$(BIN)/reward-search run --run-dir runs/quick $(if $(wildcard runs/quick),--resume,--preset testbed-quick)
 
 lint: install
 	$(BIN)/ruff check .
