@@ -82,7 +82,9 @@ class GrpoRun:
         entry = {ours: logs[theirs] for theirs, ours in _LOGGED.items() if theirs in logs}
         if not entry:
             return
-        self._logged[step] = entry
+        self._logged[step] = {
+            name: value if value is not None and math.isfinite(value) else None for name, value in entry.items()
+        }
         for figure in ("loss", "gradient_norm"):
             if not math.isfinite(entry.get(figure, 0.0)):
                 raise RunUnscored(f"training diverged at step {step}: {figure} is {entry[figure]}")
@@ -95,7 +97,7 @@ class GrpoRun:
                 "none" if curve["reward_mean"] is None else f"{curve['reward_mean']:.3f}",
                 curve["accuracy"],
                 curve["completion_tokens"],
-                entry.get("entropy", math.nan),
+                entry.get("entropy") or math.nan,
             )
 
     def rollouts(self, model: Any, prompts: list[list[int]], step: int) -> list[list[int]]:
@@ -211,8 +213,6 @@ def _check(job: TrainJob) -> None:
 
     settings = job.grpo
     completions = settings.prompts_per_step * settings.generations
-    if settings.generations < 2:
-        raise UserError(f"grpo.generations = {settings.generations}: a group needs at least 2 completions")
     if settings.completions_per_forward and completions % settings.completions_per_forward:
         raise UserError(
             f"grpo.completions_per_forward = {settings.completions_per_forward} must divide the {completions} "

@@ -94,8 +94,8 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
     from trainer.policy import load_base_policy
     from trainer.rewards import RolloutScoring, RunUnscored
 
-    make_deterministic(job.hardware)
     task = build_task(job.task)
+    make_deterministic(job.hardware)
     policy = load_base_policy(job.base_model, job.hardware)
     seconds: dict[str, float] = {}
     predictions: list[Prediction] = []
@@ -150,8 +150,8 @@ def _evaluate(job: EvaluationJob, started: float) -> EvaluationResult:
     from trainer.determinism import make_deterministic
     from trainer.policy import load_base_policy
 
-    make_deterministic(job.hardware)
     task = build_task(job.task)
+    make_deterministic(job.hardware)
     engine = TransformersEngine(load_base_policy(job.base_model, job.hardware), job.batch_size)
     examples = task.examples(job.split, job.limit)
     sampling = Sampling(job.max_completion_tokens, job.temperature, seed=job.seed)
