@@ -21,7 +21,7 @@ from search.ledger import DriverLock, Ledger
 from search.progress import Progress
 from search.proposers.registry import build_proposer, prepare
 from search.run import Run
-from search.tasks import checked_task
+from search.tasks import base_model_fingerprint, checked_task
 
 PACKAGES = ("reward-search", "torch", "transformers", "trl", "peft", "datasets", "libcst", "litellm", "numpy", "scipy")
 
@@ -89,6 +89,7 @@ def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> No
         "config": config.plain(),
         "config_digest": config.digest,
         "seed": config.seed,
+        "base_model": base_model_fingerprint(config.base_model),
         "versions": {name: version(name) for name in PACKAGES},
         "sandbox": strength.as_dict(),
         "hardware": _hardware(),

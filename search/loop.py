@@ -26,17 +26,31 @@ from search.request import first_request
 from search.run import Run
 from search.seeds import screening_seeds
 from search.standings import control_scores, standings
+from search.tasks import base_model_fingerprint
 
 
 def search(run: Run) -> None:
     """Runs or resumes the search to its end. Raises AwaitingAnswer where a person has to answer first."""
+    require_same_base(run)
     rollouts = observe_base(run)
     for number in range(1, run.config.search.rounds + 1):
+        require_same_base(run)
         candidates = propose(run, number, rollouts)
         accepted = pass_gate(run, candidates, rollouts)
         screen(run, number, accepted)
         run.progress.show_round(number, standings(run.config, run.ledger), control_scores(run.config, run.ledger))
+    require_same_base(run)
     run_finals(run, rollouts)
+
+
+def require_same_base(run: Run) -> None:
+    """Raises UserError if the files of the base policy changed since the search began: scores of two base policies
+    cannot be ranked together."""
+    if base_model_fingerprint(run.config.base_model) != run.ledger.fact("base_model"):
+        raise UserError(
+            f"the files of `base_model` = {run.config.base_model!r} changed since {run.folder} was started; "
+            "restore them, or start a new search"
+        )
 
 
 def observe_base(run: Run) -> list[Rollout]:

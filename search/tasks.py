@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import get_args
 
@@ -10,6 +11,8 @@ from eval.tasks.registry import build_task
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
 from search.config import SearchConfig
+
+MIB = 2**20
 
 
 def checked_task(config: SearchConfig) -> Task:
@@ -31,12 +34,14 @@ def checked_task(config: SearchConfig) -> Task:
     for split in get_args(Split):
         if not task.examples(split, 1):
             raise UserError(f"the task {config.task.name!r} has an empty {split} split; a search needs all three")
-    require_base_model(config.base_model)
+    base_model_fingerprint(config.base_model)
     return task
 
 
-def require_base_model(base_model: str) -> None:
-    """Raises UserError unless the model is a folder with a config.json, or the hub (or its cache) has it."""
+def base_model_fingerprint(base_model: str) -> str:
+    """What tells one base policy from another: SHA-256 over its files' names, sizes and contents, of files above
+    64 MiB the first and last MiB alone; for a hub id the revision. Raises UserError if there is no such model.
+    """
     from trainer.policy import base_model_source
 
     source = base_model_source(base_model)
@@ -44,7 +49,11 @@ def require_base_model(base_model: str) -> None:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise UserError(f"`base_model` = {base_model!r}: the folder {folder} holds no model (no config.json)")
-        return
+        digest = hashlib.sha256()
+        for file in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
+            digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+            digest.update(_content(file))
+        return digest.hexdigest()
     if source.startswith((".", "/", "~")):
         raise UserError(f"`base_model` = {base_model!r}: there is no folder {folder}")
     from huggingface_hub import hf_hub_download
@@ -52,9 +61,19 @@ def require_base_model(base_model: str) -> None:
     from requests.exceptions import RequestException
 
     try:
-        hf_hub_download(source, "config.json")
+        config = hf_hub_download(source, "config.json")
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RequestException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"`base_model` = {base_model!r} is neither a folder nor a model that the hub or its cache has: {reason}"
         ) from None
+    return Path(config).parent.name
+
+
+def _content(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        if file.stat().st_size <= 64 * MIB:
+            return opened.read()
+        first = opened.read(MIB)
+        opened.seek(-MIB, 2)
+        return first + opened.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from search.cli import main
 from search.ledger import DriverLock, Ledger
 from tests.search.searches import run_search, write_config
+from trainer.testbed import policy_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,3 +131,15 @@ def test_resume_refuses_a_changed_configuration_and_names_the_fields(
     assert main(["run", "--run-dir", str(uninterrupted), "--resume", "--set", "finals.seeds=5"]) == 2
     assert "`finals.seeds`" in capsys.readouterr().err
     assert leaderboard(uninterrupted) == before
+
+
+def test_a_changed_base_policy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = tmp_path / "policy"
+    shutil.copytree(policy_path(), policy)
+    code, run = run_search(tmp_path, base_model=str(policy), executor={"options": {"interrupt": "screening"}})
+    assert code == 130
+    weights = policy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    capsys.readouterr()
+    assert main(["run", "--run-dir", str(run), "--resume"]) == 2
+    assert "base_model" in capsys.readouterr().err
