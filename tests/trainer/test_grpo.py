@@ -170,6 +170,36 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(base: Path, tmp_path
     assert any(parameter.abs().max() > 1e-3 for name, parameter in whole.items() if "lora_B" in name)
 
 
+def test_rows_in_chunks_have_the_log_probabilities_of_rows_together(base: Path, tmp_path: Path) -> None:
+    import torch
+    from trl import GRPOTrainer
+
+    trainer = grpo_run(base, tmp_path, [SCORES], grpo={"prompts_per_step": 10})._trainer
+    torch.manual_seed(0)
+    width, kept, rows = 19, 12, 40
+    ids = torch.randint(5, 30, (rows, width))
+    mask = torch.ones_like(ids)
+    for row, (left, right) in enumerate(
+        zip(torch.randint(0, 5, (rows,)), torch.randint(0, kept, (rows,)), strict=True)
+    ):
+        mask[row, : int(left)] = 0
+        mask[row, width - int(right) :] = 0
+    ids = ids.masked_fill(mask == 0, 0)
+
+    def gradient(compute: Callable[..., Any]) -> tuple[Any, Any, Any]:
+        trainer.model.zero_grad()
+        logps, entropies, _ = compute(trainer.model, ids, mask, kept, compute_entropy=True)
+        (logps * mask[:, -kept:]).sum().backward()
+        parts = [parameter.grad.clone() for parameter in trainer.model.parameters() if parameter.requires_grad]
+        return logps * mask[:, -kept:], entropies * mask[:, -kept:], torch.cat([part.flatten() for part in parts])
+
+    ours = gradient(trainer._get_per_token_logps_and_entropies)
+    reference = gradient(GRPOTrainer._get_per_token_logps_and_entropies.__get__(trainer))
+    for found, expected in zip(ours, reference, strict=True):
+        assert torch.allclose(found, expected, atol=1e-4)
+    assert reference[2].abs().max() > 1
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -1,0 +1,175 @@
+"""Where the time of one screening step goes: generation, scoring, forward, backward, optimizer, rest.
+
+    python -m tests.benchmarks.screening_step [--steps 10] [--output tests/benchmarks/screening_step.json]
+
+Two arms train the testbed policy with the same job (base rewards and one reward of the library in its sandbox): one
+as this project does it, one with the generation and the forward pass of TRL itself. On a busy machine run it under
+`taskset -c 1 chrt -r 1`, or it measures the other programs; beside the wall-clock the table has the CPU time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eval.engine import Sampling
+from eval.evaluate import evaluate
+from eval.tasks.base import TaskReference
+from eval.tasks.registry import build_task
+from eval.transformers_engine import TransformersEngine
+from rewards_generated.base import BASE_REWARDS
+from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.scorer import EnsembleScorer
+from trainer.determinism import make_deterministic
+from trainer.grpo import GrpoRun
+from trainer.job import GrpoSettings, Hardware, LoraSettings, TrainJob
+from trainer.policy import load_base_policy
+from trainer.rewards import RolloutScoring
+from trainer.run_job import versions
+
+ROOT = Path(__file__).parents[2]
+CANDIDATE = ROOT / "rewards_generated" / "library" / "four_family_reflection.py"
+EVALUATED = 200
+
+
+class Stopwatch:
+    """Wall-clock and CPU seconds by phase; a phase inside another counts for itself alone."""
+
+    def __init__(self) -> None:
+        self.wall: dict[str, float] = defaultdict(float)
+        self.cpu: dict[str, float] = defaultdict(float)
+        self._inner: list[list[float]] = []
+
+    def time(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
+            self._inner.append([0.0, 0.0])
+            wall, cpu = time.perf_counter(), time.process_time()
+            try:
+                return function(*arguments, **options)
+            finally:
+                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+                inner_wall, inner_cpu = self._inner.pop()
+                self.wall[phase] += wall - inner_wall
+                self.cpu[phase] += cpu - inner_cpu
+                if self._inner:
+                    self._inner[-1][0] += wall
+                    self._inner[-1][1] += cpu
+
+        return timed
+
+
+def screening_job(steps: int) -> TrainJob:
+    """One screening: 8 prompts x 8 completions of at most 160 tokens, LoRA of rank 8, as the presets have it."""
+    members = [Member(name=name) for name in BASE_REWARDS]
+    members.append(Member(name="candidate", code=CANDIDATE.read_text(encoding="utf-8")))
+    return TrainJob(
+        label="benchmark",
+        base_model="testbed",
+        task=TaskReference(name="testbed"),
+        ensemble=Ensemble(name="benchmark", members=tuple(members)),
+        lora=LoraSettings(rank=8, alpha=16),
+        grpo=GrpoSettings(
+            steps=steps,
+            prompts_per_step=8,
+            generations=8,
+            max_completion_tokens=160,
+            learning_rate=1e-3,
+            learning_rate_schedule="constant",
+            warmup_fraction=0.0,
+        ),
+        seed=0,
+        hardware=Hardware(device="cpu", threads=1),
+    )
+
+
+def measure(job: TrainJob, ours: bool) -> dict[str, Any]:
+    """Trains and returns milliseconds per step by phase, wall-clock and CPU, and the completions' mean length."""
+    from trl import GRPOTrainer
+
+    task = build_task(job.task)
+    watch = Stopwatch()
+    with EnsembleScorer(job.ensemble, job.sandbox) as scorer, tempfile.TemporaryDirectory() as folder:
+        scoring = RolloutScoring(
+            scorer, task, generations=job.grpo.generations, steps=job.grpo.steps, failure_rate_limit=1.0
+        )
+        run = GrpoRun(job, load_base_policy(job.base_model, job.hardware), task, scoring, Path(folder))
+        trainer = run._trainer
+        if not ours:
+            for name in ("_generate_single_turn", "_get_per_token_logps_and_entropies"):
+                setattr(trainer, name, getattr(GRPOTrainer, name).__get__(trainer))
+        trainer._generate_single_turn = watch.time("generate", trainer._generate_single_turn)
+        trainer._calculate_rewards = watch.time("score", trainer._calculate_rewards)
+        trainer.compute_loss = watch.time("forward", trainer.compute_loss)
+        trainer.accelerator.backward = watch.time("backward", trainer.accelerator.backward)
+        trainer.create_optimizer()
+        trainer.optimizer.step = watch.time("optimizer", trainer.optimizer.step)
+        watch.time("rest", run.train)()
+        evaluation: dict[str, Any] = {}
+        if ours:
+            before, cpu = time.perf_counter(), time.process_time()
+            engine = TransformersEngine(run.release())
+            evaluate(engine, task, task.examples("validation", EVALUATED), Sampling(job.grpo.max_completion_tokens))
+            evaluation = {
+                f"wall seconds of a greedy evaluation of {EVALUATED} questions": round(time.perf_counter() - before, 2),
+                "cpu seconds of it": round(time.process_time() - cpu, 2),
+            }
+    tokens = sum(entry["completion_tokens"] for entry in run.curves) / job.grpo.steps
+    return {
+        "wall ms per step": per_step(watch.wall, job.grpo.steps),
+        "cpu ms per step": per_step(watch.cpu, job.grpo.steps),
+        "mean tokens of a completion": round(tokens, 1),
+        **evaluation,
+    }
+
+
+def per_step(seconds: dict[str, float], steps: int) -> dict[str, float]:
+    table = {phase: round(1000 * spent / steps, 1) for phase, spent in seconds.items()}
+    return {**dict(sorted(table.items(), key=lambda item: -item[1])), "all": round(sum(table.values()), 1)}
+
+
+def machine() -> dict[str, Any]:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
+    arguments = parser.parse_args()
+    job = screening_job(arguments.steps)
+    make_deterministic(job.hardware)
+    load = os.getloadavg()
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    measure(screening_job(1), ours=True)  # warms imports and kernels
+    report = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "threads": job.hardware.threads,
+        "load average at the start": [round(value, 1) for value in load],
+        "real-time scheduling": os.sched_getscheduler(0) in (os.SCHED_RR, os.SCHED_FIFO),
+        "versions": versions(),
+        "steps": arguments.steps,
+        "completions per step": job.grpo.prompts_per_step * job.grpo.generations,
+        "this project": measure(job, ours=True),
+        "TRL itself": measure(job, ours=False),
+    }
+    arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for arm in ("this project", "TRL itself"):
+        print(arm, json.dumps(report[arm], indent=1))
+
+
+if __name__ == "__main__":
+    main()
