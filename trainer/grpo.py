@@ -53,9 +53,12 @@ class GrpoRun:
     def train(self) -> None:
         """Raises RunUnscored if a reward failed too often or the weights stopped being finite."""
         started = time.perf_counter()
-        self._trainer.train()
-        self.seconds["train"] = time.perf_counter() - started
-        self.seconds["score"] = self.scoring.seconds
+        try:
+            self._trainer.train()
+        finally:
+            self.seconds["train"] = time.perf_counter() - started
+            self.seconds["score"] = self.scoring.seconds
+            shutil.rmtree(self._trainer.args.output_dir, ignore_errors=True)
 
     @property
     def curves(self) -> tuple[dict[str, Any], ...]:

@@ -109,8 +109,8 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
             steps=job.grpo.steps,
             failure_rate_limit=job.failure_rate_limit,
         )
-        seconds["start"] = time.perf_counter() - started
         run = GrpoRun(job, policy, task, scoring, folder)
+        seconds["start"] = time.perf_counter() - started
         try:
             run.train()
         except (RunUnscored, FloatingPointError) as error:
