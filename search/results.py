@@ -150,6 +150,12 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
             f"{winner.detail['name']} was named the winner on validation at {winner.at:%Y-%m-%d %H:%M:%S} UTC; "
             f"the test split was opened once, after that, at {opened.at:%H:%M:%S} UTC."
         )
+    ahead = controls_ahead(config, ledger)
+    if winner and ahead:
+        said.append(
+            f"On {config.search.select_on} {', '.join(ahead)} {'scores' if len(ahead) == 1 else 'score'} at least as "
+            f"high as the named winner {winner.detail['name']}: the search has not been shown to help."
+        )
     if winner is None:
         said.append("The winner is not named yet: candidates are ranked by their screenings, without retraining.")
     wanted = config.finals.random_controls
@@ -160,6 +166,15 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
             "candidates for more sets of the winner's size."
         )
     return said
+
+
+def controls_ahead(config: SearchConfig, ledger: Ledger) -> list[str]:
+    """Names of the controls whose F1 on the split that ranks is at least the winner's."""
+    scored = [(entry, getattr(entry, config.search.select_on)) for entry in final_entries(config, ledger)]
+    best = next((scores.f1.value for entry, scores in scored if entry.winner and scores), None)
+    if best is None:
+        return []
+    return [entry.name for entry, scores in scored if entry.kind == "control" and scores and scores.f1.value >= best]
 
 
 def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:

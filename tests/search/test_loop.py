@@ -13,6 +13,7 @@ from search.cli import main
 from search.config_source import parse_config
 from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import LEDGER_FILE, Ledger
+from search.results import controls_ahead, notes
 from search.seeds import retraining_seeds, screening_seeds
 from search.standings import ranked, standings
 from tests.search.searches import run_search, small_config
@@ -83,6 +84,19 @@ def test_the_winner_is_the_best_selected_ensemble_on_validation(run: Path, ledge
     named = ledger.milestone("winner_named")
     assert named is not None
     assert named.detail["name"] == best["name"]
+
+
+def test_controls_that_reach_the_winner_are_named_beside_the_figures(run: Path, ledger: Ledger) -> None:
+    board = records(run)
+    best = next(item["validation"]["f1"]["value"] for item in board.values() if item["winner"])
+    ahead = {
+        name for name, item in board.items() if item["kind"] == "control" and item["validation"]["f1"]["value"] >= best
+    }
+    config = parse_config(ledger.fact("config"))
+    assert set(controls_ahead(config, ledger)) == ahead
+    said = [note for note in notes(config, ledger) if "has not been shown to help" in note]
+    assert len(said) == bool(ahead)
+    assert all(name in said[0] for name in ahead)
 
 
 def test_the_test_split_is_opened_last(run: Path) -> None:
