@@ -209,7 +209,8 @@ FIRST_VALIDATION_EXAMPLES: list[tuple[str, str, str]] = [
     ),
     (
         "testbed-validation-ad627838c8c5958d",
-        "Noah owns 14 stamps. Noah wins 21. Noah trades away 24. That grows 2 times. How many stamps does Noah own now?",
+        "Noah owns 14 stamps. Noah wins 21. Noah trades away 24. That grows 2 times. "
+        "How many stamps does Noah own now?",
         "22",
     ),
 ]
