@@ -40,8 +40,8 @@ class SftSettings(BaseModel):
     tuning: Literal["full", "lora"] = "full"
     lora: LoraSettings = LoraSettings()
     group_by_prompt_length: bool = False
-    """Batches of prompts of like length, for less padding. Not of pairs of like length: the mean over a batch's tokens
-    would then weigh the tokens of short completions more, and the model would prefer to be brief."""
+    """Batches of prompts of like length, in random order, for less padding. Not of pairs of like length: the mean over
+    a batch's tokens would then weigh the tokens of short completions more, and the model would prefer to be brief."""
     mixed_precision: bool = False
     """Matrix products in bfloat16 with weights and optimizer in float32."""
     checkpoint_steps: int | None = None
@@ -104,13 +104,10 @@ def fine_tune(
     trainer = SFTTrainer(
         model=model,
         args=_arguments(settings, output, hardware),
-        train_dataset=Dataset.from_list(_tokenised(rows, tokenizer)),
+        train_dataset=Dataset.from_list(_ordered(_tokenised(rows, tokenizer), settings)),
         processing_class=tokenizer,
         peft_config=_adapter(settings),
     )
-    if settings.group_by_prompt_length:
-        lengths = [next(i for i, label in enumerate(row) if label != -100) for row in trainer.train_dataset["labels"]]
-        trainer.train_dataset = trainer.train_dataset.add_column(trainer.args.length_column_name, lengths)
     checkpoint = _last_checkpoint(output / _CHECKPOINTS) if resume else None
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.save_model(str(output))
@@ -135,6 +132,37 @@ def _tokenised(pairs: list[Mapping[str, Any]], tokenizer: Any) -> list[dict[str,
             raise UserError("base: its chat template writes a prompt differently once the completion follows it")
         rows.append({"input_ids": ids, "labels": [-100] * len(prompt_ids) + ids[len(prompt_ids) :]})
     return rows
+
+
+def _ordered(rows: list[dict[str, list[int]]], settings: SftSettings) -> list[dict[str, list[int]]]:
+    """The rows in the order in which they are trained on, as often as the steps need them.
+
+    TRL's own grouping by length goes from the longest to the shortest over and over, so that what a model learns
+    from one kind of row is undone by the next; here the order of the batches is random.
+    """
+    import random
+
+    draws = random.Random(settings.seed)
+    size, needed = settings.batch_size, settings.steps * settings.batch_size
+    order: list[dict[str, list[int]]] = []
+    while len(order) < needed:
+        epoch = draws.sample(rows, len(rows))
+        if settings.group_by_prompt_length:
+            epoch = [
+                row
+                for start in range(0, len(epoch), 50 * size)
+                for row in _grouped(epoch[start:][: 50 * size], size, draws)
+            ]
+        order += epoch
+    return order[:needed]
+
+
+def _grouped(rows: list[dict[str, list[int]]], size: int, draws: Any) -> list[dict[str, list[int]]]:
+    """The rows in batches of `size` with prompts of like length, the batches in random order, a short one last."""
+    rows = sorted(rows, key=lambda row: row["labels"].count(-100))
+    batches = [rows[start : start + size] for start in range(0, len(rows) - len(rows) % size, size)]
+    draws.shuffle(batches)
+    return [row for batch in batches for row in batch] + rows[len(batches) * size :]
 
 
 def _prepare(output: Path, settings: SftSettings, resume: bool) -> None:
@@ -191,7 +219,7 @@ def _arguments(settings: SftSettings, output: Path, hardware: Hardware) -> Any:
         max_length=settings.max_length,
         pad_to_multiple_of=8,
         completion_only_loss=True,
-        train_sampling_strategy="group_by_length" if settings.group_by_prompt_length else "random",
+        train_sampling_strategy="sequential",
         bf16=settings.mixed_precision,
         gradient_checkpointing=False,
         use_cpu=device_name(hardware.device) == "cpu",

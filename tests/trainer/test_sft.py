@@ -9,7 +9,7 @@ import pytest
 
 from rewards_generated.errors import UserError
 from trainer.job import Hardware, LoraSettings
-from trainer.sft import FreshModel, SftSettings, fine_tune
+from trainer.sft import FreshModel, SftSettings, _ordered, fine_tune
 from trainer.testbed.corpus import clean_traces, corpus, vocabulary_texts
 from trainer.testbed.tokenizer import build_tokenizer
 
@@ -160,3 +160,16 @@ def test_bad_pairs_are_refused(base, tmp_path, pairs, said):
 def test_a_missing_base_is_refused(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         fine_tune("/no/such/folder", clean_traces(8), SETTINGS, tmp_path / "new", HARDWARE)
+
+
+def test_batches_hold_prompts_of_like_length_in_random_order():
+    rows = [{"input_ids": [n] * 4, "labels": [-100] * (n % 17) + [n]} for n in range(160)]
+    settings = SETTINGS.model_copy(update={"steps": 30, "group_by_prompt_length": True})
+    order = _ordered(rows, settings)
+    assert order == _ordered(rows, settings)
+    assert len(order) == 240
+    assert sorted(row["labels"][-1] for row in order[:160]) == list(range(160))
+    lengths = [[len(row["labels"]) for row in order[start : start + 8]] for start in range(0, 160, 8)]
+    assert max(max(batch) - min(batch) for batch in lengths) <= 2
+    means = [sum(batch) for batch in lengths]
+    assert means not in (sorted(means), sorted(means, reverse=True))

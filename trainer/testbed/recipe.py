@@ -21,22 +21,30 @@ _ONE_CORE = Hardware(device="cpu")
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """The shape of the model and the two parts of its training, each on one pass over text of its own.
+class Part:
+    """One pass of training over text of its own, which `name` and `practice` decide."""
 
-    `practice` teaches every behaviour well, `habits` then makes the rare ones rare (see `trainer.testbed.behaviours`).
+    name: str
+    practice: bool
+    training: SftSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The shape of the model and the parts of its training, in order.
+
+    Practice teaches every behaviour well, the last part makes the rare ones rare (see `trainer.testbed.behaviours`).
     """
 
-    practice: SftSettings
-    habits: SftSettings
+    parts: tuple[Part, ...]
     hidden_size: int = 128
     intermediate_size: int = 384
     layers: int = 3
     heads: int = 4
 
 
-_PRACTICE = SftSettings(
-    steps=3600,
+_TRAINING = SftSettings(
+    steps=4600,
     batch_size=48,
     learning_rate=3e-3,
     learning_rate_schedule="cosine",
@@ -47,14 +55,20 @@ _PRACTICE = SftSettings(
     group_by_prompt_length=True,
     mixed_precision=True,
 )
+
+
+def _shorter(steps: int, learning_rate: float, warmup_steps: int) -> SftSettings:
+    changes = {"steps": steps, "learning_rate": learning_rate, "warmup_steps": warmup_steps}
+    return _TRAINING.model_copy(update=changes)
+
+
 SHIPPED = Recipe(
-    practice=_PRACTICE,
-    habits=_PRACTICE.model_copy(update={"steps": 500, "learning_rate": 1e-3, "warmup_steps": 20}),
+    parts=(
+        Part("practice", True, _TRAINING),
+        Part("habits", False, _shorter(500, 1e-3, 20)),
+    )
 )
-QUICK = Recipe(
-    practice=_PRACTICE.model_copy(update={"steps": 3, "warmup_steps": 1}),
-    habits=_PRACTICE.model_copy(update={"steps": 2, "warmup_steps": 1}),
-)
+QUICK = Recipe(parts=(Part("practice", True, _shorter(3, 3e-3, 1)), Part("habits", False, _shorter(2, 1e-3, 1))))
 """Runs every part of the recipe in seconds. The policy that comes out can do nothing."""
 
 
@@ -74,11 +88,11 @@ def build_policy(
         raise UserError(f"output = '{output}' exists already; name another folder")
     tokenizer = build_tokenizer(vocabulary_texts())
     base: str | FreshModel = FreshModel(_configuration(recipe, len(tokenizer)), tokenizer)
-    record: dict[str, Any] = {"recipe": _as_data(recipe), "parts": {}}
+    record: dict[str, Any] = {"parts": {}}
     with tempfile.TemporaryDirectory() as scratch:
-        for part in ("practice", "habits"):
-            folder = (work or Path(scratch)) / part
-            record["parts"][part] = _train_part(part, base, getattr(recipe, part), folder, hardware)
+        for part in recipe.parts:
+            folder = (work or Path(scratch)) / part.name
+            record["parts"][part.name] = _train_part(part, base, folder, hardware)
             base = str(folder)
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16)
     output.mkdir(parents=True, exist_ok=True)
@@ -93,11 +107,10 @@ def build_policy(
     return record
 
 
-def _train_part(
-    part: str, base: str | FreshModel, settings: SftSettings, folder: Path, hardware: Hardware
-) -> dict[str, Any]:
+def _train_part(part: Part, base: str | FreshModel, folder: Path, hardware: Hardware) -> dict[str, Any]:
     """Trains one part into `folder`, unless it lies there finished, and returns its record."""
-    pairs = list(corpus(settings.steps * settings.batch_size, seed=part, practice=part == "practice"))
+    settings = part.training
+    pairs = list(corpus(settings.steps * settings.batch_size, seed=part.name, practice=part.practice))
     digest = corpus_digest(pairs)
     described = {"settings": settings.model_dump(mode="json"), "corpus_sha256": digest}
     finished = folder / "part.json"
@@ -144,14 +157,6 @@ def _load_in_float32(path: Path) -> None:
     configuration = json.loads(path.read_text())
     configuration["dtype"] = "float32"
     path.write_text(json.dumps(configuration, indent=2, sort_keys=True) + "\n")
-
-
-def _as_data(recipe: Recipe) -> dict[str, Any]:
-    fields = {name: getattr(recipe, name) for name in Recipe.__slots__}
-    return {
-        name: value.model_dump(mode="json") if isinstance(value, SftSettings) else value
-        for name, value in fields.items()
-    }
 
 
 def _versions() -> dict[str, str]:
