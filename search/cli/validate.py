@@ -30,7 +30,7 @@ def validate(
 ) -> None:
     """Check reward files with the gate: what is in them, what they do in the sandbox, what fools them.
 
-    Exit code 0: all accepted; 1: at least one rejected; 2: bad usage.
+    Exit code 0: all accepted; 1: at least one rejected; 2: bad usage, such as a file that is not Python.
 
     Example:
 
@@ -58,9 +58,15 @@ def validate(
 
 def _read(file: Path) -> str:
     from rewards_generated.errors import UserError
+    from rewards_generated.identity import CodeUnreadable, parse
 
     try:
-        return file.read_text(encoding="utf-8-sig")
+        code = file.read_text(encoding="utf-8-sig")
+        parse(code)
+        return code
+    except CodeUnreadable as error:
+        where = "" if error.line is None else f", line {error.line}"
+        raise UserError(f"{file}{where} is not Python: {error}; mend it, nothing was checked") from None
     except UnicodeDecodeError:
         raise UserError(f"{file} is not UTF-8 text; save it as UTF-8") from None
     except FileNotFoundError:

@@ -18,7 +18,6 @@ BAD = "import os\n\ndef reward(prompt, completion, answer):\n    return 1.0\n"
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "good.py").write_text(GOOD)
     (tmp_path / "bad.py").write_text(BAD)
-    (tmp_path / "broken.py").write_text("def reward(:\n")
     return tmp_path
 
 
@@ -32,12 +31,11 @@ def test_accepted_exits_0(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_one_rejected_among_several_exits_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", str(folder / "good.py"), str(folder / "bad.py"), str(folder / "broken.py")]) == 1
+    assert main(["validate", str(folder / "good.py"), str(folder / "bad.py")]) == 1
     out = capsys.readouterr().out
     assert "good.py: accepted" in out
     assert "bad.py: REJECTED" in out
     assert "line 1: `import os` is not allowed" in out
-    assert "line 1: not Python" in out
 
 
 def test_json_is_for_machines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +103,17 @@ def test_text_that_is_not_utf8_is_bad_usage(folder: Path, capsys: pytest.Capture
     (folder / "latin.py").write_bytes(b"# \xe9\n")
     assert main(["validate", str(folder / "latin.py")]) == 2
     assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_a_syntax_error_is_one_sentence_with_its_line_and_nothing_is_checked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "broken.py").write_text("import re\ndef reward(prompt, completion, answer)\n    return 1.0\n")
+    assert main(["validate", str(folder / "good.py"), str(folder / "broken.py")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "broken.py, line 2 is not Python: expected ':'" in captured.err
 
 
 def test_a_byte_order_mark_is_no_syntax_error(folder: Path) -> None:
