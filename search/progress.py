@@ -94,9 +94,11 @@ def standings_table(every: Sequence[Standing], controls: Mapping[str, Scores | N
     order = ranked(list(every))
     unscored = len(every) - len(order)
     table = Table(caption=f"{unscored} unscored" if unscored else None, caption_justify="left")
-    for column, justify in (("rank", "right"), ("candidate", "left"), ("round", "right"), ("F1", "right")):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column("rank", justify="right", no_wrap=True, min_width=4)
+    table.add_column("candidate", overflow="fold", ratio=1)
+    table.add_column("round", justify="right", no_wrap=True, min_width=5)
+    for column in ("F1", "accuracy"):
+        table.add_column(column, justify="right", no_wrap=True, min_width=len("0.000 [0.000, 0.000]"))
     rows: list[tuple[str, str, str, Scores]] = []
     for rank, standing in enumerate(order[:ROWS], start=1):
         assert standing.scores is not None

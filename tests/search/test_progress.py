@@ -1,0 +1,35 @@
+"""What the terminal shows of a search: figures are never cut, whatever the width."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from eval.prediction import Prediction
+from eval.report.scores import score_runs
+from search.progress import standings_table
+
+
+def test_a_narrow_terminal_folds_names_and_keeps_ranks_and_figures_whole() -> None:
+    predictions = [
+        Prediction(
+            id=str(n),
+            completion="",
+            strict="1",
+            flexible="1",
+            correct=n < 5,
+            correct_flexible=n < 5,
+            completion_tokens=1,
+        )
+        for n in range(10)
+    ]
+    scores = score_runs({1: predictions})
+    assert scores is not None
+    console = Console(width=80, record=True, quiet=False, force_terminal=False, color_system=None)
+    with console.capture() as capture:
+        console.print(standings_table([], {"a-control-with-a-name-that-is-much-longer-than-the-column-it-has": scores}))
+    shown = capture.get()
+    assert "rank" in shown
+    assert "round" in shown
+    assert f"{scores.f1.value:.3f} [{scores.f1.low:.3f}, {scores.f1.high:.3f}]" in shown
+    assert f"0.500 [{scores.accuracy.low:.3f}, {scores.accuracy.high:.3f}]" in shown
+    assert max(map(len, shown.splitlines())) <= 80
