@@ -61,7 +61,7 @@ class RunFacts(_Data):
     methods: str | None = None
     """A paragraph on what was done, fit for a paper; None: one is written from the other facts."""
     seconds: dict[str, float] = {}
-    """Wall-clock by phase, such as propose, gate, screen, evaluate, retrain."""
+    """Seconds of work by phase, jobs side by side added up: propose, gate, screen, evaluate, retrain."""
     llm_calls: int | None = None
     llm_tokens: int | None = None
     cost_usd: float | None = None

@@ -101,7 +101,7 @@ def _overview(data: ReportData) -> list[tuple[str, str]]:
         ("Task", run.task),
         ("Base policy", run.base_model),
         ("Proposer", run.proposer or ""),
-        ("Wall-clock", text.duration(sum(run.seconds.values())) if run.seconds else ""),
+        ("Work, jobs added up", text.duration(sum(run.seconds.values())) if run.seconds else ""),
         ("Language-model cost", text.money(run.cost_usd) if run.llm_calls else ""),
         ("Language-model calls", f"{run.llm_calls:,}" if run.llm_calls else ""),
         ("Seed", "" if run.seed is None else str(run.seed)),
