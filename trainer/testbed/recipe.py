@@ -65,6 +65,7 @@ def _shorter(steps: int, learning_rate: float, warmup_steps: int) -> SftSettings
 SHIPPED = Recipe(
     parts=(
         Part("practice", True, _TRAINING),
+        Part("further_practice", True, _shorter(2000, 2e-3, 50)),
         Part("habits", False, _shorter(500, 1e-3, 20)),
     )
 )
