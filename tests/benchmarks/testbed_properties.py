@@ -4,7 +4,8 @@ Run from the repository root: `python -m tests.benchmarks.testbed_properties mea
 as often as needed (finished runs are kept and not repeated; several processes may share the folder with seeds of
 their own), then `... summarise --work runs/properties`, which writes testbed_properties.json beside this file.
 
-The rewards and the two disjoint sets of seeds were written down before any of them was measured.
+The twelve rewards were chosen before the policy existed. The weights of two controls were set on questions of the
+development part, which no split contains, and so was the policy's text.
 """
 
 from __future__ import annotations

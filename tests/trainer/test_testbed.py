@@ -16,10 +16,11 @@ from eval.tasks.testbed.problem import Problem, ProblemOptions, Step, draw_probl
 from eval.tasks.testbed.wording import OTHER_SCENES, SCENES
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
+from trainer.job import Hardware
 from trainer.testbed import policy_path
 from trainer.testbed.behaviours import CLEAN, HABITS, PRACTICE, write_response, write_steps
 from trainer.testbed.corpus import SECOND_LOOK, clean_traces, corpus, vocabulary_texts
-from trainer.testbed.recipe import QUICK, build_policy, corpus_digest
+from trainer.testbed.recipe import QUICK, Part, corpus_digest
 from trainer.testbed.tokenizer import build_tokenizer
 
 PROBLEM = Problem(
@@ -166,7 +167,8 @@ def test_corpus_never_falls_back_to_bytes(tokenizer, pairs):
     words = {
         token for pair in pairs[:500] for side in pair.values() for token in tokenizer.tokenize(side[0]["content"])
     }
-    assert not [token for token in words if len(token) == 1 and token.isalpha() and token.isascii()]
+    letters = {token for token in words if len(token) == 1 and token.isalpha() and token.isascii()}
+    assert letters <= {"A"}
 
 
 def test_chat_template_ends_where_the_answer_begins(tokenizer):
@@ -224,12 +226,37 @@ def test_the_shipped_policy_writes_its_format_and_is_right_now_and_then():
     assert 10 <= right <= 35
 
 
-def test_the_quick_recipe_builds_a_policy_that_loads(tmp_path):
+def test_the_command_builds_a_policy_that_loads(tmp_path, capsys):
     from transformers import AutoModelForCausalLM
 
-    record = build_policy(tmp_path / "policy", QUICK)
+    from search.cli import main
+
+    command = ["testbed", "build", "--quick", "--to", str(tmp_path / "policy"), "--work", str(tmp_path / "work")]
+    assert main(command) == 0
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "policy")
     assert str(model.dtype) == "torch.float32"
-    assert record["parameters"] == sum(p.numel() for p in model.parameters())
-    with pytest.raises(UserError, match="exists already"):
-        build_policy(tmp_path / "policy", QUICK)
+    record = json.loads((tmp_path / "policy" / "recipe.json").read_text())
+    assert record["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert f"{record['parameters']:,} parameters" in capsys.readouterr().out
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_finished_parts_are_not_trained_again(tmp_path, monkeypatch):
+    from trainer.testbed import recipe
+
+    part = Part("practice", True, QUICK.parts[0].training)
+    folder = tmp_path / "practice"
+    folder.mkdir()
+    text = corpus(part.training.steps * part.training.batch_size, seed="practice", practice=True)
+    record = {
+        "settings": part.training.model_dump(mode="json"),
+        "corpus_sha256": corpus_digest(text),
+        "final_loss": 1.0,
+    }
+    (folder / "part.json").write_text(json.dumps(record))
+    monkeypatch.setattr(recipe, "fine_tune", lambda *_: pytest.fail("trained again"))
+    assert recipe._train_part(part, "unused", folder, Hardware()) == record
+    longer = replace(part, training=part.training.model_copy(update={"steps": 4}))
+    with pytest.raises(UserError, match="another recipe"):
+        recipe._train_part(longer, "unused", folder, Hardware())
