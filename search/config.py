@@ -92,6 +92,9 @@ class FinalsSettings(_Section):
     """How members' scores become one: sum, zscore (by base-policy statistics), or group_normalised."""
     test_questions: int = Field(ge=1)
     """Questions of the sealed test split."""
+    equivalence_margin: float | None = Field(default=None, gt=0, lt=1)
+    """Difference in accuracy too small to matter, stated beforehand: pairs of finalists are tested for differing by
+    less; empty: no such test, and the report claims no equivalence."""
 
     @field_validator("ensembles")
     @classmethod

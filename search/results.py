@@ -130,7 +130,7 @@ def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
         and (found := ledger.predictions(stage, finalist.name, split))
         and len(found) == config.finals.seeds
     }
-    return compare_runs(runs, split)
+    return compare_runs(runs, split, config.finals.equivalence_margin)
 
 
 def notes(config: SearchConfig, ledger: Ledger) -> list[str]:

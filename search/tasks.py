@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import get_args
 
+from eval.hub import quiet_hub
 from eval.tasks.base import Split, Task
 from eval.tasks.registry import build_task
 from rewards_generated.base import BASE_REWARDS
@@ -61,7 +62,8 @@ def base_model_fingerprint(base_model: str) -> str:
     from requests.exceptions import RequestException
 
     try:
-        config = hf_hub_download(source, "config.json")
+        with quiet_hub():
+            config = hf_hub_download(source, "config.json")
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RequestException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from eval.hub import quiet_hub
 from eval.tasks.questions import Question
 from rewards_generated.errors import UserError
 
@@ -47,7 +48,8 @@ def read_hub(name: str, config: str | None, split: str, read_record: ReadRecord)
     from datasets.exceptions import DatasetNotFoundError
 
     try:
-        records: Iterator[Mapping[str, Any]] = load_dataset(name, config, split=split)
+        with quiet_hub():
+            records: Iterator[Mapping[str, Any]] = load_dataset(name, config, split=split)
     except (DatasetNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(

@@ -13,7 +13,7 @@ from search.cli import main
 from search.config_source import parse_config
 from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import LEDGER_FILE, Ledger
-from search.results import controls_ahead, notes
+from search.results import controls_ahead, notes, pairwise
 from search.seeds import retraining_seeds, screening_seeds
 from search.standings import ranked, standings
 from tests.search.searches import run_search, small_config
@@ -97,6 +97,20 @@ def test_controls_that_reach_the_winner_are_named_beside_the_figures(run: Path, 
     said = [note for note in notes(config, ledger) if "has not been shown to help" in note]
     assert len(said) == bool(ahead)
     assert all(name in said[0] for name in ahead)
+
+
+@pytest.mark.parametrize("margin", [None, 0.4])
+def test_pairs_are_tested_for_equivalence_where_a_margin_was_stated(tmp_path: Path, margin: float | None) -> None:
+    code, folder = run_search(tmp_path, finals={"equivalence_margin": margin})
+    assert code == 0
+    ledger = Ledger.open(folder)
+    table = pairwise(parse_config(ledger.fact("config")), ledger)
+    ledger.close()
+    assert table
+    assert table.margin == margin
+    assert all((test.equivalence_p is not None) == (margin is not None) for test in table.tests)
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert ("margin of 40 points" in " ".join(report.split())) == (margin is not None)
 
 
 def test_the_test_split_is_opened_last(run: Path) -> None:
