@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.screening_step [--steps 10] [--output tests/benchmarks/screening_step.json]
 
-Two arms train the testbed policy with the same job (base rewards and one reward of the library in its sandbox): one
-as this project does it, one with the generation and the forward pass of TRL itself. On a busy machine run it under
-`taskset -c 1 chrt -r 1`, or it measures the other programs; beside the wall-clock the table has the CPU time.
+The job is a screening of the preset `testbed`: base rewards and one reward of the library in its sandbox. Arms: as
+this project trains it; with the generation and the forward pass of TRL itself; and with an ensemble of ten library
+rewards instead of one, in either form of the sandbox worker. On a busy machine run it under `taskset -c 1 chrt -r 1`,
+or it measures the other programs; beside the wall-clock the table has the CPU time.
 """
 
 from __future__ import annotations
@@ -20,25 +21,29 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from eval.engine import Sampling
 from eval.evaluate import evaluate
-from eval.tasks.base import TaskReference
 from eval.tasks.registry import build_task
 from eval.transformers_engine import TransformersEngine
-from rewards_generated.base import BASE_REWARDS
-from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.ensemble import Member
+from rewards_generated.library import load_library
 from rewards_generated.scorer import EnsembleScorer
+from search.config_source import load_config
+from search.jobs import screening_job as preset_screening
 from trainer.determinism import make_deterministic
 from trainer.grpo import GrpoRun
-from trainer.job import GrpoSettings, Hardware, LoraSettings, TrainJob
+from trainer.job import TrainJob
 from trainer.policy import load_base_policy
 from trainer.rewards import RolloutScoring
 from trainer.run_job import versions
 
 ROOT = Path(__file__).parents[2]
-CANDIDATE = ROOT / "rewards_generated" / "library" / "four_family_reflection.py"
+Mode = Literal["default", "fast"]
+CANDIDATES = sorted(
+    (item for item in load_library() if item.role == "reward"), key=lambda item: item.name != "four_family_reflection"
+)
 EVALUATED = 200
 
 
@@ -68,27 +73,15 @@ class Stopwatch:
         return timed
 
 
-def screening_job(steps: int) -> TrainJob:
-    """One screening: 8 prompts x 8 completions of at most 160 tokens, LoRA of rank 8, as the presets have it."""
-    members = [Member(name=name) for name in BASE_REWARDS]
-    members.append(Member(name="candidate", code=CANDIDATE.read_text(encoding="utf-8")))
-    return TrainJob(
-        label="benchmark",
-        base_model="testbed",
-        task=TaskReference(name="testbed"),
-        ensemble=Ensemble(name="benchmark", members=tuple(members)),
-        lora=LoraSettings(rank=8, alpha=16),
-        grpo=GrpoSettings(
-            steps=steps,
-            prompts_per_step=8,
-            generations=8,
-            max_completion_tokens=160,
-            learning_rate=1e-3,
-            learning_rate_schedule="constant",
-            warmup_fraction=0.0,
-        ),
-        seed=0,
-        hardware=Hardware(device="cpu", threads=1),
+def screening_job(steps: int, candidates: int = 1, mode: Mode = "default") -> TrainJob:
+    """The preset's screening with so many steps, against the base rewards and the first `candidates` of the library."""
+    config = load_config("testbed", None, [])
+    job = preset_screening(config, "benchmark", None, seed=0)
+    members = [Member(name=item.name, code=item.code) for item in CANDIDATES[:candidates]]
+    ensemble = job.ensemble.model_copy(update={"members": (*job.ensemble.members, *members)})
+    grpo = job.grpo.model_copy(update={"steps": steps})
+    return job.model_copy(
+        update={"ensemble": ensemble, "grpo": grpo, "sandbox": job.sandbox.model_copy(update={"mode": mode})}
     )
 
 
@@ -126,6 +119,7 @@ def measure(job: TrainJob, ours: bool) -> dict[str, Any]:
     tokens = sum(entry["completion_tokens"] for entry in run.curves) / job.grpo.steps
     return {
         "wall ms per step": per_step(watch.wall, job.grpo.steps),
+        "share of scoring in wall-clock": round(watch.wall["score"] / sum(watch.wall.values()), 4),
         "cpu ms per step": per_step(watch.cpu, job.grpo.steps),
         "mean tokens of a completion": round(tokens, 1),
         **evaluation,
@@ -165,9 +159,11 @@ def main() -> None:
         "completions per step": job.grpo.prompts_per_step * job.grpo.generations,
         "this project": measure(job, ours=True),
         "TRL itself": measure(job, ours=False),
+        "ensemble of ten": measure(screening_job(arguments.steps, 10), ours=True),
+        "ensemble of ten, fast worker": measure(screening_job(arguments.steps, 10, "fast"), ours=True),
     }
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    for arm in ("this project", "TRL itself"):
+    for arm in ("this project", "TRL itself", "ensemble of ten", "ensemble of ten, fast worker"):
         print(arm, json.dumps(report[arm], indent=1))
 
 
