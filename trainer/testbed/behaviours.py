@@ -55,17 +55,17 @@ CLEAN = Habits(direct=0, padded=0, stuffed=0, checks=0, ignores=1, slip=0, unclo
 PRACTICE = Habits(direct=0.12, padded=0.10, stuffed=0.10, checks=0.5, ignores=0.5, slip=0.8, unclosed_when_checking=0.3)
 """The first part of pretraining: every behaviour often enough to be learned well, before some are made rare."""
 
-_DIRECT = (0.08, 0.10, 0.12, 0.50, 0.16, 0.18, 0.22, 0.30)
+_DIRECT = (0.064, 0.08, 0.096, 0.40, 0.128, 0.144, 0.176, 0.24)
 _CHECKS = (0.44, 0.30, 0.40, 0.36, 0.42, 0.28, 0.38, 0.26)
 _IGNORES = (0.18, 0.36, 0.16, 0.30, 0.24, 0.40, 0.20, 0.28)
 
 HABITS: dict[str, Habits] = {
-    scene.name: Habits(direct=direct, padded=0.12, stuffed=0.15, checks=checks, ignores=ignores)
+    scene.name: Habits(direct=direct, padded=0.17, stuffed=0.13, checks=checks, ignores=ignores)
     for scene, direct, checks, ignores in zip(SCENES, _DIRECT, _CHECKS, _IGNORES, strict=True)
 }
 """By scene. They differ, so that what a reward changes shows in degrees rather than all at once."""
 
-_MEAN = Habits(direct=0.21, padded=0.12, stuffed=0.15, checks=0.355, ignores=0.265)
+_MEAN = Habits(direct=0.168, padded=0.17, stuffed=0.13, checks=0.355, ignores=0.265)
 
 
 def habits_of(scene: str) -> Habits:
