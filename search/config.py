@@ -23,9 +23,10 @@ class _Section(BaseModel):
 
 
 class BaseRollouts(_Section):
-    questions: int = Field(default=24, ge=1)
-    """Train questions that the base policy answers once, for gate probes, prompts and z-score statistics."""
-    per_question: int = Field(default=4, ge=1)
+    questions: int = Field(default=64, ge=1)
+    """Train questions that the base policy answers once, for gate probes, pre-screening, prompts and z-score
+    statistics."""
+    per_question: int = Field(default=8, ge=1)
     """Sampled completions per question."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of those completions."""
@@ -52,6 +53,15 @@ class ProposerSettings(_Section):
     """`evolve` (no LLM), `litellm`, `manual` (ask and tell), or `package.module:Class`."""
     options: dict[str, Any] = {}
     """Options of that proposer."""
+
+
+class PrescreenSettings(_Section):
+    enabled: bool = True
+    """Score what passed the gate on all base rollouts before it is trained: agreement with correctness, spread within
+    groups, length, likeness to earlier candidates; for the prompt and the report."""
+    duplicate_correlation: float | None = Field(default=0.999, gt=0, le=1)
+    """A candidate whose ranks AND advantages on the base rollouts both correlate this much with those of an earlier one
+    is not trained; empty: all are."""
 
 
 class ScreeningSettings(_Section):
@@ -129,6 +139,7 @@ class SearchConfig(_Section):
     proposer: ProposerSettings = ProposerSettings()
     gate: GateSettings = GateSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    prescreen: PrescreenSettings = PrescreenSettings()
     screening: ScreeningSettings
     finals: FinalsSettings
     hardware: Hardware = Hardware()

@@ -63,10 +63,12 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
 
 
 def recorded_steps(ledger: Ledger) -> int:
-    """GRPO steps of the runs that are in the ledger already."""
+    """GRPO steps of the runs that are in the ledger already, and of those that will not be made."""
     steps = {finalist.name: finalist.steps for finalist in ledger.finalists()}
     config = parse_config(ledger.fact("config"))
-    screened = len(ledger.jobs("screening")) * config.screening.grpo.steps
+    refused = sum(not verdict.accepted for verdict in ledger.verdicts().values())
+    refused += sum(prescreening.duplicate for prescreening in ledger.prescreenings().values())
+    screened = (len(ledger.jobs("screening")) + refused * config.screening.seeds) * config.screening.grpo.steps
     return screened + sum(steps[job.subject] for job in ledger.jobs("retraining"))
 
 

@@ -26,9 +26,10 @@ def build_feedback(mode: Literal["ranked", "none", "shuffled"], every: Sequence[
             standing.candidate.round,
             standing.candidate.code,
             standing.reasons,
+            standing.status == "duplicate",
         )
         for standing in every
-        if standing.status in ("rejected", "failed")
+        if standing.status in ("rejected", "duplicate", "failed")
     )
     return Feedback(mode, tuple(rows), failed)
 
@@ -54,6 +55,7 @@ def _row(standing: Standing) -> RankedCandidate:
         firing_rate=standing.firing_rate,
         mean_completion_tokens=scores.mean_completion_tokens,
         notes=standing.verdict.warnings if standing.verdict else (),
+        prescreening=standing.prescreening,
     )
 
 

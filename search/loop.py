@@ -1,4 +1,4 @@
-"""The search: propose, gate, screen, evaluate, rank, feed back; after the last round the finals.
+"""The search: propose, gate, pre-screen, screen, evaluate, rank, feed back; after the last round the finals.
 
 Every step ends with a row in the ledger, and each step first looks whether its row is there: a resumed search walks
 through the same story and does only what is missing.
@@ -21,6 +21,7 @@ from search.finals import run_finals
 from search.intake import take_in
 from search.jobs import BASE_ONLY, UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder, screening_job
 from search.ledger import Candidate, Stage
+from search.prescreen import prescreen
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
 from search.request import first_request
 from search.run import Run
@@ -37,7 +38,8 @@ def search(run: Run) -> None:
         require_same_base(run)
         candidates = propose(run, number, rollouts)
         accepted = pass_gate(run, candidates, rollouts)
-        screen(run, number, accepted)
+        distinct = prescreen(run, accepted, rollouts)
+        screen(run, number, distinct)
         run.progress.show_round(number, standings(run.config, run.ledger), control_scores(run.config, run.ledger))
     require_same_base(run)
     run_finals(run, rollouts)

@@ -227,6 +227,7 @@ def _candidate(standing: Standing) -> Candidate:
             GateCheck(name=check.name, passed=check.passed, reason=check.message)
             for check in (verdict.checks if verdict else ())
         ),
+        prescreening=standing.prescreening,
         failure="; ".join(standing.reasons) or None,
         scores=standing.scores,
         firing_rate=standing.firing_rate,

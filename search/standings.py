@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from eval.prescreening import PreScreening
 from eval.report.data import Scores
 from eval.report.scores import score_runs
 from eval.tasks.base import Split
@@ -14,12 +15,12 @@ from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import Candidate, Ledger, Stage
 from search.seeds import screening_seeds
 
-Status = Literal["screened", "rejected", "failed", "pending"]
+Status = Literal["screened", "rejected", "duplicate", "failed", "pending"]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One candidate. `scores` is None unless it is screened; `reasons` says why it is rejected or failed."""
+    """One candidate. `scores` is None unless it is screened; `reasons` says why it has none."""
 
     candidate: Candidate
     status: Status
@@ -28,6 +29,7 @@ class Standing:
     verdict: Verdict | None
     result: dict[str, Any] | None
     """The result of its run of the first seed, without predictions."""
+    prescreening: PreScreening | None = None
 
     @property
     def firing_rate(self) -> float | None:
@@ -42,8 +44,11 @@ class Standing:
 
 def standings(config: SearchConfig, ledger: Ledger) -> list[Standing]:
     """Every candidate, in the order in which they were proposed."""
-    verdicts = ledger.verdicts()
-    return [_standing(config, ledger, candidate, verdicts.get(candidate.name)) for candidate in ledger.candidates()]
+    verdicts, prescreenings = ledger.verdicts(), ledger.prescreenings()
+    return [
+        _standing(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name))
+        for candidate in ledger.candidates()
+    ]
 
 
 def ranked(every: list[Standing]) -> list[Standing]:
@@ -70,16 +75,25 @@ def control_scores(config: SearchConfig, ledger: Ledger) -> dict[str, Scores | N
     return {UNTRAINED: score_runs(untrained), BASE_ONLY: screening_scores(config, ledger, BASE_ONLY)}
 
 
-def _standing(config: SearchConfig, ledger: Ledger, candidate: Candidate, verdict: Verdict | None) -> Standing:
+def _standing(
+    config: SearchConfig,
+    ledger: Ledger,
+    candidate: Candidate,
+    verdict: Verdict | None,
+    prescreening: PreScreening | None,
+) -> Standing:
     if verdict is None:
         return Standing(candidate, "pending", None, (), None, None)
     if not verdict.accepted:
         return Standing(candidate, "rejected", None, verdict.reasons, verdict, None)
+    if prescreening is not None and prescreening.reason is not None:
+        return Standing(candidate, "duplicate", None, (prescreening.reason,), verdict, None, prescreening)
     seeds = screening_seeds(config.seed, config.screening.seeds)
     records = [ledger.job("screening", candidate.name, seed) for seed in seeds]
     result = records[0].result if records[0] else None
     failures = tuple(dict.fromkeys(record.failure for record in records if record and record.failure))
     if failures:
-        return Standing(candidate, "failed", None, failures, verdict, result)
+        return Standing(candidate, "failed", None, failures, verdict, result, prescreening)
     scores = screening_scores(config, ledger, candidate.name)
-    return Standing(candidate, "screened" if scores else "pending", scores, (), verdict, result)
+    status: Status = "screened" if scores else "pending"
+    return Standing(candidate, status, scores, (), verdict, result, prescreening)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from eval.report.leaderboard import format_estimate
 from search.config_source import parse_config
 from search.ledger import Ledger, is_driven
 from search.progress import standings_table
 from search.proposers.base import Spending
-from search.standings import control_scores, standings
+from search.standings import Standing, Status, control_scores, standings
+
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 def print_status(folder: Path) -> None:
@@ -32,7 +39,7 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
     counts = Counter(standing.status for standing in every)
     console.print(
         f"rounds proposed: {len(rounds)} of {config.search.rounds}; candidates: "
-        + ", ".join(f"{counts[status]} {status}" for status in ("screened", "rejected", "failed", "pending"))
+        + ", ".join(f"{counts[status]} {status}" for status in STATUSES)
         + f"; unusable items: {unusable}"
     )
     finalists = ledger.finalists()
@@ -51,6 +58,25 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
             console.print("".join(c if c.isprintable() else " " for c in f"  {name}: {reason}"))
     if any(standing.scores for standing in every):
         console.print(standings_table(every, control_scores(config, ledger)))
+    if any(standing.prescreening for standing in every):
+        console.print(prescreening_table(every))
+
+
+def prescreening_table(every: Sequence[Standing]) -> Table:
+    """What the base policy's rollouts said of each candidate before it was trained, in the order of proposal."""
+    table = Table(title="before training, on rollouts of the base policy", title_justify="left")
+    table.add_column("candidate", overflow="fold", ratio=1)
+    table.add_column("AUC", justify="right", no_wrap=True, min_width=len("0.000 [0.000, 0.000]"))
+    for column in ("in group", "spread", "length"):
+        table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
+    table.add_column("most like", overflow="fold", ratio=1)
+    for standing in every:
+        if (found := standing.prescreening) is not None:
+            shares = ["—" if figure is None else f"{figure.value:.2f}" for figure in (found.preference, found.spread)]
+            length = "—" if found.length is None else f"{found.length.value:+.2f}"
+            like = "—" if found.closest is None else f"{found.closest.name} ({found.closest.rank_correlation:+.3f})"
+            table.add_row(Text(standing.candidate.name), format_estimate(found.auc), *shares, length, Text(like))
+    return table
 
 
 def state(folder: Path, ledger: Ledger) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from eval.prescreening import PreScreening
 from eval.statistics.estimate import Estimate
 
 
@@ -118,8 +119,9 @@ class Candidate(_Data):
     name: str
     identity: str
     round: int
-    status: Literal["screened", "rejected", "failed", "pending"]
-    """`rejected` by the gate; `failed`: its run ended without a score; only `screened` ones are ever ranked."""
+    status: Literal["screened", "rejected", "duplicate", "failed", "pending"]
+    """`rejected` by the gate; `duplicate`: like an earlier one before training; `failed`: its run ended without a
+    score; only `screened` ones are ever ranked."""
     code: str = ""
     family: str = ""
     origin: str = ""
@@ -127,6 +129,8 @@ class Candidate(_Data):
     parents: tuple[str, ...] = ()
     """Identities."""
     checks: tuple[GateCheck, ...] = ()
+    prescreening: PreScreening | None = None
+    """Its figures on rollouts of the base policy, made before it was trained."""
     failure: str | None = None
     """Why it is unscored."""
     scores: Scores | None = None

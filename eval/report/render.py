@@ -157,6 +157,7 @@ def _rounds(data: ReportData) -> list[dict[str, Any]]:
                 "round": known.get(number),
                 "proposed": len(inside),
                 "rejected": sum(c.status == "rejected" for c in inside),
+                "duplicate": sum(c.status == "duplicate" for c in inside),
                 "failed": sum(c.status == "failed" for c in inside),
                 "scored": len(scored),
                 "summary": summarise_seeds([candidate_f1(c) for c in scored]) if scored else None,

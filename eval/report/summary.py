@@ -53,6 +53,7 @@ def unscored_reason(candidate: Candidate) -> str:
     return {
         "pending": "not screened yet",
         "rejected": "rejected by the gate",
+        "duplicate": "ranks rollouts of the base policy like an earlier candidate",
         "failed": "its run ended without a score",
         "screened": "no predictions were kept",
     }[candidate.status]
@@ -175,6 +176,14 @@ def methods(data: ReportData) -> str:
         f"Each was checked in a sandbox{gate}; {counted(rejected, 'was', 'were')} rejected there and "
         f"{counted(failed, 'training run')} failed, and neither is ranked."
     )
+    duplicates = sum(candidate.status == "duplicate" for candidate in data.candidates)
+    screened = next((c.prescreening for c in data.candidates if c.prescreening), None)
+    if screened is not None:
+        sentences.append(
+            f"Before training each was scored on {screened.rollouts + screened.unscored:,} rollouts of the untrained "
+            f"base policy; {counted(duplicates, 'was', 'were')} not trained, because ranks and group-relative "
+            "advantages were those of an earlier one. Intervals of these figures are jackknives over questions."
+        )
     settings = joined([f"{s.name} {s.value}" for s in run.settings])
     sentences.append(
         f"The other {scored} were screened by GRPO on {run.base_model}, summed with the base rewards"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.statistics.estimate import Estimate, require_level
+from eval.statistics.jackknife import correlation_interval, group_jackknife
+from eval.statistics.ranks import average_ranks, correlation
 
 
 def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate:
@@ -31,6 +34,32 @@ def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.9
         return _perfect(round(r), x.size, level)
     low, high = _bounds(r, x.size, level)
     return Estimate(r, low, high, x.size, level, "Bonett-Wright")
+
+
+def clustered_spearman(
+    first: Sequence[float], second: Sequence[float], groups: Sequence[Hashable], level: float = 0.95
+) -> Estimate | None:
+    """Spearman's rank correlation over units that come in groups, for new groups; all of shape (N,).
+
+    Ties share their average rank. The error is a jackknife over groups, the interval on Fisher's z; at 1 or -1 it is
+    `spearman`'s for as many units as there are groups. `n` counts groups. None where either side is constant, also
+    without any one group, or with fewer than four groups.
+    """
+    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+
+    def kept(keep: NDArray[np.bool_]) -> float | None:
+        return correlation(average_ranks(x[keep]), average_ranks(y[keep]))
+
+    count = len(set(groups))
+    r = kept(np.ones(x.size, dtype=bool)) if x.size else None
+    if r is None or count < 4:
+        return None
+    if abs(r) > 1 - 1e-12:
+        return _perfect(round(r), count, level)
+    error = group_jackknife(kept, groups)
+    if error is None:
+        return None
+    return Estimate(r, *correlation_interval(r, error, count, level), count, level, "jackknife over questions")
 
 
 def _bounds(r: float, n: int, level: float) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.prediction import Prediction
+from eval.prescreening import PreScreening
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble
 from rewards_generated.errors import UserError
@@ -191,6 +192,23 @@ class Ledger:
             self._connection.execute(
                 "INSERT INTO verdicts VALUES (?, ?, ?, ?)",
                 (candidate, verdict.accepted, verdict.model_dump_json(), _now()),
+            )
+
+    def prescreenings(self) -> dict[str, PreScreening]:
+        """By candidate, in the order in which they were made."""
+        rows = self._all("SELECT candidate, prescreening FROM prescreenings ORDER BY rowid")
+        return {row[0]: PreScreening.model_validate_json(row[1]) for row in rows}
+
+    def prescreening_scores(self) -> dict[str, list[float | None]]:
+        """By candidate: its scores of the base rollouts, in their order."""
+        rows = self._all("SELECT candidate, scores FROM prescreenings ORDER BY rowid")
+        return {row[0]: json.loads(row[1]) for row in rows}
+
+    def record_prescreening(self, candidate: str, prescreening: PreScreening, scores: Sequence[float | None]) -> None:
+        with self._transaction():
+            self._connection.execute(
+                "INSERT INTO prescreenings VALUES (?, ?, ?, ?, ?)",
+                (candidate, prescreening.duplicate, prescreening.model_dump_json(), _json(list(scores)), _now()),
             )
 
     # Jobs and what they answered

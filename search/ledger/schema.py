@@ -1,6 +1,6 @@
 """The tables of a ledger. A row is written when the step that it records has ended."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE facts (
@@ -55,6 +55,14 @@ CREATE TABLE verdicts (
     candidate TEXT PRIMARY KEY REFERENCES candidates (name),
     accepted INTEGER NOT NULL,
     verdict TEXT NOT NULL,           -- JSON of Verdict
+    at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE prescreenings (
+    candidate TEXT PRIMARY KEY REFERENCES candidates (name),
+    duplicate INTEGER NOT NULL,
+    prescreening TEXT NOT NULL,      -- JSON of PreScreening
+    scores TEXT NOT NULL,            -- JSON list, one per base rollout; null where unscored
     at TEXT NOT NULL
 ) STRICT;
 

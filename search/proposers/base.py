@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rewards_generated.rollout import Rollout
+
+if TYPE_CHECKING:
+    from eval.prescreening import PreScreening
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +113,21 @@ class RankedCandidate:
     firing_rate: float | None
     mean_completion_tokens: float
     notes: tuple[str, ...] = ()
+    prescreening: PreScreening | None = None
+    """Its figures on base-policy rollouts, made before it was trained; None: there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedCandidate:
-    """A candidate without a score: rejected by the gate, or its run failed."""
+    """A candidate without a score: rejected by the gate, or like an earlier one, or its run failed."""
 
     name: str
     identity: str | None
     round: int
     code: str
     reasons: tuple[str, ...]
+    duplicate: bool = False
+    """It was not trained because an earlier candidate ranks rollouts alike; it may well be a good idea."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from search.proposers.settings import PromptSettings
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from eval.prescreening import PreScreening
+
 Form = Literal["json", "fenced"]
 Item = TypeVar("Item")
 
@@ -27,6 +29,7 @@ FAMILIES = ("reflection", "correctness", "process", "format", "length", "keyword
 TEMPLATE = Path(__file__).parents[1] / "prompts" / "proposal.md.j2"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PROBLEMS_SHOWN = 12
+_DUPLICATES_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ def render_prompt(
             table=_table(feedback.ranked, settings.table_rows),
             best=_best(feedback.ranked, settings),
             failures=_failures(feedback.ranked, feedback.failed, settings),
+            duplicates=_duplicates(feedback.failed),
+            prescreened=any(item.prescreening for item in feedback.ranked),
             count=request.count if count is None else count,
             reflection_count=request.reflection_minimum if reflection_count is None else reflection_count,
             families=", ".join(FAMILIES),
@@ -128,22 +133,31 @@ def _table(ranked: Sequence[RankedCandidate], rows: int) -> str:
         return ""
     kept = list(enumerate(ranked, start=1))
     left_out = len(kept) - rows
-    lines = [
-        "| rank | name | round | family | F1 [95 %] | accuracy | extraction | firing | tokens | notes |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    columns = ["rank", "name", "round", "family", "F1 [95 %]", "accuracy", "extraction", "firing", "tokens"]
+    prescreened = any(item.prescreening for item in ranked)
+    columns += ["AUC", "in group", "spread", "length", "notes"] if prescreened else ["notes"]
+    lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
     for place, item in kept:
         if left_out > 0 and rows - rows // 4 < place <= len(kept) - rows // 4:
             if place == rows - rows // 4 + 1:
-                lines.append(f"| … | {left_out} more | | | | | | | | |")
+                lines.append(f"| … | {left_out} more |" + " |" * (len(columns) - 2))
             continue
         firing = "unknown" if item.firing_rate is None else f"{item.firing_rate:.2f}"
         lines.append(
             f"| {place} | {item.name} | {item.round} | {item.family or '-'} "
             f"| {item.f1:.3f} [{item.f1_low:.3f}, {item.f1_high:.3f}] | {item.accuracy:.3f} "
-            f"| {item.extraction_rate:.2f} | {firing} | {item.mean_completion_tokens:.0f} | {_cell(item.notes)} |"
+            f"| {item.extraction_rate:.2f} | {firing} | {item.mean_completion_tokens:.0f} "
+            f"| {_before_training(item.prescreening) if prescreened else ''}{_cell(item.notes)} |"
         )
     return "\n".join(lines)
+
+
+def _before_training(found: PreScreening | None) -> str:
+    """The four cells of the pre-screen."""
+    figures = (found.auc, found.preference, found.spread) if found else (None, None, None)
+    shares = ["-" if figure is None else f"{figure.value:.2f}" for figure in figures]
+    length = "-" if found is None or found.length is None else f"{found.length.value:+.2f}"
+    return " | ".join([*shares, length, ""])
 
 
 def _cell(notes: Sequence[str]) -> str:
@@ -164,7 +178,8 @@ def _failures(
     """The end of the table (a reward that trains badly teaches most) and the latest that got no score."""
     end = list(enumerate(ranked, start=1))[settings.best_sources :]
     end = end[len(end) - min(len(end), max(1, settings.failure_sources // 2)) :]
-    latest = sorted(failed, key=lambda item: -item.round)[: max(0, settings.failure_sources - len(end))]
+    unscored = [item for item in failed if not item.duplicate]
+    latest = sorted(unscored, key=lambda item: -item.round)[: max(0, settings.failure_sources - len(end))]
     shown = [
         {
             "name": f"{item.name}, rank {place} of {len(ranked)}",
@@ -183,6 +198,12 @@ def _failures(
         for item in latest
     ]
     return shown[: settings.failure_sources]
+
+
+def _duplicates(failed: Sequence[FailedCandidate]) -> str:
+    """The latest near-duplicates, without their source: it is that of another candidate but for a detail."""
+    latest = sorted((item for item in failed if item.duplicate), key=lambda item: -item.round)[:_DUPLICATES_SHOWN]
+    return "\n".join(f"- {item.name}: {shortened(' '.join(item.reasons), 600)}" for item in latest)
 
 
 def _follow_up(follow_up: FollowUp | None) -> dict[str, object] | None:
