@@ -16,8 +16,9 @@ def average_ranks(values: ArrayLike) -> NDArray[np.float64]:
 
 def correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
     """Pearson's, which of ranks is Spearman's; both of shape (N,). None where either is constant or overflows."""
-    a, b = x - x.mean(), y - y.mean()
-    spread = float(np.sqrt((a @ a) * (b @ b)))
-    if not np.isfinite(spread) or spread <= 1e-12 * max(1.0, float(np.sqrt((x @ x) * (y @ y)))):
+    with np.errstate(over="ignore", invalid="ignore"):
+        a, b = x - x.mean(), y - y.mean()
+        spread, size = float(np.sqrt((a @ a) * (b @ b))), float(np.sqrt((x @ x) * (y @ y)))
+    if not np.isfinite(spread) or spread <= 1e-12 * max(1.0, size):
         return None
     return float(np.clip((a @ b) / spread, -1, 1))
