@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from eval.prescreening import prescreening
 from eval.report.data import Scores
 from eval.statistics.estimate import Estimate
 from search.feedback import build_feedback
@@ -21,11 +22,16 @@ def standing(number: int, accuracy: float | None) -> Standing:
         n=50, seeds=(1,), accuracy=estimate, f1=f1, extraction_rate=estimate, mean_completion_tokens=100 * accuracy
     )
     result = {"rewards": [{"name": f"c{number}", "firing_rate": accuracy}]}
-    return Standing(candidate, "screened", scores, (), None, result)
+    figures = prescreening([], [], [], 4).model_copy(update={"auc": estimate})
+    return Standing(candidate, "screened", scores, (), None, result, figures)
 
 
 def replace_value(estimate: Estimate, value: float) -> Estimate:
     return estimate._replace(value=value)
+
+
+def row_accuracy(value: float) -> Estimate:
+    return Estimate(value, value - 0.1, value + 0.1, 50, 0.95, "test")
 
 
 EVERY = [standing(k, accuracy) for k, accuracy in enumerate([0.3, None, 0.5, 0.4, 0.5, 0.1, 0.2, None])]
@@ -35,10 +41,18 @@ def test_ranked_is_best_first_with_failures_apart() -> None:
     feedback = build_feedback("ranked", EVERY, 1)
     assert [row.name for row in feedback.ranked] == ["c2", "c4", "c3", "c0", "c6", "c5"]
     assert [row.accuracy for row in feedback.ranked] == [0.5, 0.5, 0.4, 0.3, 0.2, 0.1]
+    assert all(row.prescreening and row.prescreening.auc == row_accuracy(row.accuracy) for row in feedback.ranked)
     assert [(row.name, row.reasons) for row in feedback.failed] == [
         ("c1", ("too constant",)),
         ("c7", ("too constant",)),
     ]
+
+
+def test_duplicates_are_told_apart_from_failures() -> None:
+    twin = replace(standing(8, None), status="duplicate", reasons=("near-duplicate: like 'c2'",))
+    feedback = build_feedback("ranked", [*EVERY, twin], 1)
+    assert "c8" not in [row.name for row in feedback.ranked]
+    assert [row.name for row in feedback.failed if row.duplicate] == ["c8"]
 
 
 def test_none_says_nothing() -> None:
@@ -50,6 +64,8 @@ def test_shuffled_has_the_same_figures_under_other_candidates() -> None:
     truth, shuffled = build_feedback("ranked", EVERY, 1), build_feedback("shuffled", EVERY, 1)
     assert [row.f1 for row in shuffled.ranked] == [row.f1 for row in truth.ranked]
     assert sorted(row.name for row in shuffled.ranked) == sorted(row.name for row in truth.ranked)
+    # What was measured before training tells as much of a candidate as what was measured after it.
+    assert [row.prescreening for row in shuffled.ranked] == [row.prescreening for row in truth.ranked]
     by_name = {row.name: row for row in truth.ranked}
     assert any(by_name[row.name].f1 != row.f1 for row in shuffled.ranked)
     for row in shuffled.ranked:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from eval.prescreening import PreScreening
 from eval.report.data import Candidate, Entry, GateCheck, ReportData, Round, RunFacts, Sample, UnusableReply
 from eval.report.render import render
 from eval.report.scores import score_runs
+from eval.similarity import Similarity
+from eval.statistics.estimate import Estimate
 from tests.eval.report.page import Page
 from tests.eval.report.sample import sample_report, simulated_runs
 
@@ -145,6 +148,7 @@ def test_unscored_candidates_are_listed_apart_with_their_reasons():
             checks=(GateCheck(name="imports", passed=False, reason="os"),),
         ),
         Candidate(name="waiting", identity="e", round=1, status="pending"),
+        Candidate(name="twin", identity="f", round=1, status="duplicate", failure="near-duplicate: like better"),
         # A failed run must not be ranked even if figures are handed in with it.
         scored("impostor", 1.2).model_copy(update={"status": "failed", "failure": "raised too often"}),
     )
@@ -157,6 +161,7 @@ def test_unscored_candidates_are_listed_apart_with_their_reasons():
         ("crashed", "out of memory at step 12"),
         ("refused", "imports: os"),
         ("waiting", "not screened yet"),
+        ("twin", "near-duplicate: like better"),
         ("impostor", "raised too often"),
     ]:
         assert not re.search(rf'class="name">[0-9]+\. {name}', html)
@@ -244,3 +249,31 @@ def test_the_same_data_gives_the_same_page(whole):
 
 def test_data_survives_json(whole):
     assert render(ReportData.model_validate_json(whole.data.model_dump_json())) == whole.html
+
+
+def test_figures_from_before_training_are_shown_with_their_intervals():
+    share = Estimate(0.8125, 0.7001, 0.9002, 30, 0.95, "test")
+    closest = Similarity(
+        name="<b>other", rank_correlation=-0.912345, advantage_correlation=None, informative=50, rollouts=96
+    )
+    figures = PreScreening(
+        rollouts=96,
+        unscored=2,
+        auc=share,
+        preference=None,
+        group_size=4,
+        spread=share._replace(value=0.5),
+        total_spread=share._replace(value=0.9),
+        base_spread=share,
+        length=share._replace(value=-0.25, low=-0.5),
+        closest=closest,
+    )
+    screened = scored("good", 0.7).model_copy(update={"prescreening": figures})
+    page = Page(render(minimal(candidates=(screened, scored("plain", 0.6)))))
+    assert page.words.count("Before training") == 2  # the candidate's detail and the methods
+    assert "Before training, on 96 rollouts of the base policy" in page.words
+    for shown in ("0.812 [0.700, 0.900]", "0.500 [", "−0.250 [−0.500", "<b>other ranks them most alike", "−0.912"):
+        assert shown in page.words, shown
+    assert "It failed on 2 more." in page.words
+    assert "scored on 98 rollouts of the untrained base policy; 0 were not trained" in page.words
+    assert not page.unbalanced

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from eval.prescreening import PreScreening
+from eval.statistics.estimate import Estimate
 from rewards_generated.errors import UserError
 from rewards_generated.gate.policy import MODULES
-from search.proposers.base import Feedback, ProposalRequest
+from search.proposers.base import FailedCandidate, Feedback, ProposalRequest
 from search.proposers.prompt import render_prompt
 from search.proposers.settings import PromptSettings
 from tests.search.proposers.examples import ROLLOUTS, code, failed, ranked, request
@@ -148,3 +150,45 @@ def test_a_template_of_ones_own(tmp_path: Path) -> None:
     torn.write_text("{% if %}")
     with pytest.raises(UserError, match=r"torn\.j2"):
         prompt(request(), template=torn)
+
+
+def prescreened(**changes: object) -> PreScreening:
+    share = Estimate(0.8125, 0.7, 0.9, 30, 0.95, "test")
+    plain = PreScreening(
+        rollouts=96,
+        unscored=0,
+        auc=share,
+        preference=share._replace(value=0.75),
+        group_size=4,
+        spread=share._replace(value=0.5),
+        total_spread=share,
+        base_spread=share,
+        length=share._replace(value=-0.25),
+    )
+    return plain.model_copy(update=changes)
+
+
+def test_figures_from_before_training_stand_in_the_table_and_are_explained() -> None:
+    rows = (
+        ranked("known", code(1.0), prescreening=prescreened()),
+        ranked("constant", code(2.0), prescreening=prescreened(auc=None, length=None)),
+        ranked("unknown", code(3.0)),
+    )
+    text = prompt(request(round=2, feedback=Feedback("ranked", rows)))
+    assert "| tokens | AUC | in group | spread | length | notes |" in text
+    assert "| 42 | 0.81 | 0.75 | 0.50 | -0.25 |" in text
+    assert "| 42 | - | 0.75 | 0.50 | - |" in text
+    assert "| 42 | - | - | - | - |" in text
+    assert "AUC: the chance" in text
+    table = [line for line in text.split("\n") if line.startswith("|")]
+    assert {line.count("|") for line in table} == {15}
+    assert "AUC" not in prompt(LATER)
+
+
+def test_near_duplicates_are_listed_without_their_source() -> None:
+    twin = FailedCandidate("twin", "id", 1, code(88.0), ("near-duplicate: like 'candidate_1'",), duplicate=True)
+    text = prompt(request(round=2, feedback=Feedback("ranked", RANKED, (*FAILED, twin))))
+    assert "- twin: near-duplicate: like 'candidate_1'" in text
+    assert code(88.0) not in text
+    assert code(77.0) in text  # what the gate refused keeps its place among the failures
+    assert "near-duplicates" not in prompt(LATER)
