@@ -16,7 +16,9 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import date
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -142,18 +144,21 @@ def summarise(work: Path) -> dict[str, Any]:
                 "interval_new_seeds": [round(bound, 4) for bound in over_seeds.interval or ()],
             }
         rows.append(row)
-    pooled = float(np.sqrt(np.mean([table[name].mean(axis=1).var(ddof=1) for name in table])))
+    ranked = {name: table[name].mean(axis=1) for name in table if name not in CONTROLS}
+    one_run = _root_mean(scores.var(ddof=1) for scores in ranked.values())
+    difference = _root_mean((a - b).var(ddof=1) for a, b in combinations(ranked.values(), 2))
     return {
         "settings": {**SETTINGS, "lora": LORA, "questions": QUESTIONS, "weights": WEIGHTS},
         "base_policy": [base_accuracy("validation", QUESTIONS), base_accuracy("validation", 1000)],
         "rewards": sorted(rows, key=lambda row: -row["accuracy"]),
         "agreement": _agreement(table, rewards, len(seeds)),
-        "noise": {
-            "std_of_one_run": round(pooled, 4),
-            "smallest_difference_one_pair_of_runs_resolves": round(1.96 * 2**0.5 * pooled, 4),
-            "smallest_difference_two_seeds_each_resolve": round(1.96 * pooled, 4),
-            "smallest_difference_five_seeds_each_find_with_power_0.8": round(
-                smallest_detectable_seed_difference(pooled, 5), 4
+        "noise_without_controls": {
+            "std_of_one_run": round(one_run, 4),
+            "std_of_the_difference_of_two_rewards_at_one_seed": round(difference, 4),
+            "smallest_difference_that_one_seed_resolves": round(1.96 * difference, 4),
+            "smallest_difference_that_two_seeds_resolve": round(1.96 * difference / 2**0.5, 4),
+            "smallest_difference_that_five_seeds_of_each_find_with_power_0.8": round(
+                smallest_detectable_seed_difference(one_run, 5), 4
             ),
         },
         "seconds_per_run": {part: round(float(np.mean(values)), 1) for part, values in seconds.items()},
@@ -163,10 +168,12 @@ def summarise(work: Path) -> dict[str, Any]:
     }
 
 
+def _root_mean(variances: Iterable[float]) -> float:
+    return float(np.sqrt(np.mean(list(variances))))
+
+
 def _agreement(table: dict[str, Any], rewards: list[str], seeds: int) -> dict[str, Any]:
     """Rank agreement of two disjoint halves of the seeds, and of single runs, with and without the controls."""
-    from itertools import combinations
-
     from eval.statistics.correlation import spearman
 
     def means(names: list[str], which: tuple[int, ...]) -> list[float]:
