@@ -1,0 +1,42 @@
+"""Rollouts of the testbed's base policy as a search makes them, and rewards scored on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from eval.similarity import RewardProfile
+from rewards_generated.rollout import Rollout
+from search.base_policy import rollouts_of
+from search.config import SearchConfig
+from search.config_source import load_config
+from search.jobs import base_rollouts_job
+from search.prescreen import base_totals, reward_profile, score_rollouts
+from search.tasks import base_model_fingerprint, checked_task
+from trainer.evaluation_job import EvaluationResult
+from trainer.run_job import JOB_FILE, RESULT_FILE, run, write_atomically
+
+
+def testbed_rollouts(folder: Path) -> tuple[SearchConfig, list[Rollout]]:
+    """Those that the `testbed` preset would use; kept in `folder`, and made anew if policy or settings changed."""
+    config = load_config("testbed")
+    task = checked_task(config)
+    job = base_rollouts_job(config)
+    work = folder / f"{job.digest[:12]}-{base_model_fingerprint(config.base_model)[:12]}"
+    if not (work / RESULT_FILE).is_file():
+        work.mkdir(parents=True, exist_ok=True)
+        write_atomically(work / JOB_FILE, job)
+        run(work)
+    result = EvaluationResult.model_validate_json((work / RESULT_FILE).read_text())
+    return config, rollouts_of(task, result.predictions[0])
+
+
+def scores_of(config: SearchConfig, codes: Mapping[str, str], rollouts: list[Rollout]) -> dict[str, list[float | None]]:
+    return {name: score_rollouts(name, code, rollouts, config.sandbox) for name, code in codes.items()}
+
+
+def profiles_of(
+    config: SearchConfig, scores: Mapping[str, list[float | None]], rollouts: list[Rollout]
+) -> list[RewardProfile]:
+    base = base_totals(config, rollouts)
+    return [reward_profile(config, name, values, base, rollouts) for name, values in scores.items()]
