@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from eval.prescreening import PreScreening
     from rewards_generated.gate import Verdict
 
 REJECTED = 1
@@ -24,9 +25,12 @@ def validate(
         Path | None,
         typer.Option(
             help="JSONL with prompt, completion and answer (and correct, group) of your policy; without it, "
-            "constructed rollouts of the testbed's form."
+            "constructed rollouts of the testbed's form. With it, what a search measures before training is shown too."
         ),
     ] = None,
+    generations: Annotated[
+        int, typer.Option(min=2, help="Completions per question in training, for the share of groups with spread.")
+    ] = 8,
 ) -> None:
     """Check reward files with the gate: what is in them, what they do in the sandbox, what fools them.
 
@@ -38,21 +42,27 @@ def validate(
         reward-search validate my_reward.py
         reward-search validate rewards/*.py --rollouts rollouts.jsonl --json
     """
+    from eval.prescreener import Prescreener
     from rewards_generated.gate import check
     from rewards_generated.rollout_file import read_rollouts
 
     codes = [(file, _read(file)) for file in files]
     probes = read_rollouts(rollouts) if rollouts else None
-    verdicts = []
+    prescreener = Prescreener(probes, generations=generations) if probes else None
+    records = []
+    rejected = False
     for file, code in codes:
         verdict = check(code, rollouts=probes)
-        verdicts.append(verdict)
-        if not as_json:
-            typer.echo(_report(file, verdict))
+        rejected |= not verdict.accepted
+        found = prescreener.screen(str(file), code)[0] if prescreener and verdict.accepted else None
+        if as_json:
+            figures = {"prescreening": found.model_dump(mode="json") if found else None} if prescreener else {}
+            records.append({"file": str(file), **verdict.model_dump(mode="json"), **figures})
+        else:
+            typer.echo(_report(file, verdict) + (_figures(found) if found else ""))
     if as_json:
-        pairs = zip(files, verdicts, strict=True)
-        typer.echo(json.dumps([{"file": str(file), **verdict.model_dump(mode="json")} for file, verdict in pairs]))
-    if not all(verdict.accepted for verdict in verdicts):
+        typer.echo(json.dumps(records))
+    if rejected:
         raise typer.Exit(REJECTED)
 
 
@@ -84,4 +94,26 @@ def _report(file: Path, verdict: Verdict) -> str:
     for check in verdict.checks:
         mark = "ok  " if check.passed else "FAIL" if check.enforced else "warn"
         lines.append(f"  {mark} {check.name:<21}{check.message}")
+    return "\n".join(lines) + "\n"
+
+
+def _figures(found: PreScreening) -> str:
+    from eval.report.leaderboard import format_estimate
+
+    lines = [f"  before training, on {found.rollouts} rollouts (brackets: 95 %, over questions)"]
+    for name, figure in (
+        ("AUC", found.auc),
+        ("AUC within a question", found.preference),
+        (f"groups of {found.group_size} with spread", found.spread),
+        ("with the base rewards", found.total_spread),
+        ("the base rewards alone", found.base_spread),
+        ("correlation with length", found.length),
+    ):
+        lines.append(f"       {name:<26}{format_estimate(figure)}")
+    if found.closest is not None:
+        like = found.closest
+        advantages = "" if like.advantage_correlation is None else f", of advantages {like.advantage_correlation:+.3f}"
+        lines.append(
+            f"       {'most like':<26}{like.name}: correlation of ranks {like.rank_correlation:+.3f}{advantages}"
+        )
     return "\n".join(lines) + "\n"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from eval.prescreener import score_rollouts
 from eval.similarity import RewardProfile
 from rewards_generated.rollout import Rollout
 from search.base_policy import rollouts_of
 from search.config import SearchConfig
 from search.config_source import load_config
 from search.jobs import base_rollouts_job
-from search.prescreen import base_totals, reward_profile, score_rollouts
+from search.prescreen import configured
 from search.tasks import base_model_fingerprint, checked_task
 from trainer.evaluation_job import EvaluationResult
 from trainer.run_job import JOB_FILE, RESULT_FILE, run, write_atomically
@@ -38,5 +39,5 @@ def scores_of(config: SearchConfig, codes: Mapping[str, str], rollouts: list[Rol
 def profiles_of(
     config: SearchConfig, scores: Mapping[str, list[float | None]], rollouts: list[Rollout]
 ) -> list[RewardProfile]:
-    base = base_totals(config, rollouts)
-    return [reward_profile(config, name, values, base, rollouts) for name, values in scores.items()]
+    prescreener = configured(config, rollouts)
+    return [prescreener.profile(name, values) for name, values in scores.items()]

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from eval.prescreener import base_totals
 from eval.prescreening import PreScreening, prescreening
 from eval.statistics.correlation import spearman
 from eval.statistics.estimate import Estimate
-from search.prescreen import base_totals
 from search.tasks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import scores_of, testbed_rollouts
 from tests.benchmarks.testbed_properties import _machine
@@ -84,7 +84,7 @@ def read_runs(folders: Sequence[Path]) -> dict[str, Reward]:
 
 def summarise(rewards: dict[str, Reward], work: Path) -> dict[str, Any]:
     config, rollouts = testbed_rollouts(work)
-    base = base_totals(config, rollouts)
+    base = base_totals(config.search.base_rewards, rollouts)
     scores = scores_of(config, {item.name: item.code for item in rewards.values()}, rollouts)
     generations = config.screening.grpo.generations
     found = {

@@ -119,3 +119,30 @@ def test_a_syntax_error_is_one_sentence_with_its_line_and_nothing_is_checked(
 def test_a_byte_order_mark_is_no_syntax_error(folder: Path) -> None:
     (folder / "marked.py").write_text(GOOD, encoding="utf-8-sig")
     assert main(["validate", str(folder / "marked.py")]) == 0
+
+
+def test_rollouts_give_the_figures_of_the_pre_screen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        {
+            "prompt": "q",
+            "completion": f"<thinking>{'1 = 1 ' * (place % 4)}</thinking><solution>{7 + place % 2}</solution>",
+            "answer": 7,
+            "group": str(place // 8),
+        }
+        for place in range(64)
+    ]
+    (folder / "rollouts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "twice.py").write_text(GOOD.replace("0.5", "1.0"))
+    files = [str(folder / name) for name in ("good.py", "bad.py", "twice.py")]
+    arguments = ["validate", *files, "--rollouts", str(folder / "rollouts.jsonl"), "--generations", "4"]
+    assert main(arguments) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.count("before training, on 64 rollouts") == 2
+    assert "groups of 4 with spread" in out
+    assert f"most like {files[0]}: correlation of ranks +1.000" in out
+    assert main([*arguments, "--json"]) == 1
+    good, bad, twice = json.loads(capsys.readouterr().out)
+    # Right ones have 0 or 2 equations, wrong ones 1 or 3: right wins one pair in four.
+    assert good["prescreening"]["auc"][0] == 0.25
+    assert bad["prescreening"] is None
+    assert twice["prescreening"]["closest"]["name"] == files[0]

@@ -1,0 +1,71 @@
+"""Pre-screens candidates one after the other: each is scored on rollouts of the base policy and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from eval.prescreening import PreScreening, prescreening
+from eval.similarity import RewardProfile, closest
+from rewards_generated.base import BASE_REWARDS
+from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.rollout import Rollout
+from rewards_generated.sandbox.settings import SandboxSettings
+from rewards_generated.scorer import EnsembleScorer
+
+Scores = list[float | None]
+"""One per rollout; None where the candidate failed."""
+
+
+class Prescreener:
+    """Knows the candidates that it has passed on, and finds those that would train like one of them."""
+
+    def __init__(
+        self,
+        rollouts: Sequence[Rollout],
+        *,
+        generations: int,
+        threshold: float | None = None,
+        base_rewards: Sequence[str] = tuple(BASE_REWARDS),
+        scale: Literal["group", "none"] = "group",
+        sandbox: SandboxSettings | None = None,
+    ) -> None:
+        """`threshold`: correlation of ranks and of advantages from which a candidate is a near-duplicate; None: none
+        is. `generations`: completions per group in training. `scale`: how training scales advantages."""
+        self._rollouts, self._generations, self._threshold = rollouts, generations, threshold
+        self._scale, self._sandbox = scale, sandbox
+        self._base = base_totals(base_rewards, rollouts)
+        self._groups = [rollout.group for rollout in rollouts]
+        self._earlier: list[RewardProfile] = []
+
+    def know(self, name: str, scores: Scores) -> None:
+        """A candidate that was pre-screened before and went on to training."""
+        self._earlier.append(self.profile(name, scores))
+
+    def screen(self, name: str, code: str) -> tuple[PreScreening, Scores]:
+        """Figures and scores of one more candidate, which is known from now on unless it is a near-duplicate."""
+        scores = score_rollouts(name, code, self._rollouts, self._sandbox)
+        profile = self.profile(name, scores)
+        nearest = closest(profile, self._earlier, self._threshold)
+        duplicate = self._threshold is not None and nearest is not None and nearest.duplicates(self._threshold)
+        if not duplicate:
+            self._earlier.append(profile)
+        figures = prescreening(self._rollouts, scores, self._base, self._generations)
+        return figures.model_copy(update={"closest": nearest, "duplicate": duplicate}), scores
+
+    def profile(self, name: str, scores: Scores) -> RewardProfile:
+        return RewardProfile(name, scores, self._base, self._groups, self._scale)
+
+
+def score_rollouts(name: str, code: str, rollouts: Sequence[Rollout], sandbox: SandboxSettings | None) -> Scores:
+    """In the sandbox, all in one batch. The gate's own scores are of fewer rollouts, and not kept."""
+    with EnsembleScorer(Ensemble(name=name, members=(Member(name=name, code=code),)), sandbox) as scorer:
+        return scorer.score([rollout.sample for rollout in rollouts]).components[name]
+
+
+def base_totals(base_rewards: Sequence[str], rollouts: Sequence[Rollout]) -> list[float]:
+    """What the base rewards give together, unweighted."""
+    return [
+        sum(BASE_REWARDS[name](rollout.prompt, rollout.completion, rollout.answer) for name in base_rewards)
+        for rollout in rollouts
+    ]
