@@ -61,7 +61,8 @@ class PrescreenSettings(_Section):
     groups, length, likeness to earlier candidates; for the prompt and the report."""
     duplicate_correlation: float | None = Field(default=0.999, gt=0, le=1)
     """A candidate whose ranks AND advantages on the base rollouts both correlate this much with those of an earlier one
-    is not trained; empty: all are."""
+    is not trained; empty: all are. At the default no two rewards of the library are duplicates of each other, and half
+    of the mutations of `evolve` are."""
 
 
 class ScreeningSettings(_Section):
