@@ -29,7 +29,7 @@ def build_feedback(mode: Literal["ranked", "none", "shuffled"], every: Sequence[
             standing.status == "duplicate",
         )
         for standing in every
-        if standing.status in ("rejected", "duplicate", "failed")
+        if standing.status in ("rejected", "duplicate", "stopped", "failed")
     )
     return Feedback(mode, tuple(rows), failed)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from eval.report.data import Scores
 from eval.report.leaderboard import format_estimate
-from search.standings import Standing, ranked
+from search.standings import Standing, ranked, stopped
 
 ROWS = 15
 """Candidates in the live table."""
@@ -92,7 +92,7 @@ class Progress:
 def standings_table(every: Sequence[Standing], controls: Mapping[str, Scores | None]) -> Table:
     """F1 with its interval on the split that ranks, best first; what is unscored is counted, not ranked."""
     order = ranked(list(every))
-    unscored = len(every) - len(order)
+    unscored = len(every) - len(order) - len(stopped(list(every)))
     table = Table(caption=f"{unscored} unscored" if unscored else None, caption_justify="left")
     table.add_column("rank", justify="right", no_wrap=True, min_width=4)
     table.add_column("candidate", overflow="fold", ratio=1)
@@ -107,6 +107,13 @@ def standings_table(every: Sequence[Standing], controls: Mapping[str, Scores | N
     for rank_text, name, round_text, scores in sorted(rows, key=lambda row: -row[3].accuracy.value):
         accuracy = format_estimate(scores.accuracy)
         table.add_row(rank_text, Text(name), round_text, format_estimate(scores.f1), accuracy)
+    if apart := stopped(list(every)):
+        table.add_section()
+        for standing in apart[:ROWS]:
+            assert standing.rung_scores is not None
+            f1, accuracy = format_estimate(standing.rung_scores.f1), format_estimate(standing.rung_scores.accuracy)
+            name = f"{standing.candidate.name} (stopped after {standing.rung} steps)"
+            table.add_row("—", Text(name), str(standing.candidate.round), f1, accuracy)
     return table
 
 

@@ -25,9 +25,11 @@ from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import Finalist, Ledger, Stage
 from search.proposers.base import Spending
 from search.seeds import retraining_seeds
-from search.standings import Standing, complete_scores, control_scores, ranked, standings
+from search.standings import Standing, complete_scores, control_scores, ranked, standings, stopped
 
 SAMPLES_SHOWN = 6
+APART = ("screened", "stopped")
+"""Statuses with scores of some kind, each listed in its own place."""
 
 
 def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardFormat) -> str:
@@ -99,7 +101,18 @@ def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
             failure="; ".join(standing.reasons) or None,
             **{select: standing.scores},
         )
-        for standing in (*ranked(every), *(unscored for unscored in every if unscored.scores is None))
+        for standing in (*ranked(every), *(unscored for unscored in every if unscored.status not in APART))
+    ]
+    entries += [
+        Entry(
+            name=standing.candidate.name,
+            kind="single",
+            members=(standing.candidate.name,),
+            steps=standing.rung,
+            listed_apart=f"stopped after {standing.rung} of {config.screening.grpo.steps} steps",
+            **{select: standing.rung_scores},
+        )
+        for standing in stopped(every)
     ]
     return [*baselines(config, ledger), *entries]
 
@@ -230,6 +243,8 @@ def _candidate(standing: Standing) -> Candidate:
         prescreening=standing.prescreening,
         failure="; ".join(standing.reasons) or None,
         scores=standing.scores,
+        rung=standing.rung,
+        rung_scores=standing.rung_scores,
         firing_rate=standing.firing_rate,
         reward_mean=own["mean"] if own else None,
         reward_std=own["std"] if own else None,

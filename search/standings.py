@@ -15,7 +15,7 @@ from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import Candidate, Ledger, Stage
 from search.seeds import screening_seeds
 
-Status = Literal["screened", "rejected", "duplicate", "failed", "pending"]
+Status = Literal["screened", "rejected", "duplicate", "stopped", "failed", "pending"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class Standing:
     result: dict[str, Any] | None
     """The result of its run of the first seed, without predictions."""
     prescreening: PreScreening | None = None
+    rung: int | None = None
+    """Steps after which it was stopped; None: it was not."""
+    rung_scores: Scores | None = None
+    """At that rung. They say nothing beside scores of other steps, so they are never among `scores`."""
 
     @property
     def firing_rate(self) -> float | None:
@@ -57,15 +61,23 @@ def ranked(every: list[Standing]) -> list[Standing]:
     return sorted(scored, key=lambda s: -s.scores.accuracy.value if s.scores else 0.0)
 
 
+def stopped(every: list[Standing]) -> list[Standing]:
+    """Those stopped at a rung, to be listed below the ranked ones: the longest trained first, then by accuracy."""
+    found = [standing for standing in every if standing.rung is not None and standing.rung_scores is not None]
+    return sorted(found, key=lambda s: (-(s.rung or 0), -s.rung_scores.accuracy.value if s.rung_scores else 0.0))
+
+
 def screening_scores(config: SearchConfig, ledger: Ledger, subject: str) -> Scores | None:
     """On the split that ranks; None unless the runs of all seeds ended well."""
     seeds = screening_seeds(config.seed, config.screening.seeds)
     return complete_scores(ledger, "screening", subject, seeds, config.search.select_on)
 
 
-def complete_scores(ledger: Ledger, stage: Stage, subject: str, seeds: list[int], split: Split) -> Scores | None:
-    """None unless there are predictions of every seed: a part of the seeds is no score."""
-    runs = ledger.predictions(stage, subject, split)
+def complete_scores(
+    ledger: Ledger, stage: Stage, subject: str, seeds: list[int], split: Split, rung: int | None = None
+) -> Scores | None:
+    """None unless there are predictions of every seed: a part of the seeds is no score. `rung`: see the ledger."""
+    runs = ledger.predictions(stage, subject, split, rung)
     return score_runs({seed: runs[seed] for seed in seeds}) if all(runs.get(seed) for seed in seeds) else None
 
 
@@ -95,5 +107,14 @@ def _standing(
     if failures:
         return Standing(candidate, "failed", None, failures, verdict, result, prescreening)
     scores = screening_scores(config, ledger, candidate.name)
+    if scores is None and all(records):
+        split = config.search.select_on
+        for rung in reversed(ledger.rungs("screening", candidate.name, split)):
+            if at_rung := complete_scores(ledger, "screening", candidate.name, seeds, split, rung):
+                reason = (
+                    f"stopped after {rung} of {config.screening.grpo.steps} steps, with F1 {at_rung.f1.value:.3f} "
+                    f"[{at_rung.f1.low:.3f}, {at_rung.f1.high:.3f}] there: others did better at that point"
+                )
+                return Standing(candidate, "stopped", None, (reason,), verdict, result, prescreening, rung, at_rung)
     status: Status = "screened" if scores else "pending"
     return Standing(candidate, status, scores, (), verdict, result, prescreening)

@@ -119,9 +119,9 @@ class Candidate(_Data):
     name: str
     identity: str
     round: int
-    status: Literal["screened", "rejected", "duplicate", "failed", "pending"]
-    """`rejected` by the gate; `duplicate`: like an earlier one before training; `failed`: its run ended without a
-    score; only `screened` ones are ever ranked."""
+    status: Literal["screened", "rejected", "duplicate", "stopped", "failed", "pending"]
+    """`rejected` by the gate; `duplicate`: like an earlier one before training; `stopped` after fewer steps than the
+    others, by successive halving; `failed`: its run ended without a score; only `screened` ones are ever ranked."""
     code: str = ""
     family: str = ""
     origin: str = ""
@@ -135,6 +135,10 @@ class Candidate(_Data):
     """Why it is unscored."""
     scores: Scores | None = None
     """On the selection split; None unless screened."""
+    rung: int | None = None
+    """Steps after which it was stopped."""
+    rung_scores: Scores | None = None
+    """On the selection split at that rung; never ranked with scores of other steps."""
     firing_rate: float | None = None
     reward_mean: float | None = None
     reward_std: float | None = None

@@ -30,8 +30,15 @@ def ranked_candidates(data: ReportData) -> list[Candidate]:
 
 
 def unscored_candidates(data: ReportData) -> list[Candidate]:
-    ranked = {id(candidate) for candidate in ranked_candidates(data)}
-    return [candidate for candidate in data.candidates if id(candidate) not in ranked]
+    """Neither ranked nor stopped at a rung."""
+    apart = {id(candidate) for candidate in (*ranked_candidates(data), *stopped_candidates(data))}
+    return [candidate for candidate in data.candidates if id(candidate) not in apart]
+
+
+def stopped_candidates(data: ReportData) -> list[Candidate]:
+    """Stopped at a rung, the longest trained first, then by F1: scores of one rung stand together."""
+    found = [c for c in data.candidates if c.status == "stopped" and c.rung_scores is not None]
+    return sorted(found, key=lambda c: (-(c.rung or 0), -c.rung_scores.f1.value if c.rung_scores else 0.0, c.name))
 
 
 def candidate_f1(candidate: Candidate) -> float:
@@ -54,6 +61,7 @@ def unscored_reason(candidate: Candidate) -> str:
         "pending": "not screened yet",
         "rejected": "rejected by the gate",
         "duplicate": "ranks rollouts of the base policy like an earlier candidate",
+        "stopped": "stopped before the end of its training",
         "failed": "its run ended without a score",
         "screened": "no predictions were kept",
     }[candidate.status]
@@ -171,6 +179,7 @@ def methods(data: ReportData) -> str:
     ]
     rejected = sum(candidate.status == "rejected" for candidate in data.candidates)
     failed = sum(candidate.status == "failed" for candidate in data.candidates)
+    halted = len(stopped_candidates(data))
     gate = f" ({run.gate})" if run.gate else ""
     sentences.append(
         f"Each was checked in a sandbox{gate}; {counted(rejected, 'was', 'were')} rejected there and "
@@ -190,6 +199,11 @@ def methods(data: ReportData) -> str:
         + (f" ({settings})" if settings else "")
         + f", and ranked by F1 of greedy answers on the {run.selection_split} split of {run.task}."
     )
+    if halted:
+        sentences.append(
+            f"{counted(halted, 'candidate was', 'candidates were')} stopped before that many steps by successive "
+            "halving; scores of different numbers of steps are not ranked together."
+        )
     shown = next((s for e in data.entries for s in (e.test, e.validation) if s), None)
     if shown is not None:
         split = "test" if any(e.test for e in data.entries) else "validation"

@@ -221,14 +221,32 @@ class Ledger:
         return self._jobs("WHERE stage = ?", stage) if stage else self._jobs("")
 
     def record_training(
-        self, stage: Stage, subject: str, job: TrainJob, result: TrainResult, split: Split | None
+        self,
+        stage: Stage,
+        subject: str,
+        job: TrainJob,
+        result: TrainResult,
+        split: Split | None,
+        rungs: Mapping[int, Sequence[Prediction]] | None = None,
     ) -> None:
-        """A training run with its evaluation on `split`, if it was scored."""
+        """A training run with its evaluation on `split`, if it was scored.
+
+        `rungs`: predictions on the same split after fewer steps than the job has, by their number. A run that was
+        stopped at a rung has those alone: its result holds no predictions. Raises ValueError for a rung that is not
+        below the job's steps.
+        """
+        for rung in rungs or {}:
+            if not 0 < rung < job.grpo.steps:
+                raise ValueError(f"rung {rung} of {subject} is not below the {job.grpo.steps} steps of its job")
         completions = self.files.put_predictions(result.predictions) if result.predictions else None
+        on_the_way = {rung: self.files.put_predictions(found) for rung, found in (rungs or {}).items() if found}
         with self._transaction():
             self._insert_job(stage, subject, job.seed, job, result)
             if result.failure is None and split is not None and completions is not None:
                 self._insert_evaluation(stage, subject, job.seed, split, completions, result.predictions)
+            if split is not None:
+                for rung, file in sorted(on_the_way.items()):
+                    self._insert_evaluation(stage, subject, job.seed, split, file, (rungs or {})[rung], rung)
 
     def record_evaluation(
         self,
@@ -248,20 +266,37 @@ class Ledger:
     def evaluations(self, stage: Stage | None = None) -> list[Evaluation]:
         where, values = ("WHERE stage = ?", (stage,)) if stage else ("", ())
         rows = self._all(
-            f"SELECT stage, subject, seed, split, completions FROM evaluations {where} ORDER BY id", *values
+            f"SELECT stage, subject, seed, split, completions, rung FROM evaluations {where} ORDER BY id", *values
         )
         return [Evaluation(*row) for row in rows]
 
-    def predictions(self, stage: Stage, subject: str, split: Split) -> dict[int, list[Prediction]]:
-        """By training seed, in the split's order, without the completions' texts (see `completions`)."""
+    def rungs(self, stage: Stage, subject: str, split: Split) -> list[int]:
+        """Numbers of steps after which there are predictions from before the training was over, rising."""
+        rows = self._all(
+            "SELECT DISTINCT rung FROM evaluations WHERE stage = ? AND subject = ? AND split = ? AND rung IS NOT NULL "
+            "ORDER BY rung",
+            stage,
+            subject,
+            split,
+        )
+        return [row[0] for row in rows]
+
+    def predictions(
+        self, stage: Stage, subject: str, split: Split, rung: int | None = None
+    ) -> dict[int, list[Prediction]]:
+        """By training seed, in the split's order, without the completions' texts (see `completions`).
+
+        `rung`: those measured after so many steps; None: those from the end of the training, and no others.
+        """
         found: dict[int, list[Prediction]] = {}
         rows = self._all(
             "SELECT seed, question, strict, flexible, correct, correct_flexible, completion_tokens "
             "FROM evaluations JOIN predictions ON evaluation = id "
-            "WHERE stage = ? AND subject = ? AND split = ? ORDER BY seed, predictions.position",
+            "WHERE stage = ? AND subject = ? AND split = ? AND rung IS ? ORDER BY seed, predictions.position",
             stage,
             subject,
             split,
+            rung,
         )
         for seed, question, strict, flexible, correct, correct_flexible, tokens in rows:
             found.setdefault(seed, []).append(
@@ -350,11 +385,18 @@ class Ledger:
         )
 
     def _insert_evaluation(
-        self, stage: Stage, subject: str, seed: int, split: Split, file: str, predictions: Sequence[Prediction]
+        self,
+        stage: Stage,
+        subject: str,
+        seed: int,
+        split: Split,
+        file: str,
+        predictions: Sequence[Prediction],
+        rung: int | None = None,
     ) -> None:
         row = self._connection.execute(
-            "INSERT INTO evaluations (stage, subject, seed, split, completions, at) VALUES (?, ?, ?, ?, ?, ?)",
-            (stage, subject, seed, split, file, _now()),
+            "INSERT INTO evaluations (stage, subject, seed, split, rung, completions, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (stage, subject, seed, split, rung, file, _now()),
         )
         self._connection.executemany(
             "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

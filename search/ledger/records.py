@@ -69,6 +69,8 @@ class Evaluation:
     split: Split
     completions: str
     """Name of the file with the completions, in the run's files folder."""
+    rung: int | None = None
+    """Steps trained when this was measured, on the way; None: the training was over, or there was none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,10 +96,12 @@ CREATE TABLE evaluations (
     subject TEXT NOT NULL,
     seed INTEGER NOT NULL,
     split TEXT NOT NULL,
+    rung INTEGER,                    -- steps trained when this was measured; NULL: all of them
     completions TEXT NOT NULL,       -- name in the files folder
-    at TEXT NOT NULL,
-    UNIQUE (stage, subject, seed, split)
+    at TEXT NOT NULL
 ) STRICT;
+
+CREATE UNIQUE INDEX one_evaluation ON evaluations (stage, subject, seed, split, ifnull(rung, -1));
 
 CREATE TABLE predictions (
     evaluation INTEGER NOT NULL REFERENCES evaluations (id),
