@@ -39,7 +39,7 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
     counts = Counter(standing.status for standing in every)
     console.print(
         f"rounds proposed: {len(rounds)} of {config.search.rounds}; candidates: "
-        + ", ".join(f"{counts[status]} {status}" for status in STATUSES)
+        + ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status] or status != "stopped")
         + f"; unusable items: {unusable}"
     )
     finalists = ledger.finalists()
@@ -69,13 +69,14 @@ def prescreening_table(every: Sequence[Standing]) -> Table:
     table.add_column("AUC", justify="right", no_wrap=True, min_width=len("0.000 [0.000, 0.000]"))
     for column in ("in group", "spread", "length"):
         table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
-    table.add_column("most like", overflow="fold", ratio=1)
     for standing in every:
         if (found := standing.prescreening) is not None:
             shares = ["—" if figure is None else f"{figure.value:.2f}" for figure in (found.preference, found.spread)]
             length = "—" if found.length is None else f"{found.length.value:+.2f}"
-            like = "—" if found.closest is None else f"{found.closest.name} ({found.closest.rank_correlation:+.3f})"
-            table.add_row(Text(standing.candidate.name), format_estimate(found.auc), *shares, length, Text(like))
+            name = Text(standing.candidate.name)
+            if found.closest is not None:
+                name.append(f"\nmost like {found.closest.name} ({found.closest.rank_correlation:+.3f})", "dim")
+            table.add_row(name, format_estimate(found.auc), *shares, length)
     return table
 
 
