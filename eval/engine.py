@@ -17,6 +17,9 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    draws_period: int | None = None
+    """Rows that lie so far apart see the same draws, as several policies asked the same questions in one call should;
+    None: every row has its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from eval.engine import Generated, GenerationEngine, Sampling
 from eval.prediction import Prediction
@@ -22,9 +23,30 @@ def evaluate(
 
     Every adapter that is evaluated with the same arguments sees the same draws.
     """
+    return evaluate_all(
+        engine, task, examples, sampling, adapters=[adapter], samples_per_question=samples_per_question
+    )[0]
+
+
+def evaluate_all(
+    engine: GenerationEngine,
+    task: Task,
+    examples: Sequence[Example],
+    sampling: Sampling,
+    *,
+    adapters: Sequence[str | None],
+    samples_per_question: int = 1,
+) -> list[list[Prediction]]:
+    """Per adapter (None: the base policy), its predictions as `evaluate` gives them; all adapters in one pass."""
     asked = [example for example in examples for _ in range(samples_per_question)]
-    generated = engine.generate([example.prompt for example in asked], sampling, adapter)
-    return [judge(task, example, answer) for example, answer in zip(asked, generated, strict=True)]
+    rows = [(adapter, example) for adapter in adapters for example in asked]
+    generated = engine.generate(
+        [example.prompt for _, example in rows],
+        replace(sampling, draws_period=len(asked)),
+        [adapter for adapter, _ in rows],
+    )
+    predictions = [judge(task, example, answer) for (_, example), answer in zip(rows, generated, strict=True)]
+    return [predictions[place * len(asked) :][: len(asked)] for place in range(len(adapters))]
 
 
 def judge(task: Task, example: Example, generated: Generated) -> Prediction:

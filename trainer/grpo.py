@@ -6,13 +6,14 @@ import logging
 import math
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from eval.adapters import merged
 from eval.decoding import decode, uniform_draws
 from eval.policy import Policy
-from eval.tasks.base import Task
+from eval.tasks.base import Example, Task
 from rewards_generated.errors import UserError
 from trainer.determinism import derived_seed, prompt_order
 from trainer.job import TrainJob
@@ -34,6 +35,44 @@ _LOGGED = {
 """TRL's name of a logged figure -> ours."""
 
 
+class LoggedFigures:
+    """What TRL logs of each step of one run, in our names, beside the figures that come from the rollouts."""
+
+    def __init__(self, steps: int, label: str = "") -> None:
+        """`label`: said before each line in the log, where there are several runs in one."""
+        self.by_step: dict[int, dict[str, Any]] = {}
+        self._steps = steps
+        self._label = f"{label}: " if label else ""
+
+    def record(self, step: int, logs: dict[str, Any], curve: Mapping[int, dict[str, Any]]) -> None:
+        """Takes over a step's figures. Raises RunUnscored if the weights stopped being finite."""
+        entry = {ours: logs[theirs] for theirs, ours in _LOGGED.items() if theirs in logs}
+        if not entry:
+            return
+        self.by_step[step] = {
+            name: value if value is not None and math.isfinite(value) else None for name, value in entry.items()
+        }
+        for figure in ("loss", "gradient_norm"):
+            if not math.isfinite(entry.get(figure, 0.0)):
+                raise RunUnscored(f"training diverged at step {step}: {figure} is {entry[figure]}")
+        if step == 1 or step % 10 == 0 or step == self._steps:
+            rollouts = curve[step]
+            logger.info(
+                "%sstep %d/%d  reward %s  accuracy %.3f  tokens %.1f  entropy %.3f",
+                self._label,
+                step,
+                self._steps,
+                "none" if rollouts["reward_mean"] is None else f"{rollouts['reward_mean']:.3f}",
+                rollouts["accuracy"],
+                rollouts["completion_tokens"],
+                entry.get("entropy") or math.nan,
+            )
+
+    def curves(self, curve: Mapping[int, dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+        """One entry per step, as `TrainResult.curves` describes."""
+        return tuple({**entry, **self.by_step.get(step, {})} for step, entry in sorted(curve.items()))
+
+
 class GrpoRun:
     """One GRPO run: the trainer, its curves, and the policy that it leaves behind.
 
@@ -42,12 +81,12 @@ class GrpoRun:
 
     def __init__(self, job: TrainJob, policy: Policy, task: Task, scoring: RolloutScoring, folder: Path) -> None:
         """Raises UserError for settings that do not fit together."""
-        _check(job)
+        check(job)
         self.job = job
         self.policy = policy
         self.scoring = scoring
         self.seconds = {"generate": 0.0}
-        self._logged: dict[int, dict[str, Any]] = {}
+        self.figures = LoggedFigures(job.grpo.steps)
         self._trainer = self._build(task, folder)
 
     def train(self) -> None:
@@ -63,7 +102,7 @@ class GrpoRun:
     @property
     def curves(self) -> tuple[dict[str, Any], ...]:
         """One entry per step, as `TrainResult.curves` describes."""
-        return tuple({**entry, **self._logged.get(step, {})} for step, entry in sorted(self.scoring.curve.items()))
+        return self.figures.curves(self.scoring.curve)
 
     def save(self, folder: Path) -> None:
         """Writes the PEFT adapter, or the whole model with its tokenizer, in place of whatever lies there."""
@@ -82,26 +121,7 @@ class GrpoRun:
 
     def record(self, step: int, logs: dict[str, Any]) -> None:
         """Takes over what TRL logged for a step. Raises RunUnscored if the weights stopped being finite."""
-        entry = {ours: logs[theirs] for theirs, ours in _LOGGED.items() if theirs in logs}
-        if not entry:
-            return
-        self._logged[step] = {
-            name: value if value is not None and math.isfinite(value) else None for name, value in entry.items()
-        }
-        for figure in ("loss", "gradient_norm"):
-            if not math.isfinite(entry.get(figure, 0.0)):
-                raise RunUnscored(f"training diverged at step {step}: {figure} is {entry[figure]}")
-        if step == 1 or step % 10 == 0 or step == self.job.grpo.steps:
-            curve = self.scoring.curve[step]
-            logger.info(
-                "step %d/%d  reward %s  accuracy %.3f  tokens %.1f  entropy %.3f",
-                step,
-                self.job.grpo.steps,
-                "none" if curve["reward_mean"] is None else f"{curve['reward_mean']:.3f}",
-                curve["accuracy"],
-                curve["completion_tokens"],
-                entry.get("entropy") or math.nan,
-            )
+        self.figures.record(step, logs, self.scoring.curve)
 
     def rollouts(self, model: Any, prompts: list[list[int]], step: int) -> list[list[int]]:
         """Token ids of one sampled completion per prompt, with the draws that every run of this seed sees."""
@@ -133,84 +153,90 @@ class GrpoRun:
 
         job = self.job
         examples = prompt_order(task.examples("train"), job.grpo.steps * job.grpo.prompts_per_step, job.seed)
-        dataset = Dataset.from_list(
-            [
-                {"prompt": list(example.prompt), "question": example.question, "answer": example.answer}
-                for example in examples
-            ]
-        )
+        dataset = Dataset.from_list([dataset_row(example) for example in examples])
         trainer = RolloutTrainer(
             rollouts=self.rollouts,
             model=self.policy.model,
             processing_class=self.policy.tokenizer,
             reward_funcs=self.scoring.reward,
-            args=self._arguments(folder),
+            args=grpo_arguments(self.job, folder, self.policy.model.device.type),
             train_dataset=dataset,
-            peft_config=self._adapter(),
+            peft_config=lora_config(self.job) if self.job.tuning == "lora" else None,
             callbacks=[CurveCallback(self.record)],
         )
         trainer.remove_callback(PrinterCallback)
         return trainer
 
-    def _adapter(self) -> Any:
-        if self.job.tuning == "full":
-            return None
-        from peft import LoraConfig
 
-        lora = self.job.lora
-        return LoraConfig(
-            task_type="CAUSAL_LM",
-            r=lora.rank,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            target_modules=list(lora.target_modules),
-        )
-
-    def _arguments(self, folder: Path) -> Any:
-        from trl import GRPOConfig
-
-        settings, hardware = self.job.grpo, self.job.hardware
-        completions = settings.prompts_per_step * settings.generations
-        per_forward = settings.completions_per_forward or completions
-        reduced = hardware.dtype == "bfloat16"
-        on_cpu = self.policy.model.device.type == "cpu"
-        if settings.scale_advantages == "none":
-            scale = "none"
-        else:
-            # The last step of TRL's normalize_then_sum scales by the whole batch.
-            scale = "batch" if self.job.ensemble.aggregation == "group_normalised" else "group"
-        return GRPOConfig(
-            output_dir=str(folder / "trainer"),
-            seed=self.job.seed,
-            max_steps=settings.steps,
-            per_device_train_batch_size=per_forward,
-            gradient_accumulation_steps=completions // per_forward,
-            num_generations=settings.generations,
-            max_completion_length=settings.max_completion_tokens,
-            temperature=settings.temperature,
-            beta=settings.beta,
-            loss_type=settings.loss,
-            scale_rewards=scale,
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type=_SCHEDULES[settings.learning_rate_schedule],
-            warmup_steps=round(settings.warmup_fraction * settings.steps),
-            weight_decay=settings.weight_decay,
-            max_grad_norm=settings.max_gradient_norm,
-            optim=_OPTIMIZERS[settings.optimizer],
-            shuffle_dataset=False,
-            bf16=reduced,
-            gradient_checkpointing=reduced,
-            use_cpu=on_cpu,
-            dataloader_pin_memory=not on_cpu,
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-        )
+def dataset_row(example: Example) -> dict[str, Any]:
+    """What TRL needs of a question, and what the rewards need."""
+    return {"prompt": list(example.prompt), "question": example.question, "answer": example.answer}
 
 
-def _check(job: TrainJob) -> None:
+def lora_config(job: TrainJob) -> Any:
+    """The `peft.LoraConfig` of the job."""
+    from peft import LoraConfig
+
+    lora = job.lora
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+    )
+
+
+def scale_of(job: TrainJob) -> str:
+    """What the job's advantages are divided by, in TRL's words."""
+    if job.grpo.scale_advantages == "none":
+        return "none"
+    # The last step of TRL's normalize_then_sum scales by the whole batch.
+    return "batch" if job.ensemble.aggregation == "group_normalised" else "group"
+
+
+def grpo_arguments(job: TrainJob, folder: Path, device: str, **changes: Any) -> Any:
+    """The `trl.GRPOConfig` of the job on a kind of device; `changes` replace fields of it."""
+    from trl import GRPOConfig
+
+    settings = job.grpo
+    completions = settings.prompts_per_step * settings.generations
+    per_forward = settings.completions_per_forward or completions
+    reduced = job.hardware.dtype == "bfloat16"
+    on_cpu = device == "cpu"
+    arguments: dict[str, Any] = {
+        "output_dir": str(folder / "trainer"),
+        "seed": job.seed,
+        "max_steps": settings.steps,
+        "per_device_train_batch_size": per_forward,
+        "gradient_accumulation_steps": completions // per_forward,
+        "num_generations": settings.generations,
+        "max_completion_length": settings.max_completion_tokens,
+        "temperature": settings.temperature,
+        "beta": settings.beta,
+        "loss_type": settings.loss,
+        "scale_rewards": scale_of(job),
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": _SCHEDULES[settings.learning_rate_schedule],
+        "warmup_steps": round(settings.warmup_fraction * settings.steps),
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_gradient_norm,
+        "optim": _OPTIMIZERS[settings.optimizer],
+        "shuffle_dataset": False,
+        "bf16": reduced,
+        "gradient_checkpointing": reduced,
+        "use_cpu": on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+    }
+    return GRPOConfig(**{**arguments, **changes})
+
+
+def check(job: TrainJob) -> None:
     """Raises UserError for settings that TRL would refuse less clearly."""
     from importlib.util import find_spec
 

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from eval.tasks.base import Task
@@ -116,6 +116,25 @@ class RolloutScoring:
             )
             for name, tally in self._tallies.items()
         )
+
+    def state(self) -> dict[str, Any]:
+        """All that was kept so far, as plain JSON values, for `restore`."""
+        return {
+            "curve": list(self.curve.values()),
+            "samples": [sample.model_dump() for sample in self.samples],
+            "seconds": self.seconds,
+            "tallies": {name: {**asdict(tally), "errors": list(tally.errors)} for name, tally in self._tallies.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a `state`."""
+        self.curve = {entry["step"]: entry for entry in state["curve"]}
+        self.samples = [SampleCompletion.model_validate(sample) for sample in state["samples"]]
+        self.seconds = state["seconds"]
+        self._tallies = {
+            name: _Tally(**{**tally, "errors": dict.fromkeys(tally["errors"])})
+            for name, tally in state["tallies"].items()
+        }
 
     def _record(
         self,

@@ -15,71 +15,59 @@ import warnings
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from rewards_generated.errors import UserError
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import TrainJob, TrainResult
+from trainer.job_folder import ADAPTER, JOB_FILE, LOG_FILE, RESULT_FILE, versions, write_atomically
 from trainer.lifeline import hold_on_to
+from trainer.packed.job import PackJob, PackResult
 
-Job = Annotated[TrainJob | EvaluationJob, Field(discriminator="kind")]
-
-JOB_FILE = "job.json"
-RESULT_FILE = "result.json"
-LOG_FILE = "log.txt"
+AnyJob = TrainJob | EvaluationJob | PackJob
+AnyResult = TrainResult | EvaluationResult | PackResult
+Job = Annotated[AnyJob, Field(discriminator="kind")]
 
 logger = logging.getLogger("trainer")
 
 
-def run(folder: Path) -> TrainResult | EvaluationResult:
+def run(folder: Path) -> AnyResult:
     """Runs the job of the folder and writes its result. Raises UserError if there is no valid job."""
     started = time.perf_counter()
     job = read_job(folder)
     logger.info("%s job %s: %s", job.kind, job.digest[:12], job.label)
-    result: TrainResult | EvaluationResult
+    result: AnyResult
     try:
-        result = _train(job, folder, started) if isinstance(job, TrainJob) else _evaluate(job, started)
+        if isinstance(job, TrainJob):
+            result = _train(job, folder, started)
+        elif isinstance(job, PackJob):
+            from trainer.packed.run_pack import run_pack
+
+            result = run_pack(job, folder, started)
+        else:
+            result = _evaluate(job, started)
     except UserError as error:
-        kind = TrainResult if isinstance(job, TrainJob) else EvaluationResult
-        result = kind(digest=job.digest, failure=str(error), versions=versions())
+        kinds: dict[str, type[AnyResult]] = {"train": TrainResult, "pack": PackResult, "evaluation": EvaluationResult}
+        result = kinds[job.kind](digest=job.digest, failure=str(error), versions=versions())
     write_atomically(folder / RESULT_FILE, result)
     logger.info("done: %s", result.failure or ", ".join(f"{name} {s:.1f} s" for name, s in result.seconds.items()))
     return result
 
 
-def read_job(folder: Path) -> TrainJob | EvaluationJob:
+def read_job(folder: Path) -> AnyJob:
     """The job that the folder describes. Raises UserError if there is none or it is malformed."""
     path = folder / JOB_FILE
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    adapter: TypeAdapter[TrainJob | EvaluationJob] = TypeAdapter(Job)
+    adapter: TypeAdapter[AnyJob] = TypeAdapter(Job)
     try:
         return adapter.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path} is no job: {place}: {first['msg']}") from error
-
-
-def write_atomically(path: Path, content: BaseModel) -> None:
-    """Writes the JSON beside `path`, flushes it to disk and renames it, so that a reader finds all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(content.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    from importlib.metadata import version
-    from platform import python_version
-
-    packages = ("torch", "transformers", "trl", "peft", "reward-search")
-    return {"python": python_version(), **{name: version(name) for name in packages}}
 
 
 def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
@@ -117,8 +105,8 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
             failure = str(error)
     seconds.update(run.seconds)
     if failure is None:
-        run.save(folder / "adapter")
-        adapter = "adapter"
+        run.save(folder / ADAPTER)
+        adapter = ADAPTER
         if job.evaluation is not None:
             before = time.perf_counter()
             predictions = evaluate(
@@ -126,7 +114,7 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
                 task,
                 task.examples(job.evaluation.split, job.evaluation.limit),
                 Sampling(job.evaluation.max_completion_tokens),
-                adapter=str(folder / "adapter") if job.tuning == "lora" else None,
+                adapter=str(folder / ADAPTER) if job.tuning == "lora" else None,
             )
             seconds["evaluate"] = time.perf_counter() - before
     return TrainResult(
@@ -144,7 +132,7 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
 
 def _evaluate(job: EvaluationJob, started: float) -> EvaluationResult:
     from eval.engine import Sampling
-    from eval.evaluate import evaluate
+    from eval.evaluate import evaluate_all
     from eval.tasks.registry import build_task
     from eval.transformers_engine import TransformersEngine
     from trainer.determinism import make_deterministic
@@ -156,12 +144,10 @@ def _evaluate(job: EvaluationJob, started: float) -> EvaluationResult:
     examples = task.examples(job.split, job.limit)
     sampling = Sampling(job.max_completion_tokens, job.temperature, seed=job.seed)
     ready = time.perf_counter()
-    predictions = tuple(
-        tuple(
-            evaluate(engine, task, examples, sampling, adapter=adapter, samples_per_question=job.samples_per_question)
-        )
-        for adapter in job.adapters
+    found = evaluate_all(
+        engine, task, examples, sampling, adapters=job.adapters, samples_per_question=job.samples_per_question
     )
+    predictions = tuple(tuple(answers) for answers in found)
     seconds = {"start": ready - started, "evaluate": time.perf_counter() - ready}
     return EvaluationResult(digest=job.digest, predictions=predictions, seconds=seconds, versions=versions())
 

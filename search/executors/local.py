@@ -21,7 +21,7 @@ from search.executors.environment import job_environment
 from search.executors.process_tree import kill_tree
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import TrainJob, TrainResult
-from trainer.run_job import JOB_FILE, LOG_FILE, RESULT_FILE, write_atomically
+from trainer.job_folder import JOB_FILE, LOG_FILE, RESULT_FILE, write_atomically
 
 AnyJob = TypeVar("AnyJob", TrainJob, EvaluationJob)
 AnyResult = TypeVar("AnyResult", TrainResult, EvaluationResult)

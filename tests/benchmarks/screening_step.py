@@ -37,7 +37,7 @@ from trainer.grpo import GrpoRun
 from trainer.job import TrainJob
 from trainer.policy import load_base_policy
 from trainer.rewards import RolloutScoring
-from trainer.run_job import versions
+from trainer.job_folder import versions
 
 ROOT = Path(__file__).parents[2]
 Mode = Literal["default", "fast"]

@@ -79,7 +79,8 @@ def job(name: str, seed: int) -> Any:
 
 def measure(work: Path, seeds: list[int], names: list[str]) -> None:
     """Runs what has no result yet, in this one process, seed by seed so that every reward gets its turn."""
-    from trainer.run_job import JOB_FILE, RESULT_FILE, run, write_atomically
+    from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
+    from trainer.run_job import run
 
     for seed in seeds:
         for name in names:
@@ -219,7 +220,7 @@ def _policy_record() -> str:
 
 
 def _machine() -> dict[str, Any]:
-    from trainer.run_job import versions
+    from trainer.job_folder import versions
 
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     return {

@@ -24,7 +24,7 @@ from search.executors.registry import build_executor
 from tests.trainer.tiny import COUNTS_SO, train_job, write_policy
 from trainer.evaluation_job import EvaluationJob
 from trainer.job import Hardware, TrainJob, TrainResult
-from trainer.run_job import write_atomically
+from trainer.job_folder import write_atomically
 
 
 def job(behaviour: str, **options: Any) -> TrainJob:

@@ -111,7 +111,7 @@ def test_group_normalised_equals_normalize_then_sum_of_trl(base: Path, tmp_path:
         reward_funcs=[lambda completions, script=script, **_: script for script in scripts],
         args=GRPOConfig(
             **{
-                **{key: value for key, value in run._arguments(tmp_path / "b").to_dict().items() if key in _KEPT},
+                **{key: value for key, value in run._trainer.args.to_dict().items() if key in _KEPT},
                 "multi_objective_aggregation": "normalize_then_sum",
                 "reward_weights": weights,
             }

@@ -17,7 +17,8 @@ from rewards_generated.sandbox.settings import SandboxSettings
 from tests.trainer.tiny import COUNTS_SO, TASK, train_job, write_policy
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import EvaluationRequest, LoraSettings, TrainJob, TrainResult
-from trainer.run_job import read_job, run, write_atomically
+from trainer.job_folder import write_atomically
+from trainer.run_job import read_job, run
 
 VALIDATION = EvaluationRequest(split="validation", limit=15, max_completion_tokens=12, batch_size=4)
 MEMBERS = (Member(name="format_approximate"), Member(name="counts", code=COUNTS_SO, weight=2.0))
