@@ -44,7 +44,8 @@ def adapted(model: Any, folder: str) -> Iterator[Any]:
 def stacked(model: Any, folders: Sequence[str]) -> Iterator[StackedAdapters]:
     """`model` with the PEFT adapters of all folders on it, in that order; afterwards it is what it was, to the bit.
 
-    The folders' adapters must be of one shape, see `stackable_shape`. Raises UserError otherwise.
+    The folders' adapters must be of one shape, see `stackable_shape`. Raises UserError otherwise, and
+    FloatingPointError if one is not finite.
     """
     from peft import PeftConfig
 
@@ -54,6 +55,9 @@ def stacked(model: Any, folders: Sequence[str]) -> Iterator[StackedAdapters]:
     try:
         for place, folder in enumerate(folders):
             stack.load(place, folder)
+        for folder, finite in zip(folders, stack.finite(), strict=True):
+            if not finite:
+                raise FloatingPointError(f"the adapter {folder!r} holds values that are not finite")
         yield stack
     finally:
         stack.remove()

@@ -23,9 +23,9 @@ def evaluate(
 
     Every adapter that is evaluated with the same arguments sees the same draws.
     """
-    return evaluate_all(
-        engine, task, examples, sampling, adapters=[adapter], samples_per_question=samples_per_question
-    )[0]
+    asked = [example for example in examples for _ in range(samples_per_question)]
+    generated = engine.generate([example.prompt for example in asked], sampling, adapter)
+    return [judge(task, example, answer) for example, answer in zip(asked, generated, strict=True)]
 
 
 def evaluate_all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval.engine import Generated, Sampling
-from eval.evaluate import evaluate
+from eval.evaluate import evaluate, evaluate_all
 from eval.tasks.base import Message
 from tests.trainer.tiny import Sums
 
@@ -61,3 +61,27 @@ def test_samples_of_one_question_stay_together() -> None:
         ("train-0-1", "c"),
         ("train-0-1", "d"),
     ]
+
+
+def test_all_adapters_are_asked_in_one_call_with_the_same_draws() -> None:
+    task = Sums({})
+    examples = task.examples("train", 2)
+    answers = {
+        "0 + 0 = ?": ["<solution> 0 </solution>", "so 0", "one", "two"],
+        "0 + 1 = ?": ["<solution> 1 </solution>", "so 1", "three", "four"],
+    }
+    engine = ScriptedEngine(answers)
+    periods = []
+    generate = engine.generate
+
+    def spy(prompts, sampling, adapters=None):  # type: ignore[no-untyped-def]
+        periods.append(sampling.draws_period)
+        return generate(prompts, sampling, adapters)
+
+    engine.generate = spy  # type: ignore[method-assign]
+    first, second = evaluate_all(engine, task, examples, Sampling(8), adapters=["a", None], samples_per_question=2)
+    assert engine.adapters == [["a"] * 4 + [None] * 4]
+    assert periods == [4]
+    assert [item.id for item in first] == ["train-0-0", "train-0-0", "train-0-1", "train-0-1"]
+    assert [item.completion for item in second] == ["one", "two", "three", "four"]
+    assert [item.correct for item in first] == [True, False, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,42 @@ def test_an_adapter_that_is_not_finite_is_named(policy: Policy, adapters: list[s
     tensors = load_file(broken / "adapter_model.safetensors")
     save_file({name: tensor * float("nan") for name, tensor in tensors.items()}, broken / "adapter_model.safetensors")
     before = weights(policy)
-    with pytest.raises(FloatingPointError, match="not finite"):
-        TransformersEngine(policy).generate(PROMPTS, GREEDY, str(broken))
+    mixed = [adapters[0], *[str(broken)] * (len(PROMPTS) - 1)]
+    for wanted in (str(broken), mixed):
+        with pytest.raises(FloatingPointError, match="not finite"):
+            TransformersEngine(policy).generate(PROMPTS, GREEDY, wanted)
+        assert weights(policy) == before
+
+
+@pytest.mark.parametrize("stacked_rows", [1, 6, 512])
+def test_adapters_decoded_together_give_what_each_gives_alone(
+    policy: Policy, adapters: list[str], stacked_rows: int
+) -> None:
+    engine = TransformersEngine(policy, batch_size=3, stacked_rows=stacked_rows)
+    sampling = replace(SAMPLED, draws_period=len(PROMPTS))
+    wanted = [adapter for adapter in (adapters[1], None, adapters[0]) for _ in PROMPTS]
+    before = weights(policy)
+    together = engine.generate(PROMPTS * 3, sampling, wanted)
     assert weights(policy) == before
+    alone = [engine.generate(PROMPTS, SAMPLED, adapter) for adapter in (adapters[1], None, adapters[0])]
+    assert together == [generated for answers in alone for generated in answers]
+
+
+def test_adapters_of_different_shapes_can_be_asked_in_one_call(
+    policy: Policy, adapters: list[str], tmp_path: Path
+) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(3)
+    wrapped = get_peft_model(policy.model, LoraConfig(r=2, target_modules=["v_proj"], init_lora_weights=False))
+    wrapped.save_pretrained(tmp_path / "other")
+    wrapped.unload()
+    other = str(tmp_path / "other")
+    wanted = [adapters[0], adapters[1], other] * (len(PROMPTS) // 3)
+    engine = TransformersEngine(policy)
+    alone = {adapter: engine.generate(PROMPTS, SAMPLED, adapter) for adapter in wanted}
+    assert engine.generate(PROMPTS, SAMPLED, wanted) == [alone[name][row] for row, name in enumerate(wanted)]
 
 
 def test_wrong_arguments_are_refused(policy: Policy, tmp_path: Path) -> None:

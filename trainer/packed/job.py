@@ -90,3 +90,8 @@ def require_packable(job: TrainJob) -> None:
             f"grpo.optimizer = {job.grpo.optimizer!r} cannot be packed: its states are kept in blocks across "
             "candidates; use 'adamw_torch'"
         )
+    if job.grpo.loss == "bnpo" and job.grpo.completions_per_forward:
+        raise UserError(
+            "grpo.loss = 'bnpo' cannot be packed with grpo.completions_per_forward: it weighs by the tokens of a "
+            "micro-batch, and a pack's hold other rows than those of a run by itself; leave that field empty"
+        )

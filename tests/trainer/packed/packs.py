@@ -24,20 +24,18 @@ END = 1
 
 
 class Formula:
-    """A reward whose value depends on the completion; every `gap`-th sample cannot be scored."""
+    """A reward whose value depends on the completion; about one sample in `gap` cannot be scored."""
 
     def __init__(self, scale: float, gap: int | None) -> None:
-        self.scale, self.gap, self.seen = scale, gap, 0
+        self.scale, self.gap = scale, gap
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        scores = []
-        for sample in samples:
-            self.seen += 1
-            if self.gap and self.seen % self.gap == 0:
-                scores.append(Score(None, "scripted failure"))
-            else:
-                scores.append(Score(self.scale * (len(sample.completion) % 7 + sample.completion.count("1"))))
-        return scores
+        return [self._score(sample.completion) for sample in samples]
+
+    def _score(self, completion: str) -> Score:
+        if self.gap and sum(map(ord, completion)) % self.gap == 0:
+            return Score(None, "scripted failure")
+        return Score(self.scale * (len(completion) % 7 + completion.count("1")))
 
     def close(self) -> None: ...
 
