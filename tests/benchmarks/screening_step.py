@@ -35,9 +35,9 @@ from search.jobs import screening_job as preset_screening
 from trainer.determinism import make_deterministic
 from trainer.grpo import GrpoRun
 from trainer.job import TrainJob
+from trainer.job_folder import versions
 from trainer.policy import load_base_policy
 from trainer.rewards import RolloutScoring
-from trainer.job_folder import versions
 
 ROOT = Path(__file__).parents[2]
 Mode = Literal["default", "fast"]
