@@ -15,7 +15,8 @@ from search.jobs import base_rollouts_job
 from search.prescreen import configured
 from search.tasks import base_model_fingerprint, checked_task
 from trainer.evaluation_job import EvaluationResult
-from trainer.run_job import JOB_FILE, RESULT_FILE, run, write_atomically
+from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
+from trainer.run_job import run
 
 
 def testbed_rollouts(folder: Path) -> tuple[SearchConfig, list[Rollout]]:

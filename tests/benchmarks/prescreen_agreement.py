@@ -29,7 +29,7 @@ from search.tasks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import scores_of, testbed_rollouts
 from tests.benchmarks.testbed_properties import _machine
 from trainer.job import TrainJob, TrainResult
-from trainer.run_job import JOB_FILE, RESULT_FILE
+from trainer.job_folder import JOB_FILE, RESULT_FILE
 
 OUTPUT = Path(__file__).with_suffix(".json")
 
