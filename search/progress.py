@@ -29,7 +29,7 @@ class Progress:
         self._done_steps = 0
         self._training_seconds = 0.0
         self._label, self._jobs, self._ended, self._steps = "starting", 0, 0, 0
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
         self._table: RenderableType = Text("")
 
     def __enter__(self) -> Progress:
@@ -51,19 +51,22 @@ class Progress:
     def phase(self, label: str, jobs: int, steps_per_job: int = 0) -> None:
         """A new phase with so many jobs; none: nothing is left to do in it."""
         self._label, self._jobs, self._ended, self._steps = label, jobs, 0, steps_per_job
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
         if jobs and not self._console.is_terminal:
             self._print(f"{label}: {jobs} {'job' if jobs == 1 else 'jobs'}{self._left()}")
 
     def job_done(self, label: str, problem: str | None) -> None:
-        """`problem`: what kept it from ending well, such as `unscored: ...`."""
+        """`problem`: what kept it from ending well, such as `unscored: ...`. Printed with the seconds since the phase
+        began: of jobs side by side, the time since the one before would say nothing."""
         now = time.monotonic()
         seconds, self._last = now - self._last, now
         self._ended += 1
         if self._steps:
             self._done_steps += self._steps
             self._training_seconds += seconds
-        self._print(f"  [{self._ended}/{self._jobs}] {label}: {problem or 'done'} ({seconds:.1f} s){self._left()}")
+        self._print(
+            f"  [{self._ended}/{self._jobs}] {label}: {problem or 'done'} at {now - self._began:.1f} s{self._left()}"
+        )
 
     def note(self, text: str) -> None:
         self._print(text)

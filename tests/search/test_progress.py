@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from rich.console import Console
 
 from eval.prediction import Prediction
 from eval.report.scores import score_runs
-from search.progress import standings_table
+from search.progress import Progress, standings_table
 
 
 def test_a_narrow_terminal_folds_names_and_keeps_ranks_and_figures_whole() -> None:
@@ -33,3 +34,17 @@ def test_a_narrow_terminal_folds_names_and_keeps_ranks_and_figures_whole() -> No
     assert f"{scores.f1.value:.3f} [{scores.f1.low:.3f}, {scores.f1.high:.3f}]" in shown
     assert f"0.500 [{scores.accuracy.low:.3f}, {scores.accuracy.high:.3f}]" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_jobs_side_by_side_are_told_with_the_clock_of_their_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 10.0, 67.0, 68.5])
+    monkeypatch.setattr("search.progress.time.monotonic", lambda: next(clock))
+    console = Console(width=80, force_terminal=False, color_system=None)
+    with console.capture() as capture:
+        progress = Progress(console, planned_steps=10)
+        progress.phase("screening", jobs=2, steps_per_job=5)
+        progress.job_done("first", None)
+        progress.job_done("second", "unscored: diverged")
+    shown = capture.get()
+    assert "[1/2] first: done at 57.0 s, about 57 s left" in shown
+    assert "[2/2] second: unscored: diverged at 58.5 s" in shown
