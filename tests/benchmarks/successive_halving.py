@@ -31,8 +31,8 @@ import numpy as np
 from search.halving import Halving
 from tests.benchmarks.testbed_properties import CONTROLS, REWARDS, SETTINGS, _machine, _numbers, job
 
-RUNGS = (5, 10, 20)
-RULES = (((20,), 0.5), ((10,), 0.5), ((10, 20), 0.5), ((5, 10, 20), 0.5), ((10,), 0.34), ((10,), 0.25))
+RUNGS = (10, 20, 30)
+RULES = (((10,), 0.5), ((20,), 0.5), ((30,), 0.5), ((10, 20), 0.5), ((10, 20, 30), 0.5), ((20,), 0.34), ((20,), 0.25))
 TOP = 5
 OUTPUT = Path(__file__).with_suffix(".json")
 Accuracies = dict[str, dict[int, float]]
@@ -155,7 +155,7 @@ def summarise(work: Path) -> dict[str, Any]:
             "kept": kept,
             "candidates_at": list(halving.candidates_at(len(names))),
             "steps_saved": round(1 - halving.step_share(len(names), steps), 4),
-            "top_five_overlap": _over_seeds([overlap(orders[seed], full[seed]) for seed in tables]),
+            "top_five_overlap": _over_seeds([overlap(orders[seed], full[seed]) for seed in tables], share=True),
             "best_is_the_same": sum(orders[seed][0] == full[seed][0] for seed in tables),
         }
         if len(tables) > 1:
@@ -193,12 +193,15 @@ def _spearman(table: Accuracies, first: int, second: int) -> float:
     return spearman([table[name][first] for name in table], [table[name][second] for name in table]).value
 
 
-def _over_seeds(values: Sequence[float]) -> dict[str, Any]:
-    """Mean with Student's t over seeds."""
+def _over_seeds(values: Sequence[float], *, share: bool = False) -> dict[str, Any]:
+    """Mean with Student's t over seeds; of a share, within 0 and 1."""
     from eval.statistics.seeds import summarise_seeds
 
     summary = summarise_seeds(values)
-    interval = None if summary.interval is None else [round(bound, 4) for bound in summary.interval]
+    interval = None
+    if summary.interval is not None:
+        low, high = summary.interval
+        interval = [round(max(low, 0.0) if share else low, 4), round(min(high, 1.0) if share else high, 4)]
     return {"mean": round(summary.mean, 4), "interval": interval, "by_seed": [round(value, 4) for value in values]}
 
 
