@@ -13,6 +13,9 @@ from trl import GRPOTrainer
 CPU_ROWS_PER_FORWARD = 16
 """On a CPU the loss is computed for so many rows of similar length at a time, without their common padding."""
 
+LOGITS_IN_MEMORY = 2**26
+"""So many logits at once may lie in memory (256 MiB); beyond that TRL's head computes them in tiles."""
+
 Rollouts = Callable[[Any, list[list[int]], int], list[list[int]]]
 """(model, prompt token ids, step counted from 1) -> completion token ids."""
 
@@ -47,7 +50,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         Rows go through the model sorted by length, in chunks that are cut to their own width. Where a CPU is
         bound by arithmetic that is most of what padding costs; the figures differ by rounding alone.
         """
-        compute = super()._get_per_token_logps_and_entropies
+        compute = self._logps_and_entropies
         rows = input_ids.size(0)
         if input_ids.device.type != "cpu" or compute_aux_loss or rows <= CPU_ROWS_PER_FORWARD:
             return compute(  # type: ignore[no-any-return]
@@ -76,6 +79,47 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
                 entropies.append(torch.nn.functional.pad(chunk_entropies, missing))
         back = order.argsort()
         return torch.cat(logps)[back], torch.cat(entropies)[back] if entropies else None, None
+
+    def _logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        *arguments: Any,
+        compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
+        **options: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """TRL's figures of all rows at once; on a CPU with a small vocabulary without TRL's head.
+
+        That head spares memory: it scores the prompt's positions too, in tiles, and does it again in the backward
+        pass. With the logits of a small vocabulary in memory the same figures take a third of the time.
+        """
+        size = input_ids.size(0) * logits_to_keep * model.config.get_text_config().vocab_size
+        plain = input_ids.device.type == "cpu" and model.dtype == torch.float32 and size <= LOGITS_IN_MEMORY
+        if not plain or compute_aux_loss or self.args.bf16:
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                *arguments,
+                compute_entropy=compute_entropy,
+                compute_aux_loss=compute_aux_loss,
+                **options,
+            )
+        logits = model(
+            input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=logits_to_keep + 1, use_cache=False
+        ).logits[:, :-1]
+        present = attention_mask[:, -logits_to_keep:] != 0
+        logps = torch.log_softmax(logits[present] / self.temperature, dim=-1)
+        chosen = logps.gather(1, input_ids[:, -logits_to_keep:][present][:, None])[:, 0]
+        entropies = None
+        if compute_entropy:
+            with torch.no_grad():
+                entropies = logps.new_zeros(present.shape).masked_scatter(present, -(logps.exp() * logps).sum(-1))
+        return logps.new_zeros(present.shape).masked_scatter(present, chosen), entropies, None
 
 
 class CurveCallback(TrainerCallback):  # type: ignore[misc]

@@ -193,7 +193,7 @@ class PackTrainer(RolloutTrainer):
             self._adapters.assign(None if adapter_of_row is None else [adapter_of_row[row] for row in chunk.tolist()])
             kept = max(1, int(completions[chunk].max()))
             columns = slice(width - int(prompts[chunk].max()), width + kept)
-            found, spread, _ = super(RolloutTrainer, self)._get_per_token_logps_and_entropies(
+            found, spread, _ = self._logps_and_entropies(
                 model, input_ids[chunk, columns], attention_mask[chunk, columns], kept, compute_entropy=compute_entropy
             )
             missing = (0, logits_to_keep - kept)
