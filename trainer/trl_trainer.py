@@ -53,7 +53,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         compute = self._logps_and_entropies
         rows = input_ids.size(0)
         if input_ids.device.type != "cpu" or compute_aux_loss or rows <= CPU_ROWS_PER_FORWARD:
-            return compute(  # type: ignore[no-any-return]
+            return compute(
                 model,
                 input_ids,
                 attention_mask,
