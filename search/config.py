@@ -64,6 +64,10 @@ class PrescreenSettings(_Section):
     is not trained; empty: all are. At the default no two rewards of the library are duplicates of each other, and half
     of the mutations of `evolve` are."""
 
+    @property
+    def rejects_duplicates(self) -> bool:
+        return self.enabled and self.duplicate_correlation is not None
+
 
 class ScreeningSettings(_Section):
     grpo: GrpoSettings

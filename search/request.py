@@ -28,4 +28,5 @@ def first_request(config: SearchConfig, task: Task, number: int, rollouts: Seque
         seed=derive_seed(config.seed, "proposals", number),
         known_identities=frozenset(),
         base_rewards=settings.base_rewards,
+        rejects_duplicates=config.prescreen.rejects_duplicates,
     )

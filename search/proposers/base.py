@@ -166,6 +166,8 @@ class ProposalRequest:
     """Of all earlier rounds, without `recorded_calls`; the hard budget counts both."""
     base_rewards: Sequence[str] = ()
     """Names of the base rewards that are added to every candidate, for the prompt to describe."""
+    rejects_duplicates: bool = False
+    """Whether a candidate that behaves like an earlier one on the base policy's rollouts is left untrained."""
 
 
 class AwaitingAnswer(Exception):

@@ -82,6 +82,7 @@ def render_prompt(
             best=_best(feedback.ranked, settings),
             failures=_failures(feedback.ranked, feedback.failed, settings),
             duplicates=_duplicates(feedback.failed),
+            rejects_duplicates=request.rejects_duplicates,
             prescreened=any(item.prescreening for item in feedback.ranked),
             count=request.count if count is None else count,
             reflection_count=request.reflection_minimum if reflection_count is None else reflection_count,

@@ -13,7 +13,7 @@ import eval.prescreener
 from search.cli import main
 from search.config_source import parse_config
 from search.ledger import LEDGER_FILE, Ledger
-from search.proposers.base import Feedback, Proposal, ProposalBatch, ProposalRequest
+from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from search.standings import Standing, ranked, standings
 from tests.search.searches import run_search
 
@@ -36,7 +36,7 @@ ROUNDS = {
         "right-nearly": RIGHT.replace("1.0 if", "1.001 if"),
     },
 }
-FEEDBACK: list[Feedback] = []
+REQUESTS: list[ProposalRequest] = []
 
 
 class RepeatingProposer:
@@ -45,7 +45,7 @@ class RepeatingProposer:
     name = "repeating"
 
     def propose(self, request: ProposalRequest) -> ProposalBatch:
-        FEEDBACK.append(request.feedback)
+        REQUESTS.append(request)
         return ProposalBatch(
             tuple(Proposal(name, code(reward), "test", family="x") for name, reward in ROUNDS[request.round].items())
         )
@@ -78,8 +78,14 @@ def rows(run: Path, query: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    FEEDBACK.clear()
+    REQUESTS.clear()
     return repeating(tmp_path_factory.mktemp("prescreen"))
+
+
+@pytest.fixture(scope="module")
+def requests(run: Path) -> list[ProposalRequest]:
+    """What the proposer was asked in that search."""
+    return REQUESTS[:2]
 
 
 def test_near_duplicates_are_neither_trained_nor_ranked(run: Path) -> None:
@@ -116,8 +122,9 @@ def test_figures_of_every_accepted_candidate_are_kept(run: Path) -> None:
     assert set(scores) == {0.0, 1.0}
 
 
-def test_the_next_round_is_told_figures_and_duplicates(run: Path) -> None:
-    first, second = FEEDBACK[-2:]
+def test_the_next_round_is_told_figures_and_duplicates(requests: list[ProposalRequest]) -> None:
+    first, second = (asked.feedback for asked in requests)
+    assert all(asked.rejects_duplicates for asked in requests)
     assert (first.ranked, first.failed) == ((), ())
     assert {item.name for item in second.ranked} == {"right", "terse"}
     assert all(item.prescreening and item.prescreening.auc for item in second.ranked)
@@ -140,6 +147,7 @@ def test_nothing_is_rejected_without_a_threshold(tmp_path: Path) -> None:
     run = repeating(tmp_path, prescreen={"duplicate_correlation": None})
     found = every(run)
     assert {standing.status for standing in found.values()} == {"screened"}
+    assert not REQUESTS[-1].rejects_duplicates
     again = found["right-again"].prescreening
     assert again is not None
     assert again.closest is not None

@@ -185,6 +185,11 @@ def test_figures_from_before_training_stand_in_the_table_and_are_explained() -> 
     assert "AUC" not in prompt(LATER)
 
 
+def test_the_prompt_speaks_of_duplicates_only_where_they_are_rejected() -> None:
+    assert "ranks them as an earlier one does" in prompt(request(rejects_duplicates=True))
+    assert "ranks them as an earlier one does" not in prompt(request())
+
+
 def test_near_duplicates_are_listed_without_their_source() -> None:
     twin = FailedCandidate("twin", "id", 1, code(88.0), ("near-duplicate: like 'candidate_1'",), duplicate=True)
     text = prompt(request(round=2, feedback=Feedback("ranked", RANKED, (*FAILED, twin))))
