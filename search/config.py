@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -127,6 +127,9 @@ class ExecutorSettings(_Section):
     """Jobs at the same time."""
     job_timeout_seconds: float | None = Field(default=None, ge=1)
     """Wall-clock limit of one job, after which it is stopped and stays unscored; empty: none."""
+    pack: Literal["auto"] | Annotated[int, Field(ge=1)] = 1
+    """Training runs that share one process and one copy of the base policy: 1, each by itself; auto, as many as memory
+    holds and parallel_jobs leaves to each."""
     options: dict[str, Any] = {}
     """Further options of an executor of your own."""
 

@@ -29,7 +29,7 @@ def train(
         if not waiting:
             return
         again: list[TrainJob] = []
-        with _stopped(executor.run(waiting, folder)) as ended:
+        with stopped(executor.run(waiting, folder)) as ended:
             for done in ended:
                 if done.result.lost and attempt < ATTEMPTS:
                     again.append(done.job)
@@ -46,7 +46,7 @@ def evaluate(executor: Executor, jobs: Sequence[EvaluationJob], folder: Path) ->
         if not waiting:
             return
         again: list[EvaluationJob] = []
-        with _stopped(executor.evaluate(waiting, folder)) as ended:
+        with stopped(executor.evaluate(waiting, folder)) as ended:
             for done in ended:
                 if done.result.lost and attempt < ATTEMPTS:
                     again.append(done.job)
@@ -61,7 +61,7 @@ def unscored(result: TrainResult) -> str | None:
 
 
 @contextmanager
-def _stopped(ended: Iterator[Done]) -> Iterator[Iterator[Done]]:
+def stopped(ended: Iterator[Done]) -> Iterator[Iterator[Done]]:
     """Closes the executor's iterator, which stops its jobs, however the block is left."""
     try:
         yield ended

@@ -11,10 +11,11 @@ from rewards_generated.ensemble import Member
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
 from search.base_policy import frozen_statistics
-from search.dispatch import evaluate, train, unscored
+from search.dispatch import evaluate, unscored
 from search.ensembles import choose_ensembles, draw_controls, is_random_draw
 from search.jobs import UNTRAINED, evaluation_job, jobs_folder, retraining_job
 from search.ledger import Finalist, Ledger
+from search.packing import train_together
 from search.run import Run
 from search.seeds import retraining_seeds
 from search.standings import complete_scores, ranked, standings
@@ -51,7 +52,7 @@ def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
                 job = retraining_job(run.config, finalist, seed)
                 jobs[job.digest] = (finalist.name, job)
     run.progress.phase(f"retraining {what}", len(jobs), run.config.final_steps)
-    with closing(train(run.executor, [job for _, job in jobs.values()], jobs_folder(run.folder))) as ended:
+    with closing(train_together(run, "retraining", [job for _, job in jobs.values()])) as ended:
         for done in ended:
             subject = jobs[done.job.digest][0]
             run.ledger.record_training("retraining", subject, done.job, done.result, run.config.search.select_on)

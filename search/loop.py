@@ -15,12 +15,13 @@ from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
 from search.base_policy import rollouts_of
-from search.dispatch import evaluate, train, unscored
+from search.dispatch import evaluate, unscored
 from search.feedback import build_feedback
 from search.finals import run_finals
 from search.intake import take_in
 from search.jobs import BASE_ONLY, UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder, screening_job
 from search.ledger import Candidate, Stage
+from search.packing import train_together
 from search.prescreen import prescreen
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
 from search.request import first_request
@@ -138,7 +139,7 @@ def screen(run: Run, number: int, accepted: Sequence[Candidate]) -> None:
                 job = screening_job(config, subject, code, seed)
                 jobs[job.digest] = (subject, job)
     run.progress.phase(f"round {number} of {config.search.rounds}: screening", len(jobs), config.screening.grpo.steps)
-    with closing(train(run.executor, [job for _, job in jobs.values()], jobs_folder(run.folder))) as ended:
+    with closing(train_together(run, "screening", [job for _, job in jobs.values()])) as ended:
         for done in ended:
             subject = jobs[done.job.digest][0]
             ledger.record_training("screening", subject, done.job, done.result, config.search.select_on)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import TrainJob, TrainResult
+from trainer.packed.job import PackJob, PackResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,14 @@ class EvaluationDone:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class PackDone:
+    job: PackJob
+    result: PackResult
+    folder: Path
+    """Where the files of the pack lie; its members' lie where those of jobs by themselves would."""
+
+
 class Executor(Protocol):
     name: str
 
@@ -40,4 +49,14 @@ class Executor(Protocol):
 
     def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
         """The same for jobs that only evaluate."""
+        ...
+
+
+@runtime_checkable
+class PackExecutor(Executor, Protocol):
+    """An executor that can run several training jobs as one process."""
+
+    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+        """The same for packs: each runs in `folder/<digest>`, and a member's adapter and result come to lie in
+        `folder/<the member's digest>`. A pack for which memory runs out comes back with `too_large`."""
         ...

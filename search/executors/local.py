@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,15 +17,16 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from rewards_generated.errors import UserError
-from search.executors.base import EvaluationDone, JobDone
+from search.executors.base import EvaluationDone, JobDone, PackDone
 from search.executors.environment import job_environment
 from search.executors.process_tree import kill_tree
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import TrainJob, TrainResult
-from trainer.job_folder import JOB_FILE, LOG_FILE, RESULT_FILE, write_atomically
+from trainer.job_folder import JOB_FILE, LOG_FILE, MEMBERS, RESULT_FILE, write_atomically
+from trainer.packed.job import PackJob, PackResult
 
-AnyJob = TypeVar("AnyJob", TrainJob, EvaluationJob)
-AnyResult = TypeVar("AnyResult", TrainResult, EvaluationResult)
+AnyJob = TypeVar("AnyJob", TrainJob, EvaluationJob, PackJob)
+AnyResult = TypeVar("AnyResult", TrainResult, EvaluationResult, PackResult)
 
 POLL_SECONDS = 0.05
 
@@ -65,6 +67,17 @@ class LocalExecutor:
         for job, result, place in self._run(jobs, EvaluationResult, folder):
             yield EvaluationDone(job, result, place)
 
+    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+        """Runs the packs, each in `folder/<digest>`, and yields each when it has ended, its members in their places."""
+        for job, result, place in self._run(jobs, PackResult, folder):
+            for member in job.members:
+                left = place / MEMBERS / member.digest
+                if left.is_dir():
+                    own = folder / member.digest
+                    shutil.rmtree(own, ignore_errors=True)
+                    left.rename(own)
+            yield PackDone(job, result, place)
+
     def _run(
         self, jobs: Sequence[AnyJob], result_type: type[AnyResult], folder: Path
     ) -> Iterator[tuple[AnyJob, AnyResult, Path]]:
@@ -98,8 +111,14 @@ class LocalExecutor:
     def _ended(self, state: _Running[Any]) -> bool:
         if state.process.poll() is not None:
             return True
-        limit = self.job_timeout_seconds
+        limit = self._limit(state.job)
         return limit is not None and time.monotonic() - state.started > limit
+
+    def _limit(self, job: TrainJob | EvaluationJob | PackJob) -> float | None:
+        """Seconds that the job may take: a pack, as much as its members one after the other."""
+        if self.job_timeout_seconds is None:
+            return None
+        return self.job_timeout_seconds * (len(job.members) if isinstance(job, PackJob) else 1)
 
     def _result(self, state: _Running[AnyJob], result_type: type[AnyResult]) -> AnyResult:
         digest = state.job.digest
@@ -107,7 +126,7 @@ class LocalExecutor:
         # Whatever a job leaves behind goes with it, whether it ended by itself or not.
         kill_tree(state.process)
         if code is None:
-            failure = f"the job ran past its limit of {self.job_timeout_seconds:g} seconds and was stopped"
+            failure = f"the job ran past its limit of {self._limit(state.job):g} seconds and was stopped"
             return result_type(digest=digest, failure=failure)
         result = _read_result(state.folder, digest, result_type)
         if result is not None:

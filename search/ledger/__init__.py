@@ -2,7 +2,7 @@
 
 from search.ledger.ledger import LEDGER_FILE, Ledger
 from search.ledger.lock import DriverLock, is_driven
-from search.ledger.records import Candidate, Evaluation, Finalist, JobRecord, Milestone, Round, Stage
+from search.ledger.records import Candidate, Evaluation, Finalist, JobRecord, Milestone, PackRecord, Round, Stage
 
 __all__ = [
     "LEDGER_FILE",
@@ -13,6 +13,7 @@ __all__ = [
     "JobRecord",
     "Ledger",
     "Milestone",
+    "PackRecord",
     "Round",
     "Stage",
     "is_driven",

@@ -18,11 +18,22 @@ from rewards_generated.ensemble import Ensemble
 from rewards_generated.errors import UserError
 from rewards_generated.gate.verdict import Verdict
 from search.ledger.files import Files
-from search.ledger.records import Candidate, Evaluation, Finalist, JobRecord, Milestone, Round, Stage
+from search.ledger.records import (
+    Candidate,
+    Evaluation,
+    Finalist,
+    JobRecord,
+    Milestone,
+    PackOutcome,
+    PackRecord,
+    Round,
+    Stage,
+)
 from search.ledger.schema import SCHEMA, SCHEMA_VERSION
 from search.proposers.base import LanguageModelCall, UnusableItem
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import TrainJob, TrainResult
+from trainer.packed.job import PackJob
 
 LEDGER_FILE = "ledger.sqlite"
 
@@ -219,6 +230,29 @@ class Ledger:
 
     def jobs(self, stage: Stage | None = None) -> list[JobRecord]:
         return self._jobs("WHERE stage = ?", stage) if stage else self._jobs("")
+
+    def packs(self, stage: Stage) -> list[PackRecord]:
+        """In the order in which they were written down."""
+        rows = self._all("SELECT stage, description, outcome FROM packs WHERE stage = ? ORDER BY rowid", stage)
+        return [PackRecord(row[0], PackJob.model_validate_json(row[1]), row[2]) for row in rows]
+
+    def record_packs(self, stage: Stage, packs: Sequence[PackJob], instead_of: PackJob | None = None) -> None:
+        """Before they start: who trains with whom decides the last bits. `instead_of`: a pack that was too large."""
+        with self._transaction():
+            if instead_of is not None:
+                self._connection.execute(
+                    "UPDATE packs SET outcome = ? WHERE digest = ?", ("too large", instead_of.digest)
+                )
+            for pack in packs:
+                self._connection.execute(
+                    "INSERT INTO packs VALUES (?, ?, ?, ?, ?, NULL)",
+                    (pack.digest, stage, len(pack.members), pack.model_dump_json(), _now()),
+                )
+
+    def record_pack_outcome(self, pack: PackJob, outcome: PackOutcome) -> None:
+        """When the results of all its members are recorded."""
+        with self._transaction():
+            self._connection.execute("UPDATE packs SET outcome = ? WHERE digest = ?", (outcome, pack.digest))
 
     def record_training(
         self,

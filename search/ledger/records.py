@@ -9,6 +9,7 @@ from typing import Any, Literal
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble
 from search.proposers.base import UnusableItem
+from trainer.packed.job import PackJob
 
 Stage = Literal["base-rollouts", "screening", "retraining", "test"]
 
@@ -59,6 +60,18 @@ class JobRecord:
     failure: str | None
     result: dict[str, Any]
     """The result as it came back, without predictions."""
+
+
+PackOutcome = Literal["done", "failed", "too large"]
+
+
+@dataclass(frozen=True, slots=True)
+class PackRecord:
+    """Training jobs that were sent off as one. `outcome` None: it is not over."""
+
+    stage: Stage
+    job: PackJob
+    outcome: PackOutcome | None
 
 
 @dataclass(frozen=True, slots=True)

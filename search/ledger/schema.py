@@ -1,6 +1,6 @@
 """The tables of a ledger. A row is written when the step that it records has ended."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SCHEMA = """
 CREATE TABLE facts (
@@ -88,6 +88,15 @@ CREATE TABLE jobs (
     result TEXT NOT NULL,            -- JSON of the result without its predictions
     at TEXT NOT NULL,
     PRIMARY KEY (stage, subject, seed)
+) STRICT;
+
+CREATE TABLE packs (
+    digest TEXT PRIMARY KEY,
+    stage TEXT NOT NULL,             -- screening, retraining
+    size INTEGER NOT NULL,           -- how many train together
+    description TEXT NOT NULL,       -- JSON of the pack, written before it starts
+    at TEXT NOT NULL,
+    outcome TEXT                     -- done, failed, too large; NULL: not over, it has to run (again)
 ) STRICT;
 
 CREATE TABLE evaluations (

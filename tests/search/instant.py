@@ -11,14 +11,16 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
 from eval.prediction import Prediction
 from eval.tasks.base import Example, Split, TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.ensemble import Ensemble
-from search.executors.base import EvaluationDone, JobDone
+from search.executors.base import EvaluationDone, JobDone, PackDone
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import RewardStatistics, SampleCompletion, TrainJob, TrainResult
+from trainer.packed.job import PackJob, PackResult
 
 
 class InstantExecutor:
@@ -77,6 +79,51 @@ class InstantExecutor:
             predictions=tuple(_prediction(example, policy[0], policy[1], job.seed) for example in examples),
             seconds={"start": 0.0, "train": 0.0, "evaluate": 0.0},
         )
+
+
+class PackingExecutor(InstantExecutor):
+    """Runs packs too. Those of more than `holds` members are too large."""
+
+    def __init__(
+        self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None, holds: int = 99, **options: Any
+    ):
+        super().__init__(parallel_jobs, job_timeout_seconds, **options)
+        self.holds = holds
+        PackingExecutor.packs = []
+
+    packs: ClassVar[list[PackJob]] = []
+    """Those that the last executor ran, in order."""
+
+    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+        for job in jobs:
+            PackingExecutor.packs.append(job)
+            if len(job.members) > self.holds:
+                result = PackResult(digest=job.digest, failure="a pack is too large", too_large=True)
+            else:
+                members = tuple(self._train(member, folder / member.digest) for member in job.members)
+                lost = any(member.lost for member in members)
+                result = PackResult(
+                    digest=job.digest,
+                    failure="the job was killed by SIGKILL" if lost else None,
+                    lost=lost,
+                    members=() if lost else members,
+                )
+            yield PackDone(job, result, folder / job.digest)
+
+
+class PackingInterruptedOnce(PackingExecutor):
+    """The user presses Ctrl-C when the second pack is about to start, once."""
+
+    pressed = False
+    before: ClassVar[list[PackJob]] = []
+
+    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+        for number, job in enumerate(jobs):
+            if number == 1 and not PackingInterruptedOnce.pressed:
+                PackingInterruptedOnce.pressed = True
+                PackingInterruptedOnce.before = list(jobs)
+                raise KeyboardInterrupt
+            yield from super().run_packs([job], folder)
 
 
 class InterruptedLater(InstantExecutor):

@@ -25,6 +25,7 @@ from tests.trainer.tiny import COUNTS_SO, train_job, write_policy
 from trainer.evaluation_job import EvaluationJob
 from trainer.job import Hardware, TrainJob, TrainResult
 from trainer.job_folder import write_atomically
+from trainer.packed.job import PackJob
 
 
 def job(behaviour: str, **options: Any) -> TrainJob:
@@ -83,6 +84,42 @@ def test_jobs_run_side_by_side_and_a_whole_result_is_not_run_again(tmp_path: Pat
     [evaluated] = LocalExecutor().evaluate([evaluation], tmp_path / "jobs")
     assert evaluated.result.failure is None
     assert [len(predictions) for predictions in evaluated.result.predictions] == [5, 5, 5]
+
+
+def test_the_members_of_a_pack_come_to_lie_where_jobs_by_themselves_would(tmp_path: Path) -> None:
+    base = write_policy(tmp_path / "policy")
+    log = tmp_path / "runs"
+    task = TaskReference(name="tests.search.job_tasks:counts_runs", options={"file": str(log)})
+    counts = Member(name="counts", code=COUNTS_SO)
+    members = tuple(train_job(base, counts, task=task, seed=seed, grpo={"steps": 1}) for seed in (1, 2))
+    pack = PackJob(label="pack", members=members)
+    [done] = LocalExecutor().run_packs([pack], tmp_path / "jobs")
+    assert done.folder == tmp_path / "jobs" / pack.digest
+    assert (done.result.failure, done.result.too_large) == (None, False)
+    for member, result in zip(members, done.result.members, strict=True):
+        folder = tmp_path / "jobs" / member.digest
+        assert whole_result(folder, member.digest, TrainResult) == result
+        assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    assert len(log.read_text().split()) == 1
+
+    # Neither the pack nor a member by itself is run again.
+    [again] = LocalExecutor().run_packs([pack], tmp_path / "jobs")
+    assert again.result == done.result
+    assert [item.result for item in outcome(LocalExecutor(), *members, folder=tmp_path / "jobs")] == list(
+        done.result.members
+    )
+    assert len(log.read_text().split()) == 1
+
+
+def test_a_pack_may_take_as_long_as_its_members_together(tmp_path: Path) -> None:
+    executor = LocalExecutor(job_timeout_seconds=2)
+    members = tuple(
+        job("sleeps", file=str(tmp_path / "processes")).model_copy(update={"seed": seed}) for seed in (1, 2)
+    )
+    started = time.monotonic()
+    [done] = executor.run_packs([PackJob(label="pack", members=members)], tmp_path)
+    assert done.result.failure == "the job ran past its limit of 4 seconds and was stopped"
+    assert time.monotonic() - started > 4
 
 
 def test_a_result_that_is_not_whole_is_not_taken_over(tmp_path: Path) -> None:

@@ -8,10 +8,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rewards_generated.errors import UserError
-from trainer.job import TrainJob, TrainResult
+from trainer.job import Hardware, TrainJob, TrainResult
 
 MEMBERS_DIFFER_IN = frozenset({"label", "ensemble", "seed"})
 """Fields of a training job in which the members of a pack may differ."""
+
+
+def shared_fields(job: TrainJob) -> str:
+    """Equal for jobs that can train together: the description without the fields in which members may differ."""
+    return job.model_dump_json(exclude=set(MEMBERS_DIFFER_IN))
 
 
 class PackJob(BaseModel):
@@ -47,6 +52,10 @@ class PackJob(BaseModel):
     def shared(self) -> TrainJob:
         """A member, for what is the same in all."""
         return self.members[0]
+
+    @property
+    def hardware(self) -> Hardware:
+        return self.shared.hardware
 
     @property
     def digest(self) -> str:

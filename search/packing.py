@@ -1,0 +1,146 @@
+"""Training jobs sent off in packs: which train together, written down before they start, and halved if too large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+from rewards_generated.errors import UserError
+from search.dispatch import ATTEMPTS, stopped, train
+from search.executors.base import JobDone, PackDone, PackExecutor
+from search.jobs import jobs_folder
+from search.ledger import Stage
+from search.run import Run
+from trainer.job import TrainJob, TrainResult
+from trainer.packed.job import PackJob, require_packable, shared_fields
+
+MOST_ON_A_CPU = 16
+"""Beyond so many members, arithmetic is all that a CPU does, and a larger pack is no faster."""
+MOST_ON_A_GPU = 64
+CHARACTERS_PER_TOKEN = 2
+"""For the memory that a prompt takes: fewer characters make up a token of no tokenizer in use, digits apart."""
+
+
+def train_together(run: Run, stage: Stage, jobs: Sequence[TrainJob]) -> Generator[JobDone, None, None]:
+    """Yields every job once, when it has ended for good; in packs, if the configuration says so.
+
+    What is yielded has to be recorded before the next is asked for: a pack is over when its members are recorded. A
+    pack that an interrupted search had written down runs as it was. Use it under `contextlib.closing`.
+    """
+    folder = jobs_folder(run.folder)
+    if run.config.executor.pack == 1:
+        yield from train(run.executor, jobs, folder)
+        return
+    if not isinstance(run.executor, PackExecutor):
+        raise UserError(f"executor {run.config.executor.name!r} cannot run packs; set executor.pack to 1")
+    missing = {job.digest: job for job in jobs}
+    waiting = []
+    for record in run.ledger.packs(stage):
+        if record.outcome is None:
+            waiting.append(record.job)
+            for member in record.job.members:
+                missing.pop(member.digest, None)
+    fresh = [pack for group in _groups(list(missing.values())) for pack in planned_packs(run, group)]
+    run.ledger.record_packs(stage, fresh)
+    wanted = {job.digest for job in jobs}
+    with closing(_run_packs(run, run.executor, stage, [*waiting, *fresh], folder)) as ended:
+        for done in ended:
+            yield from (member for member in _members(done, folder) if member.job.digest in wanted)
+            run.ledger.record_pack_outcome(done.job, "failed" if done.result.failure else "done")
+
+
+def planned_packs(run: Run, jobs: Sequence[TrainJob]) -> list[PackJob]:
+    """The jobs in packs of like size, in order. Raises UserError for settings that cannot be packed."""
+    require_packable(jobs[0])
+    most = _most_together(run, jobs)
+    count = math.ceil(len(jobs) / most)
+    bounds = [round(index * len(jobs) / count) for index in range(count + 1)]
+    return [
+        PackJob(
+            label=f"{jobs[start].label} and {end - start - 1} more" if end - start > 1 else jobs[start].label,
+            members=tuple(jobs[start:end]),
+        )
+        for start, end in pairwise(bounds)
+    ]
+
+
+def halves(pack: PackJob) -> list[PackJob]:
+    """Two packs of the members of one."""
+    middle = (len(pack.members) + 1) // 2
+    parts = (pack.members[:middle], pack.members[middle:])
+    return [PackJob(label=f"{pack.label}, half {number}", members=part) for number, part in enumerate(parts, start=1)]
+
+
+def _groups(jobs: Sequence[TrainJob]) -> list[list[TrainJob]]:
+    """Jobs that differ in nothing but reward, seed and label, together."""
+    groups: dict[str, list[TrainJob]] = {}
+    for job in jobs:
+        groups.setdefault(shared_fields(job), []).append(job)
+    return list(groups.values())
+
+
+def _most_together(run: Run, jobs: Sequence[TrainJob]) -> int:
+    """Members of a pack at most: what the configuration says, or what memory holds of a share of the jobs."""
+    settings = run.config.executor
+    if settings.pack != "auto":
+        return settings.pack
+    share = math.ceil(len(jobs) / settings.parallel_jobs)
+    return min(share, _most_in_memory(run, jobs[0]))
+
+
+def _most_in_memory(run: Run, job: TrainJob) -> int:
+    from transformers import AutoConfig
+
+    from eval.policy import device_name
+    from trainer.packed.memory import ModelShape, free_memory, members_that_fit
+    from trainer.policy import base_model_source
+
+    device = device_name(job.hardware.device)
+    shape = ModelShape.of(AutoConfig.from_pretrained(base_model_source(job.base_model)))
+    longest = max(sum(len(turn["content"]) for turn in example.prompt) for example in run.task.examples("train"))
+    # On a GPU each pack has one to itself; on a CPU those that run side by side share the memory.
+    free = free_memory(device) // (1 if device == "cuda" else run.config.executor.parallel_jobs)
+    fits = members_that_fit(job, shape, longest // CHARACTERS_PER_TOKEN, free)
+    return min(fits, MOST_ON_A_GPU if device == "cuda" else MOST_ON_A_CPU)
+
+
+def _run_packs(
+    run: Run, executor: PackExecutor, stage: Stage, packs: Sequence[PackJob], folder: Path
+) -> Generator[PackDone, None, None]:
+    """Yields every pack that has ended for good. One that is too large is replaced by its halves.
+
+    A process that is killed is started again; one that is killed again may well have taken too much memory.
+    """
+    waiting = list(packs)
+    lost: dict[str, int] = {}
+    while waiting:
+        again: list[PackJob] = []
+        with stopped(executor.run_packs(waiting, folder)) as ended:
+            for done in ended:
+                size, digest = len(done.job.members), done.job.digest
+                lost[digest] = lost.get(digest, 0) + done.result.lost
+                if size > 1 and (done.result.too_large or lost[digest] == ATTEMPTS - 1):
+                    parts = halves(done.job)
+                    run.ledger.record_packs(stage, parts, instead_of=done.job)
+                    run.progress.note(f"{done.result.failure}; its {size} members run again in two packs")
+                    again += parts
+                elif done.result.lost and lost[digest] < ATTEMPTS:
+                    again.append(done.job)
+                else:
+                    yield done
+        waiting = again
+
+
+def _members(done: PackDone, folder: Path) -> list[JobDone]:
+    """What the members came to; if the pack failed as a whole, each failed."""
+    results = done.result.members or tuple(
+        TrainResult(digest=member.digest, failure=done.result.failure, lost=done.result.lost, versions={})
+        for member in done.job.members
+    )
+    return [
+        JobDone(member, result, folder / member.digest)
+        for member, result in zip(done.job.members, results, strict=True)
+    ]
