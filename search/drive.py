@@ -42,6 +42,13 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
             except AwaitingAnswer as waiting:
                 number = len(run.ledger.rounds()) + 1
                 run.ledger.record_fact("question", {"round": number, "prompt": waiting.prompt})
+                if waiting.taken or waiting.unusable:
+                    wanted = run.config.search.candidates_per_round
+                    console.print(
+                        f"taken from the answers so far: {waiting.taken} of {wanted} candidates", markup=False
+                    )
+                for item in waiting.unusable:
+                    console.print(f"not taken ({item.reason}): {item.detail}", markup=False, soft_wrap=True)
                 console.print(
                     f"Round {number} waits for an answer:\n"
                     f"    reward-search ask {folder} > question.md\n"

@@ -177,6 +177,10 @@ class AwaitingAnswer(Exception):
         super().__init__("the manual proposer waits for an answer")
         self.prompt = prompt
         """The exact text to be answered."""
+        self.taken = 0
+        """Candidates that earlier answers of this round brought."""
+        self.unusable: tuple[UnusableItem, ...] = ()
+        """What earlier answers of this round held besides, with reasons."""
 
 
 class BudgetExhausted(Exception):

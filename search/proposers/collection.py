@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rewards_generated.identity import identity
 from search.proposers.base import (
+    AwaitingAnswer,
     BudgetExhausted,
     LanguageModelCall,
     Proposal,
@@ -102,7 +103,8 @@ def collect(
     """Asks through `exchange` until the round is full or the follow-ups are used up.
 
     `exchange` gets a function that renders the prompt, and returns a call with a reply. It may raise
-    BudgetExhausted: what has come in is then the round, unless nothing has.
+    BudgetExhausted: what has come in is then the round, unless nothing has; or AwaitingAnswer, which then says what has
+    come in.
     """
     collection = Collection(request)
     per_call = candidates_per_call or request.count
@@ -124,5 +126,8 @@ def collect(
             if not collection.accepted and not collection.aside:
                 raise
             break
+        except AwaitingAnswer as waiting:
+            waiting.taken, waiting.unusable = len(collection.accepted), tuple(collection.unusable)
+            raise
         collection.add_reply(call)
     return collection.batch()

@@ -71,6 +71,19 @@ def test_bad_answers_are_recorded_and_asked_again(asked: Path, capsys: pytest.Ca
     assert candidates[0].origin == "manual"
 
 
+def test_a_question_that_is_asked_again_says_what_was_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, run = run_search(
+        tmp_path, proposer={"name": "manual"}, search={"candidates_per_round": 2, "reflection_minimum": 0}
+    )
+    assert code == 0
+    assert "taken from the answers" not in capsys.readouterr().out
+    assert tell(run, fenced(1, 1)) == 0
+    shown = capsys.readouterr().out
+    assert "taken from the answers so far: 1 of 2 candidates" in shown
+    assert "not taken (duplicate): " in shown
+    assert "Round 1 waits for an answer" in shown
+
+
 def test_status_says_what_is_waited_for(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["status", str(asked)]) == 0
