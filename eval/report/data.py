@@ -181,6 +181,7 @@ class PairwiseTest(_Data):
     method: str
     bonferroni: float
     holm: float
+    benjamini_hochberg: float | None = None
     equivalence_p: float | None = None
     """Of two one-sided tests with the table's margin."""
     seeds_difference: Estimate | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,48 +22,63 @@ Runs = Mapping[int, Sequence[Prediction]]
 """Predictions by training seed; every seed answered the same questions in the same order."""
 
 
-def score_runs(runs: Runs, level: float = 0.95) -> Scores | None:
-    """Figures of one configuration on one split; None where there are no runs or no questions.
+class Answers(NamedTuple):
+    """How one configuration answered a set of questions; tables of shape (seeds, questions), seeds ascending."""
 
-    One seed: BCa bootstrap over questions for accuracy and F1, Wilson for the other shares. Several seeds: two-way
-    random effects over seeds and questions, F1 as the image of accuracy. Raises ValueError where the runs answered
-    different questions.
+    seeds: tuple[int, ...]
+    correct: NDArray[np.bool_]
+    answered: NDArray[np.bool_] | None = None
+    """None: not known, and then precision and extraction are not either."""
+    correct_flexible: NDArray[np.bool_] | None = None
+
+
+def score_runs(runs: Runs, level: float = 0.95) -> Scores | None:
+    """Figures of one configuration on one split; None where there are no runs or no questions. See `score_answers`.
+
+    Raises ValueError where the runs answered different questions.
     """
     seeds = tuple(sorted(runs))
     if not seeds or not runs[seeds[0]]:
         return None
     _require_same_questions(runs.values())
-    metrics = [compute_metrics(runs[seed]) for seed in seeds]
-    n = metrics[0].n
-    lengths = [m.mean_completion_tokens for m in metrics if m.mean_completion_tokens is not None]
-    right = _table(runs, "correct")
-    right_flexible = _table(runs, "correct_flexible")
-    answered = _table(runs, "answered")
-    if len(seeds) == 1:
-        strict = metrics[0].strict
-        attempted = strict.correct + strict.wrong
+    lengths = [compute_metrics(runs[seed]).mean_completion_tokens or 0.0 for seed in seeds]
+    answers = Answers(
+        seeds, _table(runs, "correct"), _table(runs, "answered"), correct_flexible=_table(runs, "correct_flexible")
+    )
+    return score_answers(answers, level).model_copy(update={"mean_completion_tokens": sum(lengths) / len(lengths)})
+
+
+def score_answers(answers: Answers, level: float = 0.95) -> Scores:
+    """Figures of one configuration on at least one question.
+
+    One seed: BCa bootstrap over questions for accuracy and F1, Wilson for the other shares. Several seeds: two-way
+    random effects over seeds and questions, F1 as the image of accuracy. What was not measured is None.
+    """
+    right, answered, flexible = answers.correct, answers.answered, answers.correct_flexible
+    n = right.shape[1]
+    if len(right) == 1:
+        attempted = None if answered is None else int(answered.sum())
         return Scores(
             n=n,
-            seeds=seeds,
+            seeds=answers.seeds,
             accuracy=bootstrap_accuracy(right[0], level=level),
             f1=bootstrap_f1(right[0], level=level),
-            precision=wilson_interval(strict.correct, attempted, level) if attempted else None,
-            extraction_rate=wilson_interval(attempted, n, level),
-            accuracy_flexible=bootstrap_accuracy(right_flexible[0], level=level),
-            f1_flexible=bootstrap_f1(right_flexible[0], level=level),
-            mean_completion_tokens=lengths[0],
+            precision=wilson_interval(int(right.sum()), attempted, level) if attempted else None,
+            extraction_rate=None if attempted is None else wilson_interval(attempted, n, level),
+            accuracy_flexible=None if flexible is None else bootstrap_accuracy(flexible[0], level=level),
+            f1_flexible=None if flexible is None else bootstrap_f1(flexible[0], level=level),
         )
-    accuracy, flexible = _share(right, level), _share(right_flexible, level)
+    accuracy = _share(right, level)
+    accuracy_flexible = None if flexible is None else _share(flexible, level)
     return Scores(
         n=n,
-        seeds=seeds,
+        seeds=answers.seeds,
         accuracy=accuracy,
         f1=_as_f1(accuracy),
-        precision=_ratio(right, answered, level),
-        extraction_rate=_share(answered, level),
-        accuracy_flexible=flexible,
-        f1_flexible=_as_f1(flexible),
-        mean_completion_tokens=sum(lengths) / len(lengths),
+        precision=None if answered is None else _ratio(right, answered, level),
+        extraction_rate=None if answered is None else _share(answered, level),
+        accuracy_flexible=accuracy_flexible,
+        f1_flexible=None if accuracy_flexible is None else _as_f1(accuracy_flexible),
     )
 
 
@@ -75,8 +91,7 @@ def compare_runs(
 ) -> PairwiseTable | None:
     """Every entry against every other (or the declared `pairs`), one family; None with fewer than two entries.
 
-    McNemar's test compares one run of each, that of its smallest seed. Where both have several seeds the difference
-    over all of them is given as well: McNemar speaks of two trained policies, that one of two rewards.
+    See `compare_answers`.
     """
     if split not in ("validation", "test"):
         raise ValueError(f"split must be validation or test, not {split!r}")
@@ -86,11 +101,26 @@ def compare_runs(
         if not runs:
             raise ValueError(f"{name!r} has no runs to compare")
     _require_same_questions(run for runs in entries.values() for run in runs.values())
-    tables = {name: _table(runs, "correct") for name, runs in entries.items()}
-    comparisons = compare_all({name: table[0] for name, table in tables.items()}, level=1 - alpha, pairs=pairs)
+    tests = compare_answers({name: _table(runs, "correct") for name, runs in entries.items()}, margin, alpha, pairs)
+    return PairwiseTable(split="test" if split == "test" else "validation", tests=tests, level=alpha, margin=margin)
+
+
+def compare_answers(
+    correct: Mapping[str, NDArray[np.bool_]],
+    margin: float | None = None,
+    alpha: float = 0.05,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> tuple[PairwiseTest, ...]:
+    """One family of pairwise tests; `correct` per entry of shape (seeds, questions), seeds ascending, questions in
+    one order.
+
+    McNemar's test compares one run of each, that of its smallest seed. Where both have several seeds the difference
+    over all of them is given as well: McNemar speaks of two trained policies, that one of two rewards.
+    """
+    comparisons = compare_all({name: table[0] for name, table in correct.items()}, level=1 - alpha, pairs=pairs)
     tests = []
     for comparison in comparisons:
-        first, second = tables[comparison.first], tables[comparison.second]
+        first, second = correct[comparison.first], correct[comparison.second]
         over_seeds = None
         if min(len(first), len(second), first.shape[1]) >= 2:
             over_seeds = seed_question_difference(first, second, level=1 - alpha)
@@ -110,14 +140,13 @@ def compare_runs(
                 method=comparison.method,
                 bonferroni=comparison.bonferroni,
                 holm=comparison.holm,
+                benjamini_hochberg=comparison.benjamini_hochberg,
                 equivalence_p=equivalence,
                 seeds_difference=over_seeds.estimate if over_seeds else None,
                 seeds_p=over_seeds.p_value if over_seeds else None,
             )
         )
-    return PairwiseTable(
-        split="test" if split == "test" else "validation", tests=tuple(tests), level=alpha, margin=margin
-    )
+    return tuple(tests)
 
 
 def _require_same_questions(runs: Iterable[Sequence[Prediction]]) -> None:
