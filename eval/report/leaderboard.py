@@ -119,17 +119,17 @@ def _table(ranking: Ranking) -> str:
         table.add_column(_COLUMNS[k], justify="left" if name else "right", no_wrap=not name, overflow="fold")
     for rank, entry in lines:
         cells = _cells(rank, entry)
-        table.add_row(*(Text(_printable(cells[k])) for k in columns))
+        table.add_row(*(Text(printable(cells[k])) for k in columns))
     output = io.StringIO()
-    console = Console(file=output, width=_terminal_width(), color_system=None)
+    console = Console(file=output, width=terminal_width(), color_system=None)
     console.print(table)
     for _, entry in lines:
         if remark := entry_remark(entry):
-            console.print(Text(_printable(f"{entry.name}: {remark}")))
+            console.print(Text(printable(f"{entry.name}: {remark}")))
     return "\n".join(line.rstrip() for line in output.getvalue().strip("\n").splitlines()) + "\n"
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
     """Narrower than 100 columns the figures would be cut, so the table then runs over the edge instead."""
     from shutil import get_terminal_size
 
@@ -137,19 +137,21 @@ def _terminal_width() -> int:
 
 
 def _markdown(ranking: Ranking) -> str:
-    def cell(text: str) -> str:
-        return _printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
-
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|" + " --- |" * len(_COLUMNS)]
     for rank, entry in _lines(ranking):
-        row = [cell(text) for text in _cells(rank, entry)]
+        row = [markdown_cell(text) for text in _cells(rank, entry)]
         if entry.winner:
             row[1] = f"**{row[1]}**"
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _printable(text: str) -> str:
+def markdown_cell(text: str) -> str:
+    """Text that cannot leave its cell of a Markdown table."""
+    return printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
+
+
+def printable(text: str) -> str:
     """On one line and without control characters: names and reasons come from untrusted replies."""
     return "".join(character if character.isprintable() else " " for character in text)
 
@@ -172,7 +174,7 @@ def _records(ranking: Ranking) -> list[dict[str, Any]]:
         }
         for split in ("validation", "test"):
             scores: Scores | None = getattr(entry, split)
-            record[split] = None if scores is None else _score_record(scores)
+            record[split] = None if scores is None else score_record(scores)
         records.append(record)
     return records
 
@@ -180,7 +182,8 @@ def _records(ranking: Ranking) -> list[dict[str, Any]]:
 _FIGURES = ("accuracy", "f1", "precision", "extraction_rate", "accuracy_flexible", "f1_flexible")
 
 
-def _score_record(scores: Scores) -> dict[str, Any]:
+def score_record(scores: Scores) -> dict[str, Any]:
+    """Plain values in full precision, as JSON holds them."""
     record: dict[str, Any] = {"n": scores.n, "seeds": list(scores.seeds)}
     for figure in _FIGURES:
         estimate: Estimate | None = getattr(scores, figure)
