@@ -1,0 +1,82 @@
+"""An ensemble as a folder that imports nothing of this project and plugs into TRL, verl, OpenRLHF and verifiers.
+
+export_ensemble(rewards_generated.load("NAME"), Path("my_reward"))
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.errors import UserError
+from rewards_generated.export.card import Figure, Provenance, card
+from rewards_generated.export.source import reward_source
+from rewards_generated.gate import GateSettings, Verdict, check, static_check
+from rewards_generated.sandbox.settings import SandboxSettings
+
+__all__ = ["Figure", "Provenance", "export_ensemble"]
+
+REWARD_FILE, ENSEMBLE_FILE, CARD_FILE = "reward.py", "ensemble.toml", "README.md"
+
+
+def export_ensemble(
+    ensemble: Ensemble,
+    folder: Path,
+    *,
+    verdicts: Mapping[str, Verdict] | None = None,
+    provenance: Provenance | None = None,
+    settings: GateSettings | None = None,
+    sandbox: SandboxSettings | None = None,
+) -> Path:
+    """Writes `reward.py`, `ensemble.toml` and a card, all or nothing, and returns the folder.
+
+    Only members that the gate accepted are taken. `verdicts`: by member, those known; a member without one is
+    put through the gate now, in the sandbox. All are checked again by the static policy. `settings`: the gate's limits.
+    Raises UserError where a member is refused, or where the folder is neither new nor empty.
+    """
+    require_empty(folder)
+    known = dict(verdicts or {})
+    settings = settings or GateSettings()
+    for member in ensemble.members:
+        if member.code is not None:
+            known[member.name] = _accepted(ensemble, member, known.get(member.name), settings, sandbox)
+    texts = {REWARD_FILE: reward_source(ensemble), CARD_FILE: card(ensemble, known, provenance)}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            prepared = Path(temporary) / "folder"
+            prepared.mkdir()
+            ensemble.save(prepared / ENSEMBLE_FILE)
+            for name, text in texts.items():
+                (prepared / name).write_text(text, encoding="utf-8", newline="\n")
+            prepared.rename(folder)  # also onto an empty folder
+    except OSError as error:
+        require_empty(folder)
+        raise UserError(f"{folder} cannot be written: {error.strerror}; export to another folder") from None
+    return folder
+
+
+def require_empty(folder: Path) -> None:
+    """Raises UserError if there is anything at that place: an export never overwrites."""
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise UserError(f"{folder} exists and is not an empty folder; export to another one")
+
+
+def _accepted(
+    ensemble: Ensemble, member: Member, verdict: Verdict | None, settings: GateSettings, sandbox: SandboxSettings | None
+) -> Verdict:
+    assert member.code is not None
+    where = f"member {member.name!r} of ensemble {ensemble.name!r}"
+    failed = [item for item in static_check(member.code, settings) if not item.passed]
+    if failed:
+        raise UserError(f"{where} is not exported, the static policy refuses it: {failed[0].message}")
+    if verdict is None:
+        weighted = settings.model_copy(update={"weight": member.weight})
+        verdict = check(member.code, settings=weighted, sandbox=sandbox)
+    elif verdict.identity != member.identity:
+        raise UserError(f"{where} is not exported: the gate's verdict is of other code")
+    if not verdict.accepted:
+        raise UserError(f"{where} is not exported, the gate rejected it: {verdict.reasons[0]}")
+    return verdict

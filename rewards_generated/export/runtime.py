@@ -1,0 +1,398 @@
+"""An ensemble of reward functions, exported by reward-search. Standard library only; needs nothing else of it.
+
+- TRL: `GRPOTrainer(..., reward_funcs=reward_funcs)`; the dataset has a column `answer`, or take
+  `trl_reward_functions("column")`. With `group_normalised` pass `GRPOConfig(reward_weights=reward_weights,
+  multi_objective_aggregation="normalize_then_sum")`.
+- verl: `reward.custom_reward_function.path=.../reward.py` (older versions: `custom_reward_function.path`); the function
+  is `compute_score`. Members that read the prompt get it from `extra_info["prompt"]`, or else `extra_info["question"]`.
+- OpenRLHF: `--reward.remote_url .../reward.py` (older versions: `--remote_rm_url`); the function is `reward_func`.
+- verifiers: `vf.Rubric(funcs=verifiers_functions)`.
+- Anything else: `score(prompts, completions, answers)`.
+
+The members' code below is run as it stands, WITHOUT a sandbox: read it before you train with it.
+"""
+
+# Copyright reward-search authors. SPDX-License-Identifier: Apache-2.0
+# Members written by a language model or by others are under whatever terms they came with; see README.md.
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import linecache
+import logging
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+Reward = Callable[[str, str, str], float]
+
+
+class Member(NamedTuple):
+    """One reward: the function called `function` in a module whose text is `source`."""
+
+    name: str
+    source: str
+    function: str
+    weight: float
+    mean: float | None
+    """Over rollouts of the base policy, frozen; used by `zscore`."""
+    std: float | None
+    reads_prompt: bool
+
+
+# Filled in by the export: begin
+NAME = "ensemble"
+AGGREGATION = "sum"
+MEMBERS: tuple[Member, ...] = ()
+# Filled in by the export: end
+
+LARGEST_SCORE = 1e6
+GROUP_EPSILON = 1e-4
+SHOWN_FAILURES = 3
+
+logger = logging.getLogger(__name__)
+failures: Counter[str] = Counter()
+"""Member -> completions that it could not score since this module was loaded."""
+
+
+class UnsuitableHost(RuntimeError):
+    """The trainer calls rewards in a way in which this ensemble's aggregation has no meaning."""
+
+
+# Scores
+
+
+def score(
+    prompts: Sequence[Any],
+    completions: Sequence[Any],
+    answers: Sequence[Any],
+    groups: Sequence[Hashable] | None = None,
+) -> list[float | None]:
+    """One total per completion; None where a member could not score it.
+
+    Prompts and completions are text or chat messages. `groups`: equal for completions of one prompt; needed by
+    `group_normalised`, not used otherwise.
+    """
+    return [
+        None if None in column else _sum(column) for column in _contributions(prompts, completions, answers, groups)
+    ]
+
+
+def score_without_failed(
+    prompts: Sequence[Any],
+    completions: Sequence[Any],
+    answers: Sequence[Any],
+    groups: Sequence[Hashable] | None = None,
+) -> list[float]:
+    """`score` for trainers that must have a number: a member that could not score a completion adds nothing there.
+
+    Every such failure is counted in `failures`, and the first of each member are logged.
+    """
+    return [_sum(column) for column in _contributions(prompts, completions, answers, groups)]
+
+
+def member_scores(
+    prompts: Sequence[Any], completions: Sequence[Any], answers: Sequence[Any]
+) -> dict[str, list[float | None]]:
+    """Per member its raw, unweighted scores; None where it could not score."""
+    samples = _samples(prompts, completions, answers)
+    return {member.name: [_call(member, sample) for sample in samples] for member in MEMBERS}
+
+
+def _contributions(
+    prompts: Sequence[Any],
+    completions: Sequence[Any],
+    answers: Sequence[Any],
+    groups: Sequence[Hashable] | None,
+) -> list[tuple[float | None, ...]]:
+    """Per completion what each member adds to its total."""
+    rows = member_scores(prompts, completions, answers)
+    if AGGREGATION == "group_normalised":
+        if groups is None or len(groups) != len(completions):
+            raise UnsuitableHost(
+                f"ensemble {NAME!r} aggregates by group_normalised: give the group of every completion"
+            )
+        rows = {name: _group_normalise(row, groups) for name, row in rows.items()}
+    elif AGGREGATION == "zscore":
+        rows = {member.name: _standardise(rows[member.name], member) for member in MEMBERS}
+    weighted = [[None if value is None else value * member.weight for value in rows[member.name]] for member in MEMBERS]
+    return list(zip(*weighted, strict=True))
+
+
+def _sum(column: Iterable[float | None]) -> float:
+    return math.fsum(value for value in column if value is not None)
+
+
+def _standardise(scores: Sequence[float | None], member: Member) -> list[float | None]:
+    """By the frozen statistics; a member that was constant over the base rollouts is only centred."""
+    mean, std = member.mean or 0.0, member.std or 0.0
+    scale = std if std > 1e-9 else 1.0
+    return [None if value is None else (value - mean) / scale for value in scores]
+
+
+def _group_normalise(scores: Sequence[float | None], groups: Sequence[Hashable]) -> list[float | None]:
+    """(score - group mean) / (group standard deviation + 1e-4), n - 1 in the denominator; 0 in a group of one."""
+    by_group: dict[Hashable, list[float]] = {}
+    for value, group in zip(scores, groups, strict=True):
+        if value is not None:
+            by_group.setdefault(group, []).append(value)
+    means = {group: math.fsum(values) / len(values) for group, values in by_group.items()}
+    scales = {
+        group: math.sqrt(math.fsum((value - means[group]) ** 2 for value in values) / (len(values) - 1)) + GROUP_EPSILON
+        for group, values in by_group.items()
+        if len(values) > 1
+    }
+    return [
+        None if value is None else (value - means[group]) / scales[group] if group in scales else 0.0
+        for value, group in zip(scores, groups, strict=True)
+    ]
+
+
+def _call(member: Member, sample: tuple[str, str, str]) -> float | None:
+    try:
+        value = _FUNCTIONS[member.name](*sample)
+    except Exception as error:  # noqa: BLE001 - a reward may raise anything; it must not stop the training
+        return _failed(member, f"raised {type(error).__name__}: {error}")
+    if type(value) in (int, float) and -LARGEST_SCORE <= value <= LARGEST_SCORE:
+        return float(value)
+    return _failed(member, f"returned {value!r:.80}, not a finite number within 1e6")
+
+
+def _failed(member: Member, reason: str) -> float | None:
+    failures[member.name] += 1
+    if failures[member.name] <= SHOWN_FAILURES:
+        last = "; further failures of it are only counted" if failures[member.name] == SHOWN_FAILURES else ""
+        logger.warning(
+            "reward %r of ensemble %r could not score a completion: it %s%s", member.name, NAME, reason, last
+        )
+    return None
+
+
+@functools.cache
+def _module(source: str) -> ModuleType:
+    """The text as a module of its own, so that helpers and constants of two members never meet."""
+    module = ModuleType("_exported_reward_" + hashlib.sha256(source.encode()).hexdigest()[:16])
+    file = f"<{module.__name__}>"
+    sys.modules[module.__name__] = module  # dataclasses look their module up there
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # for tracebacks
+    exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    return module
+
+
+# Texts
+
+
+def _samples(prompts: Sequence[Any], completions: Sequence[Any], answers: Sequence[Any]) -> list[tuple[str, str, str]]:
+    return [
+        (prompt_text(prompt), completion_text(completion), _answer_text(answer))
+        for prompt, completion, answer in zip(prompts, completions, answers, strict=True)
+    ]
+
+
+def _answer_text(answer: Any) -> str:
+    if answer is None:
+        raise ValueError(f"ensemble {NAME!r} needs the gold answer of every completion, and one is None")
+    return str(answer)
+
+
+def prompt_text(prompt: Any) -> str:
+    """Text as it is; of chat messages the last one of the user, or, without one, the last."""
+    if isinstance(prompt, str):
+        return prompt
+    messages = list(prompt)
+    of_users = [message for message in messages if _field(message, "role") == "user"]
+    return _content((of_users or messages)[-1]) if messages else ""
+
+
+def completion_text(completion: Any) -> str:
+    """Text as it is; of chat messages all of the assistant's, line by line."""
+    if isinstance(completion, str):
+        return completion
+    texts = [_content(message) for message in completion if _field(message, "role", "assistant") == "assistant"]
+    return "\n".join(text for text in texts if text)
+
+
+def _content(message: Any) -> str:
+    """The text of one message; of a message in parts, those that are text."""
+    content = _field(message, "content")
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(str(_field(part, "text", "")) for part in content if not isinstance(part, str))
+
+
+def _field(item: Any, name: str, default: Any = None) -> Any:
+    """Of a dictionary, or of an object with attributes, as some trainers pass messages."""
+    return item.get(name, default) if hasattr(item, "get") else getattr(item, name, default)
+
+
+_USER_TURNS = (
+    re.compile(r"<\|im_start\|>user\n(.*?)<\|im_end\|>", re.DOTALL),
+    re.compile(r"<\|start_header_id\|>user<\|end_header_id\|>\n\n(.*?)<\|eot_id\|>", re.DOTALL),
+    re.compile(r"<start_of_turn>user\n(.*?)<end_of_turn>", re.DOTALL),
+    re.compile(r"\[INST\] ?(.*?) ?\[/INST\]", re.DOTALL),
+)
+_END_TOKEN = re.compile(r"(?:<\|[^<>|\s]{1,40}\|>|<｜[^<>｜\s]{1,40}｜>|</s>|<eos>|<pad>|<end_of_turn>)\Z")
+
+
+def templated_prompt_text(prompt: str) -> str:
+    """The last user message of a prompt in the chat template of Qwen, Llama 3, Gemma or Mistral; else all of it."""
+    for pattern in _USER_TURNS:
+        if turns := pattern.findall(prompt):
+            return str(turns[-1])
+    return prompt
+
+
+def without_end_tokens(completion: str) -> str:
+    """Decoded with its special tokens, a completion ends in some such as `<|im_end|>`; they are cut off."""
+    while found := _END_TOKEN.search(completion, max(0, len(completion) - 60)):
+        completion = completion[: found.start()]
+    return completion
+
+
+# TRL
+
+
+def trl_reward_functions(answer_column: str = "answer") -> list[Callable[..., list[float | None]]]:
+    """`reward_funcs` for GRPOTrainer: one function, or with `group_normalised` one per member, in `MEMBERS`' order.
+
+    `answer_column`: the column of the dataset with the gold answers. None stands where a completion could not be
+    scored; TRL leaves it out.
+    """
+    if AGGREGATION == "group_normalised":
+        return [_trl_function(member.name, (member,), answer_column) for member in MEMBERS]
+    return [_trl_function(NAME, None, answer_column)]
+
+
+def _trl_function(name: str, alone: tuple[Member] | None, answer_column: str) -> Callable[..., list[float | None]]:
+    def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
+        if answer_column not in columns:
+            raise ValueError(
+                f"the dataset has no column {answer_column!r} with the gold answers; "
+                "name it with trl_reward_functions(answer_column=...)"
+            )
+        answers = columns[answer_column]
+        if alone is None:
+            return score(prompts, completions, answers)
+        return [_call(alone[0], sample) for sample in _samples(prompts, completions, answers)]
+
+    reward.__name__ = reward.__qualname__ = name
+    return reward
+
+
+# verl
+
+
+def compute_score(
+    data_source: Any, solution_str: str, ground_truth: Any, extra_info: Any = None, **options: Any
+) -> float:
+    """verl's custom reward function. A member that could not score the completion adds nothing; see `failures`."""
+    return score_without_failed([_verl_prompt(extra_info)], [solution_str], [ground_truth])[0]
+
+
+def compute_member_scores(
+    data_source: Any, solution_str: str, ground_truth: Any, extra_info: Any = None, **options: Any
+) -> dict[str, float]:
+    """For verl's `algorithm.adv_estimator=gdpo`, which normalises each member within its group itself.
+
+    `reward.custom_reward_function.name=compute_member_scores`, `algorithm.gdpo_reward_keys=[...]` the members' names,
+    `algorithm.gdpo_reward_weights=[...]` their weights. `score` is their weighted sum; what failed counts as 0.
+    """
+    scores = member_scores([_verl_prompt(extra_info)], [solution_str], [ground_truth])
+    values = {name: row[0] or 0.0 for name, row in scores.items()}
+    return {"score": math.fsum(values[member.name] * member.weight for member in MEMBERS), **values}
+
+
+def _verl_prompt(extra_info: Any) -> Any:
+    for key in ("prompt", "question"):
+        prompt = (extra_info or {}).get(key)
+        if prompt is not None:
+            return prompt
+    readers = [member.name for member in MEMBERS if member.reads_prompt]
+    if readers:
+        raise ValueError(
+            f"{', '.join(map(repr, readers))} of ensemble {NAME!r} reads the prompt: "
+            "put it into the dataset as extra_info['prompt']"
+        )
+    return ""
+
+
+# OpenRLHF
+
+
+def reward_func(
+    queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **options: Any
+) -> dict[str, Any]:
+    """OpenRLHF's custom reward function: `queries` are prompts with their completions, decoded with special tokens.
+
+    A member that could not score a completion adds nothing there; `failed_members` is logged.
+    """
+    completions = [
+        without_end_tokens(query[len(prompt) :] if query.startswith(prompt) else query)
+        for query, prompt in zip(queries, prompts, strict=True)
+    ]
+    before = failures.total()
+    totals: Any = score_without_failed([templated_prompt_text(prompt) for prompt in prompts], completions, labels)
+    torch = sys.modules.get("torch")  # there whenever OpenRLHF is; it wants a tensor
+    if torch is not None:
+        totals = torch.tensor(totals, dtype=torch.float)
+    failed = float(failures.total() - before)
+    return {"rewards": totals, "scores": totals, "extra_logs": {"failed_members": failed}}
+
+
+# verifiers
+
+
+def verifiers_reward(prompt: Any, completion: Any, answer: Any) -> float:
+    """A rubric function of verifiers: one rollout. A member that could not score it adds nothing; see `failures`."""
+    return score_without_failed([prompt], [completion], [answer])[0]
+
+
+def verifiers_group_reward(prompts: list[Any], completions: list[Any], answers: list[Any]) -> list[float]:
+    """A group function of verifiers: all rollouts of one example."""
+    groups = [(prompt_text(prompt), str(answer)) for prompt, answer in zip(prompts, answers, strict=True)]
+    return score_without_failed(prompts, completions, answers, groups)
+
+
+async def verifiers_task_reward(task: Any, trace: Any) -> float:
+    """A reward of verifiers' v1 tasks, plugged by path: the reply against `task.data.answer`."""
+    return score_without_failed([task.data.prompt or ""], [trace.last_reply], [task.data.answer])[0]
+
+
+# What this ensemble offers
+
+_FUNCTIONS: dict[str, Reward] = {
+    _member.name: _module(_member.source).__dict__[_member.function] for _member in MEMBERS
+}
+
+reward_funcs = trl_reward_functions()
+reward_weights = [member.weight for member in MEMBERS] if AGGREGATION == "group_normalised" else [1.0]
+
+_ONE_AT_A_TIME = {
+    "compute_score": "verl's compute_score (take compute_member_scores with verl's estimator gdpo)",
+    "reward_func": "OpenRLHF's reward_func",
+    "verifiers_reward": "verifiers' rubric function for one rollout (take verifiers_group_reward)",
+    "verifiers_task_reward": "verifiers' reward of a v1 task",
+}
+verifiers_functions: list[Callable[..., Any]]
+if AGGREGATION == "group_normalised":
+    verifiers_group_reward.__name__ = NAME
+    verifiers_functions = [verifiers_group_reward]
+    for _name in _ONE_AT_A_TIME:
+        del globals()[_name]
+else:
+    verifiers_reward.__name__ = NAME
+    verifiers_functions = [verifiers_reward]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ONE_AT_A_TIME:
+        raise UnsuitableHost(
+            f"ensemble {NAME!r} aggregates by group_normalised, which needs all completions of a prompt together, and "
+            f"{_ONE_AT_A_TIME[name]} is given one at a time"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
