@@ -78,5 +78,5 @@ def _accepted(
     elif verdict.identity != member.identity:
         raise UserError(f"{where} is not exported: the gate's verdict is of other code")
     if not verdict.accepted:
-        raise UserError(f"{where} is not exported, the gate rejected it: {verdict.reasons[0]}")
+        raise UserError(f"{where} is not exported, the gate rejected it: {'; '.join(verdict.reasons)}")
     return verdict

@@ -1,0 +1,203 @@
+"""What is exported and what is refused, what stands in the card, and what hosts see when a member fails."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.errors import UserError
+from rewards_generated.export import Figure, Provenance, export_ensemble
+from rewards_generated.export.source import reads_prompt
+from rewards_generated.gate import Verdict
+from rewards_generated.library import library_codes
+from tests.rewards_generated.export.hosts import load
+from tests.rewards_generated.export.test_scores import accepted, export
+
+FRAGILE = "def reward(prompt, completion, answer):\n    return 1 / len(completion)\n"
+HUGE = "def reward(prompt, completion, answer):\n    return 1e9 if completion else 0\n"
+RIGHT = "<thinking> 1 + 1 = 2 </thinking> <solution> 2 </solution>"
+
+
+def loaded(tmp_path: Path, *members: Member, **fields: Any) -> ModuleType:
+    ensemble = Ensemble(name="mine", members=members, **fields)
+    return load(export(ensemble, tmp_path / "exported") / "reward.py")
+
+
+def test_a_member_without_a_verdict_is_put_through_the_gate(tmp_path: Path) -> None:
+    good = Ensemble(name="good", members=(Member(name="repair", code=library_codes()["repair"]),))
+    text = (export_ensemble(good, tmp_path / "good") / "README.md").read_text(encoding="utf-8")
+    assert "of 26 checks" in text
+    assert "doubtful: ignores\\_answer" in text
+    bad = Ensemble(name="bad", members=(Member(name="constant", code="def reward(a, b, c):\n    return 1.0\n"),))
+    with pytest.raises(
+        UserError, match=r"member 'constant' of ensemble 'bad' is not exported, the gate rejected it: con"
+    ):
+        export_ensemble(bad, tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()
+
+
+def test_verdicts_are_believed_only_for_their_own_code_and_under_the_static_policy(tmp_path: Path) -> None:
+    member = Member(name="fragile", code=FRAGILE)
+    ensemble = Ensemble(name="mine", members=(member,))
+    other = {"fragile": Verdict(accepted=True, identity="0" * 64, checks=())}
+    with pytest.raises(UserError, match="verdict is of other code"):
+        export_ensemble(ensemble, tmp_path / "a", verdicts=other)
+    rejected = {"fragile": Verdict(accepted=False, identity=member.identity, checks=())}
+    with pytest.raises(UserError, match="the gate rejected it"):
+        export_ensemble(ensemble, tmp_path / "a", verdicts=rejected)
+    reading = Member(name="reading", code="def reward(p, c, a):\n    return float(len(open(c).read()))\n")
+    with pytest.raises(UserError, match=r"'reading' .* static policy refuses it: line 2: `open` is not allowed"):
+        export_ensemble(Ensemble(name="mine", members=(reading,)), tmp_path / "a", verdicts=accepted(reading))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    ensemble = Ensemble(name="mine", members=(Member(name="answer_check"),))
+    (tmp_path / "empty").mkdir()
+    assert sorted(path.name for path in export_ensemble(ensemble, tmp_path / "empty").iterdir()) == [
+        "README.md",
+        "ensemble.toml",
+        "reward.py",
+    ]
+    with pytest.raises(UserError, match="not an empty folder"):
+        export_ensemble(ensemble, tmp_path / "empty")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="not an empty folder"):
+        export_ensemble(ensemble, tmp_path / "file")
+    with pytest.raises(UserError, match="cannot be written"):
+        export_ensemble(ensemble, tmp_path / "file" / "below")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+
+
+@pytest.mark.parametrize("code", [FRAGILE, HUGE])
+def test_trl_leaves_out_what_could_not_be_scored(code: str, tmp_path: Path) -> None:
+    module = loaded(tmp_path, Member(name="answer_check"), Member(name="member", code=code))
+    (reward,) = module.reward_funcs
+    broken = "" if code == FRAGILE else "text"
+    fine = {FRAGILE: "abcd", HUGE: ""}[code]
+    assert reward(["p"] * 2, [broken, fine], answer=["2"] * 2) == [None, 0.25 if code == FRAGILE else 0.0]
+    assert module.failures == {"member": 1}
+
+
+def test_hosts_that_need_a_number_get_the_rest_and_a_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    module = loaded(tmp_path, Member(name="format_approximate"), Member(name="fragile", code=FRAGILE))
+    with caplog.at_level(logging.WARNING):
+        assert [module.compute_score("any", "", "2") for _ in range(5)] == [-2.0] * 5
+    assert len(caplog.records) == 3
+    assert "'fragile' of ensemble 'mine' could not score a completion: it raised ZeroDivisionError" in caplog.text
+    assert module.failures == {"fragile": 5}
+    assert module.verifiers_reward("p", "", "2") == -2.0
+    answer = module.reward_func([""], [""], ["2"])
+    assert [float(value) for value in answer["rewards"]] == [-2.0]
+    assert answer["extra_logs"] == {"failed_members": 1.0}
+
+
+def test_openrlhf_gets_a_tensor_where_there_is_torch(tmp_path: Path) -> None:
+    import torch
+
+    module = loaded(tmp_path, Member(name="answer_check"))
+    rewards = module.reward_func([f"q{RIGHT}"], ["q"], ["2"])["rewards"]
+    assert torch.equal(rewards, torch.tensor([3.0]))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("<|im_start|>system\nx<|im_end|>\n<|im_start|>user\n1 + 1 ?<|im_end|>\n<|im_start|>assistant\n", "1 + 1 ?"),
+        (
+            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nx<|eot_id|><|start_header_id|>user"
+            "<|end_header_id|>\n\n1 + 1 ?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+            "1 + 1 ?",
+        ),
+        ("<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>user\n1 + 1 ?<end_of_turn>\n", "1 + 1 ?"),
+        ("<s>[INST] 1 + 1 ? [/INST]", "1 + 1 ?"),
+        ("Question: 1 + 1 ?", "Question: 1 + 1 ?"),
+    ],
+)
+def test_the_last_user_message_is_found_in_templated_prompts(prompt: str, text: str, tmp_path: Path) -> None:
+    module = loaded(tmp_path, Member(name="answer_check"))
+    assert module.templated_prompt_text(prompt) == text
+
+
+def test_end_tokens_are_cut_off_and_nothing_else(tmp_path: Path) -> None:
+    module = loaded(tmp_path, Member(name="format_exact"))
+    for end in ("<|im_end|>", "<|eot_id|><|end_of_text|>", "</s>", "<eos><pad><pad>", "<｜end▁of▁sentence｜>", ""):
+        assert module.without_end_tokens(RIGHT + end) == RIGHT
+        assert module.reward_func([f"q{RIGHT}{end}"], ["q"], ["2"])["scores"][0] == 3.0
+    assert module.without_end_tokens("a </thinking>") == "a </thinking>"
+
+
+def test_verl_needs_the_prompt_only_where_a_member_reads_it(tmp_path: Path) -> None:
+    reader = Member(name="reader", code="def reward(p, c, a):\n    return float(len(p))\n")
+    module = loaded(tmp_path, Member(name="answer_check"), reader)
+    chat = [{"role": "system", "content": "x"}, {"role": "user", "content": "abc"}]
+    assert module.compute_score("any", RIGHT, 2, {"prompt": chat, "question": "no"}) == 6.0
+    assert module.compute_score("any", RIGHT, 2, {"question": "ab"}, reward_router_address=None) == 5.0
+    with pytest.raises(
+        ValueError, match=r"'reader' of ensemble 'mine' reads the prompt: put it .* extra_info\['prompt'\]"
+    ):
+        module.compute_score("any", RIGHT, 2, {"index": 0})
+    with pytest.raises(ValueError, match="gold answer"):
+        module.compute_score("any", RIGHT, None, {"prompt": chat})
+
+
+def test_group_normalised_hands_verl_the_members_apart(tmp_path: Path) -> None:
+    members = (Member(name="answer_check", weight=2.0), Member(name="fragile", code=FRAGILE))
+    module = loaded(tmp_path, *members, aggregation="group_normalised")
+    text = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    assert "'algorithm.gdpo_reward_keys=[answer_check,fragile]' 'algorithm.gdpo_reward_weights=[2,1]'" in text
+    scores = module.compute_member_scores("any", "<solution>2</solution>", "2")
+    assert scores == {"score": 6.0 + 1 / 22, "answer_check": 3.0, "fragile": 1 / 22}
+    for name in ("compute_score", "reward_func", "verifiers_reward", "verifiers_task_reward"):
+        with pytest.raises(module.UnsuitableHost, match="'mine' aggregates by group_normalised"):
+            getattr(module, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_a_missing_answer_column_is_named(tmp_path: Path) -> None:
+    module = loaded(tmp_path, Member(name="answer_check"))
+    with pytest.raises(ValueError, match="no column 'answer'"):
+        module.reward_funcs[0](["p"], [RIGHT], solution=["2"])
+    (reward,) = module.trl_reward_functions("solution")
+    assert reward(["p"], [RIGHT], solution=[2]) == [3.0]
+
+
+def test_which_members_read_the_prompt() -> None:
+    found = {name for name, code in library_codes().items() if reads_prompt(Member(name=name, code=code))}
+    assert {"uses_given_numbers", "no_invented_numbers"} <= found
+    assert "repair" not in found
+    assert not reads_prompt(Member(name="answer_check"))
+    batch = "def f(completions, {}**columns):\n    return [0.0 for _ in completions]\n"
+    assert reads_prompt(Member(name="batch", code=batch.format("prompts, ")))
+    assert not reads_prompt(Member(name="batch", code=batch.format("").replace(", **columns", "")))
+
+
+def test_names_and_descriptions_cannot_break_out(tmp_path: Path) -> None:
+    name = "x`|\n# '''\"\"\"\\"
+    description = "pays | <script>alert(1)</script>\n# not a heading [link](http://x)"
+    members = (Member(name=name, code=FRAGILE),)
+    ensemble = Ensemble(name=name, members=members)
+    provenance = Provenance(
+        found=["found\n# by chance"],
+        figures=[Figure("a|b", "test", "0.5 [0.4, 0.6]", "0.667 [0.571, 0.750]", 100, 3)],
+        notes=["mind | this"],
+        origins={name: "a `model`"},
+        descriptions={name: description},
+    )
+    folder = export_ensemble(ensemble, tmp_path / "out", verdicts=accepted(*members), provenance=provenance)
+    module = load(folder / "reward.py")
+    assert name == module.NAME
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert "<script>" not in text
+    assert "\n# by" not in text
+    assert "\n# not" not in text
+    assert "pays \\|" in text
+    assert "| a\\|b | test | 0.5 [0.4, 0.6] | 0.667 [0.571, 0.750] | 100 | 3 |" in text
+    assert "runs without a sandbox" in text
+    assert "(from a \\`model\\`)" in text
