@@ -178,7 +178,8 @@ def main() -> None:
         batch_seconds=SECONDS[level],
         memory_mib=256,
     )
-    patient = settings.model_copy(update={"batch_seconds": 30.0})
+    # The bystander never replays: its replaying process would be taken for one that an attack left behind.
+    patient = settings.model_copy(update={"batch_seconds": 30.0, "replay_share": 0.0})
     other = bystander()
     with RewardWorker(BENIGN, patient, seal=seal) as benign:
         benign.start()
