@@ -10,6 +10,8 @@ import torch
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
+from trainer.shared_prompts import can_share_prompts, logps_and_entropies
+
 CPU_ROWS_PER_FORWARD = 16
 """On a CPU the loss is computed for so many rows of similar length at a time, without their common padding."""
 
@@ -45,15 +47,14 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         compute_aux_loss: bool = False,
         **options: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """TRL's log-probabilities and entropies, each of shape (rows, logits_to_keep), with less padding computed.
+        """TRL's log-probabilities and entropies, each of shape (rows, logits_to_keep), with less to compute for them.
 
-        Rows go through the model sorted by length, in chunks that are cut to their own width. Where a CPU is
-        bound by arithmetic that is most of what padding costs; the figures differ by rounding alone.
+        On a CPU, which is bound by arithmetic, rows go through the model sorted by length, in chunks that are cut to
+        their own width, and their prompts are read once. The figures differ by rounding alone.
         """
-        compute = self._logps_and_entropies
-        rows = input_ids.size(0)
-        if input_ids.device.type != "cpu" or compute_aux_loss or rows <= CPU_ROWS_PER_FORWARD:
-            return compute(
+        compute = super()._get_per_token_logps_and_entropies
+        if input_ids.device.type != "cpu" or compute_aux_loss:
+            return compute(  # type: ignore[no-any-return]
                 model,
                 input_ids,
                 attention_mask,
@@ -65,9 +66,20 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         prompt_width = input_ids.size(1) - logits_to_keep
         prompts = attention_mask[:, :prompt_width].sum(1)
         completions = attention_mask[:, prompt_width:].sum(1)
-        order = completions.argsort(stable=True)
+        chunks = completions.argsort(stable=True).split(CPU_ROWS_PER_FORWARD)
+        if self._shares_prompts(model, logits_to_keep):
+            shared = logps_and_entropies(
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                temperature=self.temperature,
+                compute_entropy=options.get("compute_entropy", False),
+                chunks=chunks,
+            )
+            return *shared, None
         logps, entropies = [], []
-        for chunk in order.split(CPU_ROWS_PER_FORWARD):
+        for chunk in chunks:
             kept = max(1, int(completions[chunk].max()))
             columns = slice(prompt_width - int(prompts[chunk].max()), prompt_width + kept)
             chunk_logps, chunk_entropies, _ = compute(
@@ -77,49 +89,18 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
             logps.append(torch.nn.functional.pad(chunk_logps, missing))
             if chunk_entropies is not None:
                 entropies.append(torch.nn.functional.pad(chunk_entropies, missing))
-        back = order.argsort()
+        back = torch.cat(chunks).argsort()
         return torch.cat(logps)[back], torch.cat(entropies)[back] if entropies else None, None
 
-    def _logps_and_entropies(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        *arguments: Any,
-        compute_entropy: bool = False,
-        compute_aux_loss: bool = False,
-        **options: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """TRL's figures of all rows at once; on a CPU with a small vocabulary without TRL's head.
+    def _shares_prompts(self, model: Any, logits_to_keep: int) -> bool:
+        """Whether log-probabilities are computed with prompts read once and the logits of a chunk in memory.
 
-        That head spares memory: it scores the prompt's positions too, in tiles, and does it again in the backward
-        pass. With the logits of a small vocabulary in memory the same figures take a third of the time.
+        TRL's head instead spares memory: it computes logits in tiles, of the prompts too, and again in the backward
+        pass. Models in half precision keep it, and those in double precision, since it rounds to single.
         """
-        size = input_ids.size(0) * logits_to_keep * model.config.get_text_config().vocab_size
-        plain = input_ids.device.type == "cpu" and model.dtype == torch.float32 and size <= LOGITS_IN_MEMORY
-        if not plain or compute_aux_loss or self.args.bf16:
-            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
-                model,
-                input_ids,
-                attention_mask,
-                logits_to_keep,
-                *arguments,
-                compute_entropy=compute_entropy,
-                compute_aux_loss=compute_aux_loss,
-                **options,
-            )
-        logits = model(
-            input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=logits_to_keep + 1, use_cache=False
-        ).logits[:, :-1]
-        present = attention_mask[:, -logits_to_keep:] != 0
-        logps = torch.log_softmax(logits[present] / self.temperature, dim=-1)
-        chosen = logps.gather(1, input_ids[:, -logits_to_keep:][present][:, None])[:, 0]
-        entropies = None
-        if compute_entropy:
-            with torch.no_grad():
-                entropies = logps.new_zeros(present.shape).masked_scatter(present, -(logps.exp() * logps).sum(-1))
-        return logps.new_zeros(present.shape).masked_scatter(present, chosen), entropies, None
+        size = CPU_ROWS_PER_FORWARD * logits_to_keep * model.config.get_text_config().vocab_size
+        plain = model.dtype == torch.float32 and not self.args.bf16 and not self.args.gradient_checkpointing
+        return plain and size <= LOGITS_IN_MEMORY and can_share_prompts(model)
 
 
 class CurveCallback(TrainerCallback):  # type: ignore[misc]

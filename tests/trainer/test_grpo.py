@@ -184,7 +184,10 @@ def test_rows_in_chunks_have_the_log_probabilities_of_rows_together(base: Path, 
     ):
         mask[row, : int(left)] = 0
         mask[row, width - int(right) :] = 0
+    prompt = width - kept
+    ids[1::2, :prompt], mask[1::2, :prompt] = ids[::2, :prompt], mask[::2, :prompt]  # read once for two rows
     ids = ids.masked_fill(mask == 0, 0)
+    assert trainer._shares_prompts(trainer.model, kept)
 
     def gradient(compute: Callable[..., Any]) -> tuple[Any, Any, Any]:
         trainer.model.zero_grad()

@@ -11,6 +11,7 @@ from trl.trainer.utils import nanstd
 
 from eval.stacked_adapters import StackedAdapters
 from trainer.packed.checkpoint import Checkpoint
+from trainer.shared_prompts import logps_and_entropies
 from trainer.trl_trainer import CPU_ROWS_PER_FORWARD, RolloutTrainer
 
 SCALE_EPSILON = 1e-4
@@ -187,21 +188,35 @@ class PackTrainer(RolloutTrainer):
         prompts, completions = attention_mask[:, :width].sum(1), attention_mask[:, width:].sum(1)
         order = completions.view(members, share).argsort(dim=1, stable=True)
         order = order + share * torch.arange(members, device=order.device)[:, None]
-        logps, entropies, taken = [], [], []
-        for start in range(0, share, per_chunk):
-            chunk = order[:, start : start + per_chunk].flatten()
+        chunks = [order[:, start : start + per_chunk].flatten() for start in range(0, share, per_chunk)]
+        if input_ids.device.type == "cpu" and self._shares_prompts(model, logits_to_keep):
+            if adapter_of_row is None:
+                self._adapters.assign(None)
+            shared = logps_and_entropies(
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                temperature=self.temperature,
+                compute_entropy=compute_entropy,
+                chunks=chunks,
+                adapter_of_row=None if adapter_of_row is None else torch.tensor(adapter_of_row),
+                assign=self._adapters.assign,
+            )
+            return *shared, None
+        logps, entropies = [], []
+        for chunk in chunks:
             self._adapters.assign(None if adapter_of_row is None else [adapter_of_row[row] for row in chunk.tolist()])
             kept = max(1, int(completions[chunk].max()))
             columns = slice(width - int(prompts[chunk].max()), width + kept)
-            found, spread, _ = self._logps_and_entropies(
+            found, spread, _ = super(RolloutTrainer, self)._get_per_token_logps_and_entropies(
                 model, input_ids[chunk, columns], attention_mask[chunk, columns], kept, compute_entropy=compute_entropy
             )
             missing = (0, logits_to_keep - kept)
             logps.append(torch.nn.functional.pad(found, missing))
             if spread is not None:
                 entropies.append(torch.nn.functional.pad(spread, missing))
-            taken.append(chunk)
-        back = torch.cat(taken).argsort()
+        back = torch.cat(chunks).argsort()
         return torch.cat(logps)[back], torch.cat(entropies)[back] if entropies else None, None
 
     def _rows_per_chunk(self, share: int, members: int, batch_size: int | None) -> int:

@@ -64,10 +64,10 @@ def scoring_of(job: TrainJob) -> RolloutScoring:
     )
 
 
-def exact_policy(base: Path) -> Policy:
+def exact_policy(base: Path, dtype: str = "float64") -> Policy:
     torch.set_num_threads(1)
     policy = load_policy(str(base), "cpu")
-    policy.model.double()
+    policy.model.to(getattr(torch, dtype))
     return policy
 
 
@@ -83,10 +83,10 @@ def forced(job: TrainJob, step: int, rows: int) -> list[list[int]]:
     return completions
 
 
-def pack_run(base: Path, folder: Path, jobs: Sequence[TrainJob], force: bool = True) -> PackRun:
+def pack_run(base: Path, folder: Path, jobs: Sequence[TrainJob], force: bool = True, dtype: str = "float64") -> PackRun:
     run = PackRun(
         PackJob(label="pack", members=tuple(jobs)),
-        exact_policy(base),
+        exact_policy(base, dtype),
         Sums({}),
         [scoring_of(job) for job in jobs],
         folder,
@@ -101,7 +101,9 @@ def pack_run(base: Path, folder: Path, jobs: Sequence[TrainJob], force: bool = T
     return run
 
 
-def plain_trl(base: Path, folder: Path, job: TrainJob) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def plain_trl(
+    base: Path, folder: Path, job: TrainJob, dtype: str = "float64"
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The adapter and the logs of TRL's own trainer on the same forced completions."""
     from datasets import Dataset
     from peft import get_peft_model_state_dict
@@ -115,7 +117,7 @@ def plain_trl(base: Path, folder: Path, job: TrainJob) -> tuple[dict[str, Any], 
         def _generate_single_turn(self, prompt_ids: Any, *arguments: Any, **options: Any) -> Any:
             return forced(job, self.state.global_step + 1, len(prompt_ids)), None
 
-    policy = exact_policy(base)
+    policy = exact_policy(base, dtype)
     examples = prompt_order(Sums({}).examples("train"), job.grpo.steps * job.grpo.prompts_per_step, job.seed)
     trainer = Forced(
         model=policy.model,

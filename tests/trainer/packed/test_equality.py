@@ -100,3 +100,33 @@ def test_members_that_sample_freely_end_where_they_end_by_themselves(base: Path,
         for mine, theirs in zip(run.curves(place), single.curves, strict=True):
             assert mine["completion_tokens"] == theirs["completion_tokens"]
             assert mine["reward_mean"] == theirs["reward_mean"]
+
+
+def test_a_base_in_bfloat16_trains_as_by_itself(base: Path, tmp_path: Path) -> None:
+    """Under autocast and activation checkpointing, where passes are computed again in the backward pass."""
+    grpo = {**STEPS, "steps": 2, "beta": 0.1, "completions_per_forward": 4}
+    hardware = {"device": "cpu", "dtype": "bfloat16"}
+    jobs = [member_job(base, name, 1.0, grpo=grpo, hardware=hardware) for name in ("one", "other")]
+    run = pack_run(base, tmp_path, jobs, dtype="bfloat16")
+    assert run._trainer.args.gradient_checkpointing
+    run.train()
+    assert run.failures == {}
+    for place, job in enumerate(jobs):
+        _, logs = plain_trl(base, tmp_path, job, dtype="bfloat16")
+        for entry, log in zip(run.curves(place), logs, strict=True):
+            assert entry["loss"] == pytest.approx(log["loss"], abs=5e-3)
+            assert entry["gradient_norm"] == pytest.approx(log["grad_norm"], rel=0.03)
+
+
+def test_in_single_precision_members_take_the_steps_of_plain_trl(base: Path, tmp_path: Path) -> None:
+    """The way of a CPU in production: prompts read once, logits in memory. Adam makes rounding visible, so one step."""
+    jobs = candidates(base, {**STEPS, "steps": 1, "beta": 0.1, "warmup_fraction": 0.0, "max_gradient_norm": 100.0})
+    run = pack_run(base, tmp_path, jobs, dtype="float32")
+    assert run._trainer._shares_prompts(run.policy.model, 12)
+    run.train()
+    for place, job in enumerate(jobs):
+        _, [log] = plain_trl(base, tmp_path, job, dtype="float32")
+        [entry] = run.curves(place)
+        assert entry["loss"] == pytest.approx(log["loss"], abs=1e-5)
+        assert entry["gradient_norm"] == pytest.approx(log["grad_norm"], rel=1e-4)
+        assert entry["entropy"] == pytest.approx(log["entropy"], rel=1e-4)

@@ -1,0 +1,105 @@
+"""Log-probabilities of completions with every prompt read once, however many completions it has. Imports torch.
+
+The completions of a group share their prompt, and so its keys and values: these are computed once, by a pass over the
+distinct prompts, and each completion attends to them. Figures and gradients are those of a pass over whole rows, to
+rounding; the work of a prompt is done once instead of once per completion, in the forward pass and the backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompts:
+    """What was read of the distinct prompts. `of_row`: the prompt of each row."""
+
+    cache: Any
+    logits: torch.Tensor
+    mask: torch.Tensor
+    of_row: torch.Tensor
+
+
+def can_share_prompts(model: Any) -> bool:
+    """Whether every layer of the model attends to all earlier positions, and the prompt's part can be kept."""
+    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config.get_text_config()).layers)
+
+
+def logps_and_entropies(
+    model: Any,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    logits_to_keep: int,
+    *,
+    temperature: float,
+    compute_entropy: bool,
+    chunks: Iterable[torch.Tensor],
+    adapter_of_row: torch.Tensor | None = None,
+    assign: Callable[[list[int]], None] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Log-probabilities and entropies of the completions' tokens, each (rows, logits_to_keep), 0 on padding.
+
+    `input_ids`, `attention_mask`: (rows, prompt + logits_to_keep), prompts padded on the left. `chunks`: the rows that
+    go through the model together. Where rows have different adapters, `assign` is told that of each before a pass.
+    """
+    width = input_ids.size(1) - logits_to_keep
+    completions, present = input_ids[:, width:], attention_mask[:, width:] != 0
+    prompts = _read(model, input_ids[:, :width], attention_mask[:, :width], adapter_of_row, assign)
+    logps, entropies, taken = [], [], []
+    for chunk in chunks:
+        kept = max(1, int(present[chunk].sum(1).max()))
+        if adapter_of_row is not None and assign is not None:
+            assign(adapter_of_row[chunk].tolist())
+        logits = _logits(model, prompts, chunk, completions[chunk, : kept - 1], present[chunk, : kept - 1])
+        own = present[chunk, :kept]
+        every = torch.log_softmax(logits[own] / temperature, dim=-1)
+        chosen = every.gather(1, completions[chunk, :kept][own][:, None])[:, 0]
+        missing = (0, logits_to_keep - kept)
+        logps.append(torch.nn.functional.pad(every.new_zeros(own.shape).masked_scatter(own, chosen), missing))
+        if compute_entropy:
+            with torch.no_grad():
+                spread = every.new_zeros(own.shape).masked_scatter(own, -(every.exp() * every).sum(-1))
+            entropies.append(torch.nn.functional.pad(spread, missing))
+        taken.append(chunk)
+    back = torch.cat(taken).argsort()
+    return torch.cat(logps)[back], torch.cat(entropies)[back] if entropies else None
+
+
+def _read(
+    model: Any,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    adapter_of_row: torch.Tensor | None,
+    assign: Callable[[list[int]], None] | None,
+) -> _Prompts:
+    """Reads the distinct pairs of prompt and adapter, those of one adapter side by side."""
+    owners = adapter_of_row if adapter_of_row is not None else ids.new_zeros(len(ids))
+    distinct, of_row = torch.unique(torch.cat([owners[:, None], mask, ids], dim=1), dim=0, return_inverse=True)
+    owners, mask, ids = distinct[:, 0], distinct[:, 1 : 1 + mask.size(1)], distinct[:, 1 + mask.size(1) :]
+    if adapter_of_row is not None and assign is not None:
+        assign(owners.tolist())
+    cache = DynamicCache(config=model.config.get_text_config())
+    logits = model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
+    return _Prompts(cache, logits, mask, of_row)
+
+
+def _logits(
+    model: Any, prompts: _Prompts, chunk: torch.Tensor, ids: torch.Tensor, present: torch.Tensor
+) -> torch.Tensor:
+    """Logits of the tokens of a chunk, (rows, tokens + 1, vocabulary): of the first, from the prompt, and of those
+    that follow each of `ids`, (rows, tokens)."""
+    of_row = prompts.of_row[chunk]
+    first = prompts.logits[of_row]
+    if not ids.size(1):
+        return first
+    cache = DynamicCache(config=model.config.get_text_config())
+    for layer, read in zip(cache.layers, prompts.cache.layers, strict=True):
+        layer.update(read.keys[of_row], read.values[of_row])
+    mask = torch.cat([prompts.mask[of_row], present.to(prompts.mask.dtype)], dim=1)
+    output = model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True)
+    return torch.cat([first, output.logits], dim=1)
