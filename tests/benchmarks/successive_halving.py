@@ -101,11 +101,13 @@ def measured(description: Any, folder: Path) -> dict[str, Any]:
     return {"digest": description.digest, "correct": correct}
 
 
-def read(work: Path) -> dict[int, Accuracies]:
-    """By seed. Exits if a run was made under other settings, or is missing for some seeds only."""
+def read(work: Path, seeds: list[int]) -> dict[int, Accuracies]:
+    """By seed, of those asked for. Exits if a run was made under other settings, or is missing for some seeds only."""
     found: dict[int, Accuracies] = {}
     for path in sorted(work.glob("*.json")):
         name, _, seed = path.stem.rpartition("-")
+        if int(seed) not in seeds:
+            continue
         record = json.loads(path.read_text())
         if record["digest"] != job(name, int(seed)).digest:
             sys.exit(f"{path} was made under other settings; remove it")
@@ -135,8 +137,8 @@ def overlap(first: Sequence[str], second: Sequence[str]) -> float:
     return len(set(first[:TOP]) & set(second[:TOP])) / TOP
 
 
-def summarise(work: Path) -> dict[str, Any]:
-    tables = read(work)
+def summarise(work: Path, seeds: list[int]) -> dict[str, Any]:
+    tables = read(work, seeds)
     steps = int(SETTINGS["steps"])
     names = list(next(iter(tables.values())))
     full = {seed: full_order(table) for seed, table in tables.items()}
@@ -155,7 +157,7 @@ def summarise(work: Path) -> dict[str, Any]:
             "kept": kept,
             "candidates_at": list(halving.candidates_at(len(names))),
             "steps_saved": round(1 - halving.step_share(len(names), steps), 4),
-            "top_five_overlap": _over_seeds([overlap(orders[seed], full[seed]) for seed in tables], share=True),
+            "top_five_overlap": _over_seeds([overlap(orders[seed], full[seed]) for seed in tables], (0.0, 1.0)),
             "best_is_the_same": sum(orders[seed][0] == full[seed][0] for seed in tables),
         }
         if len(tables) > 1:
@@ -193,15 +195,15 @@ def _spearman(table: Accuracies, first: int, second: int) -> float:
     return spearman([table[name][first] for name in table], [table[name][second] for name in table]).value
 
 
-def _over_seeds(values: Sequence[float], *, share: bool = False) -> dict[str, Any]:
-    """Mean with Student's t over seeds; of a share, within 0 and 1."""
+def _over_seeds(values: Sequence[float], bounds: tuple[float, float] = (-1.0, 1.0)) -> dict[str, Any]:
+    """Mean with Student's t over seeds, within the bounds of the figure; no interval where no seed differs."""
     from eval.statistics.seeds import summarise_seeds
 
     summary = summarise_seeds(values)
     interval = None
-    if summary.interval is not None:
+    if summary.interval is not None and summary.std:
         low, high = summary.interval
-        interval = [round(max(low, 0.0) if share else low, 4), round(min(high, 1.0) if share else high, 4)]
+        interval = [round(max(low, bounds[0]), 4), round(min(high, bounds[1]), 4)]
     return {"mean": round(summary.mean, 4), "interval": interval, "by_seed": [round(value, 4) for value in values]}
 
 
@@ -215,7 +217,7 @@ def main() -> None:
     if arguments.action == "measure":
         measure(arguments.work, arguments.seeds, arguments.rewards.split(","))
     else:
-        OUTPUT.write_text(json.dumps(summarise(arguments.work), indent=1) + "\n")
+        OUTPUT.write_text(json.dumps(summarise(arguments.work, arguments.seeds), indent=1) + "\n")
         print(OUTPUT.read_text())
 
 
