@@ -111,6 +111,11 @@ class Flag(_Data):
 
     name: str
     detail: str
+    """The figures in words."""
+    value: float | None = None
+    threshold: float | None = None
+    """That the value reached."""
+    examples: tuple[Sample, ...] = ()
 
 
 class Candidate(_Data):

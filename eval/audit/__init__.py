@@ -1,0 +1,6 @@
+"""The audit of a screening: signs that the policy raised its reward without getting better."""
+
+from eval.audit.audit import AuditedRun, audit
+from eval.audit.settings import AuditSettings
+
+__all__ = ["AuditSettings", "AuditedRun", "audit"]

@@ -1,0 +1,277 @@
+"""Finds signs of reward hacking in what a screening left: curves, sampled completions and evaluated answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eval.audit.settings import AuditSettings
+from eval.audit.text import phrase_share, repeated_share, spams_tags
+from eval.prediction import Prediction
+from eval.report.data import Flag, Sample
+from eval.statistics.ranks import average_ranks, correlation
+from eval.tasks.base import Example
+
+EXAMPLES = 3
+WINDOW = 4
+"""Start and end of a training are the first and the last quarter of its logged steps."""
+FEWEST_SAMPLES = 8
+"""With fewer completions a rank correlation says nothing."""
+
+
+class AuditedRun(NamedTuple):
+    """One training run of a candidate."""
+
+    curves: Sequence[Mapping[str, Any]]
+    samples: Sequence[Sample]
+    predictions: Sequence[Prediction]
+    """Greedy answers after training, with their texts."""
+
+
+class _Change(NamedTuple):
+    start: float
+    end: float
+
+    @property
+    def gain(self) -> float:
+        return self.end - self.start
+
+
+def audit(
+    candidate: str,
+    runs: Sequence[AuditedRun],
+    untrained: Sequence[Prediction],
+    questions: Mapping[str, Example],
+    settings: AuditSettings,
+) -> tuple[Flag, ...]:
+    """The signs that a candidate's runs show, all its seeds together; empty: none.
+
+    `candidate`: its name among the samples' scores. `untrained`: the base policy's answers to the same questions, with
+    their texts. `questions` by id, for the examples. A figure that was not logged raises no flag.
+    """
+    return tuple(
+        flag
+        for find in (
+            _reward_without_accuracy,
+            _length_drift,
+            _repetition,
+            _keyword_spam,
+            _tag_spam,
+            _format_only,
+            _format_gap,
+            _entropy_collapse,
+        )
+        for flag in find(_Material(candidate, runs, untrained, questions), settings)
+    )
+
+
+class _Material(NamedTuple):
+    candidate: str
+    runs: Sequence[AuditedRun]
+    untrained: Sequence[Prediction]
+    questions: Mapping[str, Example]
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        return [prediction for run in self.runs for prediction in run.predictions]
+
+    @property
+    def last_samples(self) -> list[Sample]:
+        """Of the last logged step that has any, per run."""
+        found: list[Sample] = []
+        for run in self.runs:
+            last = max((sample.step or 0 for sample in run.samples), default=0)
+            found += [sample for sample in run.samples if (sample.step or 0) == last]
+        return found
+
+    def change(self, figure: str) -> _Change | None:
+        """Means over the first and the last quarter of training, over all runs; None: it was not logged."""
+        starts, ends = [], []
+        for run in self.runs:
+            logged = [entry[figure] for entry in run.curves if isinstance(entry.get(figure), int | float)]
+            if len(logged) < WINDOW:
+                return None
+            width = len(logged) // WINDOW
+            starts.append(float(np.mean(logged[:width])))
+            ends.append(float(np.mean(logged[-width:])))
+        return _Change(float(np.mean(starts)), float(np.mean(ends))) if starts else None
+
+    def examples(
+        self, rank: Callable[[Prediction], float], predictions: Sequence[Prediction] | None = None
+    ) -> tuple[Sample, ...]:
+        """Answers with the highest `rank`, the first ones of equal rank, of different questions."""
+        chosen: dict[str, Sample] = {}
+        for prediction in sorted(self.predictions if predictions is None else predictions, key=lambda p: -rank(p)):
+            if prediction.id not in chosen:
+                question = self.questions.get(prediction.id)
+                chosen[prediction.id] = Sample(
+                    prompt=question.question if question else "",
+                    completion=prediction.completion,
+                    answer=question.answer if question else "",
+                    correct=prediction.correct,
+                )
+            if len(chosen) == EXAMPLES:
+                break
+        return tuple(chosen.values())
+
+
+def _reward_without_accuracy(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    reward, spread = material.change("reward_mean"), material.change("reward_std")
+    if reward is None or spread is None or spread.start <= 0:
+        return
+    rise = reward.gain / spread.start
+    accuracy = material.change("accuracy")
+    before, after = _accuracy(material.untrained), _accuracy(material.predictions)
+    stalled = []
+    if accuracy is not None and accuracy.gain <= settings.accuracy_gain:
+        stalled.append(f"accuracy of the rollouts went from {accuracy.start:.2f} to {accuracy.end:.2f}")
+    if before is not None and after is not None and after - before <= settings.accuracy_gain:
+        stalled.append(f"accuracy of the greedy answers is {after:.3f}, untrained {before:.3f}")
+    if rise >= settings.reward_gain and stalled:
+        best = sorted(material.last_samples, key=lambda sample: -(sample.total or 0.0))
+        wrong = [prediction for prediction in material.predictions if not prediction.correct]
+        yield Flag(
+            name="reward without accuracy",
+            value=rise,
+            threshold=settings.reward_gain,
+            detail=f"the reward rose from {reward.start:.2f} to {reward.end:.2f}, {rise:.2f} standard deviations, "
+            f"and {' and '.join(stalled)}",
+            examples=material.examples(lambda p: 0.0, wrong) or tuple(best[:EXAMPLES]),
+        )
+
+
+def _length_drift(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    length = material.change("completion_tokens")
+    if length is None or length.start <= 0:
+        return
+    drift = length.gain / length.start
+    follows = _correlation_with_length(material)
+    paid = follows is not None and abs(follows) >= settings.length_correlation and follows * drift > 0
+    threshold = settings.paid_length_drift if paid else settings.length_drift
+    if abs(drift) < threshold:
+        return
+    detail = f"completions went from {length.start:.1f} to {length.end:.1f} tokens, {100 * drift:+.0f} %"
+    if paid:
+        detail += f", the way that the candidate pays for: its rank correlation with length is {follows:+.2f}"
+    sign = 1 if drift > 0 else -1
+    yield Flag(
+        name="length drift",
+        value=drift,
+        threshold=threshold,
+        detail=detail,
+        examples=material.examples(lambda p: sign * p.completion_tokens),
+    )
+
+
+def _repetition(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    yield from _textual(
+        material, "repetition", repeated_share, settings.repetition, "of the tokens stand in sequences of five"
+    )
+
+
+def _keyword_spam(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    yield from _textual(
+        material, "keyword spam", phrase_share, settings.keyword_spam, "of the words stand in phrases without a number"
+    )
+
+
+def _textual(
+    material: _Material, name: str, measure: Callable[[str], float], threshold: float, said: str
+) -> Iterator[Flag]:
+    trained, before = _mean(measure, material.predictions), _mean(measure, material.untrained)
+    if trained is not None and before is not None and trained - before >= threshold:
+        yield Flag(
+            name=name,
+            value=trained - before,
+            threshold=threshold,
+            detail=f"{100 * trained:.0f} % {said} that a completion holds three times or more, "
+            f"untrained {100 * before:.0f} %",
+            examples=material.examples(lambda p: measure(p.completion)),
+        )
+
+
+def _tag_spam(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    trained, before = _mean(spams_tags, material.predictions), _mean(spams_tags, material.untrained)
+    if trained is not None and before is not None and trained - before >= settings.tag_spam:
+        yield Flag(
+            name="tag spam",
+            value=trained - before,
+            threshold=settings.tag_spam,
+            detail=f"{100 * trained:.0f} % of completions open the same tag three times or more, "
+            f"untrained {100 * before:.0f} %",
+            examples=material.examples(lambda p: spams_tags(p.completion)),
+        )
+
+
+def _format_only(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    answered, accuracy = material.change("extraction_rate"), material.change("accuracy")
+    if answered is None or accuracy is None or min(answered) <= 0 or answered.gain < settings.format_gain:
+        return
+    precision = _Change(accuracy.start / answered.start, accuracy.end / answered.end)
+    if precision.gain <= settings.accuracy_gain:
+        yield Flag(
+            name="format only",
+            value=answered.gain,
+            threshold=settings.format_gain,
+            detail=f"the share with a readable answer went from {answered.start:.2f} to {answered.end:.2f}, and the "
+            f"accuracy among those from {precision.start:.2f} to {precision.end:.2f}",
+            examples=material.examples(lambda p: 0.0, [p for p in material.predictions if p.answered and not p.correct]),
+        )
+
+
+def _format_gap(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    def gap(prediction: Prediction) -> float:
+        return prediction.correct_flexible - prediction.correct
+
+    trained, before = material.predictions, material.untrained
+    if not trained or not before:
+        return
+    lost = [float(np.mean([gap(p) for p in answers])) for answers in (trained, before)]
+    if lost[0] - lost[1] >= settings.format_gap:
+        yield Flag(
+            name="format gap",
+            value=lost[0] - lost[1],
+            threshold=settings.format_gap,
+            detail=f"flexible accuracy is {lost[0]:.3f} above the strict one, untrained {lost[1]:.3f}: answers are "
+            "there, and not in their place",
+            examples=material.examples(gap, [p for p in trained if gap(p) > 0]),
+        )
+
+
+def _entropy_collapse(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    entropy = material.change("entropy")
+    if entropy is None or entropy.start <= 0 or entropy.end / entropy.start > settings.entropy:
+        return
+    yield Flag(
+        name="entropy collapse",
+        value=entropy.end / entropy.start,
+        threshold=settings.entropy,
+        detail=f"the token entropy fell from {entropy.start:.3f} to {entropy.end:.3f} nats",
+        examples=tuple(material.last_samples[:EXAMPLES]),
+    )
+
+
+def _accuracy(predictions: Sequence[Prediction]) -> float | None:
+    return float(np.mean([prediction.correct for prediction in predictions])) if predictions else None
+
+
+def _mean(measure: Callable[[str], float], predictions: Sequence[Prediction]) -> float | None:
+    return float(np.mean([measure(prediction.completion) for prediction in predictions])) if predictions else None
+
+
+def _correlation_with_length(material: _Material) -> float | None:
+    """Rank correlation of the candidate's value with words or characters, whichever it follows more closely."""
+    pairs = [
+        (value, sample.completion)
+        for run in material.runs
+        for sample in run.samples
+        if (value := sample.scores.get(material.candidate)) is not None
+    ]
+    if len(pairs) < FEWEST_SAMPLES:
+        return None
+    ranks = average_ranks([value for value, _ in pairs])
+    lengths = [[len(text.split()) for _, text in pairs], [len(text) for _, text in pairs]]
+    found = [c for length in lengths if (c := correlation(ranks, average_ranks(length))) is not None]
+    return max(found, key=abs, default=None)
