@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from eval.audit.settings import AuditSettings
 from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Aggregation
 from rewards_generated.gate.settings import GateSettings
@@ -149,6 +150,7 @@ class SearchConfig(_Section):
     sandbox: SandboxSettings = SandboxSettings()
     prescreen: PrescreenSettings = PrescreenSettings()
     screening: ScreeningSettings
+    audit: AuditSettings = AuditSettings()
     finals: FinalsSettings
     hardware: Hardware = Hardware()
     executor: ExecutorSettings = ExecutorSettings()

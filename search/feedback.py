@@ -11,12 +11,18 @@ from search.proposers.base import FailedCandidate, Feedback, RankedCandidate
 from search.standings import Standing, ranked
 
 
-def build_feedback(mode: Literal["ranked", "none", "shuffled"], every: Sequence[Standing], seed: int) -> Feedback:
+def build_feedback(
+    mode: Literal["ranked", "none", "shuffled"], every: Sequence[Standing], seed: int, *, flags: bool = True
+) -> Feedback:
     """`ranked`: the truth. `none`: nothing. `shuffled`: the same table with the measured figures, those of training
-    included, permuted over the candidates; failures stay where they are, since they are no scores."""
+    included, permuted over the candidates; failures stay where they are, since they are no scores.
+
+    `flags`: whether signs of reward hacking are told; they belong to the figures."""
     if mode == "none":
         return Feedback("none")
     rows = [_row(standing) for standing in ranked(list(every))]
+    if not flags:
+        rows = [replace(row, flags=()) for row in rows]
     if mode == "shuffled":
         rows = _shuffled(rows, seed)
     failed = tuple(
@@ -56,6 +62,7 @@ def _row(standing: Standing) -> RankedCandidate:
         mean_completion_tokens=scores.mean_completion_tokens,
         notes=standing.verdict.warnings if standing.verdict else (),
         prescreening=standing.prescreening,
+        flags=standing.flags,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
+from search.audit import audit_screenings
 from search.base_policy import rollouts_of
 from search.dispatch import evaluate, unscored
 from search.feedback import build_feedback
@@ -41,6 +42,7 @@ def search(run: Run) -> None:
         accepted = pass_gate(run, candidates, rollouts)
         distinct = prescreen(run, accepted, rollouts)
         screen(run, number, distinct)
+        audit_screenings(run)
         run.progress.show_round(number, standings(run.config, run.ledger), control_scores(run.config, run.ledger))
     require_same_base(run)
     run_finals(run, rollouts)
@@ -93,7 +95,9 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
     request = first_request(run.config, run.task, number, rollouts)
     request = replace(
         request,
-        feedback=build_feedback(settings.feedback, standings(run.config, ledger), request.seed),
+        feedback=build_feedback(
+            settings.feedback, standings(run.config, ledger), request.seed, flags=run.config.audit.in_feedback
+        ),
         known_identities=frozenset(candidate.identity for candidate in earlier if candidate.identity),
         recorded_calls=ledger.calls(number),
         record_call=lambda call: ledger.record_call(number, call),

@@ -102,6 +102,9 @@ def standings_table(every: Sequence[Standing], controls: Mapping[str, Scores | N
     table.add_column("round", justify="right", no_wrap=True, min_width=5)
     for column in ("F1", "accuracy"):
         table.add_column(column, justify="right", no_wrap=True, min_width=len("0.000 [0.000, 0.000]"))
+    signs = {standing.candidate.name: str(len(standing.flags)) for standing in every if standing.flags}
+    if signs:
+        table.add_column("signs of\nhacking", justify="right", no_wrap=True, min_width=len("signs of"))
     rows: list[tuple[str, str, str, Scores]] = []
     for rank, standing in enumerate(order[:ROWS], start=1):
         assert standing.scores is not None
@@ -109,14 +112,16 @@ def standings_table(every: Sequence[Standing], controls: Mapping[str, Scores | N
     rows += [("—", name, "", scores) for name, scores in controls.items() if scores is not None]
     for rank_text, name, round_text, scores in sorted(rows, key=lambda row: -row[3].accuracy.value):
         accuracy = format_estimate(scores.accuracy)
-        table.add_row(rank_text, Text(name), round_text, format_estimate(scores.f1), accuracy)
+        found = [signs.get(name, "")] if signs else []
+        table.add_row(rank_text, Text(name), round_text, format_estimate(scores.f1), accuracy, *found)
     if apart := stopped(list(every)):
         table.add_section()
         for standing in apart[:ROWS]:
             assert standing.rung_scores is not None
             f1, accuracy = format_estimate(standing.rung_scores.f1), format_estimate(standing.rung_scores.accuracy)
             name = f"{standing.candidate.name} (stopped after {standing.rung} steps)"
-            table.add_row("—", Text(name), str(standing.candidate.round), f1, accuracy)
+            found = [signs.get(standing.candidate.name, "")] if signs else []
+            table.add_row("—", Text(name), str(standing.candidate.round), f1, accuracy, *found)
     return table
 
 

@@ -250,6 +250,7 @@ def _candidate(standing: Standing) -> Candidate:
         reward_std=own["std"] if own else None,
         curves=tuple(result["curves"]) if result else (),
         samples=tuple(Sample(**sample) for sample in samples),
+        flags=standing.flags,
     )
 
 

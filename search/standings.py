@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from eval.prescreening import PreScreening
-from eval.report.data import Scores
+from eval.report.data import Flag, Scores
 from eval.report.scores import score_runs
 from eval.tasks.base import Split
 from rewards_generated.gate.verdict import Verdict
@@ -34,6 +34,8 @@ class Standing:
     """Steps after which it was stopped; None: it was not."""
     rung_scores: Scores | None = None
     """At that rung. They say nothing beside scores of other steps, so they are never among `scores`."""
+    flags: tuple[Flag, ...] = ()
+    """Signs of reward hacking in its screening."""
 
     @property
     def firing_rate(self) -> float | None:
@@ -48,9 +50,12 @@ class Standing:
 
 def standings(config: SearchConfig, ledger: Ledger) -> list[Standing]:
     """Every candidate, in the order in which they were proposed."""
-    verdicts, prescreenings = ledger.verdicts(), ledger.prescreenings()
+    verdicts, prescreenings, audits = ledger.verdicts(), ledger.prescreenings(), ledger.audits()
     return [
-        _standing(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name))
+        replace(
+            _standing(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name)),
+            flags=audits.get(candidate.name, ()),
+        )
         for candidate in ledger.candidates()
     ]
 

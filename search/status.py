@@ -56,6 +56,11 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
         for reason in standing.reasons:
             name = f"{standing.candidate.name} (round {standing.candidate.round}) {standing.status}"
             console.print("".join(c if c.isprintable() else " " for c in f"  {name}: {reason}"))
+    for standing in every:
+        for flag in standing.flags:
+            name = f"{standing.candidate.name} (round {standing.candidate.round})"
+            said = f"  {name} shows a sign of reward hacking, {flag.name}: {flag.detail}"
+            console.print("".join(c if c.isprintable() else " " for c in said))
     if any(standing.scores or standing.rung_scores for standing in every):
         console.print(standings_table(every, control_scores(config, ledger)))
     if any(standing.prescreening for standing in every):

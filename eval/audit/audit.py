@@ -217,7 +217,9 @@ def _format_only(material: _Material, settings: AuditSettings) -> Iterator[Flag]
             threshold=settings.format_gain,
             detail=f"the share with a readable answer went from {answered.start:.2f} to {answered.end:.2f}, and the "
             f"accuracy among those from {precision.start:.2f} to {precision.end:.2f}",
-            examples=material.examples(lambda p: 0.0, [p for p in material.predictions if p.answered and not p.correct]),
+            examples=material.examples(
+                lambda p: 0.0, [p for p in material.predictions if p.answered and not p.correct]
+            ),
         )
 
 

@@ -39,9 +39,7 @@ def _covered(passages: Sequence[Sequence[Hashable]], length: int) -> float:
     total = sum(len(passage) for passage in passages)
     if total == 0:
         return 0.0
-    counts = Counter(
-        tuple(passage[k : k + length]) for passage in passages for k in range(len(passage) - length + 1)
-    )
+    counts = Counter(tuple(passage[k : k + length]) for passage in passages for k in range(len(passage) - length + 1))
     covered = 0
     for passage in passages:
         reached = 0

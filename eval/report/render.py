@@ -162,6 +162,7 @@ def _rounds(data: ReportData) -> list[dict[str, Any]]:
                 "duplicate": sum(c.status == "duplicate" for c in inside),
                 "failed": sum(c.status == "failed" for c in inside),
                 "scored": len(scored),
+                "flagged": sum(bool(c.flags) for c in inside),
                 "summary": summarise_seeds([candidate_f1(c) for c in scored]) if scored else None,
                 "best": scored[0] if scored else None,
             }

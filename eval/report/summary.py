@@ -199,6 +199,12 @@ def methods(data: ReportData) -> str:
         + (f" ({settings})" if settings else "")
         + f", and ranked by F1 of greedy answers on the {run.selection_split} split of {run.task}."
     )
+    flagged = sum(bool(candidate.flags) for candidate in data.candidates)
+    if flagged:
+        sentences.append(
+            f"The training of {counted(flagged, 'candidate')} showed signs of reward hacking, found by fixed thresholds; "
+            "a sign changes no rank."
+        )
     if halted:
         sentences.append(
             f"{counted(halted, 'candidate was', 'candidates were')} stopped before that many steps by successive "

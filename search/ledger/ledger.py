@@ -13,6 +13,7 @@ from typing import Any
 
 from eval.prediction import Prediction
 from eval.prescreening import PreScreening
+from eval.report.data import Flag
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble
 from rewards_generated.errors import UserError
@@ -221,6 +222,16 @@ class Ledger:
                 "INSERT INTO prescreenings VALUES (?, ?, ?, ?, ?)",
                 (candidate, prescreening.duplicate, prescreening.model_dump_json(), _json(list(scores)), _now()),
             )
+
+    def audits(self) -> dict[str, tuple[Flag, ...]]:
+        """By candidate; without signs of reward hacking an empty tuple."""
+        rows = self._all("SELECT candidate, flags FROM audits")
+        return {row[0]: tuple(Flag.model_validate(flag) for flag in json.loads(row[1])) for row in rows}
+
+    def record_audit(self, candidate: str, flags: Sequence[Flag]) -> None:
+        found = _json([flag.model_dump(mode="json") for flag in flags])
+        with self._transaction():
+            self._connection.execute("INSERT INTO audits VALUES (?, ?, ?)", (candidate, found, _now()))
 
     # Jobs and what they answered
 

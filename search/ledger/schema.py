@@ -1,6 +1,6 @@
 """The tables of a ledger. A row is written when the step that it records has ended."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SCHEMA = """
 CREATE TABLE facts (
@@ -63,6 +63,12 @@ CREATE TABLE prescreenings (
     duplicate INTEGER NOT NULL,
     prescreening TEXT NOT NULL,      -- JSON of PreScreening
     scores TEXT NOT NULL,            -- JSON list, one per base rollout; null where unscored
+    at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE audits (
+    candidate TEXT PRIMARY KEY REFERENCES candidates (name),
+    flags TEXT NOT NULL,             -- JSON list of Flag: signs of reward hacking in its screening
     at TEXT NOT NULL
 ) STRICT;
 

@@ -10,6 +10,7 @@ from rewards_generated.rollout import Rollout
 
 if TYPE_CHECKING:
     from eval.prescreening import PreScreening
+    from eval.report.data import Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ class RankedCandidate:
     notes: tuple[str, ...] = ()
     prescreening: PreScreening | None = None
     """Its figures on base-policy rollouts, made before it was trained; None: there are none."""
+    flags: tuple[Flag, ...] = ()
+    """Signs of reward hacking in its training."""
 
 
 @dataclass(frozen=True, slots=True)

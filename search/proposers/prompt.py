@@ -30,6 +30,7 @@ TEMPLATE = Path(__file__).parents[1] / "prompts" / "proposal.md.j2"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PROBLEMS_SHOWN = 12
 _DUPLICATES_SHOWN = 10
+_FLAGGED_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def render_prompt(
             table=_table(feedback.ranked, settings.table_rows),
             best=_best(feedback.ranked, settings),
             failures=_failures(feedback.ranked, feedback.failed, settings),
+            flagged=_flagged(feedback.ranked),
             duplicates=_duplicates(feedback.failed),
             rejects_duplicates=request.rejects_duplicates,
             prescreened=any(item.prescreening for item in feedback.ranked),
@@ -205,6 +207,14 @@ def _duplicates(failed: Sequence[FailedCandidate]) -> str:
     """The latest near-duplicates, without their source: it is that of another candidate but for a detail."""
     latest = sorted((item for item in failed if item.duplicate), key=lambda item: -item.round)[:_DUPLICATES_SHOWN]
     return "\n".join(f"- {item.name}: {shortened(' '.join(item.reasons), 600)}" for item in latest)
+
+
+def _flagged(ranked: Sequence[RankedCandidate]) -> str:
+    """What training did with candidates that were exploited, the best ranked first: they mislead most."""
+    flagged = [item for item in ranked if item.flags][:_FLAGGED_SHOWN]
+    return "\n".join(
+        f"- {item.name}: " + "; ".join(f"{flag.name} ({flag.detail})" for flag in item.flags) for item in flagged
+    )
 
 
 def _follow_up(follow_up: FollowUp | None) -> dict[str, object] | None:
