@@ -202,8 +202,8 @@ def methods(data: ReportData) -> str:
     flagged = sum(bool(candidate.flags) for candidate in data.candidates)
     if flagged:
         sentences.append(
-            f"The training of {counted(flagged, 'candidate')} showed signs of reward hacking, found by fixed thresholds; "
-            "a sign changes no rank."
+            f"The training of {counted(flagged, 'candidate')} showed signs of reward hacking, found by fixed "
+            "thresholds; a sign changes no rank."
         )
     if halted:
         sentences.append(
