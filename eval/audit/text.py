@@ -11,8 +11,8 @@ OFTEN = 3
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _WORD = re.compile(r"[^\W\d_]+")
-_WITHOUT_CONTENT = re.compile(r"[^\d<>]+(?![^<]*>)")
-_OPENING_TAG = re.compile(r"<([A-Za-z][\w-]*)[^<>]*>")
+_TAG_OR_NUMBER = re.compile(r"<[^<>]*>|\d+")
+_OPENING_TAG = re.compile(r"<([A-Za-z][\w-]*)(?:[^\w<>-][^<>]*)?>")
 
 
 def repeated_share(text: str, length: int = 5) -> float:
@@ -26,7 +26,7 @@ def phrase_share(text: str, length: int = 3) -> float:
 
     A number ends a phrase: `check 2 + 3` and `check 5 + 1` are work, and `wait, check again` three times over is not.
     """
-    passages = [_WORD.findall(passage) for passage in _WITHOUT_CONTENT.findall(text.lower())]
+    passages = [_WORD.findall(passage) for passage in _TAG_OR_NUMBER.split(text.lower())]
     return _covered(passages, length)
 
 
