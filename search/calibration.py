@@ -9,6 +9,7 @@ from pathlib import Path
 from rewards_generated.errors import UserError
 from search.config import SearchConfig
 from search.dispatch import train
+from search.executors.gpus import jobs_at_once
 from search.jobs import BASE_ONLY, screening_job
 from search.launch import configured_executor
 from search.plan import Plan
@@ -64,7 +65,7 @@ def calibrate(config: SearchConfig) -> Pace:
         per_step=seconds["train"] / STEPS,
         per_question=seconds["evaluate"] / questions,
         measuring=sum(seconds[phase] for phase in ("start", "train", "evaluate")),
-        parallel=config.executor.parallel_jobs,
+        parallel=jobs_at_once(config.executor.parallel_jobs, config.hardware.device),
         measured_questions=questions,
     )
 

@@ -124,8 +124,8 @@ class FinalsSettings(_Section):
 class ExecutorSettings(_Section):
     name: str = "local"
     """Where jobs run: `local`, or `package.module:Class`."""
-    parallel_jobs: int = Field(default=1, ge=1)
-    """Jobs at the same time."""
+    parallel_jobs: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Jobs at the same time; auto: one per GPU, and one on a CPU. With several GPUs each job has one to itself."""
     job_timeout_seconds: float | None = Field(default=None, ge=1)
     """Wall-clock limit of one job, after which it is stopped and stays unscored; empty: none."""
     pack: Literal["auto"] | Annotated[int, Field(ge=1)] = 1

@@ -15,6 +15,7 @@ from rewards_generated.sandbox import SandboxStrength, require_strength
 from search.config import SearchConfig
 from search.config_source import changed_fields, parse_config
 from search.executors.base import Executor
+from search.executors.gpus import jobs_at_once
 from search.executors.registry import build_executor
 from search.jobs import jobs_folder
 from search.ledger import DriverLock, Ledger
@@ -108,7 +109,7 @@ def configured_executor(config: SearchConfig) -> Executor:
     settings = config.executor
     return build_executor(
         settings.name,
-        parallel_jobs=settings.parallel_jobs,
+        parallel_jobs=jobs_at_once(settings.parallel_jobs, config.hardware.device),
         job_timeout_seconds=settings.job_timeout_seconds,
         **settings.options,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from rewards_generated.errors import UserError
 from search.dispatch import ATTEMPTS, stopped, train
 from search.executors.base import JobDone, PackDone, PackExecutor
+from search.executors.gpus import jobs_at_once, visible_gpus
 from search.jobs import jobs_folder
 from search.ledger import Stage
 from search.run import Run
@@ -87,11 +88,12 @@ def _most_together(run: Run, jobs: Sequence[TrainJob]) -> int:
     settings = run.config.executor
     if settings.pack != "auto":
         return settings.pack
-    share = math.ceil(len(jobs) / settings.parallel_jobs)
-    return min(share, _most_in_memory(run, jobs[0]))
+    at_once = jobs_at_once(settings.parallel_jobs, jobs[0].hardware.device)
+    share = math.ceil(len(jobs) / at_once)
+    return min(share, _most_in_memory(run, jobs[0], at_once))
 
 
-def _most_in_memory(run: Run, job: TrainJob) -> int:
+def _most_in_memory(run: Run, job: TrainJob, at_once: int) -> int:
     from transformers import AutoConfig
 
     from eval.policy import device_name
@@ -101,8 +103,8 @@ def _most_in_memory(run: Run, job: TrainJob) -> int:
     device = device_name(job.hardware.device)
     shape = ModelShape.of(AutoConfig.from_pretrained(base_model_source(job.base_model)))
     longest = max(sum(len(turn["content"]) for turn in example.prompt) for example in run.task.examples("train"))
-    # On a GPU each pack has one to itself; on a CPU those that run side by side share the memory.
-    free = free_memory(device) // (1 if device == "cuda" else run.config.executor.parallel_jobs)
+    gpus = visible_gpus(job.hardware.device)
+    free = free_memory(gpus) // math.ceil(at_once / max(1, len(gpus)))
     fits = members_that_fit(job, shape, longest // CHARACTERS_PER_TOKEN, free)
     return min(fits, MOST_ON_A_GPU if device == "cuda" else MOST_ON_A_CPU)
 

@@ -29,9 +29,11 @@ PASSED_ON = (
 """Variables that a job inherits. Everything else of the driver's environment stays with the driver."""
 
 
-def job_environment(hardware: Hardware) -> dict[str, str]:
-    """Variables for a process that runs a job with this hardware."""
+def job_environment(hardware: Hardware, gpu: str | None = None) -> dict[str, str]:
+    """Variables for a process that runs a job with this hardware, on that GPU alone if one is given."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if gpu is not None:
+        passed["CUDA_VISIBLE_DEVICES"] = gpu
     threads = str(hardware.threads)
     return {
         **passed,

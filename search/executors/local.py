@@ -19,9 +19,10 @@ from pydantic import ValidationError
 from rewards_generated.errors import UserError
 from search.executors.base import EvaluationDone, JobDone, PackDone
 from search.executors.environment import job_environment
+from search.executors.gpus import least_busy, visible_gpus
 from search.executors.process_tree import kill_tree
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
-from trainer.job import TrainJob, TrainResult
+from trainer.job import Hardware, TrainJob, TrainResult
 from trainer.job_folder import JOB_FILE, LOG_FILE, MEMBERS, RESULT_FILE, write_atomically
 from trainer.packed.job import PackJob, PackResult
 
@@ -37,10 +38,13 @@ class _Running(Generic[AnyJob]):
     process: subprocess.Popen[bytes]
     folder: Path
     started: float
+    gpu: str | None
 
 
 class LocalExecutor:
-    """Implements `search.executors.base.Executor` with one subprocess per job.
+    """Implements `search.executors.base.PackExecutor` with one subprocess per job or pack.
+
+    With several GPUs each process sees one of them, the one with the fewest jobs.
 
     A job sees none of the driver's environment beyond an allow-list, and it ends when the driver ends, however
     that happens.
@@ -83,6 +87,7 @@ class LocalExecutor:
     ) -> Iterator[tuple[AnyJob, AnyResult, Path]]:
         # By digest: of two equal jobs the second finds the result of the first.
         waiting = list(jobs)
+        gpus = {device: visible_gpus(device) for device in {_hardware(job).device for job in waiting}}
         running: dict[str, _Running[AnyJob]] = {}
         # A child is told of the death of the thread that started it, so one thread that lives as long as the
         # jobs do starts them all.
@@ -97,7 +102,9 @@ class LocalExecutor:
                             yield job, kept, place
                         elif len(running) < self.parallel_jobs and job.digest not in running:
                             waiting.remove(job)
-                            running[job.digest] = spawner.submit(_start, job, place).result()
+                            busy = [state.gpu for state in running.values()]
+                            gpu = least_busy(gpus[_hardware(job).device], busy)
+                            running[job.digest] = spawner.submit(_start, job, place, gpu).result()
                     ended = [state for state in running.values() if self._ended(state)]
                     for state in ended:
                         del running[state.job.digest]
@@ -158,7 +165,11 @@ def _read_result(folder: Path, digest: str, result_type: type[AnyResult]) -> Any
     return result if result.digest == digest else None
 
 
-def _start(job: AnyJob, folder: Path) -> _Running[AnyJob]:
+def _hardware(job: TrainJob | EvaluationJob | PackJob) -> Hardware:
+    return job.members[0].hardware if isinstance(job, PackJob) else job.hardware
+
+
+def _start(job: AnyJob, folder: Path, gpu: str | None) -> _Running[AnyJob]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT_FILE).unlink(missing_ok=True)
     write_atomically(folder / JOB_FILE, job)
@@ -168,10 +179,10 @@ def _start(job: AnyJob, folder: Path) -> _Running[AnyJob]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=job_environment(job.hardware),
+            env=job_environment(_hardware(job), gpu),
             start_new_session=True,
         )
-    return _Running(job, process, folder, time.monotonic())
+    return _Running(job, process, folder, time.monotonic(), gpu)
 
 
 def _last_line(log: Path) -> str:

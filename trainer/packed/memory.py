@@ -112,13 +112,13 @@ def members_that_fit(job: TrainJob, shape: ModelShape, prompt_tokens: int, free_
     return max(1, int(left // candidate_bytes(job, shape, prompt_tokens)))
 
 
-def free_memory(device: str) -> int:
-    """Bytes that a new process can have: the GPU's free memory for `cuda`, this machine's for `cpu`.
+def free_memory(gpus: Sequence[str] = ()) -> int:
+    """Bytes that a new process can have: on any of those GPUs, named as in CUDA_VISIBLE_DEVICES, or of this machine.
 
     Asks the driver's own tool about the GPU, since a process that asks through torch keeps a part of it to itself.
     """
-    if device == "cuda":
-        command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    if gpus:
+        command = ["nvidia-smi", f"--id={','.join(gpus)}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         return min(int(line) for line in lines) * 2**20
     available = next(

@@ -95,4 +95,4 @@ def test_more_rows_mean_fewer_members_unless_they_go_through_in_parts() -> None:
 
 
 def test_this_machine_has_some_memory() -> None:
-    assert 2**27 < free_memory("cpu") < 2**50
+    assert 2**27 < free_memory() < 2**50
