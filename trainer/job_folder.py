@@ -11,6 +11,8 @@ JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 LOG_FILE = "log.txt"
 ADAPTER = "adapter"
+CHECKPOINT = "checkpoint"
+"""Of a pack: where it goes on after an interruption, and its members in other packs after its stop."""
 MEMBERS = "members"
 """Of a pack: a folder for each member, by its digest, like that of a job by itself."""
 

@@ -58,5 +58,6 @@ class PackExecutor(Executor, Protocol):
 
     def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
         """The same for packs: each runs in `folder/<digest>`, and a member's adapter and result come to lie in
-        `folder/<the member's digest>`. A pack for which memory runs out comes back with `too_large`."""
+        `folder/<the member's digest>`; those of a pack with a `stop` stay in the pack's folder, where the packs find
+        them that go on from it. A pack for which memory runs out comes back with `too_large`."""
         ...

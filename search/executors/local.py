@@ -74,7 +74,8 @@ class LocalExecutor:
     def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
         """Runs the packs, each in `folder/<digest>`, and yields each when it has ended, its members in their places."""
         for job, result, place in self._run(jobs, PackResult, folder):
-            for member in job.members:
+            # What a pack with a stop leaves is not yet the result of its members' jobs: it stays where it is.
+            for member in job.members if job.stop is None else ():
                 left = place / MEMBERS / member.digest
                 if left.is_dir():
                     own = folder / member.digest

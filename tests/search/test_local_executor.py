@@ -111,6 +111,21 @@ def test_the_members_of_a_pack_come_to_lie_where_jobs_by_themselves_would(tmp_pa
     assert len(log.read_text().split()) == 1
 
 
+def test_a_pack_with_a_stop_leaves_its_members_where_the_next_pack_finds_them(tmp_path: Path) -> None:
+    base = write_policy(tmp_path / "policy")
+    counts = Member(name="counts", code=COUNTS_SO)
+    members = tuple(train_job(base, counts, seed=seed, grpo={"steps": 2}) for seed in (1, 2))
+    first = PackJob(label="to step 1", members=members, stop=1)
+    [stopped] = LocalExecutor().run_packs([first], tmp_path / "jobs")
+    assert [len(member.curves) for member in stopped.result.members] == [1, 1]
+    assert not any((tmp_path / "jobs" / member.digest).exists() for member in members)
+    last = PackJob(label="to the end", members=members[1:], origins=(first.digest,))
+    [done] = LocalExecutor().run_packs([last], tmp_path / "jobs")
+    [result] = done.result.members
+    assert (result.failure, len(result.curves)) == (None, 2)
+    assert whole_result(tmp_path / "jobs" / members[1].digest, members[1].digest, TrainResult) == result
+
+
 def test_a_pack_may_take_as_long_as_its_members_together(tmp_path: Path) -> None:
     executor = LocalExecutor(job_timeout_seconds=2)
     members = tuple(

@@ -29,6 +29,12 @@ class PackJob(BaseModel):
     """For people. Not part of the digest."""
     members: tuple[TrainJob, ...] = Field(min_length=1)
     """In the order in which their rows stand in a batch. How many train together decides the last bits of each."""
+    stop: int | None = None
+    """Steps after which the members are evaluated and their states kept, so that each can go on in another pack, be it
+    beside others; None: they train to the end."""
+    origins: tuple[str, ...] = ()
+    """Per member, the digest of the pack from whose kept state it goes on, which ran in a folder beside this one's;
+    empty: all start from the beginning."""
 
     @model_validator(mode="after")
     def _check(self) -> PackJob:
@@ -43,6 +49,10 @@ class PackJob(BaseModel):
                         f"a pack's members may differ only in {', '.join(sorted(MEMBERS_DIFFER_IN))}"
                     )
         require_packable(first)
+        if self.stop is not None and not 0 < self.stop < first.grpo.steps:
+            raise UserError(f"stop = {self.stop} of a pack is not below the {first.grpo.steps} steps of its members")
+        if self.origins and len(self.origins) != len(self.members):
+            raise UserError(f"{len(self.members)} members of a pack have {len(self.origins)} origins; give one each")
         digests = [member.digest for member in self.members]
         if len(set(digests)) < len(digests):
             raise UserError("two members of a pack are the same job; give each once")
@@ -59,8 +69,12 @@ class PackJob(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the members' digests in order, hex."""
-        return hashlib.sha256("\n".join(["pack", *(member.digest for member in self.members)]).encode()).hexdigest()
+        """SHA-256 over the members' digests in order, the stop, and the origins, hex."""
+        parts = ["pack", *(member.digest for member in self.members)]
+        if self.stop is not None:
+            parts.append(f"stop {self.stop}")
+        parts += [f"origin {origin}" for origin in self.origins]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 class PackResult(BaseModel):
@@ -76,7 +90,8 @@ class PackResult(BaseModel):
     too_large: bool = False
     """Memory ran out: fewer members would fit."""
     members: tuple[TrainResult, ...] = ()
-    """Each member's result; its adapter's path is relative to the pack's folder, its seconds are its share."""
+    """Each member's result; its adapter's path is relative to the member's folder, its seconds are its share, that of
+    the packs that it came through included. Of a pack with a stop: the results so far, evaluated there."""
     seconds: dict[str, float] = {}
     """Wall-clock of the whole pack by phase: start, train, generate, score, evaluate."""
     versions: dict[str, str] = {}

@@ -14,7 +14,7 @@ from eval.stacked_adapters import StackedAdapters
 from eval.tasks.base import Task
 from trainer.determinism import derived_seed, prompt_order
 from trainer.grpo import LoggedFigures, check, dataset_row, grpo_arguments, lora_config, scale_of
-from trainer.packed.checkpoint import Checkpoint, saving_callback
+from trainer.packed.checkpoint import checkpoint_of, saving_callback
 from trainer.packed.job import PackJob
 from trainer.packed.scoring import PackScoring
 from trainer.rewards import RolloutScoring, RunUnscored
@@ -38,7 +38,8 @@ class PackRun:
         folder: Path,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
-        """`scorings`: of each member. Goes on from a checkpoint in `folder`, if there is one.
+        """`scorings`: of each member. Goes on from a checkpoint in `folder`, if there is one, else from the members'
+        origins, whose folders lie beside it.
 
         Raises UserError for settings that do not fit together.
         """
@@ -51,7 +52,10 @@ class PackRun:
         self.adapters = StackedAdapters(policy.model, lora_config(job.shared), len(job.members))
         for place, member in enumerate(job.members):
             self.adapters.initialise(place, member.seed)
-        self._checkpoint = Checkpoint(folder / "checkpoint")
+        self._checkpoint = checkpoint_of(folder)
+        if job.origins and not self._checkpoint.exists:
+            origins = [checkpoint_of(folder.parent / origin) for origin in job.origins]
+            self._checkpoint.gather([member.digest for member in job.members], origins)
         self._checkpoint_seconds = checkpoint_seconds
         self._trainer = self._build(task, folder)
 
@@ -61,14 +65,17 @@ class PackRun:
         return self.scoring.failures
 
     def train(self) -> None:
-        """Trains until the last step, or until no member is left."""
+        """Trains until the last step or the job's stop, or until no member is left."""
         self._started = time.perf_counter()
         try:
-            if self._checkpoint.exists:
-                self._restore(self._checkpoint.read()["kept"])
-            self._trainer.train(
-                resume_from_checkpoint=str(self._checkpoint.folder) if self._checkpoint.exists else None
-            )
+            if not self._checkpoint.exists:
+                self._trainer.train()
+                return
+            self._restore(self._checkpoint.read()["kept"])
+            if self._checkpoint.step == self.job.stop:
+                self._trainer.take_adapters()
+            else:
+                self._trainer.train(resume_from_checkpoint=str(self._checkpoint.folder))
         except RunUnscored:
             if self.scoring.alive:
                 raise
@@ -95,8 +102,9 @@ class PackRun:
         return self.policy
 
     def forget(self) -> None:
-        """Removes the checkpoint: the results are written."""
-        self._checkpoint.remove()
+        """Removes the checkpoint, where no other pack goes on from it: the results are written."""
+        if self.job.stop is None or not self.scoring.alive:
+            self._checkpoint.remove()
 
     def record(self, member: int, logs: dict[str, Any]) -> None:
         """Takes over a member's figures of a step; a member whose weights stopped being finite has failed."""
@@ -148,6 +156,7 @@ class PackRun:
     def _kept(self) -> dict[str, Any]:
         """What a checkpoint holds of the rollouts and figures so far."""
         return {
+            "members": [member.digest for member in self.job.members],
             "scorings": [scoring.state() for scoring in self.scoring.scorings],
             "figures": [figures.by_step for figures in self.figures],
             "failures": dict(self.scoring.failures),
@@ -194,7 +203,7 @@ class PackRun:
             record=self.record,
             checkpoint=self._checkpoint,
             kept=self._kept,
-            callbacks=[saving_callback(self._checkpoint_seconds)],
+            callbacks=[saving_callback(self._checkpoint_seconds, self.job.stop)],
             batch_scaled={place for place, member in enumerate(members) if scale_of(member) == "batch"},
             model=self.policy.model,
             processing_class=self.policy.tokenizer,

@@ -9,6 +9,7 @@ from pathlib import Path
 from eval.policy import Policy
 from eval.prediction import Prediction
 from eval.tasks.base import Task
+from rewards_generated.errors import UserError
 from trainer.job import TrainResult
 from trainer.job_folder import ADAPTER, MEMBERS, RESULT_FILE, versions, write_atomically
 from trainer.packed.job import PackJob, PackResult, PackTooLarge
@@ -18,7 +19,8 @@ def run_pack(job: PackJob, folder: Path, started: float) -> PackResult:
     """Leaves `members/DIGEST/result.json` and `members/DIGEST/adapter` of each member in the folder.
 
     `started`: when the process began, by `time.perf_counter`. A pack that was interrupted goes on from its checkpoint
-    in the folder. Raises UserError for a policy, task or settings that cannot be used.
+    in the folder; one whose members come from others, from their checkpoints in the folders beside it. A pack with a
+    stop ends there and leaves its checkpoint. Raises UserError for a policy, task or settings that cannot be used.
     """
     import torch
 
@@ -43,6 +45,7 @@ def _run(job: PackJob, folder: Path, started: float) -> PackResult:
     from trainer.rewards import RolloutScoring
 
     shared = job.shared
+    before_that = seconds_before(job, folder)
     task = build_task(shared.task)
     make_deterministic(shared.hardware)
     policy = load_base_policy(shared.base_model, shared.hardware)
@@ -83,7 +86,9 @@ def _run(job: PackJob, folder: Path, started: float) -> PackResult:
             samples=tuple(scorings[place].samples),
             predictions=tuple(predictions.get(place, ())),
             # Of the sum over all jobs, each member has the part that it would have with equal work.
-            seconds={phase: spent / len(job.members) for phase, spent in seconds.items()},
+            seconds={
+                phase: spent / len(job.members) + before_that[place].get(phase, 0.0) for phase, spent in seconds.items()
+            },
             versions=versions(),
         )
         member_folder = folder / MEMBERS / member.digest
@@ -92,6 +97,19 @@ def _run(job: PackJob, folder: Path, started: float) -> PackResult:
         results.append(result)
     run.forget()
     return PackResult(digest=job.digest, members=tuple(results), seconds=seconds, versions=versions())
+
+
+def seconds_before(job: PackJob, folder: Path) -> list[dict[str, float]]:
+    """Per member, what it took in the packs that it came through. Raises UserError if a result of theirs is gone."""
+    taken = []
+    for member, origin in zip(job.members, job.origins, strict=False):
+        path = folder.parent / origin / RESULT_FILE
+        try:
+            result = PackResult.model_validate_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{path}, from which {member.label} has to go on, cannot be read: {error}") from None
+        taken.append(next(found.seconds for found in result.members if found.digest == member.digest))
+    return taken or [{} for _ in job.members]
 
 
 def _predictions(job: PackJob, policy: Policy, task: Task, adapters: dict[int, Path]) -> dict[int, list[Prediction]]:

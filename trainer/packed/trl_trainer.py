@@ -259,11 +259,15 @@ class PackTrainer(RolloutTrainer):
         }
         self._checkpoint.write(self.state, state)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+    def take_adapters(self) -> None:
+        """Gives the adapters the weights of the checkpoint."""
         state = self._checkpoint.read()
         with torch.no_grad():
             for parameter, value in zip(self._adapters.parameters(), state["adapters"], strict=True):
                 parameter.copy_(value)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self.take_adapters()
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:

@@ -83,9 +83,12 @@ def forced(job: TrainJob, step: int, rows: int) -> list[list[int]]:
     return completions
 
 
-def pack_run(base: Path, folder: Path, jobs: Sequence[TrainJob], force: bool = True, dtype: str = "float64") -> PackRun:
+def pack_run(
+    base: Path, folder: Path, jobs: Sequence[TrainJob], force: bool = True, dtype: str = "float64", **fields: Any
+) -> PackRun:
+    """`fields`: of the `PackJob`, beside its members."""
     run = PackRun(
-        PackJob(label="pack", members=tuple(jobs)),
+        PackJob(label="pack", members=tuple(jobs), **fields),
         exact_policy(base, dtype),
         Sums({}),
         [scoring_of(job) for job in jobs],

@@ -50,6 +50,26 @@ def test_the_digest_names_the_members_and_their_order() -> None:
     assert len({pack(one, two).digest, pack(two, one).digest, pack(one).digest, one.digest}) == 4
 
 
+def test_the_digest_names_the_stop_and_where_members_come_from() -> None:
+    one, two = job("one", grpo={"steps": 5}), job("two", grpo={"steps": 5})
+    origins = [{}, {"origins": ("a", "b")}, {"origins": ("b", "a")}]
+    packs = [
+        PackJob(label="pack", members=(one, two), stop=stop, **origin) for stop in (None, 1, 2) for origin in origins
+    ]
+    assert len({pack.digest for pack in packs}) == 9
+
+
+@pytest.mark.parametrize("stop", [0, 3, 4])
+def test_a_pack_stops_within_its_members_steps(stop: int) -> None:
+    with pytest.raises(UserError, match=f"stop = {stop} of a pack is not below the 3 steps of its members"):
+        PackJob(label="pack", members=(job("one"),), stop=stop)
+
+
+def test_every_member_has_an_origin_or_none_has() -> None:
+    with pytest.raises(UserError, match="2 members of a pack have 1 origins"):
+        PackJob(label="pack", members=(job("one"), job("two")), origins=("a",))
+
+
 def test_a_pack_survives_json() -> None:
     original = pack(job("one"), job("two", seed=3))
     assert PackJob.model_validate_json(original.model_dump_json()) == original

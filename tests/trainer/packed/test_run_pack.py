@@ -101,3 +101,21 @@ def test_a_pack_whose_base_is_missing_fails_in_words(tmp_path: Path) -> None:
     assert isinstance(result, PackResult)
     assert "there is no such folder" in (result.failure or "")
     assert not result.too_large
+
+
+def test_a_pack_that_stops_is_evaluated_there_and_some_members_go_on(base: Path, tmp_path: Path) -> None:
+    jobs = [job(base, "base only"), job(base, "failing", NEVER_SCORES), job(base, "counts", COUNTS_SO, seed=2)]
+    first = PackJob(label="to step 2", members=tuple(jobs), stop=2)
+    at_two = ran(first, tmp_path / first.digest)
+    assert [len(member.curves) for member in at_two.members if not member.failure] == [2, 2]
+    assert [len(member.predictions) for member in at_two.members] == [15, 0, 15]
+    assert "reward c0 failed in" in at_two.members[1].failure
+    last = PackJob(label="to the end", members=(jobs[2],), origins=(first.digest,))
+    (at_end,) = ran(last, tmp_path / last.digest).members
+    assert at_end.failure is None
+    assert [entry["step"] for entry in at_end.curves] == [1, 2, 3]
+    assert at_end.curves[:2] == at_two.members[2].curves
+    assert len(at_end.predictions) == 15
+    for phase in ("start", "train", "generate", "score", "evaluate"):
+        assert at_end.seconds[phase] > at_two.members[2].seconds[phase]
+    assert not (tmp_path / last.digest / "checkpoint").exists()
