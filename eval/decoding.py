@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from eval.decoding_rows import DecodingRows
@@ -65,7 +66,7 @@ def decode(
     draws = draws.to(device) if draws is not None else None
     rows = DecodingRows(adapter_of_prompt if adapter_of_prompt is not None else [0] * len(prompts))
     completions: list[list[int]] = [[] for _ in prompts]
-    with torch.inference_mode():
+    with torch.inference_mode(), adapters.merged() if adapters is not None else nullcontext():
         batch = _Batch(model, prompts, rows, pad_token, adapters)
         drawn = None
         for step in range(max_completion_tokens):

@@ -55,6 +55,30 @@ def stack_of(base: Path, folders: list[Path], **changes: Any) -> StackedAdapters
     return stack
 
 
+def test_merged_adapters_are_the_adapters(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = stack_of(base, random_adapters(base, tmp_path, 3))
+    with torch.no_grad():
+        for rows in ([0, 0, 1, 1, 2, 2], [0, 0, 0, 2, 2, 2], [1, -1, 0, 2, 1, 1], [1] * 6, [-1] * 6):
+            stack.assign(rows)
+            expected = stack.model(IDS).logits
+            with stack.merged():
+                stack.assign(rows)
+                assert torch.allclose(stack.model(IDS).logits, expected, atol=1e-12)
+            assert torch.equal(stack.model(IDS).logits, expected)
+        with stack.merged():
+            stack.assign([0, 0, 1, 1, 2, 2])
+            layer = stack.model.get_submodule("model.layers.0.mlp.down_proj")
+            layer.B.zero_()
+            merged = stack.model(IDS).logits
+        assert not torch.allclose(stack.model(IDS).logits, merged, atol=1e-3), "it was not merged at all"
+        monkeypatch.setattr("eval.stacked_adapters.MERGED_BYTES", 1000)
+        with stack.merged():
+            stack.assign([0, 0, 1, 1, 2, 2])
+            expected = stack.model(IDS).logits
+            layer.B.fill_(1.0)
+            assert not torch.allclose(stack.model(IDS).logits, expected, atol=1e-3), "it was merged all the same"
+
+
 IDS = torch.randint(5, 30, (6, 9), generator=torch.Generator().manual_seed(0))
 
 
