@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-IDLE_SHARE = 0.2
-"""Rows move together once so large a share of the batch is idle: moving them more often costs more than idling."""
-
 
 class DecodingRows:
     """The rows of a batch that is being decoded: as many for every adapter, side by side, idle ones among them.
@@ -57,8 +54,8 @@ class DecodingRows:
         """Marks rows as idle."""
         self.prompts = [None if over else prompt for prompt, over in zip(self.prompts, ended, strict=True)]
 
-    def compact(self) -> list[int] | None:
-        """Drops idle rows if that makes the batch enough smaller. Returns the rows kept, in their order, or None."""
+    def compact(self, idle_share: float) -> list[int] | None:
+        """Drops idle rows if at least that share of the batch goes. Returns the rows kept, in their order, or None."""
         share = self.share
         going = {
             adapter: [row for row in range(place * share, (place + 1) * share) if self.prompts[row] is not None]
@@ -66,7 +63,7 @@ class DecodingRows:
         }
         going = {adapter: rows for adapter, rows in going.items() if rows}
         most = max(map(len, going.values()))
-        if most * len(going) > (1 - IDLE_SHARE) * len(self.prompts):
+        if most * len(going) > (1 - idle_share) * len(self.prompts):
             return None
         kept: list[int] = []
         prompts: list[int | None] = []

@@ -14,16 +14,22 @@ ROOM = 64
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values of one layer, each (rows, heads, positions, head size): a view of a buffer with room to grow.
 
-    A new position is written into the buffer; the base class would copy everything to append it.
+    A new position is written into the buffer; the base class would copy everything to append it. Once `fixed`, keys
+    and values are the whole buffer, and a position is written wherever a tensor says.
     """
 
     is_initialized: bool
     keys: torch.Tensor
     values: torch.Tensor
+    _place: torch.Tensor | None = None
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *arguments: Any, **options: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self._place is not None:
+            self.keys.index_copy_(2, self._place, key_states)
+            self.values.index_copy_(2, self._place, value_states)
+            return self.keys, self.values
         if not self.is_initialized:
             self.dtype, self.device = key_states.dtype, key_states.device
             self.is_initialized = True
@@ -49,6 +55,21 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
             kept[:, :, :length] = buffer[:, :, :length][indices]
             selected.append(kept)
         self._buffers = selected
+        self._expose(length)
+
+    def fix(self, length: int, place: torch.Tensor) -> None:
+        """From now on there are `length` positions, those not yet written zero, and `place`, (1,), is the next."""
+        fixed = []
+        for buffer in self._buffers:
+            whole = buffer.new_zeros((*buffer.shape[:2], length, buffer.shape[3]))
+            whole[:, :, : self._length] = buffer[:, :, : self._length]
+            fixed.append(whole)
+        self._buffers, self._place = fixed, place
+        self.keys, self.values = fixed
+
+    def release(self, length: int) -> None:
+        """The reverse: the first `length` positions are those that were written."""
+        self._place = None
         self._expose(length)
 
     def _expose(self, length: int) -> None:

@@ -29,7 +29,8 @@ def run(policy: Policy, prompts: list[list[int]], **options: object) -> list[lis
     return decode(policy.model, prompts, **settings)  # type: ignore[arg-type]
 
 
-def test_greedy_decoding_equals_transformers_generate(policy: Policy, prompts: list[list[int]]) -> None:
+@pytest.mark.parametrize("fixed", [False, True])
+def test_greedy_decoding_equals_transformers_generate(policy: Policy, prompts: list[list[int]], fixed: bool) -> None:
     import torch
 
     def reference(prompt: list[int], stop: list[int]) -> list[int]:
@@ -46,13 +47,14 @@ def test_greedy_decoding_equals_transformers_generate(policy: Policy, prompts: l
 
     # With common words as stop tokens rows end at different places.
     for stop in (policy.stop_tokens, [1, 8, 12, 20, 30]):
-        assert run(policy, prompts, stop_tokens=stop) == [reference(prompt, stop) for prompt in prompts]
+        assert run(policy, prompts, stop_tokens=stop, fixed=fixed) == [reference(prompt, stop) for prompt in prompts]
 
 
-def test_a_row_does_not_depend_on_its_batch(policy: Policy, prompts: list[list[int]]) -> None:
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_row_does_not_depend_on_its_batch(policy: Policy, prompts: list[list[int]], fixed: bool) -> None:
     draws = uniform_draws(len(prompts), 16, seed=3)
     stop = [1, 8, 12, 20, 30]
-    together = run(policy, prompts, temperature=1.0, draws=draws, stop_tokens=stop)
+    together = run(policy, prompts, temperature=1.0, draws=draws, stop_tokens=stop, fixed=fixed)
     alone = [
         run(policy, [prompt], temperature=1.0, draws=draws[row : row + 1], stop_tokens=stop)[0]
         for row, prompt in enumerate(prompts)

@@ -192,6 +192,9 @@ def test_sampled_completions_are_those_of_each_adapter_by_itself(base: Path, tmp
     draws = uniform_draws(len(prompts), 30, seed=3)
     options: dict[str, Any] = {"stop_tokens": [1, 12], "pad_token": 0, "max_completion_tokens": 30, "temperature": 1.0}
     together = decode(stack.model.eval(), prompts, draws=draws, adapters=stack, adapter_of_prompt=owners, **options)
+    assert together == decode(
+        stack.model.eval(), prompts, draws=draws, adapters=stack, adapter_of_prompt=owners, fixed=True, **options
+    )
     for row, owner in enumerate(owners):
         model = policy(base).model if owner == -1 else PeftModel.from_pretrained(policy(base).model, folders[owner])
         assert decode(model.eval(), [prompts[row]], draws=draws[row : row + 1], **options) == [together[row]]
