@@ -13,6 +13,7 @@ from rich.console import Console
 
 from search.config import SearchConfig
 from search.config_source import parse_config
+from search.executors.base import WatchableExecutor
 from search.launch import opened_run, require_free
 from search.ledger import Ledger
 from search.loop import search
@@ -36,6 +37,8 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
         with stop_on_termination(), opened_run(folder, config, progress, resume=resume) as run:
             console.print(f"run directory: {folder}", soft_wrap=True)
             progress.skip_steps(recorded_steps(run.ledger))
+            if isinstance(run.executor, WatchableExecutor):
+                progress.steps_in_progress = run.executor.steps_in_progress
             try:
                 with progress:
                     search(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -31,6 +31,8 @@ class Progress:
         self._label, self._jobs, self._ended, self._steps = "starting", 0, 0, 0
         self._began = self._last = time.monotonic()
         self._table: RenderableType = Text("")
+        self.steps_in_progress: Callable[[], int] = lambda: 0
+        """Of the jobs that are running; the live view asks it."""
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -80,13 +82,18 @@ class Progress:
 
     def _view(self) -> RenderableType:
         bar = f"{self._label}  {self._ended}/{self._jobs}" if self._jobs else self._label
-        return Group(self._table, Text(bar + self._left(), style="bold"))
+        going = self.steps_in_progress() if self._steps else 0
+        if going:
+            bar += f", {self._ended * self._steps + going} of {self._jobs * self._steps} steps"
+        return Group(self._table, Text(bar + self._left(going), style="bold"))
 
-    def _left(self) -> str:
-        if not self._done_steps:
+    def _left(self, going: int = 0) -> str:
+        """`going`: steps of jobs that have not ended."""
+        done = self._done_steps + going
+        if not done:
             return ""
-        remaining = max(0, self._planned_steps - self._done_steps)
-        return f", about {duration(remaining * self._training_seconds / self._done_steps)} left"
+        seconds = self._training_seconds + (time.monotonic() - self._last if going else 0.0)
+        return f", about {duration(max(0, self._planned_steps - done) * seconds / done)} left"
 
     def _print(self, text: str) -> None:
         self._console.print(Text("".join(c if c.isprintable() else " " for c in text)), soft_wrap=True)

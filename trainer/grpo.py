@@ -149,7 +149,7 @@ class GrpoRun:
         from datasets import Dataset
         from transformers import PrinterCallback
 
-        from trainer.trl_trainer import CurveCallback, RolloutTrainer
+        from trainer.trl_trainer import CurveCallback, RolloutTrainer, StepsCallback
 
         job = self.job
         examples = prompt_order(task.examples("train"), job.grpo.steps * job.grpo.prompts_per_step, job.seed)
@@ -162,7 +162,7 @@ class GrpoRun:
             args=grpo_arguments(self.job, folder, self.policy.model.device.type),
             train_dataset=dataset,
             peft_config=lora_config(self.job) if self.job.tuning == "lora" else None,
-            callbacks=[CurveCallback(self.record)],
+            callbacks=[CurveCallback(self.record), StepsCallback(folder)],
         )
         trainer.remove_callback(PrinterCallback)
         return trainer

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 from trl import GRPOTrainer
 
+from trainer.job_folder import STEPS_FILE
 from trainer.shared_prompts import can_share_prompts, logps_and_entropies
 
 CPU_ROWS_PER_FORWARD = 16
@@ -101,6 +103,16 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         size = CPU_ROWS_PER_FORWARD * logits_to_keep * model.config.get_text_config().vocab_size
         plain = model.dtype == torch.float32 and not self.args.bf16 and not self.args.gradient_checkpointing
         return plain and size <= LOGITS_IN_MEMORY and can_share_prompts(model)
+
+
+class StepsCallback(TrainerCallback):  # type: ignore[misc]
+    """Writes down how far the training has come, for those who watch it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / STEPS_FILE
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._file.write_text(str(state.global_step), encoding="ascii")
 
 
 class CurveCallback(TrainerCallback):  # type: ignore[misc]

@@ -53,6 +53,15 @@ class Executor(Protocol):
 
 
 @runtime_checkable
+class WatchableExecutor(Protocol):
+    """An executor that can tell how far its running jobs have come."""
+
+    def steps_in_progress(self) -> int:
+        """GRPO steps done by the jobs that run now, those of every member of a pack."""
+        ...
+
+
+@runtime_checkable
 class PackExecutor(Executor, Protocol):
     """An executor that can run several training jobs as one process."""
 

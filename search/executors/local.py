@@ -23,7 +23,7 @@ from search.executors.gpus import least_busy, visible_gpus
 from search.executors.process_tree import kill_tree
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import Hardware, TrainJob, TrainResult
-from trainer.job_folder import JOB_FILE, LOG_FILE, MEMBERS, RESULT_FILE, write_atomically
+from trainer.job_folder import JOB_FILE, LOG_FILE, MEMBERS, RESULT_FILE, STEPS_FILE, write_atomically
 from trainer.packed.job import PackJob, PackResult
 
 AnyJob = TypeVar("AnyJob", TrainJob, EvaluationJob, PackJob)
@@ -60,6 +60,11 @@ class LocalExecutor:
             raise UserError(f"executor.job_timeout_seconds = {job_timeout_seconds} must be at least 1, or null")
         self.parallel_jobs = parallel_jobs
         self.job_timeout_seconds = job_timeout_seconds
+        self._training: dict[Path, int] = {}
+
+    def steps_in_progress(self) -> int:
+        """GRPO steps done by the jobs that run now, those of every member of a pack."""
+        return sum(_steps(folder) * members for folder, members in self._training.copy().items())
 
     def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
         """Runs the jobs, each in `folder/<digest>`, and yields each when it has ended."""
@@ -106,15 +111,19 @@ class LocalExecutor:
                             busy = [state.gpu for state in running.values()]
                             gpu = least_busy(gpus[_hardware(job).device], busy)
                             running[job.digest] = spawner.submit(_start, job, place, gpu).result()
+                            if not isinstance(job, EvaluationJob):
+                                self._training[place] = len(job.members) if isinstance(job, PackJob) else 1
                     ended = [state for state in running.values() if self._ended(state)]
                     for state in ended:
                         del running[state.job.digest]
+                        self._training.pop(state.folder, None)
                         yield state.job, self._result(state, result_type), state.folder
                     if not ended and running:
                         time.sleep(POLL_SECONDS)
             finally:
                 for state in running.values():
                     kill_tree(state.process)
+                    self._training.pop(state.folder, None)
 
     def _ended(self, state: _Running[Any]) -> bool:
         if state.process.poll() is not None:
@@ -172,7 +181,8 @@ def _hardware(job: TrainJob | EvaluationJob | PackJob) -> Hardware:
 
 def _start(job: AnyJob, folder: Path, gpu: str | None) -> _Running[AnyJob]:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESULT_FILE).unlink(missing_ok=True)
+    for left in (RESULT_FILE, STEPS_FILE):
+        (folder / left).unlink(missing_ok=True)
     write_atomically(folder / JOB_FILE, job)
     with (folder / LOG_FILE).open("wb") as log:
         process = subprocess.Popen(
@@ -184,6 +194,14 @@ def _start(job: AnyJob, folder: Path, gpu: str | None) -> _Running[AnyJob]:
             start_new_session=True,
         )
     return _Running(job, process, folder, time.monotonic(), gpu)
+
+
+def _steps(folder: Path) -> int:
+    """Steps that the job in the folder has done; 0 before the first."""
+    try:
+        return int((folder / STEPS_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _last_line(log: Path) -> str:

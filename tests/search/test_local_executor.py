@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,27 @@ def test_a_failure_that_says_nothing_about_the_job_is_tried_again(tmp_path: Path
         assert done.result.failure == "seen"
         assert seen.exists()
         seen.unlink()
+
+
+def test_steps_of_running_jobs_are_added_up_and_forgotten_when_they_end(tmp_path: Path) -> None:
+    executor = LocalExecutor()
+    seen = []
+    ended = executor.run([job("sleeps", file=str(tmp_path / "pids"))], tmp_path / "jobs")
+
+    def watch() -> None:
+        wait_for((tmp_path / "pids").exists)
+        (place,) = (tmp_path / "jobs").iterdir()
+        (place / "steps").write_text("7")
+        seen.append(executor.steps_in_progress())
+        os.kill(json.loads((tmp_path / "pids").read_text())[0], signal.SIGKILL)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    (done,) = ended
+    watcher.join()
+    assert done.result.lost
+    assert seen == [7]
+    assert executor.steps_in_progress() == 0
 
 
 def test_past_its_limit_a_job_is_stopped_with_everything_it_started(tmp_path: Path) -> None:

@@ -48,3 +48,16 @@ def test_jobs_side_by_side_are_told_with_the_clock_of_their_phase(monkeypatch: p
     shown = capture.get()
     assert "[1/2] first: done at 57.0 s, about 57 s left" in shown
     assert "[2/2] second: unscored: diverged at 58.5 s" in shown
+
+
+def test_a_terminal_shows_the_steps_of_running_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("search.progress.time.monotonic", lambda: now[0])
+    console = Console(width=80, force_terminal=False, color_system=None)
+    progress = Progress(console, planned_steps=40)
+    progress.phase("screening", jobs=4, steps_per_job=10)
+    progress.steps_in_progress = lambda: 12
+    now[0] = 60.0
+    with console.capture() as capture:
+        console.print(progress._view())
+    assert "screening  0/4, 12 of 40 steps, about 2 min left" in capture.get()

@@ -180,6 +180,7 @@ class PackRun:
         from transformers import PrinterCallback
 
         from trainer.packed.trl_trainer import PackTrainer
+        from trainer.trl_trainer import StepsCallback
 
         settings, members = self.job.shared.grpo, self.job.members
         train = task.examples("train")
@@ -203,7 +204,7 @@ class PackRun:
             record=self.record,
             checkpoint=self._checkpoint,
             kept=self._kept,
-            callbacks=[saving_callback(self._checkpoint_seconds, self.job.stop)],
+            callbacks=[saving_callback(self._checkpoint_seconds, self.job.stop), StepsCallback(folder)],
             batch_scaled={place for place, member in enumerate(members) if scale_of(member) == "batch"},
             model=self.policy.model,
             processing_class=self.policy.tokenizer,

@@ -51,6 +51,8 @@ def test_members_have_the_results_of_jobs_by_themselves(base: Path, tmp_path: Pa
     assert [member.digest for member in result.members] == [member.digest for member in jobs]
     assert {"start", "train", "generate", "score", "evaluate"} <= result.seconds.keys()
 
+    assert int((tmp_path / "pack" / "steps").read_text()) == jobs[0].grpo.steps
+
     failed = result.members[1]
     assert failed.adapter is None
     assert failed.failure is not None
