@@ -18,11 +18,21 @@ from eval.report.data import (
     UnusableReply,
 )
 from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
-from eval.report.scores import compare_runs, score_runs
+from eval.report.scores import compare_runs, score_runs, validation_minus_test
+from eval.report.text import joined
 from search.config import SearchConfig
 from search.ensembles import is_random_draw
+from search.evidence import (
+    ENSEMBLES,
+    families,
+    final_evidence,
+    final_runs,
+    sampled_base,
+    screening_evidence,
+    unseen_evidence,
+)
 from search.jobs import BASE_ONLY, UNTRAINED
-from search.ledger import Finalist, Ledger, Stage
+from search.ledger import Finalist, Ledger
 from search.proposers.base import Spending
 from search.seeds import retraining_seeds
 from search.standings import Standing, complete_scores, control_scores, ranked, standings, stopped
@@ -71,6 +81,10 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> Repor
         baselines=tuple(baselines(config, ledger)),
         entries=tuple(final_entries(config, ledger)),
         pairwise=pairwise(config, ledger),
+        screening_evidence=screening_evidence(config, ledger),
+        final_evidence=final_evidence(config, ledger),
+        test_evidence=unseen_evidence(config, ledger),
+        base_samples=sampled_base(config, ledger),
         notes=tuple(notes(config, ledger)),
     )
 
@@ -133,17 +147,26 @@ def baselines(config: SearchConfig, ledger: Ledger) -> list[Entry]:
 
 
 def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
-    """McNemar's test between all scored finalists: on the test split once it is open, else on validation."""
+    """McNemar's test between all scored finalists, in declared families: on the test split once it is open, else on
+    validation."""
+    select = config.search.select_on
     split: Literal["validation", "test"] = "test" if ledger.milestone("test_opened") else "validation"
-    stage: Stage = "test" if split != config.search.select_on else "retraining"
-    runs = {
-        finalist.name: found
-        for finalist in ledger.finalists()
-        if finalist.same_as is None
-        and (found := ledger.predictions(stage, finalist.name, split))
-        and len(found) == config.finals.seeds
-    }
-    return compare_runs(runs, split, config.finals.equivalence_margin)
+    runs = final_runs(config, ledger, ledger.finalists(), split)
+    named = ledger.milestone("winner_named")
+    declared = families([f for f in ledger.finalists() if f.name in runs], named.detail["name"] if named else None)
+    ensembles = list(dict.fromkeys(name for pair in declared.get(ENSEMBLES, []) for name in pair))
+    table = compare_runs(
+        runs, split, config.finals.equivalence_margin, families=declared, cochran_over=ensembles or None
+    )
+    if table is None:
+        return None
+    counts = joined([f"{name} ({len(pairs)})" for name, pairs in declared.items()])
+    note = f"Each family of pairs is corrected by itself: {counts}."
+    if split == select and named and named.detail["name"]:
+        note += (
+            f" The winner was picked on this split, so what {named.detail['name']} is ahead of others is optimistic."
+        )
+    return table.model_copy(update={"note": note})
 
 
 def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
@@ -191,12 +214,18 @@ def controls_ahead(config: SearchConfig, ledger: Ledger) -> list[str]:
 
 
 def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:
-    tested = score_runs(ledger.predictions("test", UNTRAINED, "test"))
+    on_test = ledger.predictions("test", UNTRAINED, "test")
+    tested = score_runs(on_test)
     selected = control_scores(config, ledger)[UNTRAINED]
     by_split = (
         {"validation": selected, "test": tested} if config.search.select_on == "validation" else {"test": selected}
     )
-    return Entry(name=UNTRAINED, kind="control", control="untrained base", **by_split)
+    drop = None
+    if config.search.select_on == "validation":
+        # One policy without a training seed: the ledger's seeds are those of the two evaluations.
+        on_validation = ledger.predictions("screening", UNTRAINED, "validation")
+        drop = validation_minus_test(dict(enumerate(on_validation.values())), dict(enumerate(on_test.values())))
+    return Entry(name=UNTRAINED, kind="control", control="untrained base", validation_minus_test=drop, **by_split)
 
 
 def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winner: bool) -> Entry:
@@ -206,6 +235,16 @@ def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winne
     scores = {select: complete_scores(ledger, "retraining", trained, seeds, select)}
     if select == "validation":
         scores["test"] = complete_scores(ledger, "test", trained, seeds, "test")
+    drop = None
+    if scores.get("validation") and scores.get("test"):
+        on_validation, on_test = (
+            {seed: runs[seed] for seed in seeds}
+            for runs in (
+                ledger.predictions("retraining", trained, "validation"),
+                ledger.predictions("test", trained, "test"),
+            )
+        )
+        drop = validation_minus_test(on_validation, on_test)
     records = [ledger.job("retraining", trained, seed) for seed in seeds]
     failures = dict.fromkeys(record.failure for record in records if record and record.failure)
     return Entry(
@@ -218,6 +257,7 @@ def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winne
         winner=winner,
         listed_apart=finalist.listed_apart,
         failure="; ".join(failures) or None,
+        validation_minus_test=drop,
         **scores,
     )
 

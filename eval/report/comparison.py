@@ -9,14 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 from eval.report.data import PairwiseTest, Scores
 from eval.report.leaderboard import format_estimate, markdown_cell, printable, score_record, terminal_width
-from eval.report.scores import Answers, compare_answers, score_answers
+from eval.report.scores import POWER, Answers, compare_answers, score_answers
 from eval.report.text import counted, p_value, points_interval, signed_points
 from eval.statistics.cochran import CochranResult, cochran_q
-from eval.statistics.detectable import smallest_detectable_difference
 from eval.statistics.estimate import Estimate
 
 ComparisonFormat = Literal["table", "md", "json"]
-POWER = 0.8
 
 
 class ModelComparison(NamedTuple):
@@ -26,9 +24,6 @@ class ModelComparison(NamedTuple):
     """Over all models, one run each: that of the smallest seed."""
     tests: tuple[PairwiseTest, ...]
     """One declared family."""
-    detectable: tuple[float | None, ...]
-    """Per test: the difference in accuracy that McNemar's test finds with 80 % power at this number of questions and
-    this share of discordant ones; None: none would be found, or there are no discordant questions."""
     level: float
     """Of the intervals; 1 minus it is the level of the tests."""
     margin: float | None
@@ -46,7 +41,6 @@ def compare_models(
         scores={name: score_answers(answers, level) for name, answers in models.items()},
         cochran=cochran_q([answers.correct[0].tolist() for answers in models.values()]),
         tests=tests,
-        detectable=tuple(_detectable(test, 1 - level) for test in tests),
         level=level,
         margin=margin,
     )
@@ -74,13 +68,6 @@ def conclusion(test: PairwiseTest, alpha: float) -> str:
     return "different" if different else "equivalent" if equivalent else "open"
 
 
-def _detectable(test: PairwiseTest, alpha: float) -> float | None:
-    discordant = test.first_only + test.second_only
-    if discordant == 0:
-        return None
-    return smallest_detectable_difference(test.difference.n, discordant / test.difference.n, POWER, alpha)
-
-
 def _model_rows(comparison: ModelComparison) -> tuple[list[str], list[list[str]]]:
     columns = ["model", "accuracy", "F1", "precision", "answered", "n", "seeds"]
     rows = [
@@ -103,7 +90,8 @@ def _test_rows(comparison: ModelComparison) -> tuple[list[str], list[list[str]]]
     columns += ["over seeds, points", "p over seeds"] if over_seeds else []
     columns += ["detectable", "conclusion"]
     rows = []
-    for test, detectable in zip(comparison.tests, comparison.detectable, strict=True):
+    for test in comparison.tests:
+        detectable = test.detectable_difference
         row = [test.first, test.second, str(test.first_only), str(test.second_only), _points(test.difference)]
         row += [p_value(test.p_value), test.method]
         row += [p_value(p) for p in (test.bonferroni, test.holm, test.benjamini_hochberg)]
@@ -185,9 +173,9 @@ def _markdown(comparison: ModelComparison) -> str:
 
 def _record(comparison: ModelComparison) -> dict[str, Any]:
     pairs = []
-    for test, detectable in zip(comparison.tests, comparison.detectable, strict=True):
+    for test in comparison.tests:
         record = {name: value._asdict() if isinstance(value, Estimate) else value for name, value in dict(test).items()}
-        record["detectable_difference"] = detectable
+        del record["family"]  # the whole table is one
         record["conclusion"] = conclusion(test, 1 - comparison.level)
         pairs.append(record)
     return {

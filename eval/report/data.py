@@ -8,7 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from eval.prescreening import PreScreening
+from eval.statistics.cochran import CochranResult
 from eval.statistics.estimate import Estimate
+from eval.statistics.optimism import SelectionOptimism
+from eval.statistics.rank_interval import RankInterval
+from eval.statistics.stability import RankSpread
 
 
 class _Data(BaseModel):
@@ -28,7 +32,13 @@ class Scores(_Data):
     extraction_rate: Estimate | None = None
     accuracy_flexible: Estimate | None = None
     f1_flexible: Estimate | None = None
+    precision_flexible: Estimate | None = None
+    extraction_rate_flexible: Estimate | None = None
     mean_completion_tokens: float | None = None
+    accuracy_by_seed: tuple[float, ...] = ()
+    """In the order of `seeds`."""
+    accuracy_seed_std: float | None = None
+    """Standard deviation between seeds, with n - 1; None with a single one."""
 
 
 class Setting(_Data):
@@ -171,6 +181,9 @@ class Entry(_Data):
     """Why it may not be ranked with the others (such as other steps); None: it is ranked."""
     failure: str | None = None
     """Why it is unscored."""
+    validation_minus_test: Estimate | None = None
+    """Difference in accuracy of the same trained policies; None unless both are known. For what was selected on
+    validation it estimates the optimism of that selection, for the controls the difference of the questions alone."""
 
 
 class PairwiseTest(_Data):
@@ -193,10 +206,15 @@ class PairwiseTest(_Data):
     """The difference over all seeds of both; None with a single seed."""
     seeds_p: float | None = None
     """Two-sided p-value of no difference over seeds and questions."""
+    detectable_difference: float | None = None
+    """Difference in accuracy that McNemar's test finds with 80 % power at this number of questions and this share of
+    discordant ones, uncorrected; None: none would be found, or no question is discordant."""
+    family: str = ""
+    """The family of tests within which its p-values are corrected; empty: the whole table is one."""
 
 
 class PairwiseTable(_Data):
-    """A declared family of pairwise tests."""
+    """Pairwise tests of one or more families declared beforehand."""
 
     split: Literal["validation", "test"]
     tests: tuple[PairwiseTest, ...]
@@ -204,6 +222,72 @@ class PairwiseTable(_Data):
     margin: float | None = None
     """Equivalence margin in accuracy."""
     note: str = ""
+    cochran: CochranResult | None = None
+    """Cochran's Q over `cochran_over`, one run each: that of the smallest seed."""
+    cochran_over: tuple[str, ...] = ()
+
+
+class RankedEntry(_Data):
+    """How sure the place of one entry in a ranking is."""
+
+    name: str
+    resampled: RankSpread
+    """Its rank, and the ranks it takes on resampled questions (and seeds)."""
+    interval: RankInterval
+    """Of its true rank; those of all entries hold together."""
+    probability_best: float
+    """That it is truly the best of the entries."""
+
+
+class RankingEvidence(_Data):
+    """How far a ranking by accuracy can be trusted."""
+
+    split: Literal["validation", "test"]
+    n: int
+    """Questions."""
+    seeds: int
+    """Runs per entry. With 1 the trained policies are taken as given: only the luck of questions counts."""
+    level: float
+    entries: tuple[RankedEntry, ...]
+    """Best first."""
+    agreement: float | None
+    """Mean Spearman correlation of the rankings by two halves of the questions (and by different runs): 1 all alike,
+    near 0 chance."""
+    optimism: SelectionOptimism | None = None
+    """Of picking the best of those that could be picked on this split; None where this split picked nothing."""
+    seed_optimism: SelectionOptimism | None = None
+    """The same for new seeds as well; None with a single seed."""
+
+
+class QuestionMass(_Data):
+    """What samples of the base policy say of one question."""
+
+    id: str
+    right: int
+    samples: int
+    mass: Estimate
+    """Base mass Q: the probability that a sample is right."""
+
+
+class PassAtK(_Data):
+    k: int
+    estimate: Estimate
+    """Share of questions with a right answer among k samples, over questions."""
+
+
+class BaseSamples(_Data):
+    """What the untrained base policy reaches by sampling: what training can reweight."""
+
+    split: Literal["train", "validation", "test"]
+    temperature: float
+    questions: tuple[QuestionMass, ...]
+    mass: Estimate | None
+    """Mean Q over questions."""
+    pass_at_k: tuple[PassAtK, ...]
+    none_right: Estimate
+    """Share of questions without a right sample."""
+    all_right: Estimate
+    """Share of questions without a wrong sample."""
 
 
 class ReportData(_Data):
@@ -215,5 +299,12 @@ class ReportData(_Data):
     the figure of the rounds."""
     entries: tuple[Entry, ...] = ()
     pairwise: PairwiseTable | None = None
+    screening_evidence: RankingEvidence | None = None
+    """Of the ranking of the candidates by their screenings."""
+    final_evidence: RankingEvidence | None = None
+    """Of the ranking of the entries on the split that ranks: what the winner was selected by."""
+    test_evidence: RankingEvidence | None = None
+    """Of the ranking of the same entries on the test split, where nothing was selected."""
+    base_samples: BaseSamples | None = None
     notes: tuple[str, ...] = ()
     """Remarks shown under the headline, one sentence each."""

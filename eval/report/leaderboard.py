@@ -179,7 +179,16 @@ def _records(ranking: Ranking) -> list[dict[str, Any]]:
     return records
 
 
-_FIGURES = ("accuracy", "f1", "precision", "extraction_rate", "accuracy_flexible", "f1_flexible")
+_FIGURES = (
+    "accuracy",
+    "f1",
+    "precision",
+    "extraction_rate",
+    "accuracy_flexible",
+    "f1_flexible",
+    "precision_flexible",
+    "extraction_rate_flexible",
+)
 
 
 def score_record(scores: Scores) -> dict[str, Any]:
@@ -189,6 +198,8 @@ def score_record(scores: Scores) -> dict[str, Any]:
         estimate: Estimate | None = getattr(scores, figure)
         record[figure] = None if estimate is None else estimate._asdict()
     record["mean_completion_tokens"] = scores.mean_completion_tokens
+    record["accuracy_by_seed"] = list(scores.accuracy_by_seed)
+    record["accuracy_seed_std"] = scores.accuracy_seed_std
     return record
 
 

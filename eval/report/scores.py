@@ -12,10 +12,13 @@ from eval.metrics import compute_metrics, f1_of_accuracy
 from eval.prediction import Prediction
 from eval.report.data import PairwiseTable, PairwiseTest, Scores
 from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
+from eval.statistics.cochran import cochran_q
+from eval.statistics.detectable import smallest_detectable_difference
 from eval.statistics.equivalence import equivalence_p_values
 from eval.statistics.estimate import Estimate
-from eval.statistics.pairwise import compare_all
-from eval.statistics.seeds import seed_question_difference, seed_question_mean
+from eval.statistics.pairwise import Comparison, compare_all
+from eval.statistics.seeds import seed_question_difference, seed_question_mean, summarise_seeds
+from eval.statistics.unpaired import unpaired_difference
 from eval.statistics.wilson import wilson_interval
 
 Runs = Mapping[int, Sequence[Prediction]]
@@ -30,6 +33,11 @@ class Answers(NamedTuple):
     answered: NDArray[np.bool_] | None = None
     """None: not known, and then precision and extraction are not either."""
     correct_flexible: NDArray[np.bool_] | None = None
+    answered_flexible: NDArray[np.bool_] | None = None
+
+
+POWER = 0.8
+"""Of the tests whose smallest detectable difference is told."""
 
 
 def score_runs(runs: Runs, level: float = 0.95) -> Scores | None:
@@ -43,7 +51,11 @@ def score_runs(runs: Runs, level: float = 0.95) -> Scores | None:
     _require_same_questions(runs.values())
     lengths = [compute_metrics(runs[seed]).mean_completion_tokens or 0.0 for seed in seeds]
     answers = Answers(
-        seeds, _table(runs, "correct"), _table(runs, "answered"), correct_flexible=_table(runs, "correct_flexible")
+        seeds,
+        correct_table(runs),
+        _table(runs, "answered"),
+        correct_flexible=_table(runs, "correct_flexible"),
+        answered_flexible=np.array([[p.flexible is not None for p in runs[seed]] for seed in seeds], dtype=bool),
     )
     return score_answers(answers, level).model_copy(update={"mean_completion_tokens": sum(lengths) / len(lengths)})
 
@@ -55,31 +67,32 @@ def score_answers(answers: Answers, level: float = 0.95) -> Scores:
     random effects over seeds and questions, F1 as the image of accuracy. What was not measured is None.
     """
     right, answered, flexible = answers.correct, answers.answered, answers.correct_flexible
-    n = right.shape[1]
-    if len(right) == 1:
-        attempted = None if answered is None else int(answered.sum())
-        return Scores(
-            n=n,
-            seeds=answers.seeds,
-            accuracy=bootstrap_accuracy(right[0], level=level),
-            f1=bootstrap_f1(right[0], level=level),
-            precision=wilson_interval(int(right.sum()), attempted, level) if attempted else None,
-            extraction_rate=None if attempted is None else wilson_interval(attempted, n, level),
-            accuracy_flexible=None if flexible is None else bootstrap_accuracy(flexible[0], level=level),
-            f1_flexible=None if flexible is None else bootstrap_f1(flexible[0], level=level),
-        )
-    accuracy = _share(right, level)
-    accuracy_flexible = None if flexible is None else _share(flexible, level)
+    accuracy, f1 = _accuracy(right, level)
+    accuracy_flexible, f1_flexible = (None, None) if flexible is None else _accuracy(flexible, level)
+    precision, extraction_rate = _attempts(right, answered, level)
+    precision_flexible, extraction_rate_flexible = _attempts(flexible, answers.answered_flexible, level)
+    by_seed = right.mean(axis=1)
     return Scores(
-        n=n,
+        n=right.shape[1],
         seeds=answers.seeds,
         accuracy=accuracy,
-        f1=_as_f1(accuracy),
-        precision=None if answered is None else _ratio(right, answered, level),
-        extraction_rate=None if answered is None else _share(answered, level),
+        f1=f1,
+        precision=precision,
+        extraction_rate=extraction_rate,
         accuracy_flexible=accuracy_flexible,
-        f1_flexible=None if accuracy_flexible is None else _as_f1(accuracy_flexible),
+        f1_flexible=f1_flexible,
+        precision_flexible=precision_flexible,
+        extraction_rate_flexible=extraction_rate_flexible,
+        accuracy_by_seed=tuple(by_seed.tolist()),
+        accuracy_seed_std=summarise_seeds(by_seed.tolist(), level).std,
     )
+
+
+def validation_minus_test(validation: Runs, test: Runs, level: float = 0.95) -> Estimate | None:
+    """Difference in accuracy of the same trained policies; None where either has no runs or their seeds differ."""
+    if not validation or set(validation) != set(test):
+        return None
+    return unpaired_difference(correct_table(validation), correct_table(test), level)
 
 
 def compare_runs(
@@ -88,10 +101,13 @@ def compare_runs(
     margin: float | None = None,
     alpha: float = 0.05,
     pairs: Sequence[tuple[str, str]] | None = None,
+    families: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+    cochran_over: Sequence[str] | None = None,
 ) -> PairwiseTable | None:
     """Every entry against every other (or the declared `pairs`), one family; None with fewer than two entries.
 
-    See `compare_answers`.
+    `families`: pairs by the name of their family instead, each corrected by itself. `cochran_over`: entries of
+    Cochran's Q; None: all. See `compare_answers`.
     """
     if split not in ("validation", "test"):
         raise ValueError(f"split must be validation or test, not {split!r}")
@@ -101,8 +117,24 @@ def compare_runs(
         if not runs:
             raise ValueError(f"{name!r} has no runs to compare")
     _require_same_questions(run for runs in entries.values() for run in runs.values())
-    tests = compare_answers({name: _table(runs, "correct") for name, runs in entries.items()}, margin, alpha, pairs)
-    return PairwiseTable(split="test" if split == "test" else "validation", tests=tests, level=alpha, margin=margin)
+    correct = {name: correct_table(runs) for name, runs in entries.items()}
+    if families is None:
+        tests = compare_answers(correct, margin, alpha, pairs)
+    else:
+        tests = tuple(
+            test.model_copy(update={"family": family})
+            for family, declared in families.items()
+            for test in compare_answers(correct, margin, alpha, declared)
+        )
+    over = tuple(correct) if cochran_over is None else tuple(cochran_over)
+    return PairwiseTable(
+        split="test" if split == "test" else "validation",
+        tests=tests,
+        level=alpha,
+        margin=margin,
+        cochran=cochran_q([correct[name][0].tolist() for name in over]) if len(over) > 1 else None,
+        cochran_over=over if len(over) > 1 else (),
+    )
 
 
 def compare_answers(
@@ -144,9 +176,15 @@ def compare_answers(
                 equivalence_p=equivalence,
                 seeds_difference=over_seeds.estimate if over_seeds else None,
                 seeds_p=over_seeds.p_value if over_seeds else None,
+                detectable_difference=_detectable(comparison, alpha),
             )
         )
     return tuple(tests)
+
+
+def _detectable(comparison: Comparison, alpha: float) -> float | None:
+    discordant, n = comparison.first_only + comparison.second_only, comparison.difference.n
+    return smallest_detectable_difference(n, discordant / n, POWER, alpha) if discordant else None
 
 
 def _require_same_questions(runs: Iterable[Sequence[Prediction]]) -> None:
@@ -155,9 +193,35 @@ def _require_same_questions(runs: Iterable[Sequence[Prediction]]) -> None:
         raise ValueError("the runs to be compared answered different questions, or in a different order")
 
 
+def correct_table(runs: Runs) -> NDArray[np.bool_]:
+    """Whether each question was answered rightly, shape (seeds, questions), seeds ascending."""
+    return _table(runs, "correct")
+
+
 def _table(runs: Runs, attribute: str) -> NDArray[np.bool_]:
     """Shape (seeds, questions), seeds ascending."""
     return np.array([[getattr(p, attribute) for p in runs[seed]] for seed in sorted(runs)], dtype=bool)
+
+
+def _accuracy(right: NDArray[np.bool_], level: float) -> tuple[Estimate, Estimate]:
+    """And the F1 of it."""
+    if len(right) == 1:
+        return bootstrap_accuracy(right[0], level=level), bootstrap_f1(right[0], level=level)
+    accuracy = _share(right, level)
+    return accuracy, _as_f1(accuracy)
+
+
+def _attempts(
+    right: NDArray[np.bool_] | None, answered: NDArray[np.bool_] | None, level: float
+) -> tuple[Estimate | None, Estimate | None]:
+    """Precision and the share answered; None where it is not known what was answered, or nothing was."""
+    if right is None or answered is None:
+        return None, None
+    if len(right) > 1:
+        return _ratio(right, answered, level), _share(answered, level)
+    attempted = int(answered.sum())
+    precision = wilson_interval(int(right.sum()), attempted, level) if attempted else None
+    return precision, wilson_interval(attempted, answered.shape[1], level)
 
 
 def _share(table: NDArray[np.bool_], level: float) -> Estimate:

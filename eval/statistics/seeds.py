@@ -52,7 +52,7 @@ def seed_question_mean(scores: ArrayLike, level: float = 0.95) -> Estimate:
     """
     table = _two_way(scores)
     seeds, questions = table.shape
-    squares = _mean_squares(table)
+    squares = mean_squares(table)
     seed_part, question_part = max(squares.seed, squares.rest), max(squares.question, squares.rest)
     variance = (seed_part + question_part - squares.rest) / table.size
     value = float(table.mean())
@@ -89,7 +89,7 @@ def seed_question_difference(first: ArrayLike, second: ArrayLike, level: float =
     questions = a.shape[1]
     parts: list[tuple[float, int]] = []
     for table in (a, b):
-        squares = _mean_squares(table)
+        squares = mean_squares(table)
         seed_variance = max(squares.seed - squares.rest, 0.0) / table.size
         parts.append((seed_variance, table.shape[0] - 1))
     per_question = a.mean(axis=0) - b.mean(axis=0)
@@ -123,17 +123,18 @@ def two_level_bootstrap(scores: ArrayLike, level: float = 0.95, resamples: int =
     return Estimate(float(table.mean()), low, high, questions, level, "two-level bootstrap")
 
 
-class _MeanSquares(NamedTuple):
+class MeanSquares(NamedTuple):
     seed: float
     question: float
     rest: float
 
 
-def _mean_squares(table: Floats) -> _MeanSquares:
+def mean_squares(table: Floats) -> MeanSquares:
+    """Of a two-way layout without replication, shape (seeds >= 2, questions >= 2)."""
     seeds, questions = table.shape
     by_seed, by_question = table.mean(axis=1), table.mean(axis=0)
     rest = table - by_seed[:, None] - by_question[None, :] + table.mean()
-    return _MeanSquares(
+    return MeanSquares(
         questions * float(by_seed.var(ddof=1)),
         seeds * float(by_question.var(ddof=1)),
         float(np.sum(rest**2)) / ((seeds - 1) * (questions - 1)),

@@ -18,7 +18,8 @@ from eval.report.data import (
     Setting,
     UnusableReply,
 )
-from eval.report.scores import compare_runs, score_runs
+from eval.report.evidence import base_samples, ranking_evidence
+from eval.report.scores import compare_runs, score_runs, validation_minus_test
 
 CODE = '''"""Rewards a completion that checks its own arithmetic, but only if the answer is right."""
 
@@ -82,11 +83,34 @@ def simulated_runs(
     return runs
 
 
+def simulated_samples(questions: int, per_question: int) -> list[Prediction]:
+    """Sampled answers of an untrained policy: most questions are sometimes right, some never."""
+    luck = random.Random(2)
+    predictions = []
+    for k in range(questions):
+        mass = max(0.0, luck.betavariate(0.8, 1.6) - 0.05)
+        for _ in range(per_question):
+            right = luck.random() < mass
+            predictions.append(
+                Prediction(
+                    id=f"testbed-train-{k:04d}",
+                    completion="",
+                    strict="1",
+                    flexible="1",
+                    correct=right,
+                    correct_flexible=right,
+                    completion_tokens=40,
+                )
+            )
+    return predictions
+
+
 def sample_report(
     rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] = (101, 102, 103), questions: int = 500
 ) -> ReportData:
     draw = random.Random(5)
     candidates: list[Candidate] = []
+    screenings = {}
     for number in range(1, rounds + 1):
         for k in range(per_round):
             family = draw.choice(list(WORDS))
@@ -121,6 +145,7 @@ def sample_report(
                 continue
             base = {"reflection": 0.62, "correctness": 0.58, "process": 0.55, "format": 0.5, "length": 0.36}[family]
             runs = simulated_runs(base + 0.012 * number + draw.gauss(0, 0.04), (3407,), questions)
+            screenings[name] = runs
             slope = draw.uniform(0.002, 0.008)
             curves = tuple(
                 {
@@ -185,13 +210,13 @@ def sample_report(
         ("random-5 (3)", "control", "random draw of the first round", 0.52, 5),
         ("untrained base", "control", "untrained base", 0.33, 0),
     ]
-    entries, test_runs = [], {}
+    entries, validation_runs, test_runs = [], {}, {}
     for name, kind, control, accuracy, size in plan:
         validation, test = (
             simulated_runs(accuracy + (0.03 if name == "top-5" else 0.01), seeds, questions),
             simulated_runs(accuracy, seeds, 4 * questions),
         )
-        test_runs[name] = test
+        validation_runs[name], test_runs[name] = validation, test
         entries.append(
             Entry(
                 name=name,
@@ -203,6 +228,7 @@ def sample_report(
                 validation=score_runs(validation),
                 test=score_runs(test),
                 winner=name == "top-5",
+                validation_minus_test=validation_minus_test(validation, test),
             )
         )
     apart = simulated_runs(0.72, seeds[:1], 4 * questions)
@@ -274,4 +300,10 @@ def sample_report(
         ),
         entries=tuple(entries),
         pairwise=compare_runs(test_runs, "test", margin=0.03),
+        screening_evidence=ranking_evidence(screenings, "validation", tuple(screenings)),
+        final_evidence=ranking_evidence(
+            validation_runs, "validation", [name for name, kind, *_ in plan if kind == "ensemble"]
+        ),
+        test_evidence=ranking_evidence(test_runs, "test"),
+        base_samples=base_samples(simulated_samples(64, 8), "train", 1.0),
     )

@@ -108,7 +108,7 @@ def test_models_that_never_differ_have_nothing_to_detect() -> None:
     found = compare_models({"a": Answers((0,), same), "b": Answers((0,), same)}, margin=0.05)
     assert found.cochran.p_value == 1
     assert found.tests[0].p_value == 1
-    assert found.detectable == (None,)
+    assert found.tests[0].detectable_difference is None
     assert "open" in format_comparison(found) or "equivalent" in format_comparison(found)
 
 

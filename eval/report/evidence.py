@@ -1,0 +1,100 @@
+"""How far a ranking can be trusted, and what the base policy reaches by sampling, as a report shows them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.prediction import Prediction
+from eval.report.data import BaseSamples, PassAtK, QuestionMass, RankedEntry, RankingEvidence
+from eval.report.scores import Runs, correct_table
+from eval.statistics.base_mass import base_mass
+from eval.statistics.best import probability_best
+from eval.statistics.optimism import seed_selection_optimism, selection_optimism
+from eval.statistics.pairwise import compare_all
+from eval.statistics.pass_at_k import pass_at_k
+from eval.statistics.rank_interval import OrderedPair, rank_intervals
+from eval.statistics.seeds import seed_question_difference
+from eval.statistics.stability import rank_stability
+
+
+def ranking_evidence(
+    entries: Mapping[str, Runs],
+    split: Literal["validation", "test"],
+    eligible: Sequence[str] = (),
+    level: float = 0.95,
+) -> RankingEvidence | None:
+    """`eligible`: the entries from which the best was picked on this split; empty: none was.
+
+    All must have answered the same questions. None with fewer than two entries or questions, which are no ranking.
+    """
+    correct = {name: correct_table(runs) for name, runs in entries.items() if runs}
+    if len(correct) < 2 or next(iter(correct.values())).shape[1] < 2:
+        return None
+    seeds = min(len(table) for table in correct.values())
+    stability, best = rank_stability(correct, level), probability_best(correct)
+    intervals = rank_intervals(list(correct), _pairs(correct, seeds), level)
+    ranked = [
+        RankedEntry(name=name, resampled=spread, interval=intervals[name], probability_best=best[name])
+        for name, spread in stability.entries.items()
+    ]
+    picked_from = {name: correct[name] for name in eligible if name in correct}
+    several = len(picked_from) > 1
+    return RankingEvidence(
+        split=split,
+        n=next(iter(correct.values())).shape[1],
+        seeds=seeds,
+        level=level,
+        entries=tuple(sorted(ranked, key=lambda entry: entry.resampled.rank)),
+        agreement=stability.agreement,
+        optimism=selection_optimism(picked_from, level) if several else None,
+        seed_optimism=seed_selection_optimism(picked_from, level) if several and seeds > 1 else None,
+    )
+
+
+def base_samples(
+    predictions: Sequence[Prediction], split: Literal["train", "validation", "test"], temperature: float
+) -> BaseSamples | None:
+    """Of several sampled answers of the base policy to each question; None where there are none.
+
+    pass@k for k = 1, 2, 4, ... up to the number of samples that every question has.
+    """
+    if not predictions:
+        return None
+    samples = Counter(prediction.id for prediction in predictions)
+    right = Counter(prediction.id for prediction in predictions if prediction.correct)
+    hits, drawn = [right[name] for name in samples], list(samples.values())
+    mass = base_mass(hits, drawn)
+    fewest = min(drawn)
+    sizes = sorted({2**power for power in range(fewest.bit_length())} | {fewest})
+    found = [(k, pass_at_k(hits, drawn, k)) for k in sizes]
+    return BaseSamples(
+        split=split,
+        temperature=temperature,
+        questions=tuple(
+            QuestionMass(id=name, right=right[name], samples=count, mass=estimate)
+            for (name, count), estimate in zip(samples.items(), mass.questions, strict=True)
+        ),
+        mass=mass.mean,
+        pass_at_k=tuple(PassAtK(k=k, estimate=estimate) for k, estimate in found if estimate is not None),
+        none_right=mass.none_right,
+        all_right=mass.all_right,
+    )
+
+
+def _pairs(correct: Mapping[str, NDArray[np.bool_]], seeds: int) -> list[OrderedPair]:
+    """All of them: McNemar's test with a single run, else the difference for new seeds and questions."""
+    if seeds == 1:
+        compared = compare_all({name: table[0] for name, table in correct.items()})
+        return [OrderedPair(c.first, c.second, c.difference.value, c.p_value) for c in compared]
+    names = list(correct)
+    pairs = []
+    for position, first in enumerate(names):
+        for second in names[position + 1 :]:
+            found = seed_question_difference(correct[first], correct[second])
+            pairs.append(OrderedPair(first, second, found.estimate.value, found.p_value))
+    return pairs

@@ -1,0 +1,89 @@
+"""Which of several entries is truly the best, as a probability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eval.statistics.bootstrap import RESAMPLES
+from eval.statistics.runs import RunTable, run_table
+from eval.statistics.seeds import mean_squares
+
+Floats = NDArray[np.float64]
+
+SPREAD = 0.1
+"""Scale of the half-Cauchy prior on the standard deviation of the true accuracies: half the mass lies below it."""
+_GRID = 200
+
+
+def probability_best(correct: Mapping[str, ArrayLike], draws: int = RESAMPLES, seed: int = 0) -> dict[str, float]:
+    """By entry the posterior probability that its true accuracy is the highest; they add up to 1.
+
+    `correct` per entry of shape (N,) or (seeds, N), the same questions in one order. A normal hierarchical model of
+    the accuracies (Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., section 5.4): true accuracies come from one
+    normal distribution with flat mean and half-Cauchy standard deviation (Gelman 2006, Bayesian Anal. 1:515-534), the
+    measured ones deviate with the covariance over the shared questions and, where there are several seeds, the
+    variance between seeds, pooled over entries. Its shrinkage is what makes the figure a probability: the share of
+    bootstrap resamples in which an entry leads overstates the leader, which is ahead by luck as well.
+
+    With a single seed of any entry the trained policies are taken as given. Entries count as exchangeable before the
+    data: nothing is assumed of controls or of sizes. Raises ValueError as `run_table` does.
+    """
+    table = run_table(correct)
+    measured, covariance = table.accuracy, _error_covariance(table)
+    count = len(measured)
+    generator = np.random.default_rng(seed)
+    # Points of equal prior mass, so that the likelihood alone weighs them.
+    spreads = SPREAD * np.tan(np.pi / 2 * (np.arange(_GRID) + 0.5) / _GRID)
+    likelihood = np.array([_log_likelihood(measured, covariance, spread) for spread in spreads])
+    weight = np.exp(likelihood - likelihood.max())
+    chosen = generator.multinomial(draws, weight / weight.sum())
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    leads = np.zeros(count)
+    for spread, number in zip(spreads, chosen, strict=True):
+        if number:
+            truth = _posterior(measured, covariance, root, float(spread), int(number), generator)
+            leads += np.bincount(truth.argmax(axis=1), minlength=count)
+    return dict(zip(table.names, (leads / draws).tolist(), strict=True))
+
+
+def _error_covariance(table: RunTable) -> Floats:
+    """Of the measured accuracies around the true ones, shape (K, K)."""
+    n = table.correct.shape[1]
+    per_question = table.by_entry(table.correct.T)
+    covariance = np.atleast_2d(np.cov(per_question, rowvar=False)) / n
+    # Runs that answer alike leave no variance, which is not certainty: half a discordant question more of each.
+    covariance[np.diag_indices_from(covariance)] += 0.5 / (n * (n + 1))
+    if table.seeds.min() > 1:
+        squares = [mean_squares(table.correct[table.owner == k]) for k in range(len(table.names))]
+        weights = table.seeds - 1
+        between = sum(w * (s.seed - s.rest) for w, s in zip(weights, squares, strict=True)) / (weights.sum() * n)
+        covariance[np.diag_indices_from(covariance)] += max(0.0, float(between)) / table.seeds
+    return np.asarray(covariance, dtype=np.float64)
+
+
+def _log_likelihood(measured: Floats, covariance: Floats, spread: float) -> float:
+    """Of the spread of the true accuracies, their mean integrated out (eq. 5.21 there)."""
+    total = covariance + spread**2 * np.eye(len(measured))
+    _, size = np.linalg.slogdet(total)
+    solved = np.linalg.solve(total, np.stack([measured, np.ones_like(measured)], axis=1))
+    precision = solved[:, 1].sum()
+    deviation = measured @ solved[:, 0] - solved[:, 0].sum() ** 2 / precision
+    return float(-0.5 * (size + np.log(precision) + deviation))
+
+
+def _posterior(
+    measured: Floats, covariance: Floats, root: Floats, spread: float, number: int, generator: np.random.Generator
+) -> Floats:
+    """True accuracies given the spread, shape (number, K): a draw from the prior, moved by what it fails to explain."""
+    count = len(measured)
+    inverse = np.linalg.inv(covariance + spread**2 * np.eye(count))
+    precision = inverse.sum()
+    mean = measured @ inverse.sum(axis=1) / precision + generator.standard_normal((number, 1)) / precision**0.5
+    prior = mean + spread * generator.standard_normal((number, count))
+    errors = generator.standard_normal((number, count)) @ root.T
+    moved: Floats = prior + spread**2 * (measured - prior - errors) @ inverse
+    return moved

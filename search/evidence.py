@@ -1,0 +1,86 @@
+"""What a ledger says of how far its rankings can be trusted: families of tests, optimism, ranks, the base policy."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from eval.report.data import BaseSamples, RankingEvidence
+from eval.report.evidence import base_samples, ranking_evidence
+from eval.report.scores import Runs
+from eval.tasks.base import Split
+from search.config import SearchConfig
+from search.jobs import UNTRAINED
+from search.ledger import Finalist, Ledger, Stage
+from search.seeds import retraining_seeds, screening_seeds
+
+Pairs = list[tuple[str, str]]
+
+ENSEMBLES = "ensembles"
+WINNER = "winner against controls"
+OTHERS = "other pairs"
+
+
+def screening_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | None:
+    """Of the candidates whose screenings are whole; their best was picked from all of them."""
+    seeds = screening_seeds(config.seed, config.screening.seeds)
+    runs = {
+        candidate.name: found
+        for candidate in ledger.candidates()
+        if (found := _complete(ledger, "screening", candidate.name, seeds, config.search.select_on))
+    }
+    return ranking_evidence(runs, config.search.select_on, tuple(runs))
+
+
+def final_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | None:
+    """Of the finalists on the split that ranks; the winner was picked from the ensembles among them."""
+    finalists = [finalist for finalist in ledger.finalists() if finalist.listed_apart is None]
+    eligible = [finalist.name for finalist in finalists if finalist.kind == "selected"]
+    return ranking_evidence(
+        final_runs(config, ledger, finalists, config.search.select_on), config.search.select_on, eligible
+    )
+
+
+def unseen_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | None:
+    """The same on the test split, where nothing was picked; None where the test split itself ranked."""
+    if config.search.select_on == "test":
+        return None
+    finalists = [finalist for finalist in ledger.finalists() if finalist.listed_apart is None]
+    return ranking_evidence(final_runs(config, ledger, finalists, "test"), "test")
+
+
+def final_runs(config: SearchConfig, ledger: Ledger, finalists: list[Finalist], split: Split) -> dict[str, Runs]:
+    """By finalist, of those that are trained themselves and whole on that split."""
+    stage: Stage = "retraining" if split == config.search.select_on else "test"
+    seeds = retraining_seeds(config.seed, config.finals.seeds)
+    return {
+        finalist.name: found
+        for finalist in finalists
+        if finalist.same_as is None and (found := _complete(ledger, stage, finalist.name, seeds, split))
+    }
+
+
+def families(finalists: list[Finalist], winner: str | None) -> dict[str, Pairs]:
+    """Families of pairwise tests, each corrected by itself: all pairs of ensembles (21 of seven), the winner against
+    every control, and what is left. They follow from the configuration and from a winner that was named before the
+    test split was opened, so they are declared before the data that they are tested on."""
+    ensembles = [finalist.name for finalist in finalists if finalist.kind == "selected"]
+    controls = [finalist.name for finalist in finalists if finalist.kind == "control"]
+    declared: dict[str, Pairs] = {ENSEMBLES: list(combinations(ensembles, 2))}
+    if winner in ensembles:
+        declared[WINNER] = [(winner, control) for control in controls]
+    others = [(ensemble, control) for ensemble in ensembles for control in controls if ensemble != winner]
+    declared[OTHERS] = others + list(combinations(controls, 2))
+    return {name: pairs for name, pairs in declared.items() if pairs}
+
+
+def sampled_base(config: SearchConfig, ledger: Ledger) -> BaseSamples | None:
+    """Of the base rollouts on train questions; None before they are made."""
+    runs = ledger.predictions("base-rollouts", UNTRAINED, "train")
+    predictions = next(iter(runs.values()), [])
+    return base_samples(predictions, "train", config.search.base_rollouts.temperature)
+
+
+def _complete(ledger: Ledger, stage: Stage, subject: str, seeds: list[int], split: Split) -> Runs | None:
+    """None unless there are predictions of every seed."""
+    runs = ledger.predictions(stage, subject, split)
+    return {seed: runs[seed] for seed in seeds} if all(runs.get(seed) for seed in seeds) else None
