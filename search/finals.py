@@ -14,7 +14,7 @@ from search.base_policy import frozen_statistics
 from search.dispatch import evaluate, unscored
 from search.ensembles import choose_ensembles, draw_controls, is_random_draw
 from search.jobs import UNTRAINED, evaluation_job, jobs_folder, retraining_job
-from search.ledger import Finalist, Ledger
+from search.ledger import Candidate, Finalist, Ledger
 from search.packing import train_together
 from search.run import Run
 from search.seeds import retraining_seeds
@@ -24,13 +24,14 @@ POLICIES_PER_JOB = 8
 """Adapters that one test job evaluates: enough to share the start-up, few enough to lose little when it is killed."""
 
 
-def run_finals(run: Run, rollouts: Sequence[Rollout]) -> None:
+def run_finals(run: Run, rollouts: Sequence[Rollout], pool: Sequence[Candidate] | None = None) -> None:
+    """`pool`: scored candidates from which random controls are drawn; None: those of the search itself."""
     if run.ledger.milestone("finished") is not None:
         return
     fix_ensembles(run, rollouts)
     retrain(run, "the finalists", [item for item in run.ledger.finalists() if not is_random_draw(item)])
     winner = name_winner(run)
-    fix_random_controls(run, winner, rollouts)
+    fix_random_controls(run, winner, rollouts, pool)
     retrain(run, "the random controls", [item for item in run.ledger.finalists() if is_random_draw(item)])
     open_test(run)
     run.ledger.record_milestone("finished", {})
@@ -90,11 +91,14 @@ def finalist_scores(run: Run, finalist: Finalist) -> Scores | None:
     return complete_scores(run.ledger, "retraining", finalist.name, seeds, run.config.search.select_on)
 
 
-def fix_random_controls(run: Run, winner: Finalist | None, rollouts: Sequence[Rollout]) -> None:
+def fix_random_controls(
+    run: Run, winner: Finalist | None, rollouts: Sequence[Rollout], pool: Sequence[Candidate] | None = None
+) -> None:
     """Drawn once the winner is known, since they have its size; they are controls and cannot win."""
     if run.ledger.milestone("controls_fixed") is not None:
         return
-    scored = [standing.candidate for standing in standings(run.config, run.ledger) if standing.scores]
+    own = [standing.candidate for standing in standings(run.config, run.ledger) if standing.scores]
+    scored = own if pool is None else pool
     size = len(winner.candidates) if winner else 0
     controls = draw_controls(
         run.config, size, scored, run.ledger.finalists(), lambda members: _frozen(run, members, rollouts)

@@ -60,7 +60,9 @@ def require_same(before: SearchConfig, after: SearchConfig, folder: Path) -> Non
 
 
 @contextmanager
-def opened_run(folder: Path, config: SearchConfig, progress: Progress, *, resume: bool) -> Iterator[Run]:
+def opened_run(
+    folder: Path, config: SearchConfig, progress: Progress, *, resume: bool, siblings: tuple[Path, ...] = ()
+) -> Iterator[Run]:
     """The run, ready to be searched, driven by this process alone.
 
     Whatever a user can have got wrong is checked first: a new run directory appears only when everything is there.
@@ -77,7 +79,7 @@ def opened_run(folder: Path, config: SearchConfig, progress: Progress, *, resume
         ledger = Ledger.open(folder, write=True)
         try:
             jobs_folder(folder).mkdir(exist_ok=True)
-            yield Run(folder, config, ledger, task, proposer, executor, progress)
+            yield Run(folder, config, ledger, task, proposer, executor, progress, siblings)
         finally:
             ledger.close()
 

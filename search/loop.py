@@ -34,9 +34,16 @@ from search.tasks import base_model_fingerprint
 
 def search(run: Run) -> None:
     """Runs or resumes the search to its end. Raises AwaitingAnswer where a person has to answer first."""
+    rollouts = explore(run, run.config.search.rounds)
+    require_same_base(run)
+    run_finals(run, rollouts)
+
+
+def explore(run: Run, rounds: int) -> list[Rollout]:
+    """The first so many rounds, without the finals; returns the rollouts of the base policy."""
     require_same_base(run)
     rollouts = observe_base(run)
-    for number in range(1, run.config.search.rounds + 1):
+    for number in range(1, rounds + 1):
         require_same_base(run)
         candidates = propose(run, number, rollouts)
         accepted = pass_gate(run, candidates, rollouts)
@@ -44,8 +51,7 @@ def search(run: Run) -> None:
         screen(run, number, distinct)
         audit_screenings(run)
         run.progress.show_round(number, standings(run.config, run.ledger), control_scores(run.config, run.ledger))
-    require_same_base(run)
-    run_finals(run, rollouts)
+    return rollouts
 
 
 def require_same_base(run: Run) -> None:

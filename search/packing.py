@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import pairwise
@@ -12,6 +13,7 @@ from rewards_generated.errors import UserError
 from search.dispatch import ATTEMPTS, stopped, train
 from search.executors.base import JobDone, PackDone, PackExecutor
 from search.executors.gpus import jobs_at_once, visible_gpus
+from search.executors.local import whole_result
 from search.jobs import jobs_folder
 from search.ledger import Stage
 from search.run import Run
@@ -32,6 +34,10 @@ def train_together(run: Run, stage: Stage, jobs: Sequence[TrainJob]) -> Generato
     pack that an interrupted search had written down runs as it was. Use it under `contextlib.closing`.
     """
     folder = jobs_folder(run.folder)
+    known = adopted(run, jobs)
+    yield from known
+    done_elsewhere = {done.job.digest for done in known}
+    jobs = [job for job in jobs if job.digest not in done_elsewhere]
     if run.config.executor.pack == 1:
         yield from train(run.executor, jobs, folder)
         return
@@ -51,6 +57,23 @@ def train_together(run: Run, stage: Stage, jobs: Sequence[TrainJob]) -> Generato
         for done in ended:
             yield from (member for member in _members(done, folder) if member.job.digest in wanted)
             run.ledger.record_pack_outcome(done.job, "failed" if done.result.failure else "done")
+
+
+def adopted(run: Run, jobs: Sequence[TrainJob]) -> list[JobDone]:
+    """Jobs that a sibling search has trained already, with its results and their files copied here.
+
+    A job is a pure function of its description, up to rounding where another pack trained it.
+    """
+    found = []
+    for job in jobs:
+        own = jobs_folder(run.folder) / job.digest
+        for sibling in run.siblings:
+            place = jobs_folder(sibling) / job.digest
+            if (result := whole_result(place, job.digest, TrainResult)) is not None:
+                shutil.copytree(place, own, dirs_exist_ok=True)
+                found.append(JobDone(job, result, own))
+                break
+    return found
 
 
 def planned_packs(run: Run, jobs: Sequence[TrainJob]) -> list[PackJob]:

@@ -22,3 +22,5 @@ class Run:
     proposer: Proposer
     executor: Executor
     progress: Progress
+    siblings: tuple[Path, ...] = ()
+    """Folders of other searches, not being driven, that may have trained the same jobs: their results are taken."""

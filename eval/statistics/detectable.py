@@ -40,3 +40,31 @@ def smallest_detectable_seed_difference(std: float, seeds: int, power: float = 0
         raise ValueError(f"seeds = {seeds} must be at least 2 and std = {std} at least 0")
     effect = TTestIndPower().solve_power(nobs1=seeds, alpha=alpha, power=power, alternative="two-sided")
     return float(effect) * std
+
+
+def smallest_detectable_paired_difference(std: float, pairs: int, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Smallest mean of paired differences that a two-sided paired t test over `pairs` of them finds with `power`.
+
+    `std`: standard deviation of the differences. Raises ValueError with fewer than two pairs or a negative std.
+    """
+    from scipy.integrate import quad
+    from scipy.optimize import brentq
+    from scipy.stats import chi, norm, t
+
+    if pairs < 2 or std < 0:
+        raise ValueError(f"pairs = {pairs} must be at least 2 and std = {std} at least 0")
+    freedom = pairs - 1
+    critical = float(t.isf(alpha / 2, freedom))
+
+    def surplus(effect: float) -> float:
+        # scipy's noncentral t fails at the large shifts that two or three pairs need, so its density is integrated.
+        def found(spread: float) -> float:
+            bound, shift = critical * spread / freedom**0.5, effect * pairs**0.5
+            return float(chi.pdf(spread, freedom) * (norm.sf(bound - shift) + norm.cdf(-bound - shift)))
+
+        return float(quad(found, 0.0, freedom**0.5 + 12.0, limit=200)[0]) - power
+
+    high = 1.0
+    while surplus(high) <= 0:
+        high *= 2
+    return float(brentq(surplus, 0.0, high, xtol=1e-8)) * std

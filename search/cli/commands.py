@@ -18,6 +18,7 @@ COMMANDS = {
     "leaderboard": ("search.cli.leaderboard", "Print the leaderboard of a search."),
     "report": ("search.cli.report", "Write the report of a search as one HTML file."),
     "compare": ("search.cli.compare", "Compare the predictions of several models."),
+    "study": ("search.cli.study", "Test a claim by whole runs over arms and seeds."),
     "export": ("search.cli.export", "Write an ensemble as a folder for other trainers."),
     "validate": ("search.cli.validate", "Check reward files with the gate."),
     "config": ("search.cli.config", "List every field of the configuration with its help."),

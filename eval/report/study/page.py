@@ -1,0 +1,79 @@
+"""Makes the HTML form of a study's report: one file that needs no network and runs no script."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from markupsafe import Markup
+
+from eval.report import text
+from eval.report.study.data import StudyReport
+from eval.report.study.figures import difference_figure, trajectory_figure
+from eval.report.study.text import COMPARISON_COLUMNS, comparison_rows, notes_on_comparisons
+
+WIDTHS = (1000, 350)
+"""Of a drawing on a screen and on a phone, in pixels; the style sheet shows the one that fits."""
+NARROW_HIDES = ("least exact p", "detectable")
+"""Columns of the comparisons that a phone leaves out."""
+
+
+def render_page(report: StudyReport) -> str:
+    """The whole report as one HTML document. Text from proposers is escaped and its control characters made visible."""
+    kinds = {arm.name: arm.kind for arm in report.arms}
+    html: str = _template().render(
+        report=report,
+        style=Markup(_resource("study.css")),
+        figures=[
+            (figure, [drawn for width in WIDTHS if (drawn := trajectory_figure(figure, kinds, width))])
+            for figure in report.figures
+        ],
+        families=[
+            (
+                family,
+                [drawn for width in WIDTHS if (drawn := difference_figure(family, width))],
+                comparison_rows(family, 1 - report.level),
+            )
+            for family in report.families
+        ],
+        columns=COMPARISON_COLUMNS,
+        hidden=NARROW_HIDES,
+        notes=notes_on_comparisons(report),
+        text=text,
+    )
+    return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def prose(words: str) -> Markup:
+    """Text with `code` marked as such."""
+    parts = text.visible(words).split("`")
+    if len(parts) % 2 == 0:
+        return Markup("{}").format("`".join(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup("{}").format(part)
+        for place, part in enumerate(parts)
+    )
+
+
+def cell(words: str) -> Markup:
+    """A cell of a table; the interval of a figure stands back behind its value."""
+    found = re.fullmatch(r"(\S+) (\[[^\]]*\])", words)
+    if found is None:
+        return Markup("{}").format(text.visible(words))
+    return Markup('<span class="value">{}</span> <span class="interval">{}</span>').format(*found.groups())
+
+
+@cache
+def _resource(name: str) -> str:
+    return files("eval.report.study").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(visible=text.visible, prose=prose, cell=cell)
+    return environment.from_string(_resource("study.html.j2"))

@@ -1,0 +1,92 @@
+"""`reward-search study`: claims tested by whole runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def study() -> None:
+    """Test a claim by whole runs over arms and seeds, with a report.
+
+    Example: reward-search study feedback --size quick
+    """
+
+
+@app.command()
+def feedback(
+    size: Annotated[
+        Literal["quick", "full"] | None,
+        typer.Option(help="quick: minutes on two cores, to see it run; full: to learn something. Default: quick."),
+    ] = None,
+    searches: Annotated[
+        int | None, typer.Option(help="Searches per arm, each with a seed of its own; default: 2, full 5.")
+    ] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the study is kept; default: runs/study-feedback-SIZE-DATE-TIME.", metavar="FOLDER"),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Replace one field of the searches' configuration, such as search.rounds=4; may be repeated.",
+            metavar="FIELD=VALUE",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan: searches, steps, estimated time. Write nothing.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")] = False,
+) -> int:
+    """Does feedback help? Searches that are told the ranking, nothing, or a shuffled ranking, over the same seeds.
+
+    The arms of a seed share their first round, which is searched once. Arms are compared by paired differences with a
+    search as the unit. `reward-search config` lists the fields that --set takes; they replace those of the preset
+    `testbed` and of the size.
+
+    Examples:
+
+    \b
+        reward-search study feedback --size quick --run-dir runs/feedback
+        reward-search study feedback --size full --searches 7 --dry-run
+        reward-search study feedback --run-dir runs/feedback --resume
+    """
+    return _study("feedback", size, searches, run_dir, assignments or [], dry_run=dry_run, resume=resume)
+
+
+def _study(
+    name: str,
+    size: Literal["quick", "full"] | None,
+    seeds: int | None,
+    folder: Path | None,
+    assignments: list[str],
+    *,
+    dry_run: bool,
+    resume: bool,
+) -> int:
+    from rewards_generated.errors import UserError
+    from search.launch import require_free
+    from search.study.drive import drive_study, new_study_folder, print_plan
+    from search.study.ledger import StudyLedger
+    from search.study.registry import build_study, recorded_study
+
+    if resume:
+        if folder is None:
+            raise UserError("--resume needs --run-dir, the folder of the study to be continued")
+        if dry_run:
+            raise UserError("--dry-run plans a new study; leave out --resume")
+        facts = StudyLedger.open(folder).facts
+        return drive_study(recorded_study(name, facts, size, seeds, assignments), folder, resume=True)
+    chosen = build_study(name, size or "quick", seeds, assignments)
+    if folder is not None:
+        require_free(folder)
+    if dry_run:
+        print_plan(chosen)
+        return 0
+    return drive_study(chosen, folder or new_study_folder(chosen), resume=False)

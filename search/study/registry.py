@@ -1,0 +1,56 @@
+"""Studies by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rewards_generated.errors import UserError
+from search.config_source import changed_fields, load_config
+from search.study.base import Size, Study
+from search.study.feedback.study import FeedbackStudy
+
+STUDIES: dict[str, type[Study]] = {"feedback": FeedbackStudy}
+PRESET = "testbed"
+"""What every study's configuration starts from."""
+FEWEST_SEEDS = 2
+
+
+def build_study(name: str, size: Size, seeds: int | None, assignments: Sequence[str]) -> Study:
+    """`seeds` None: as many as that size has; `assignments` replace fields of its configuration. Raises UserError."""
+    kind = STUDIES[name]
+    usual, own = kind.defaults(size)
+    return kind(size, _checked(usual if seeds is None else seeds), load_config(PRESET, None, [*own, *assignments]))
+
+
+def study_facts(study: Study) -> dict[str, Any]:
+    """What all results of a study depend on."""
+    return {"study": study.name, "size": study.size, "seeds": study.seeds, "config": study.config.plain()}
+
+
+def recorded_study(
+    name: str, facts: dict[str, Any], size: Size | None, seeds: int | None, assignments: Sequence[str]
+) -> Study:
+    """The study that the facts are of. Raises UserError naming what is given besides and would change it."""
+    if facts["study"] != name:
+        raise UserError(f"the folder holds the study {facts['study']!r}; resume it with `study {facts['study']}`")
+    config = load_config(values=facts["config"], assignments=list(assignments))
+    given = {
+        "study": name,
+        "size": size or facts["size"],
+        "seeds": facts["seeds"] if seeds is None else seeds,
+        "config": config.plain(),
+    }
+    if changed := list(changed_fields({key: facts[key] for key in given}, given)):
+        fields = ", ".join(f"`{field.removeprefix('config.')}`" for field in changed)
+        raise UserError(
+            f"the study was started with another configuration: {fields} changed; resume without them, "
+            "or start a new study in another --run-dir"
+        )
+    return STUDIES[name](facts["size"], facts["seeds"], config)
+
+
+def _checked(seeds: int) -> int:
+    if seeds < FEWEST_SEEDS:
+        raise UserError(f"--searches {seeds} is too few: runs are compared over seeds, so give at least {FEWEST_SEEDS}")
+    return seeds
