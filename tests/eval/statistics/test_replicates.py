@@ -21,7 +21,7 @@ SHUFFLED = [0.60, 0.66, 0.50, 0.70, 0.68]
 def enumerated(differences: list[float]) -> float:
     """Share of all assignments of signs whose mean is at least as far from 0 as the one observed."""
     observed = abs(sum(differences))
-    means = [abs(sum(s * d for s, d in zip(signs, differences))) for signs in product((1, -1), repeat=len(differences))]
+    means = [abs(np.dot(signs, differences)) for signs in product((1, -1), repeat=len(differences))]
     return sum(mean >= observed - 1e-12 for mean in means) / len(means)
 
 

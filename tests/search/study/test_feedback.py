@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from statistics import fmean
 
@@ -58,7 +57,7 @@ def test_the_arms_of_a_seed_share_a_first_round_that_is_trained_once(study: Path
     trained = [digest for _, digest in json.loads((study / "trained.json").read_text())]
     for seed in (0, 1):
         first = candidates(study, seed, "first-round", 1)
-        assert len(first) == 3
+        assert len(first) == 2
         shared = screenings(study, seed, "first-round")
         for arm in ARMS:
             assert candidates(study, seed, arm, 1) == first
@@ -180,9 +179,6 @@ def test_an_interrupted_study_reports_what_is_there_and_goes_on(
     assert record(folder)["units"] == record(study)["units"]
     assert record(folder)["families"] == record(study)["families"]
     assert not set(before) & set(RecordingExecutor.trained[len(before) :])
-    (tmp_path / "copy").mkdir()
-    shutil.copy(folder / "study.json", tmp_path / "copy")
-    assert json.loads((tmp_path / "copy" / "study.json").read_text())["size"] == "quick"
 
 
 @pytest.mark.parametrize(
@@ -235,9 +231,9 @@ def test_a_study_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_the_plan_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_study(tmp_path / "study", "--searches", "4", "--dry-run") == 0
     out = " ".join(capsys.readouterr().out.split())
-    # Per seed: four in the first round, three in each arm, and four ensembles and controls.
-    assert f"{4 * (4 + 9 + 4)} training runs" in out
-    assert f"{4 * (4 + 9 + 4) * 20:,} GRPO steps" in out
+    # Per seed: three in the first round, two in each arm, and four ensembles and controls.
+    assert f"{4 * (3 + 6 + 4)} training runs" in out
+    assert f"{4 * (3 + 6 + 4) * 20:,} GRPO steps" in out
     assert "seeds 0 to 3" in out
     assert "no corrected p below 0.25" in out
     assert list(tmp_path.iterdir()) == []
