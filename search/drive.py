@@ -21,6 +21,7 @@ from search.plan import plan
 from search.progress import Progress, duration
 from search.proposers.base import AwaitingAnswer
 from search.results import leaderboard_text, write_report
+from search.run import Run
 
 REPORT_FILE = "report.html"
 LEADERBOARD_FILE = "leaderboard.json"
@@ -37,8 +38,7 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
         with stop_on_termination(), opened_run(folder, config, progress, resume=resume) as run:
             console.print(f"run directory: {folder}", soft_wrap=True)
             progress.skip_steps(recorded_steps(run.ledger))
-            if isinstance(run.executor, WatchableExecutor):
-                progress.steps_in_progress = run.executor.steps_in_progress
+            watch(run)
             try:
                 with progress:
                     search(run)
@@ -70,6 +70,12 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
             soft_wrap=True,
         )
         return INTERRUPTED
+
+
+def watch(run: Run) -> None:
+    """Lets the live view ask the executor how far the running jobs have come, if it can tell."""
+    if isinstance(run.executor, WatchableExecutor):
+        run.progress.steps_in_progress = run.executor.steps_in_progress
 
 
 def recorded_steps(ledger: Ledger) -> int:

@@ -12,7 +12,7 @@ from eval.statistics.replicates import least_sign_flip_p_value
 from rewards_generated.errors import UserError
 from search.config import SearchConfig
 from search.config_source import parse_config
-from search.drive import recorded_steps
+from search.drive import recorded_steps, watch
 from search.finals import run_finals
 from search.fork import fork
 from search.launch import opened_run
@@ -157,6 +157,7 @@ class FeedbackStudy:
         if not Ledger.exists(folder):
             fork(folders / "ranked", folder, config)
         with opened_run(folder, config, place.progress, resume=True) as run:
+            watch(run)
             run_finals(run, observe_base(run), _scored(folders / "none"))
             return finals_record(config, run.ledger)
 
@@ -205,6 +206,7 @@ def _explored(
     elif start is not None:
         fork(start, folder, config)
     with opened_run(folder, config, place.progress, resume=begun or start is not None, siblings=siblings) as run:
+        watch(run)
         explore(run, rounds)
         return search_record(run.config, run.ledger)
 
