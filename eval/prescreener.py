@@ -57,8 +57,9 @@ class Prescreener:
         return RewardProfile(name, scores, self._base, self._groups, self._scale)
 
 
-def score_rollouts(name: str, code: str, rollouts: Sequence[Rollout], sandbox: SandboxSettings | None) -> Scores:
-    """In the sandbox, all in one batch. The gate's own scores are of fewer rollouts, and not kept."""
+def score_rollouts(name: str, code: str | None, rollouts: Sequence[Rollout], sandbox: SandboxSettings | None) -> Scores:
+    """In the sandbox, all in one batch. The gate's own scores are of fewer rollouts, and not kept. `code` None: the
+    base reward of that name."""
     with EnsembleScorer(Ensemble(name=name, members=(Member(name=name, code=code),)), sandbox) as scorer:
         return scorer.score([rollout.sample for rollout in rollouts]).components[name]
 

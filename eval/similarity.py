@@ -107,6 +107,26 @@ def closest(own: RewardProfile, earlier: Sequence[RewardProfile], threshold: flo
     )
 
 
+def advantage_correlation(
+    first: Sequence[float | None],
+    second: Sequence[float | None],
+    groups: Sequence[str],
+    scale: Literal["group", "none"] = "group",
+) -> float | None:
+    """Pearson's, of the advantages of two rows of totals over the rollouts that both scored; all of shape (N,).
+
+    None where either gives no advantage at all.
+    """
+    both = [(a, b, group) for a, b, group in zip(first, second, groups, strict=True) if a is not None and b is not None]
+    if not both:
+        return None
+    kept = [group for _, _, group in both]
+    # What differs by rounding alone is a tie here too.
+    own: Floats = np.array([round(a, 9) for a, _, _ in both], dtype=np.float64)
+    its: Floats = np.array([round(b, 9) for _, b, _ in both], dtype=np.float64)
+    return correlation(advantages(own, kept, scale), advantages(its, kept, scale))
+
+
 def advantages(totals: Floats, groups: Sequence[str], scale: Literal["group", "none"] = "group") -> Floats:
     """Group-relative advantages, shape (N,): total minus its group's mean, over (standard deviation + 1e-4) as TRL
     does (Shao et al. 2024, arXiv 2402.03300, section 4.1.2), or undivided."""

@@ -38,7 +38,7 @@ class Pace:
 
     def seconds(self, planned: Plan) -> float:
         """Of the whole search. Jobs side by side are taken to be as fast as one alone."""
-        jobs = planned.screenings + planned.retrainings
+        jobs = planned.screenings + planned.greedy_runs + planned.retrainings
         work = jobs * self.start + planned.steps * self.per_step + planned.evaluated_questions * self.per_question
         return work / self.parallel + planned.candidates * GATE_SECONDS + 3 * self.start
 

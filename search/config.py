@@ -16,7 +16,7 @@ from rewards_generated.gate.settings import GateSettings
 from rewards_generated.sandbox.settings import SandboxSettings
 from trainer.job import GrpoSettings, Hardware, LoraSettings
 
-ENSEMBLE_NAMES = ("top-N", "correctness-family", "diverse-rounds")
+ENSEMBLE_NAMES = ("top-N", "correctness-family", "diverse-rounds", "decorrelated-N", "greedy")
 
 
 class _Section(BaseModel):
@@ -86,15 +86,34 @@ class ScreeningSettings(_Section):
 
 
 class RandomControls(_Section):
-    first_round: int = Field(default=1, ge=0)
+    first_round: int = Field(default=0, ge=0)
     """Random draws from the candidates of the first round alone, of the winner's size."""
-    pool: int = Field(default=2, ge=0)
+    pool: int = Field(default=5, ge=0)
     """Random draws from all scored candidates, of the winner's size."""
+
+
+class GreedySettings(_Section):
+    size_limit: int = Field(default=5, ge=2)
+    """Most members of `greedy`, which grows by one short-listed candidate at a time."""
+    short_list: int = Field(default=3, ge=1)
+    """Additions that are tried by a short run at every step: in turn the best-screened candidate, and the one with
+    which the ensemble's advantages on the base rollouts agree most with correctness."""
+    steps: int | None = Field(default=None, ge=1)
+    """GRPO steps of a short run; empty: as many as a screening has."""
+    seeds: int | None = Field(default=None, ge=1)
+    """Runs per addition, on seeds of their own; empty: as many as a screening has."""
+    least_gain: float = Field(default=0.01, ge=0, lt=1)
+    """Accuracy on the split that ranks by which the best addition must improve for another step to follow."""
 
 
 class FinalsSettings(_Section):
     ensembles: tuple[str, ...] = ("top-3", "top-5", "top-7", "top-10", "correctness-family", "diverse-rounds")
-    """Ensembles to retrain, as far as there are enough scored candidates: top-N, correctness-family, diverse-rounds."""
+    """Ensembles to retrain, as far as the scored candidates allow: top-N, correctness-family, diverse-rounds,
+    decorrelated-N (down the ranking, without what is too like a better one), greedy (grown by short runs)."""
+    decorrelation_bound: float = Field(default=0.7, gt=0, le=1)
+    """A candidate joins decorrelated-N, and is short-listed for greedy, only if its absolute rank correlation with
+    every member on the base rollouts is below this."""
+    greedy: GreedySettings = GreedySettings()
     seeds: int = Field(default=3, ge=1)
     """Fresh seeds over which every finalist is retrained."""
     steps: int | None = Field(default=None, ge=1)
@@ -116,8 +135,12 @@ class FinalsSettings(_Section):
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name not in ENSEMBLE_NAMES[1:] and not re.fullmatch(r"top-[1-9]\d*", name):
+            if name not in ENSEMBLE_NAMES and not re.fullmatch(r"(top|decorrelated)-[1-9]\d*", name):
                 raise ValueError(f"{name!r} is no ensemble; choose from {', '.join(ENSEMBLE_NAMES)} (such as top-5)")
+            if name.endswith("-N"):
+                raise ValueError(f"{name!r} needs a number for N, such as {name[:-1]}5")
+            if names.count(name) > 1:
+                raise ValueError(f"{name!r} is listed twice; list it once")
         return names
 
 
@@ -173,6 +196,14 @@ class SearchConfig(_Section):
     @property
     def final_steps(self) -> int:
         return self.finals.steps or self.screening.grpo.steps
+
+    @property
+    def greedy_steps(self) -> int:
+        return self.finals.greedy.steps or self.screening.grpo.steps
+
+    @property
+    def greedy_seeds(self) -> int:
+        return self.finals.greedy.seeds or self.screening.seeds
 
 
 def _plain(value: object) -> object:

@@ -14,10 +14,11 @@ from rich.console import Console
 from search.config import SearchConfig
 from search.config_source import parse_config
 from search.executors.base import WatchableExecutor
+from search.greedy import SELECTED, STAGE
 from search.launch import opened_run, require_free
 from search.ledger import Ledger
 from search.loop import search
-from search.plan import plan
+from search.plan import greedy_runs, plan
 from search.progress import Progress, duration
 from search.proposers.base import AwaitingAnswer
 from search.results import leaderboard_text, write_report
@@ -85,7 +86,9 @@ def recorded_steps(ledger: Ledger) -> int:
     refused = sum(not verdict.accepted for verdict in ledger.verdicts().values())
     refused += sum(prescreening.duplicate for prescreening in ledger.prescreenings().values())
     screened = (len(ledger.jobs("screening")) + refused * config.screening.seeds) * config.screening.grpo.steps
-    return screened + sum(steps[job.subject] for job in ledger.jobs("retraining"))
+    over = ledger.milestone(SELECTED) is not None
+    tried = greedy_runs(config) if over else len(ledger.jobs(STAGE))
+    return screened + tried * config.greedy_steps + sum(steps[job.subject] for job in ledger.jobs("retraining"))
 
 
 def _console() -> Console:
@@ -105,7 +108,8 @@ def print_plan(config: SearchConfig) -> None:
         f"{config.proposer.name}, feedback {config.search.feedback}, ranked on {config.search.select_on}",
         soft_wrap=True,
     )
-    console.print(f"jobs: at most {planned.screenings} screenings and {planned.retrainings} retrainings")
+    tried = f", {planned.greedy_runs} short runs of greedy selection" if planned.greedy_runs else ""
+    console.print(f"jobs: at most {planned.screenings} screenings{tried} and {planned.retrainings} retrainings")
     console.print(f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions", soft_wrap=True)
     console.print(f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
     console.print(f"language model: {language_model_cost(config)}", soft_wrap=True)

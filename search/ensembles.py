@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rewards_generated.ensemble import Ensemble, Member
 from search.config import SearchConfig
@@ -13,23 +13,33 @@ from search.ledger import Candidate, Finalist
 from search.seeds import derive_seed
 
 Freeze = Callable[[Sequence[Member]], tuple[Member, ...]]
-"""Gives the members what their aggregation needs, such as mean and standard deviation for `zscore`."""
+"""Gives the members mean and standard deviation over the base rollouts, which `zscore` needs."""
 
 FAMILY_SIZE = 5
 """Most members of the correctness-family ensemble."""
+GREEDY = "greedy"
+DECORRELATED = "decorrelated-"
 RANDOM = "random-"
 """What the names of random draws begin with."""
 OTHER_STEPS_SIZE = 5
 """Members of the ensemble that is also trained with another number of steps (the paper's 300-step final)."""
 
 
-def choose_ensembles(config: SearchConfig, ranked: Sequence[Candidate], freeze: Freeze) -> list[Finalist]:
+def choose_ensembles(
+    config: SearchConfig,
+    ranked: Sequence[Candidate],
+    freeze: Freeze,
+    measured: Mapping[str, Sequence[Candidate]] | None = None,
+) -> list[Finalist]:
     """The configured ensembles that the scored candidates, best first, allow; then those listed apart; then the
     base rewards alone. One of the same members as an earlier one is kept with `same_as`. With too few candidates
-    for any of them, all that there are make one."""
+    for any of them, all that there are make one.
+
+    `measured`: members of those that take more than the ranking, `greedy` and `decorrelated-N`, by name.
+    """
     chosen: list[Finalist] = []
     for name in config.finals.ensembles:
-        members = _members(name, ranked)
+        members = (measured or {}).get(name) or _members(name, ranked)
         if members:
             chosen.append(_finalist(config, name, members, freeze))
     if not chosen and ranked:
@@ -50,6 +60,20 @@ def choose_ensembles(config: SearchConfig, ranked: Sequence[Candidate], freeze: 
     if config.finals.base_only or not chosen:
         chosen.append(_finalist(config, BASE_ONLY, (), freeze, control="base rewards only"))
     return mark_repeated(chosen, ())
+
+
+def decorrelated(
+    ranked: Sequence[Candidate], size: int, bound: float, correlation: Callable[[Candidate, Candidate], float]
+) -> list[Candidate]:
+    """Down the ranking, the first `size` whose absolute correlation with everyone taken before is below the bound.
+
+    Empty if there are fewer.
+    """
+    taken: list[Candidate] = []
+    for candidate in ranked:
+        if len(taken) < size and all(abs(correlation(candidate, other)) < bound for other in taken):
+            taken.append(candidate)
+    return taken if len(taken) == size else []
 
 
 def draw_controls(
@@ -80,6 +104,14 @@ def draw_controls(
     return mark_repeated(controls, earlier)
 
 
+def ensemble_of(config: SearchConfig, name: str, candidates: Sequence[Candidate], freeze: Freeze) -> Ensemble:
+    """The base rewards and the candidates, by the configured aggregation."""
+    members = (*base_members(config), *(candidate.member for candidate in candidates))
+    if config.finals.aggregation == "zscore":
+        members = freeze(members)
+    return Ensemble(name=name, members=members, aggregation=config.finals.aggregation)
+
+
 def is_random_draw(finalist: Finalist) -> bool:
     return finalist.name.startswith(RANDOM)
 
@@ -106,6 +138,8 @@ def _members(name: str, ranked: Sequence[Candidate]) -> Sequence[Candidate]:
     if name.startswith("top-"):
         size = int(name.removeprefix("top-"))
         return ranked[:size] if len(ranked) >= size else ()
+    if name == GREEDY or name.startswith(DECORRELATED):
+        return ()
     if name == "correctness-family":
         family = [candidate for candidate in ranked if candidate.family == "correctness"][:FAMILY_SIZE]
         return family if len(family) >= 2 else ()
@@ -126,12 +160,11 @@ def _finalist(
     listed_apart: str | None = None,
     control: str | None = None,
 ) -> Finalist:
-    members = freeze((*base_members(config), *(Member(name=item.name, code=item.code) for item in candidates)))
     return Finalist(
         name=name,
         kind="control" if control else "selected",
         candidates=tuple(candidate.name for candidate in candidates),
-        ensemble=Ensemble(name=name, members=members, aggregation=config.finals.aggregation),
+        ensemble=ensemble_of(config, name, candidates, freeze),
         steps=steps or config.final_steps,
         listed_apart=listed_apart,
         control=control,

@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 from eval.report.data import Scores
-from rewards_generated.ensemble import Member
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
-from search.base_policy import frozen_statistics
+from search.base_scores import BaseScores
 from search.dispatch import evaluate, unscored
-from search.ensembles import choose_ensembles, draw_controls, is_random_draw
+from search.ensembles import DECORRELATED, GREEDY, choose_ensembles, decorrelated, draw_controls, is_random_draw
+from search.greedy import select_greedily
 from search.jobs import UNTRAINED, evaluation_job, jobs_folder, retraining_job
 from search.ledger import Candidate, Finalist, Ledger
 from search.packing import train_together
@@ -28,20 +28,37 @@ def run_finals(run: Run, rollouts: Sequence[Rollout], pool: Sequence[Candidate] 
     """`pool`: scored candidates from which random controls are drawn; None: those of the search itself."""
     if run.ledger.milestone("finished") is not None:
         return
-    fix_ensembles(run, rollouts)
+    scores = BaseScores(run, rollouts)
+    fix_ensembles(run, scores)
     retrain(run, "the finalists", [item for item in run.ledger.finalists() if not is_random_draw(item)])
     winner = name_winner(run)
-    fix_random_controls(run, winner, rollouts, pool)
+    fix_random_controls(run, winner, scores, pool)
     retrain(run, "the random controls", [item for item in run.ledger.finalists() if is_random_draw(item)])
     open_test(run)
     run.ledger.record_milestone("finished", {})
 
 
-def fix_ensembles(run: Run, rollouts: Sequence[Rollout]) -> None:
+def fix_ensembles(run: Run, scores: BaseScores) -> None:
     if run.ledger.milestone("ensembles_fixed") is None:
         best = [standing.candidate for standing in ranked(standings(run.config, run.ledger))]
-        finalists = choose_ensembles(run.config, best, lambda members: _frozen(run, members, rollouts))
+        finalists = choose_ensembles(run.config, best, scores.frozen, measured_members(run, best, scores))
         run.ledger.record_finalists(finalists, "ensembles_fixed")
+
+
+def measured_members(run: Run, best: Sequence[Candidate], scores: BaseScores) -> dict[str, Sequence[Candidate]]:
+    """Of the ensembles that take more than the ranking: scores on the base rollouts, or short runs."""
+
+    def alike(first: Candidate, second: Candidate) -> float:
+        return scores.rank_correlation(first.member, second.member)
+
+    members: dict[str, Sequence[Candidate]] = {}
+    for name in run.config.finals.ensembles:
+        if name.startswith(DECORRELATED):
+            size = int(name.removeprefix(DECORRELATED))
+            members[name] = decorrelated(best, size, run.config.finals.decorrelation_bound, alike)
+        elif name == GREEDY:
+            members[name] = select_greedily(run, best, scores)
+    return members
 
 
 def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
@@ -92,7 +109,7 @@ def finalist_scores(run: Run, finalist: Finalist) -> Scores | None:
 
 
 def fix_random_controls(
-    run: Run, winner: Finalist | None, rollouts: Sequence[Rollout], pool: Sequence[Candidate] | None = None
+    run: Run, winner: Finalist | None, scores: BaseScores, pool: Sequence[Candidate] | None = None
 ) -> None:
     """Drawn once the winner is known, since they have its size; they are controls and cannot win."""
     if run.ledger.milestone("controls_fixed") is not None:
@@ -100,9 +117,7 @@ def fix_random_controls(
     own = [standing.candidate for standing in standings(run.config, run.ledger) if standing.scores]
     scored = own if pool is None else pool
     size = len(winner.candidates) if winner else 0
-    controls = draw_controls(
-        run.config, size, scored, run.ledger.finalists(), lambda members: _frozen(run, members, rollouts)
-    )
+    controls = draw_controls(run.config, size, scored, run.ledger.finalists(), scores.frozen)
     run.ledger.record_finalists(controls, "controls_fixed")
 
 
@@ -148,9 +163,3 @@ def _adapter(ledger: Ledger, folder: Path, name: str, seed: int) -> tuple[str, P
     record = ledger.job("retraining", name, seed)
     assert record is not None
     return record.digest, jobs_folder(folder) / record.digest / record.result["adapter"]
-
-
-def _frozen(run: Run, members: Sequence[Member], rollouts: Sequence[Rollout]) -> tuple[Member, ...]:
-    if run.config.finals.aggregation != "zscore":
-        return tuple(members)
-    return frozen_statistics(members, rollouts, run.config.sandbox)

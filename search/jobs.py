@@ -34,6 +34,11 @@ def screening_job(config: SearchConfig, subject: str, code: str | None, seed: in
     return _train_job(config, f"screening {subject}, seed {seed}", ensemble, config.screening.grpo.steps, seed)
 
 
+def greedy_job(config: SearchConfig, ensemble: Ensemble, seed: int) -> TrainJob:
+    """The short run of one addition that greedy selection tries."""
+    return _train_job(config, f"trying {ensemble.name}, seed {seed}", ensemble, config.greedy_steps, seed)
+
+
 def retraining_job(config: SearchConfig, finalist: Finalist, seed: int) -> TrainJob:
     return _train_job(config, f"retraining {finalist.name}, seed {seed}", finalist.ensemble, finalist.steps, seed)
 

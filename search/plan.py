@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from search.config import SearchConfig
+from search.ensembles import GREEDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,8 @@ class Plan:
 
     candidates: int
     screenings: int
+    greedy_runs: int
+    """Short runs of greedy selection."""
     retrainings: int
     steps: int
     """GRPO steps, all jobs together."""
@@ -29,14 +32,28 @@ def plan(config: SearchConfig) -> Plan:
         len(finals.ensembles) + finals.base_only + finals.random_controls.first_round + finals.random_controls.pool
     )
     retrainings = (entries + (finals.other_steps is not None)) * finals.seeds
-    steps = screenings * screening.grpo.steps + entries * finals.seeds * config.final_steps
+    tried = greedy_runs(config)
+    steps = (
+        screenings * screening.grpo.steps + tried * config.greedy_steps + entries * finals.seeds * config.final_steps
+    )
     steps += (finals.other_steps or 0) * finals.seeds
     tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
     return Plan(
         candidates=search.rounds * search.candidates_per_round,
         screenings=screenings,
+        greedy_runs=tried,
         retrainings=retrainings,
         steps=steps,
         completions=steps * screening.grpo.prompts_per_step * screening.grpo.generations,
-        evaluated_questions=config.selection_questions * (screenings + retrainings + 1) + tested,
+        evaluated_questions=config.selection_questions * (screenings + tried + retrainings + 1) + tested,
     )
+
+
+def greedy_runs(config: SearchConfig) -> int:
+    """Short runs of greedy selection at most; 0 where it is not among the ensembles."""
+    if GREEDY not in config.finals.ensembles:
+        return 0
+    settings = config.finals.greedy
+    candidates = config.search.rounds * config.search.candidates_per_round
+    tried = sum(min(settings.short_list, candidates - taken) for taken in range(min(settings.size_limit, candidates)))
+    return tried * config.greedy_seeds

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from eval.report.data import (
     Candidate,
@@ -31,6 +32,7 @@ from search.evidence import (
     screening_evidence,
     unseen_evidence,
 )
+from search.greedy import SELECTED
 from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import Finalist, Ledger
 from search.proposers.base import Spending
@@ -194,6 +196,12 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
         )
     if winner is None:
         said.append("The winner is not named yet: candidates are ranked by their screenings, without retraining.")
+    if selected := ledger.milestone(SELECTED):
+        said.append(greedy_note(config, selected.detail))
+    if ledger.milestone("ensembles_fixed"):
+        missing = sorted(set(config.finals.ensembles) - {finalist.name for finalist in ledger.finalists()})
+        if missing:
+            said.append(f"Not formed, for lack of scored candidates that qualify: {', '.join(missing)}.")
     wanted = config.finals.random_controls
     drawn = sum(is_random_draw(finalist) for finalist in ledger.finalists())
     if ledger.milestone("controls_fixed") and drawn < wanted.first_round + wanted.pool:
@@ -202,6 +210,24 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
             "candidates for more sets of the winner's size."
         )
     return said
+
+
+def greedy_note(config: SearchConfig, selected: Mapping[str, Any]) -> str:
+    """What the selection of `greedy` took, which no other ensemble had, and what it tried last."""
+    grown = [
+        f"{step['added']} ({step['tried'][step['added']]:.3f})"
+        for step in selected["path"]
+        if step["added"] is not None
+    ]
+    last = selected["path"][-1] if selected["path"] else {"tried": {}, "added": None}
+    ended = ""
+    if grown and last["added"] is None:
+        ended = f"; of {', '.join(last['tried'])} none then gained {config.finals.greedy.least_gain:.3f} of accuracy"
+    return (
+        f"The members of greedy were chosen by {selected['runs']} short training runs of {config.greedy_steps} steps, "
+        f"ranked on {config.search.select_on}, which no other ensemble had: "
+        f"{', then '.join(grown) or 'none could be scored'}{ended}."
+    )
 
 
 def controls_ahead(config: SearchConfig, ledger: Ledger) -> list[str]:
@@ -340,7 +366,13 @@ def _seconds(ledger: Ledger) -> dict[str, float]:
         "propose": sum(item.seconds for item in ledger.rounds()),
         "gate": sum(verdict.seconds for verdict in ledger.verdicts().values()),
     }
-    names = {"base-rollouts": "base policy", "screening": "screen", "retraining": "retrain", "test": "test"}
+    names = {
+        "base-rollouts": "base policy",
+        "screening": "screen",
+        "greedy": "greedy selection",
+        "retraining": "retrain",
+        "test": "test",
+    }
     for job in ledger.jobs():
         name = names[job.stage]
         seconds[name] = seconds.get(name, 0.0) + sum(job.result["seconds"].values())

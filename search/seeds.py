@@ -16,6 +16,11 @@ def screening_seeds(seed: int, count: int) -> list[int]:
     return [derive_seed(seed, "screening", number) for number in range(count)]
 
 
+def greedy_seeds(seed: int, count: int) -> list[int]:
+    """Of the short runs of greedy selection: neither those that ranked the candidates nor those that retrain."""
+    return [derive_seed(seed, "greedy", number) for number in range(count)]
+
+
 def retraining_seeds(seed: int, count: int) -> list[int]:
     """Fresh ones, common to every finalist."""
     return [derive_seed(seed, "retraining", number) for number in range(count)]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from eval.report.leaderboard import format_estimate
 from search.config_source import parse_config
+from search.greedy import SELECTED, STAGE
 from search.ledger import Ledger, is_driven
 from search.progress import standings_table
 from search.proposers.base import Spending
@@ -42,6 +43,10 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
         + ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status] or status != "stopped")
         + f"; unusable items: {unusable}"
     )
+    if tried := ledger.jobs(STAGE):
+        selected = ledger.milestone(SELECTED)
+        members = " + ".join(selected.detail["members"]) if selected else "not over"
+        console.print(f"greedy selection: {len(tried)} short runs ended; {members or 'nothing could be scored'}")
     finalists = ledger.finalists()
     if finalists:
         console.print(f"finalists: {len(finalists)}; retraining runs ended: {len(ledger.jobs('retraining'))}")

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from eval.tasks.base import Split
-from rewards_generated.ensemble import Ensemble
+from rewards_generated.ensemble import Ensemble, Member
 from search.proposers.base import UnusableItem
 from trainer.packed.job import PackJob
 
-Stage = Literal["base-rollouts", "screening", "retraining", "test"]
+Stage = Literal["base-rollouts", "screening", "greedy", "retraining", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Candidate:
     description: str
     family: str
     parents: tuple[str, ...]
+
+    @property
+    def member(self) -> Member:
+        """As a part of an ensemble, of weight 1."""
+        return Member(name=self.name, code=self.code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ CREATE TABLE facts (
 ) STRICT;
 
 CREATE TABLE milestones (
-    name TEXT PRIMARY KEY,           -- started, winner_named, test_opened, finished
+    name TEXT PRIMARY KEY,           -- started, greedy_selected, ensembles_fixed, winner_named, test_opened, ...
     at TEXT NOT NULL,                -- UTC, ISO 8601
     detail TEXT NOT NULL             -- JSON
 ) STRICT;
@@ -85,7 +85,7 @@ CREATE TABLE ensembles (
 ) STRICT;
 
 CREATE TABLE jobs (
-    stage TEXT NOT NULL,             -- base-rollouts, screening, retraining, test
+    stage TEXT NOT NULL,             -- base-rollouts, screening, greedy, retraining, test
     subject TEXT NOT NULL,           -- candidate, ensemble, or a control's name
     seed INTEGER NOT NULL,
     digest TEXT NOT NULL,
@@ -98,7 +98,7 @@ CREATE TABLE jobs (
 
 CREATE TABLE packs (
     digest TEXT PRIMARY KEY,
-    stage TEXT NOT NULL,             -- screening, retraining
+    stage TEXT NOT NULL,             -- screening, greedy, retraining
     size INTEGER NOT NULL,           -- how many train together
     description TEXT NOT NULL,       -- JSON of the pack, written before it starts
     at TEXT NOT NULL,
