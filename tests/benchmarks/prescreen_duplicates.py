@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,38 @@ def first(rollouts: list[Rollout], questions: int, each: int) -> list[int]:
     return [place for group in places.values() for place in group]
 
 
+def evolved_profiles(config: SearchConfig, rollouts: list[Rollout], seed: int) -> Iterator[tuple[str, RewardProfile]]:
+    """Origin and profile of each accepted candidate of one search by `evolve` under a ranking drawn by lot."""
+    ranked: list[tuple[float, RankedCandidate]] = []
+    known: set[str] = set()
+    draw = random.Random(seed)
+    for number in range(1, 6):
+        order = tuple(item for _, item in sorted(ranked, key=lambda pair: -pair[0]))
+        request = ProposalRequest(
+            round=number,
+            count=10,
+            reflection_minimum=3,
+            feedback=Feedback("ranked", order),
+            task_description="",
+            question_answer_pairs=(),
+            rollouts=rollouts,
+            seed=1000 * seed + number,
+            known_identities=frozenset(known),
+        )
+        for item in EvolveProposer().propose(request).proposals:
+            known.add(identity(item.code))
+            if not check(item.code, rollouts=rollouts, settings=config.gate, sandbox=config.sandbox).accepted:
+                continue
+            (profile,) = profiles_of(config, scores_of(config, {item.name: item.code}, rollouts), rollouts)
+            yield item.origin, profile
+            luck = draw.random()
+            row = RankedCandidate(
+                item.name, identity(item.code), number, item.code, item.family, item.parents,
+                luck, luck, luck, luck, 1.0, 0.5, 20.0,
+            )  # fmt: skip
+            ranked.append((luck, row))
+
+
 def evolved(config: SearchConfig, rollouts: list[Rollout], seeds: range) -> dict[str, Any]:
     """Each accepted candidate against those before it in its search; none is left out, so that the counts at all
     thresholds are of the same candidates."""
@@ -100,45 +133,19 @@ def evolved(config: SearchConfig, rollouts: list[Rollout], seeds: range) -> dict
     origins: list[tuple[str, Similarity]] = []
     accepted = 0
     for seed in seeds:
-        ranked: list[tuple[float, RankedCandidate]] = []
         profiles: list[RewardProfile] = []
-        known: set[str] = set()
-        draw = random.Random(seed)
-        for number in range(1, 6):
-            order = tuple(item for _, item in sorted(ranked, key=lambda pair: -pair[0]))
-            request = ProposalRequest(
-                round=number,
-                count=10,
-                reflection_minimum=3,
-                feedback=Feedback("ranked", order),
-                task_description="",
-                question_answer_pairs=(),
-                rollouts=rollouts,
-                seed=1000 * seed + number,
-                known_identities=frozenset(known),
-            )
-            for item in EvolveProposer().propose(request).proposals:
-                known.add(identity(item.code))
-                if not check(item.code, rollouts=rollouts, settings=config.gate, sandbox=config.sandbox).accepted:
-                    continue
-                accepted += 1
-                (profile,) = profiles_of(config, scores_of(config, {item.name: item.code}, rollouts), rollouts)
-                nearest = [closest(profile, profiles, threshold) for threshold in THRESHOLDS]
-                if nearest[0] is not None:
-                    # The one that is a duplicate at the highest threshold, else the nearest.
-                    best = max(
-                        (item for item in nearest if item is not None),
-                        key=lambda s: (min(s.rank_correlation, s.advantage_correlation or -1.0), s.rank_correlation),
-                    )
-                    found.append(best)
-                    origins.append((item.origin, best))
-                profiles.append(profile)
-                luck = draw.random()
-                row = RankedCandidate(
-                    item.name, identity(item.code), number, item.code, item.family, item.parents,
-                    luck, luck, luck, luck, 1.0, 0.5, 20.0,
-                )  # fmt: skip
-                ranked.append((luck, row))
+        for origin, profile in evolved_profiles(config, rollouts, seed):
+            accepted += 1
+            nearest = [closest(profile, profiles, threshold) for threshold in THRESHOLDS]
+            if nearest[0] is not None:
+                # The one that is a duplicate at the highest threshold, else the nearest.
+                best = max(
+                    (item for item in nearest if item is not None),
+                    key=lambda s: (min(s.rank_correlation, s.advantage_correlation or -1.0), s.rank_correlation),
+                )
+                found.append(best)
+                origins.append((origin, best))
+            profiles.append(profile)
     return {
         "searches": len(seeds),
         "accepted": accepted,

@@ -26,8 +26,10 @@ def test_the_sizes_that_the_presets_promise() -> None:
     assert (plan(quick).retrainings, quick.finals.seeds) == (4, 1)
     assert (full.search.rounds, full.search.candidates_per_round, full.screening.grpo.steps) == (5, 10, 40)
     assert (full.screening.questions, full.finals.test_questions, full.finals.seeds) == (500, 2000, 3)
-    draws = full.finals.random_controls
-    assert len(full.finals.ensembles) + full.finals.base_only + draws.first_round + draws.pool == 10
+    assert {"top-10", "correctness-family", "diverse-rounds", "decorrelated-5", "greedy"} < set(full.finals.ensembles)
+    # Eight ensembles, one of them once more at other steps, the base rewards alone, six random draws; three seeds each.
+    assert (full.finals.random_controls.pool, plan(full).retrainings) == (5, 16 * 3)
+    assert plan(full).greedy_runs == 5 * 3 * 2
     grpo = paper.screening.grpo
     assert (paper.search.rounds, paper.search.candidates_per_round, grpo.steps) == (5, 10, 500)
     assert grpo.prompts_per_step * grpo.generations == 4
