@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from rewards_generated.aggregation import totals
@@ -27,6 +27,8 @@ class EnsembleScores:
     """n aggregated scores; None where any member failed."""
     errors: dict[str, list[str]]
     """Per member with failures: the distinct error messages of this call, at most five."""
+    reasons: dict[str, dict[int, str]] = field(default_factory=dict)
+    """Per member with failures: why, by the place of the sample."""
 
 
 @dataclass(slots=True)
@@ -98,18 +100,20 @@ class EnsembleScorer:
         }
         components: dict[str, list[float | None]] = {}
         errors: dict[str, list[str]] = {}
+        reasons: dict[str, dict[int, str]] = {}
         for member in self.ensemble.members:
             future = untrusted.get(member.name)
             scores = future.result() if future else self._scorers[member.name].score(samples)
             components[member.name] = [score.value for score in scores]
             counts = self.counts[member.name]
             counts.calls += len(scores)
-            failed = [score.error or "no score" for score in scores if score.value is None]
+            failed = {place: score.error or "no score" for place, score in enumerate(scores) if score.value is None}
             counts.failures += len(failed)
             if failed:
-                errors[member.name] = list(dict.fromkeys(failed))[:5]
+                errors[member.name] = list(dict.fromkeys(failed.values()))[:5]
+                reasons[member.name] = failed
         aggregated = totals(self.ensemble, list(components.values()), groups) if samples else []
-        return EnsembleScores(components, aggregated, errors)
+        return EnsembleScores(components, aggregated, errors, reasons)
 
     def close(self) -> None:
         """Stops the workers; scoring afterwards is an error."""

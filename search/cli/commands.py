@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": ("search.cli.compare", "Compare the predictions of several models."),
     "study": ("search.cli.study", "Test a claim by whole runs over arms and seeds."),
     "export": ("search.cli.export", "Write an ensemble as a folder for other trainers."),
+    "score": ("search.cli.score", "Score a file of rollouts with an ensemble."),
     "validate": ("search.cli.validate", "Check reward files with the gate."),
     "config": ("search.cli.config", "List every field of the configuration with its help."),
     "doctor": ("search.cli.doctor", "Show what this machine can do and what is missing."),
