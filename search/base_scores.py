@@ -24,14 +24,19 @@ class BaseScores:
         self._rollouts, self._sandbox = rollouts, run.config.sandbox
         self._scale = run.config.screening.grpo.scale_advantages
         self._prescreener = configured(run.config, rollouts)
-        self._known: dict[str, Scores] = run.ledger.prescreening_scores()
+        made = run.ledger.prescreening_scores()
+        # By code: random controls may come from another search, whose candidates may have the same names.
+        self._known: dict[str, Scores] = {
+            candidate.code: made[candidate.name] for candidate in run.ledger.candidates() if candidate.name in made
+        }
         self._profiles: dict[str, RewardProfile] = {}
 
     def of(self, member: Member) -> Scores:
         """A candidate's from the ledger; of one that was not pre-screened, and of base rewards, made now."""
-        if member.name not in self._known:
-            self._known[member.name] = score_rollouts(member.name, member.code, self._rollouts, self._sandbox)
-        return self._known[member.name]
+        key = member.code or member.name
+        if key not in self._known:
+            self._known[key] = score_rollouts(member.name, member.code, self._rollouts, self._sandbox)
+        return self._known[key]
 
     def rank_correlation(self, first: Member, second: Member) -> float:
         """Spearman's, over the rollouts that both scored; 0 where either is constant there, so that nothing is known
@@ -59,9 +64,10 @@ class BaseScores:
         return advantage_correlation(found, right, groups, self._scale)
 
     def _profile(self, member: Member) -> RewardProfile:
-        if member.name not in self._profiles:
-            self._profiles[member.name] = self._prescreener.profile(member.name, self.of(member))
-        return self._profiles[member.name]
+        key = member.code or member.name
+        if key not in self._profiles:
+            self._profiles[key] = self._prescreener.profile(member.name, self.of(member))
+        return self._profiles[key]
 
 
 def _statistics(scores: Sequence[float | None]) -> dict[str, float]:
