@@ -11,6 +11,7 @@ from eval.report.data import (
     Entry,
     GateCheck,
     PairwiseTable,
+    Protocol,
     ReportData,
     Round,
     RunFacts,
@@ -64,21 +65,18 @@ def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running:
     return target
 
 
+def write_report_figures(config: SearchConfig, ledger: Ledger, folder: Path, *, running: bool) -> list[Path]:
+    """The report's figures as files; those that were written."""
+    from eval.report.figure_files import write_figures
+
+    return write_figures(report_data(config, ledger, running=running), folder)
+
+
 def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
     every = standings(config, ledger)
     return ReportData(
         run=_facts(config, ledger, running),
-        rounds=tuple(
-            Round(
-                number=item.number,
-                requested=item.requested,
-                unusable=tuple(
-                    UnusableReply(reason=u.reason, detail=u.detail, excerpt=u.excerpt) for u in item.unusable
-                ),
-                seconds=item.seconds,
-            )
-            for item in ledger.rounds()
-        ),
+        rounds=tuple(_rounds(ledger)),
         candidates=tuple(_candidate(standing) for standing in every),
         baselines=tuple(baselines(config, ledger)),
         entries=tuple(final_entries(config, ledger)),
@@ -87,8 +85,47 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> Repor
         final_evidence=final_evidence(config, ledger),
         test_evidence=unseen_evidence(config, ledger),
         base_samples=sampled_base(config, ledger),
-        notes=tuple(notes(config, ledger)),
+        older=_older(every),
+        notes=tuple(remarks(config, ledger)),
     )
+
+
+def _rounds(ledger: Ledger) -> list[Round]:
+    candidates = {candidate.name: candidate.round for candidate in ledger.candidates()}
+    seconds: dict[int, float] = {}
+    for job in ledger.jobs("screening"):
+        if job.subject in candidates:
+            number = candidates[job.subject]
+            seconds[number] = seconds.get(number, 0.0) + _work(job.result["seconds"])
+    rounds = []
+    for item in ledger.rounds():
+        spent = Spending.of(ledger.calls(item.number))
+        rounds.append(
+            Round(
+                number=item.number,
+                requested=item.requested,
+                unusable=tuple(
+                    UnusableReply(reason=u.reason, detail=u.detail, excerpt=u.excerpt) for u in item.unusable
+                ),
+                seconds=item.seconds,
+                screening_seconds=seconds.get(item.number),
+                llm_calls=spent.calls,
+                llm_tokens=spent.tokens,
+                cost_usd=None if spent.unpriced_calls else spent.cost_usd,
+            )
+        )
+    return rounds
+
+
+def _older(every: list[Standing]) -> dict[str, str]:
+    """Names of the library's rewards that candidates were made from without having been proposed themselves."""
+    from rewards_generated.identity import identity
+    from rewards_generated.library import load_library
+
+    proposed = {standing.candidate.identity for standing in every}
+    parents = {parent for standing in every for parent in standing.candidate.parents} - proposed
+    known = {identity(item.code): item.name for item in load_library()} if parents else {}
+    return {parent: known[parent] for parent in sorted(parents) if parent in known}
 
 
 def final_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
@@ -172,7 +209,7 @@ def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
 
 
 def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
-    """What must be said beside the figures."""
+    """What must be said beside the figures: how winner and test split were chosen and opened, then the remarks."""
     said = []
     if config.search.select_on == "test":
         said.append(
@@ -180,14 +217,21 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
             "the winner's figures are optimistic."
         )
     winner = ledger.milestone("winner_named")
-    if winner and winner.detail["name"] is None:
-        said.append("No ensemble was scored, so there is no winner.")
     opened = ledger.milestone("test_opened")
     if opened and winner and winner.detail["name"] and config.search.select_on == "validation":
         said.append(
             f"{winner.detail['name']} was named the winner on validation at {winner.at:%Y-%m-%d %H:%M:%S} UTC; "
             f"the test split was opened once, after that, at {opened.at:%H:%M:%S} UTC."
         )
+    return [*said, *remarks(config, ledger)]
+
+
+def remarks(config: SearchConfig, ledger: Ledger) -> list[str]:
+    """What the report does not see from its data."""
+    said = []
+    winner = ledger.milestone("winner_named")
+    if winner and winner.detail["name"] is None:
+        said.append("No ensemble was scored, so there is no winner.")
     ahead = controls_ahead(config, ledger)
     if winner and ahead:
         said.append(
@@ -350,6 +394,7 @@ def _facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
         test_opened=opened.at if opened else None,
         constructed_task=config.task.name == "testbed",
         settings=tuple(Setting(name=name, value=value) for name, value in settings.items()),
+        protocol=_protocol(config),
         seconds=_seconds(ledger),
         llm_calls=spent.calls,
         llm_tokens=spent.tokens,
@@ -360,10 +405,41 @@ def _facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     )
 
 
+def _protocol(config: SearchConfig) -> Protocol:
+    grpo, finals, prescreen = config.screening.grpo, config.finals, config.prescreen
+    return Protocol(
+        steps=grpo.steps,
+        prompts_per_step=grpo.prompts_per_step,
+        generations=grpo.generations,
+        max_completion_tokens=grpo.max_completion_tokens,
+        learning_rate=grpo.learning_rate,
+        learning_rate_schedule=grpo.learning_rate_schedule,
+        temperature=grpo.temperature,
+        beta=grpo.beta,
+        loss=grpo.loss,
+        lora_rank=config.screening.lora.rank,
+        lora_alpha=config.screening.lora.alpha,
+        base_rewards=config.search.base_rewards,
+        screening_seeds=config.screening.seeds,
+        selection_questions=config.selection_questions,
+        duplicate_correlation=prescreen.duplicate_correlation if prescreen.rejects_duplicates else None,
+        final_steps=config.final_steps,
+        final_seeds=finals.seeds,
+        aggregation=finals.aggregation,
+        test_questions=finals.test_questions,
+    )
+
+
+def _work(seconds: Mapping[str, float]) -> float:
+    """Of one job. Generating and scoring are parts of training, and are not counted again."""
+    return sum(value for phase, value in seconds.items() if phase not in ("generate", "score"))
+
+
 def _seconds(ledger: Ledger) -> dict[str, float]:
     """Wall-clock of all jobs by what they did, added up whether they ran side by side or not."""
     seconds = {
         "propose": sum(item.seconds for item in ledger.rounds()),
+        "base policy": 0.0,
         "gate": sum(verdict.seconds for verdict in ledger.verdicts().values()),
     }
     names = {
@@ -375,5 +451,5 @@ def _seconds(ledger: Ledger) -> dict[str, float]:
     }
     for job in ledger.jobs():
         name = names[job.stage]
-        seconds[name] = seconds.get(name, 0.0) + sum(job.result["seconds"].values())
+        seconds[name] = seconds.get(name, 0.0) + _work(job.result["seconds"])
     return {name: round(value, 1) for name, value in seconds.items()}

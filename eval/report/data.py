@@ -48,6 +48,34 @@ class Setting(_Data):
     value: str
 
 
+class Protocol(_Data):
+    """How candidates and entries were trained and selected: what the methods paragraph is written from."""
+
+    steps: int
+    """Optimizer steps of a screening."""
+    prompts_per_step: int
+    generations: int
+    """Completions per prompt: the size of a group."""
+    max_completion_tokens: int
+    learning_rate: float
+    learning_rate_schedule: str
+    temperature: float
+    beta: float
+    """Weight of the KL term."""
+    loss: str
+    lora_rank: int
+    lora_alpha: int
+    base_rewards: tuple[str, ...]
+    screening_seeds: int
+    selection_questions: int
+    duplicate_correlation: float | None = None
+    """From which on a candidate counted as a duplicate before training; None: none was left out for that."""
+    final_steps: int
+    final_seeds: int
+    aggregation: str
+    test_questions: int
+
+
 class RunFacts(_Data):
     """Where the report's numbers come from."""
 
@@ -69,6 +97,8 @@ class RunFacts(_Data):
     """The task and base policy were made so that reward design matters (the testbed); the report says so."""
     settings: tuple[Setting, ...] = ()
     """Training, screening and retraining settings worth reading."""
+    protocol: Protocol | None = None
+    """The same for the methods paragraph; None: it lists the settings instead."""
     methods: str | None = None
     """A paragraph on what was done, fit for a paper; None: one is written from the other facts."""
     seconds: dict[str, float] = {}
@@ -96,6 +126,13 @@ class Round(_Data):
     requested: int | None = None
     unusable: tuple[UnusableReply, ...] = ()
     seconds: float | None = None
+    """Of proposing."""
+    screening_seconds: float | None = None
+    """Of the training runs of its candidates, those side by side added up."""
+    llm_calls: int | None = None
+    llm_tokens: int | None = None
+    cost_usd: float | None = None
+    """None: unknown."""
 
 
 class GateCheck(_Data):
@@ -306,5 +343,7 @@ class ReportData(_Data):
     test_evidence: RankingEvidence | None = None
     """Of the ranking of the same entries on the test split, where nothing was selected."""
     base_samples: BaseSamples | None = None
+    older: dict[str, str] = {}
+    """Names by identity of parents that were not proposed in this run, such as rewards of the starter library."""
     notes: tuple[str, ...] = ()
     """Remarks shown under the headline, one sentence each."""

@@ -36,6 +36,11 @@ def signed_points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
+def aligned_points(value: float) -> str:
+    """As `signed_points`, filled up with figure spaces so that decimals stand under each other."""
+    return signed_points(value).rjust(5, "\u2007")
+
+
 def interval(estimate: Estimate | None, digits: int = 3) -> str:
     if estimate is None:
         return ""
@@ -44,6 +49,15 @@ def interval(estimate: Estimate | None, digits: int = 3) -> str:
 
 def points_interval(estimate: Estimate) -> str:
     return f"[{signed_points(estimate.low)}, {signed_points(estimate.high)}]"
+
+
+def signed_number(value: float, digits: int = 3) -> str:
+    """A difference with its sign, such as `+0.041`."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def signed_interval(estimate: Estimate, digits: int = 3) -> str:
+    return f"[{signed_number(estimate.low, digits)}, {signed_number(estimate.high, digits)}]"
 
 
 def p_value(value: float | None) -> str:

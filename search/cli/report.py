@@ -16,25 +16,35 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="HTML file to write, replaced if it exists; default: RUN/report.html.")
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Also write every figure into this folder, as SVG, PNG and PDF.", metavar="DIR"),
+    ] = None,
 ) -> None:
     """Write the report of a search, finished or not, as one self-contained HTML file.
 
     Example:
 
     \b
-        reward-search report runs/mine --out report.html
+        reward-search report runs/mine --out report.html --figures figures/
     """
     from rewards_generated.errors import UserError
     from search.drive import REPORT_FILE
     from search.launch import recorded_config
     from search.ledger import Ledger, is_driven
-    from search.results import write_report
+    from search.results import write_report, write_report_figures
 
     ledger = Ledger.open(run)
     try:
         target = out or run / REPORT_FILE
         if target.is_dir() or not target.parent.is_dir():
             raise UserError(f"--out {target}: give a file in a folder that exists")
-        typer.echo(write_report(recorded_config(run), ledger, target, running=is_driven(run)))
+        if figures is not None and ((figures.exists() and not figures.is_dir()) or not figures.parent.is_dir()):
+            raise UserError(f"--figures {figures}: give a folder, or a name for a new one in a folder that exists")
+        config, running = recorded_config(run), is_driven(run)
+        typer.echo(write_report(config, ledger, target, running=running))
+        if figures is not None:
+            for file in write_report_figures(config, ledger, figures, running=running):
+                typer.echo(file)
     finally:
         ledger.close()

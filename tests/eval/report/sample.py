@@ -11,6 +11,7 @@ from eval.report.data import (
     Entry,
     Flag,
     GateCheck,
+    Protocol,
     ReportData,
     Round,
     RunFacts,
@@ -51,6 +52,9 @@ WORDS = {
     "format": ["tag-order", "single-solution", "no-trailing-text"],
     "length": ["brevity", "bounded-length"],
 }
+
+
+LIBRARY_REWARD = "ab" * 32
 
 
 def simulated_runs(
@@ -105,6 +109,15 @@ def simulated_samples(questions: int, per_question: int) -> list[Prediction]:
     return predictions
 
 
+def _parents(draw: random.Random, candidates: list[Candidate], number: int) -> tuple[str, ...]:
+    """Of earlier rounds, the better ones more often; a reward of the library now and then."""
+    earlier = sorted((c for c in candidates if c.round < number and c.scores), key=lambda c: -c.scores.f1.value)
+    if not earlier:
+        return (LIBRARY_REWARD,) if draw.random() < 0.3 else ()
+    chosen = {earlier[int(len(earlier) * draw.random() ** 2)].identity for _ in range(draw.choice((1, 1, 2)))}
+    return tuple(sorted(chosen))
+
+
 def sample_report(
     rounds: int = 5, per_round: int = 10, seeds: tuple[int, ...] = (101, 102, 103), questions: int = 500
 ) -> ReportData:
@@ -122,7 +135,7 @@ def sample_report(
                 "family": family,
                 "origin": draw.choice(["library", "mutation", "crossover"]) if number > 1 else "library",
                 "description": "Pays for checks of the arithmetic, once the answer is right.",
-                "parents": tuple(c.identity for c in candidates[-3:-1]) if number > 1 else (),
+                "parents": _parents(draw, candidates, number),
                 "code": CODE,
             }
             fate = draw.random()
@@ -175,6 +188,9 @@ def sample_report(
                     Flag(
                         name="length drift",
                         detail="completions grew from 41 to 118 tokens while accuracy fell by 3.2 points",
+                        value=1.88,
+                        threshold=0.5,
+                        examples=(sample,) * 3,
                     ),
                 )
                 if family == "length"
@@ -269,6 +285,27 @@ def sample_report(
                 Setting(name="learning rate", value="2e-3, cosine"),
                 Setting(name="LoRA rank", value="8"),
             ),
+            protocol=Protocol(
+                steps=40,
+                prompts_per_step=4,
+                generations=8,
+                max_completion_tokens=112,
+                learning_rate=2e-3,
+                learning_rate_schedule="cosine",
+                temperature=1.0,
+                beta=0.0,
+                loss="grpo",
+                lora_rank=8,
+                lora_alpha=8,
+                base_rewards=("format_exact", "format_approximate", "answer_check"),
+                screening_seeds=1,
+                selection_questions=questions,
+                duplicate_correlation=0.999,
+                final_steps=40,
+                final_seeds=len(seeds),
+                aggregation="group_normalised",
+                test_questions=4 * questions,
+            ),
             seconds={"propose": 4.0, "gate": 61.0, "screen": 2210.0, "evaluate": 410.0, "retrain": 5980.0},
             versions={"reward-search": "0.1.0", "torch": "2.13.0", "trl": "1.16.2"},
             hardware="2 CPU cores",
@@ -279,7 +316,8 @@ def sample_report(
                 number=n,
                 requested=per_round,
                 unusable=(UnusableReply(reason="duplicate", detail="the same code as repair-bonus-1c"),) * (n % 3),
-                seconds=520.0 + 9 * n,
+                seconds=4.0 + 0.3 * n,
+                screening_seconds=520.0 + 9 * n,
             )
             for n in range(1, rounds + 1)
         ),
@@ -299,6 +337,7 @@ def sample_report(
             ),
         ),
         entries=tuple(entries),
+        older={LIBRARY_REWARD: "repair"},
         pairwise=compare_runs(test_runs, "test", margin=0.03),
         screening_evidence=ranking_evidence(screenings, "validation", tuple(screenings)),
         final_evidence=ranking_evidence(

@@ -6,7 +6,7 @@ import pytest
 
 from eval.report.data import Entry
 from eval.report.leaderboard import format_leaderboard, rank_entries
-from tests.eval.report.test_summary import scores
+from tests.eval.report.test_opening import scores
 
 ENTRIES = (
     Entry(

@@ -1,7 +1,8 @@
 import pytest
 
 from eval.report.data import Candidate, Entry, PairwiseTable, PairwiseTest, ReportData, RunFacts, Scores
-from eval.report.summary import caveats, headline, methods
+from eval.report.methods import methods
+from eval.report.opening import caveats, headline
 from eval.statistics.estimate import Estimate
 
 

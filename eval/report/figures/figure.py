@@ -1,0 +1,70 @@
+"""The contract of a figure, and the looks that all share on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+ACCENT, INK, SOFT, RULE = "#0b6e69", "#1d1c1a", "#6a665f", "#dcd8d0"
+"""The page's colours in light, for figures on paper."""
+COLUMN, PAGE = 3.4, 7.0
+"""Widths of a column and of a page of a paper, in inches."""
+
+
+class PaperFigure(Protocol):
+    """Data of one figure that can be drawn for a paper; most have an `svg(width)` for the page as well, which shows the
+    same."""
+
+    @property
+    def name(self) -> str:
+        """The stem of its files."""
+
+    def paper(self) -> Any:
+        """A matplotlib figure."""
+
+
+def kind_colour(kind: str) -> str:
+    return ACCENT if kind == "winner" else INK
+
+
+def kind_marker(kind: str) -> dict[str, Any]:
+    """Marks as on the page: controls are hollow diamonds."""
+    colour = kind_colour(kind)
+    if kind == "control":
+        return {"marker": "D", "markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": SOFT}
+    return {"marker": "o", "markersize": 4.8, "markerfacecolor": colour, "markeredgecolor": colour}
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Matplotlib's settings for the figures, and the ones before afterwards."""
+    import matplotlib
+
+    settings = {
+        "backend": "Agg",
+        "font.family": "sans-serif",
+        "font.size": 8,
+        "axes.labelsize": 8,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": SOFT,
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7,
+        "xtick.color": SOFT,
+        "ytick.color": SOFT,
+        "grid.color": RULE,
+        "grid.linewidth": 0.5,
+        "legend.frameon": False,
+        "legend.fontsize": 7,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "reward-search",
+        "pdf.fonttype": 42,
+        "text.parse_math": False,
+        "figure.constrained_layout.use": True,
+    }
+    with matplotlib.rc_context(settings):
+        yield
