@@ -157,5 +157,5 @@ def test_base_mass_is_counted_from_the_base_rollouts(ledger: Ledger) -> None:
 
 def test_the_report_shows_them(run: Path) -> None:
     page = (run / "report.html").read_text(encoding="utf-8")
-    for words in ("How sure the rankings are", "pass@k", "Validation minus test", "Cochran's Q over", "optimism of"):
+    for words in ("How sure the rankings are", "pass@k", "validation minus test", "Cochran's Q over", "optimism of"):
         assert words in " ".join(page.split()).replace("&#39;", "'")

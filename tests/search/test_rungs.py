@@ -164,7 +164,7 @@ def test_tables_list_them_below_with_their_rung(ledger: Ledger, config: SearchCo
 
 def test_the_report_has_a_place_for_them(ledger: Ledger, config: SearchConfig) -> None:
     html = " ".join(render(report_data(config, ledger, running=False)).split())
-    apart = html[html.index('<h2 id="stopped">') : html.index('<h2 id="unscored">')]
+    apart = html[html.index('<h3 id="stopped">') : html.index('<h3 id="unscored">')]
     assert "3 candidates that successive halving stopped at a rung" in apart
     assert [apart.index(f"{name}</span>") for name in ("best-at-4", "worse-at-4", "best-at-2")] == sorted(
         apart.index(f"{name}</span>") for name in ("best-at-4", "worse-at-4", "best-at-2")
