@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -17,6 +18,20 @@ BUILT_IN_TASKS = {
     "math": "eval.tasks.mathematics:build",
     "jsonl": "eval.tasks.jsonl:build",
 }
+_AXES = ("depth", "length", "tokens", "templates", "composition")
+SUITES: dict[str, tuple[str, ...]] = {"testbed": tuple(f"testbed-{axis}" for axis in _AXES)}
+"""Names of the out-of-distribution suites of a task. Each is a task, and so is its control; see `control_of`."""
+
+
+def control_of(task: str) -> str | None:
+    """Name of the task with the suite's twins within the distribution; None for a task that is no suite."""
+    return f"{task}-control" if any(task in suites for suites in SUITES.values()) else None
+
+
+def task_names() -> list[str]:
+    """All that are built in."""
+    suites = [name for names in SUITES.values() for name in names]
+    return [*BUILT_IN_TASKS, *suites, *(f"{name}-control" for name in suites)]
 
 
 def build_task(reference: TaskReference) -> Task:
@@ -29,11 +44,13 @@ def build_task(reference: TaskReference) -> Task:
     name = reference.name
     if name in BUILT_IN_TASKS:
         builder = _load(BUILT_IN_TASKS[name])
+    elif name in task_names():
+        builder = partial(_load("eval.tasks.testbed.suites:build"), name)
     elif ":" in name:
         builder = _load_own(name)
     else:
         raise UserError(
-            f"task.name = {name!r} is not a known task: {nearest(name, BUILT_IN_TASKS)} "
+            f"task.name = {name!r} is not a known task: {nearest(name, task_names())} "
             "(a task of your own is written package.module:function)"
         )
     task: Task = builder(reference.options)

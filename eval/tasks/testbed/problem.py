@@ -18,9 +18,9 @@ HELD_OUT_COMPOSITION: tuple[Operation, Operation] = ("times", "subtract")
 """Never one right after the other in training."""
 
 SYMBOL: dict[Operation, str] = {"add": "+", "subtract": "-", "times": "*"}
-_OPERATION_WEIGHT: dict[Operation, float] = {"add": 0.42, "subtract": 0.40, "times": 0.18}
-_LARGEST_VALUE = 90
-_CARRY_KEPT = 0.35
+OPERATION_WEIGHT: dict[Operation, float] = {"add": 0.42, "subtract": 0.40, "times": 0.18}
+LARGEST_VALUE = 90
+CARRY_KEPT = 0.35
 """Share of the drawn steps with a carry or borrow that are kept."""
 
 
@@ -158,7 +158,7 @@ def draw_until(draws: Draws, options: ProblemOptions, wanted: Callable[[Problem]
 
 def _draw_operations(draws: Draws, count: int, held_out: bool) -> list[Operation]:
     while True:
-        operations = [draws.weighted(_OPERATION_WEIGHT) for _ in range(count)]
+        operations = [draws.weighted(OPERATION_WEIGHT) for _ in range(count)]
         pairs = list(itertools.pairwise(operations))
         if operations.count("times") <= 1 and (HELD_OUT_COMPOSITION in pairs) == held_out:
             return operations
@@ -170,10 +170,10 @@ def _draw_numbers(draws: Draws, operations: list[Operation]) -> tuple[int, list[
     numbers = []
     for operation in operations:
         number = draws.integer(2, 3) if operation == "times" else draws.integer(2, 35)
-        if carry(operation, value, number) and not draws.chance(_CARRY_KEPT):
+        if carry(operation, value, number) and not draws.chance(CARRY_KEPT):
             return None
         value = apply(operation, value, number)
-        if not 1 <= value <= _LARGEST_VALUE:
+        if not 1 <= value <= LARGEST_VALUE:
             return None
         numbers.append(number)
     return start, numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 
 from pydantic import Field
 
@@ -50,17 +50,21 @@ class TestbedTask:
     def __init__(self, reference: TaskReference, options: TestbedOptions) -> None:
         self.reference = reference
         self.options = options
-        self._cache: dict[str, list[Example]] = {}
+        self._cache: dict[Split, list[Example]] = {}
+        self._streams: dict[Split, Iterator[Problem]] = {}
 
     def examples(self, split: Split, limit: int | None = None) -> Sequence[Example]:
         size: int = getattr(self.options, split)
         if limit is not None and limit < 1:
             raise UserError(f"limit = {limit}: at least one question of the {split} split is needed")
-        examples = self._cache.get(split)
-        if examples is None:
-            stream = problems(split, self.options)
-            examples = self._cache[split] = [_example(split, next(stream)) for _ in range(size)]
-        return examples[:limit]
+        if split not in self._cache:
+            self._cache[split], self._streams[split] = [], self._problems(split)
+        known = self._cache[split]
+        # Only as many as are asked for: drawing them takes longer than answering them on a GPU.
+        missing = (size if limit is None else min(limit, size)) - len(known)
+        for problem in islice(self._streams[split], max(0, missing)):
+            known.append(self._example(split, len(known), problem))
+        return known[:limit]
 
     def extract(self, completion: str) -> Extraction:
         """Strict: the whole text of the last solution block is an integer. Flexible: else the last integer."""
@@ -74,6 +78,12 @@ class TestbedTask:
 
     def equal(self, extracted: str, gold: str) -> bool:
         return int(extracted) == int(gold)
+
+    def _problems(self, split: Split) -> Iterator[Problem]:
+        return problems(split, self.options)
+
+    def _example(self, split: Split, number: int, problem: Problem) -> Example:
+        return problem_example(f"testbed-{split}", problem)
 
 
 def problems(use: str, options: ProblemOptions) -> Iterator[Problem]:
@@ -89,10 +99,11 @@ def problems(use: str, options: ProblemOptions) -> Iterator[Problem]:
             yield problem
 
 
-def _example(split: str, problem: Problem) -> Example:
+def problem_example(prefix: str, problem: Problem) -> Example:
+    """Its id is the prefix and the first digits of the content's hash."""
     operations = [operation for operation, _ in problem.operations]
     return Example(
-        id=f"testbed-{split}-{problem.content[:16]}",
+        id=f"{prefix}-{problem.content[:16]}",
         prompt=({"role": "user", "content": problem.question},),
         answer=str(problem.answer),
         attributes={
