@@ -12,7 +12,6 @@ than two separate runs with different seeds agree. Writes packed_agreement.json 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 from itertools import permutations
@@ -22,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from eval.statistics.correlation import spearman
-from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, REWARDS, job
-from trainer.job_folder import JOB_FILE, RESULT_FILE, versions, write_atomically
+from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, REWARDS, _machine, job
+from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
 from trainer.packed.job import PackJob, PackResult
 from trainer.run_job import run
 
@@ -79,8 +78,7 @@ def main() -> None:
     }
     different = [agreement(separate[one], separate[two]) for one, two in permutations(separate, 2) if one < two]
     report = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        "machine": _machine(),
         "members of a pack": len(NAMES),
         "accuracy, packed": scores,
         "packed against separate, same seed": {seed: agreement(scores[seed], separate[seed]) for seed in packs},
