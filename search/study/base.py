@@ -25,6 +25,8 @@ class Cost:
     candidates: int = 0
     """Proposed and checked."""
     trainings: int = 0
+    processes: int = 0
+    """That load the base policy: one for every pack or single run."""
     steps: int = 0
     """Optimizer steps of all trainings."""
     completions: int = 0
@@ -36,6 +38,7 @@ class Cost:
         return Cost(
             self.candidates + other.candidates,
             self.trainings + other.trainings,
+            self.processes + other.processes,
             self.steps + other.steps,
             self.completions + other.completions,
             self.questions + other.questions,

@@ -80,11 +80,11 @@ def print_plan(study: Study) -> None:
     )
     console.print(f"language model, for each search: {language_model_cost(study.config)}", soft_wrap=True)
     pace = calibrate(study.config)
-    work = total.trainings * pace.start + total.steps * pace.per_step + total.questions * pace.per_question
+    work = total.processes * pace.start + total.steps * pace.per_step + total.questions * pace.per_question
     seconds = work / pace.parallel + total.candidates * GATE_SECONDS + len(units) * pace.start
-    packed = "" if study.config.executor.pack == 1 else "; runs that share a pack take less"
+    packed = "" if study.config.executor.pack == 1 else " at the pace of single runs, less in packs"
     console.print(
-        f"time: about {duration(seconds)} if every run starts by itself{packed}; from a calibration of "
+        f"time: about {duration(seconds)}{packed}, from a calibration of "
         f"{pace.measured_steps} steps and {pace.measured_questions} questions here ({duration(pace.measuring)})",
         soft_wrap=True,
     )

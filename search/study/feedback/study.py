@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from rewards_generated.errors import UserError
 from search.config import SearchConfig
 from search.config_source import parse_config
 from search.drive import recorded_steps, watch
+from search.executors.gpus import jobs_at_once
 from search.finals import run_finals
 from search.fork import fork
 from search.launch import opened_run
@@ -174,18 +176,29 @@ class FeedbackStudy:
         screening = self.config.screening
         candidates = rounds * self.config.search.candidates_per_round
         trainings = (candidates + controls) * screening.seeds
-        return self._cost(candidates, trainings, (trainings + controls) * self.config.selection_questions)
+        processes = 2 * controls + rounds * self._processes(math.ceil(trainings / rounds))
+        questions = (trainings + controls) * self.config.selection_questions
+        return self._cost(candidates, trainings, processes, questions, screening.grpo.steps)
 
     def _controls_cost(self) -> Cost:
         finals = self.config.finals
-        trainings = (1 + finals.base_only + finals.random_controls.pool) * finals.seeds
-        questions = trainings * self.config.selection_questions + (trainings + 1) * finals.test_questions
-        return self._cost(0, trainings, questions, self.config.final_steps)
+        chosen = (1 + finals.base_only) * finals.seeds
+        drawn = finals.random_controls.pool * finals.seeds
+        questions = (chosen + drawn) * self.config.selection_questions + (chosen + drawn + 1) * finals.test_questions
+        processes = self._processes(chosen) + self._processes(drawn) + 1
+        return self._cost(0, chosen + drawn, processes, questions, self.config.final_steps)
 
-    def _cost(self, candidates: int, trainings: int, questions: int, steps: int | None = None) -> Cost:
+    def _processes(self, trainings: int) -> int:
+        """For so many runs that are sent off together."""
+        settings = self.config.executor
+        if settings.pack == "auto":
+            return min(trainings, jobs_at_once(settings.parallel_jobs, self.config.hardware.device))
+        return math.ceil(trainings / settings.pack)
+
+    def _cost(self, candidates: int, trainings: int, processes: int, questions: int, steps: int) -> Cost:
         grpo = self.config.screening.grpo
-        total = trainings * (steps or grpo.steps)
-        return Cost(candidates, trainings, total, total * grpo.prompts_per_step * grpo.generations, questions)
+        completions = trainings * steps * grpo.prompts_per_step * grpo.generations
+        return Cost(candidates, trainings, processes, trainings * steps, completions, questions)
 
 
 def _explored(
