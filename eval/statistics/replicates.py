@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.statistics.detectable import smallest_detectable_paired_difference
 from eval.statistics.estimate import Estimate, require_level
@@ -15,6 +16,8 @@ POWER = 0.8
 MOST_ENUMERATED = 16
 """Pairs up to which every assignment of signs is gone through; beyond, so many of them are drawn."""
 DRAWN = 2**MOST_ENUMERATED
+ROUNDING = 1e-12
+"""Differences of shares that are closer are the same."""
 
 
 class ArmComparison(NamedTuple):
@@ -27,7 +30,7 @@ class ArmComparison(NamedTuple):
     estimate: Estimate | None
     """Mean of the differences, `n` of them, with Student's t interval over the seeds."""
     t_p: float | None
-    """Paired t test, two-sided."""
+    """Paired t test, two-sided; None where the differences do not vary, since it has nothing to go by."""
     sign_flip_p: float | None
     """Exact sign-flip permutation test, two-sided."""
     holm_t: float | None
@@ -64,12 +67,7 @@ def compare_arms(
     t_values: list[float | None] = []
     flips: list[float | None] = []
     for *_, known in found:
-        if known.size < 2:
-            t_values.append(None)
-        elif np.ptp(known) == 0:
-            t_values.append(1.0 if known[0] == 0 else 0.0)
-        else:
-            t_values.append(float(ttest_1samp(known, 0.0).pvalue))
+        t_values.append(float(ttest_1samp(known, 0.0).pvalue) if _varies(known) else None)
         flips.append(sign_flip_p_value(known.tolist()) if known.size >= 2 else None)
     holm_t, holm_flips = _holm(t_values), _holm(flips)
     comparisons = []
@@ -79,7 +77,8 @@ def compare_arms(
             mean, std = float(known.mean()), float(known.std(ddof=1))
             half = float(stdtrit(known.size - 1, (1 + level) / 2)) * std / known.size**0.5
             estimate = Estimate(mean, mean - half, mean + half, known.size, level, "Student's t over seeds")
-            detectable = smallest_detectable_paired_difference(std, known.size, POWER, (1 - level) / len(pairs))
+            if _varies(known):
+                detectable = smallest_detectable_paired_difference(std, known.size, POWER, (1 - level) / len(pairs))
             least = min(1.0, len(pairs) * least_sign_flip_p_value(known.size))
         comparisons.append(
             ArmComparison(
@@ -96,6 +95,10 @@ def compare_arms(
             )
         )
     return tuple(comparisons)
+
+
+def _varies(known: NDArray[np.float64]) -> bool:
+    return known.size >= 2 and float(np.ptp(known)) > ROUNDING
 
 
 def sign_flip_p_value(differences: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from eval.report.leaderboard import markdown_cell
 from eval.report.study.data import Family, StudyReport, Table
 from eval.report.text import DASH, number, p_value
 from eval.statistics.estimate import Estimate
-from eval.statistics.replicates import ArmComparison
+from eval.statistics.replicates import ROUNDING, ArmComparison
 
 COMPARISON_COLUMNS = (
     "comparison",
@@ -36,9 +36,13 @@ def signed(value: float | None) -> str:
 
 
 def difference(comparison: ArmComparison) -> str:
-    """Such as `+0.031 [−0.010, +0.072]`."""
+    """Such as `+0.031 [−0.010, +0.072]`; where the pairs do not differ there is no interval."""
     estimate = comparison.estimate
-    return DASH if estimate is None else f"{signed(estimate.value)} [{signed(estimate.low)}, {signed(estimate.high)}]"
+    if estimate is None:
+        return DASH
+    if estimate.high - estimate.low < ROUNDING:
+        return f"{signed(estimate.value)} (the same in every pair)"
+    return f"{signed(estimate.value)} [{signed(estimate.low)}, {signed(estimate.high)}]"
 
 
 def comparison_rows(family: Family, alpha: float) -> list[tuple[str, ...]]:

@@ -79,7 +79,7 @@ def feedback_report(
     return StudyReport(
         name="feedback",
         title="Does feedback raise later rounds?",
-        headline=headline(families[0], len(seeds)),
+        headline=headline(families[0]),
         claim=CLAIM,
         caveats=tuple(caveats(config, size, len(seeds), len(PAIRS))),
         arms=tuple(Arm(name=arm, description=_DESCRIPTIONS[arm], kind=_KINDS[arm]) for arm in ARMS),

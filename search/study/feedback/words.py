@@ -9,6 +9,8 @@ from eval.report.study.text import difference, verdict
 from eval.report.text import counted, number
 from eval.statistics.replicates import ArmComparison, least_sign_flip_p_value
 from search.config import SearchConfig
+from search.proposers.evolve import EvolveSettings
+from search.proposers.settings import read_settings
 from search.study.base import Size
 
 ALPHA = 0.05
@@ -18,7 +20,7 @@ CLAIM = (
 )
 
 
-def headline(family: Family, seeds: int) -> str:
+def headline(family: Family) -> str:
     """What the primary comparisons allow to be said."""
     over_none, over_shuffled = family.comparisons
     if over_none.estimate is None:
@@ -26,11 +28,12 @@ def headline(family: Family, seeds: int) -> str:
     told = f"{difference(over_none)} against searches that are told nothing"
     outcome = verdict(over_none, ALPHA)
     if outcome == "open":
-        return (
-            f"{counted(over_none.estimate.n, 'pair')} of searches do not show that feedback changes the last round: "
-            f"{told}, where a difference of about {number(over_none.detectable, 2)} would have been found with 80 % "
-            "power."
-        )
+        pairs = counted(over_none.estimate.n, "pair")
+        said = f"{pairs} of searches do not show that feedback changes the last round: {told}"
+        if over_none.detectable is None:
+            return f"{said}."
+        least = number(over_none.detectable, 2)
+        return f"{said}, where a difference of about {least} would have been found with 80 % power."
     direction = "raised" if outcome == "higher" else "lowered"
     return f"With feedback the last round was {direction}: {told}. {_because(over_shuffled)}"
 
@@ -50,10 +53,14 @@ def caveats(config: SearchConfig, size: Size, seeds: int, pairs: int) -> Iterato
             f"{config.search.rounds} rounds with {config.search.candidates_per_round} candidates are no evidence."
         )
     if config.proposer.name == "evolve":
+        before = (config.search.rounds - 1) * config.search.candidates_per_round
+        decay = read_settings("evolve", EvolveSettings, config.proposer.options).rank_decay
+        chance = 1 / sum(decay**place for place in range(before))
         yield (
             "The claim is tested for the proposer `evolve`, which varies and crosses earlier rewards at random and "
-            "uses feedback in one way: it prefers parents that rank high. A language model may use it in others; "
-            "nothing here speaks of that."
+            "uses feedback in one way: it prefers parents that rank high. The preference is mild: of the "
+            f"{before} candidates before the last round, were all of them scored, the best is chosen as a parent with "
+            f"a chance of {chance:.0%}. A language model may use feedback in other ways; nothing here speaks of that."
         )
         yield (
             "Told nothing, `evolve` takes its parents uniformly from its library instead of from earlier candidates; "

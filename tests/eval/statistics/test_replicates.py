@@ -94,8 +94,12 @@ def test_a_pair_that_cannot_be_tested_still_counts_as_declared() -> None:
 
 
 def test_differences_without_spread() -> None:
-    (none,) = compare_arms({"a": [0.5, 0.6], "b": [0.5, 0.6]}, [("a", "b")])
-    assert (none.t_p, none.sign_flip_p, none.detectable) == (1.0, 1.0, 0.0)
+    for second in ([0.5, 0.6, 0.7], [0.4, 0.5, 0.6]):
+        (found,) = compare_arms({"a": [0.5, 0.6, 0.7], "b": second}, [("a", "b")])
+        assert (found.t_p, found.holm_t, found.detectable) == (None, None, None)
+        assert found.estimate is not None
+        assert found.estimate.value == pytest.approx(0.5 - second[0])
+        assert found.sign_flip_p == (1.0 if second[0] == 0.5 else 0.25)
 
 
 def test_arms_need_the_same_seeds() -> None:

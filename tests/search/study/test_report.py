@@ -59,6 +59,12 @@ def test_an_open_outcome_names_what_would_have_been_found() -> None:
     assert f"{detectable:.2f}" in report.headline
 
 
+def test_arms_that_do_not_differ_claim_no_power() -> None:
+    report = feedback_report(config(), "full", FIVE, results(dict.fromkeys(ARMS, LOW)))
+    assert "+0.000 (the same in every pair)" in report.headline
+    assert "power" not in report.headline
+
+
 def test_a_search_without_a_scored_last_round_takes_its_pair_out() -> None:
     report = feedback_report(
         config(), "full", FIVE, results({"ranked": [None, *HIGH[1:]], "none": LOW, "shuffled": LOW})

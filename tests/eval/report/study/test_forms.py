@@ -7,7 +7,7 @@ import json
 import pytest
 
 from eval.report.study.page import cell, prose, render_page
-from eval.report.study.text import comparison_rows, format_json, format_markdown, format_summary, verdict
+from eval.report.study.text import comparison_rows, difference, format_json, format_markdown, format_summary, verdict
 from eval.statistics.replicates import compare_arms
 from tests.eval.report.page import Page
 from tests.eval.report.study.sample import made_study
@@ -90,6 +90,12 @@ def test_a_comparison_shows_what_the_exact_test_could_have_said() -> None:
     (row,) = comparison_rows(made_study().families[0], 0.05)
     assert row[1] == "3"
     assert row[5] == "0.250"  # 2 / 2^3
+
+
+def test_pairs_that_do_not_differ_have_no_interval() -> None:
+    (comparison,) = compare_arms({"a": [0.5, 0.6], "b": [0.5, 0.6]}, [("a", "b")])
+    assert difference(comparison) == "+0.000 (the same in every pair)"
+    assert verdict(comparison, 0.05) == "open"
 
 
 def test_prose_and_cells() -> None:
