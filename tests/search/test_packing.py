@@ -114,6 +114,31 @@ def test_an_interrupted_search_runs_the_packs_that_were_written_down(tmp_path: P
     assert PackingExecutor.packs[0] == before[1].job, "and the first pack did not run again"
 
 
+@pytest.mark.parametrize("aggregation", ["sum", "zscore", "group_normalised"])
+def test_retraining_packs_mix_ensembles_and_seeds_but_not_steps(tmp_path: Path, aggregation: str) -> None:
+    code, run = run_search(
+        tmp_path,
+        search={"rounds": 1, "candidates_per_round": 4},
+        finals={"ensembles": ["top-2", "top-3"], "other_steps": 3, "seeds": 2, "aggregation": aggregation},
+        executor=packing(9),
+    )
+    assert code == 0
+    selected, apart, *controls = records(run, "retraining")
+    names_and_seeds = {(member.ensemble.name, member.seed) for member in selected.job.members}
+    seeds = {seed for _, seed in names_and_seeds}
+    assert names_and_seeds == {(name, seed) for name in ("top-2", "top-3", "base-rewards-only") for seed in seeds}
+    assert len(seeds) == 2
+    assert {member.ensemble.name for member in apart.job.members} == {"top-4-at-3-steps"}
+    assert ({member.grpo.steps for member in apart.job.members}, selected.job.shared.grpo.steps) == ({3}, 5)
+    drawn = {member.ensemble.name for record in controls for member in record.job.members}
+    assert drawn
+    assert all(name.startswith("random-") for name in drawn)
+    for record in (selected, apart, *controls):
+        for member in record.job.members:
+            assert member.ensemble.aggregation == aggregation
+            assert all((part.mean is not None) == (aggregation == "zscore") for part in member.ensemble.members)
+
+
 @pytest.mark.parametrize(("parallel_jobs", "sizes"), [(1, [5]), (2, [2, 3])])
 def test_automatic_packs_leave_work_to_every_process(tmp_path: Path, parallel_jobs: int, sizes: list[int]) -> None:
     search = {"rounds": 1, "candidates_per_round": 4}

@@ -43,9 +43,9 @@ class Formula:
 def member_job(base: Path, name: str, scale: float = 1.0, gap: int | None = None, **changes: Any) -> TrainJob:
     """A job whose only reward is a `Formula`."""
     aggregation = changes.pop("aggregation", "sum")
-    ensemble = Ensemble(
-        name=name, members=(Member(name=name, code=f"# {scale} {gap or 0} {name}"),), aggregation=aggregation
-    )
+    frozen = {"mean": 3.0, "std": 2.5} if aggregation == "zscore" else {}
+    member = Member(name=name, code=f"# {scale} {gap or 0} {name}", **frozen)
+    ensemble = Ensemble(name=name, members=(member,), aggregation=aggregation)
     fields = {"ensemble": ensemble, "label": name, "failure_rate_limit": 1.0, **changes}
     return train_job(base, **fields)
 

@@ -30,6 +30,7 @@ def candidates(base: Path, grpo: dict[str, Any]) -> list[TrainJob]:
         member_job(base, "large", 30.0, grpo=grpo),
         member_job(base, "gaps", 1.0, 5, grpo=grpo),
         member_job(base, "normalised", 2.0, grpo=grpo, aggregation="group_normalised"),
+        member_job(base, "standardised", 2.0, grpo=grpo, aggregation="zscore"),
         member_job(base, "small", 0.01, grpo=grpo, seed=5),
     ]
 
