@@ -7,13 +7,15 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from eval.audit.settings import AuditSettings
 from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Aggregation
+from rewards_generated.errors import UserError
 from rewards_generated.gate.settings import GateSettings
 from rewards_generated.sandbox.settings import SandboxSettings
+from search.halving import Halving
 from trainer.job import GrpoSettings, Hardware, LoraSettings
 
 ENSEMBLE_NAMES = ("top-N", "correctness-family", "diverse-rounds", "decorrelated-N", "greedy")
@@ -83,6 +85,13 @@ class ScreeningSettings(_Section):
     """Questions decoded together in evaluation."""
     failure_rate_limit: float = Field(default=0.1, ge=0, le=1)
     """Share of reward calls that may fail before a run is marked failed and stays unscored."""
+    halving: Halving = Halving()
+    """Successive halving: the worst of a round stop early."""
+
+    @model_validator(mode="after")
+    def _rungs_below_the_end(self) -> ScreeningSettings:
+        self.halving.require_below(self.grpo.steps)
+        return self
 
 
 class RandomControls(_Section):
@@ -177,6 +186,16 @@ class SearchConfig(_Section):
     finals: FinalsSettings
     hardware: Hardware = Hardware()
     executor: ExecutorSettings = ExecutorSettings()
+
+    @model_validator(mode="after")
+    def _halving_in_packs(self) -> SearchConfig:
+        rungs = self.screening.halving.rungs
+        if rungs and self.executor.pack == 1:
+            raise UserError(
+                f"screening.halving.rungs = {list(rungs)} needs packs, which keep the state of a run at a rung: set "
+                "executor.pack to auto or to a number above 1, or leave the rungs empty"
+            )
+        return self
 
     @property
     def digest(self) -> str:

@@ -15,10 +15,11 @@ from search.config import SearchConfig
 from search.config_source import parse_config
 from search.executors.base import WatchableExecutor
 from search.greedy import SELECTED, STAGE
+from search.jobs import BASE_ONLY, UNTRAINED
 from search.launch import opened_run, require_free
 from search.ledger import Ledger
 from search.loop import search
-from search.plan import greedy_runs, plan
+from search.plan import candidate_steps, greedy_runs, plan
 from search.progress import Progress, duration
 from search.proposers.base import AwaitingAnswer
 from search.results import leaderboard_text, write_report
@@ -85,10 +86,14 @@ def recorded_steps(ledger: Ledger) -> int:
     config = parse_config(ledger.fact("config"))
     refused = sum(not verdict.accepted for verdict in ledger.verdicts().values())
     refused += sum(prescreening.duplicate for prescreening in ledger.prescreenings().values())
-    screened = (len(ledger.jobs("screening")) + refused * config.screening.seeds) * config.screening.grpo.steps
+    subjects = [job.subject for job in ledger.jobs("screening")]
+    controls = subjects.count(BASE_ONLY)
+    screened = len(subjects) - controls - subjects.count(UNTRAINED)
+    trained = controls * config.screening.grpo.steps + candidate_steps(config) * screened // config.screening.seeds
+    trained += refused * candidate_steps(config)
     over = ledger.milestone(SELECTED) is not None
     tried = greedy_runs(config) if over else len(ledger.jobs(STAGE))
-    return screened + tried * config.greedy_steps + sum(steps[job.subject] for job in ledger.jobs("retraining"))
+    return trained + tried * config.greedy_steps + sum(steps[job.subject] for job in ledger.jobs("retraining"))
 
 
 def _console() -> Console:
@@ -110,6 +115,8 @@ def print_plan(config: SearchConfig) -> None:
     )
     tried = f", {planned.greedy_runs} short runs of greedy selection" if planned.greedy_runs else ""
     console.print(f"jobs: at most {planned.screenings} screenings{tried} and {planned.retrainings} retrainings")
+    if halving := halving_sentence(config):
+        console.print(halving, soft_wrap=True)
     console.print(f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions", soft_wrap=True)
     console.print(f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
     console.print(f"language model: {language_model_cost(config)}", soft_wrap=True)
@@ -118,6 +125,20 @@ def print_plan(config: SearchConfig) -> None:
         f"time: about {duration(pace.seconds(planned))}, from a calibration of {pace.measured_steps} steps "
         f"and {pace.measured_questions} questions here ({duration(pace.measuring)})",
         soft_wrap=True,
+    )
+
+
+def halving_sentence(config: SearchConfig) -> str | None:
+    """What successive halving does to a round; None: it is off."""
+    halving, candidates = config.screening.halving, config.search.candidates_per_round
+    if not halving.rungs:
+        return None
+    counts = zip(halving.rungs, halving.candidates_at(candidates)[1:], strict=True)
+    share = halving.step_share(candidates, config.screening.grpo.steps)
+    return (
+        f"successive halving: of {candidates} candidates of a round "
+        + ", ".join(f"{count} go on after step {rung}" for rung, count in counts)
+        + f"; {share:.0%} of the steps of screening all of them to the end"
     )
 
 

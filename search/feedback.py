@@ -8,19 +8,21 @@ from dataclasses import replace
 from typing import Literal
 
 from search.proposers.base import FailedCandidate, Feedback, RankedCandidate
-from search.standings import Standing, ranked
+from search.standings import Standing, ranked, stopped
 
 
 def build_feedback(
     mode: Literal["ranked", "none", "shuffled"], every: Sequence[Standing], seed: int, *, flags: bool = True
 ) -> Feedback:
-    """`ranked`: the truth. `none`: nothing. `shuffled`: the same table with the measured figures, those of training
-    included, permuted over the candidates; failures stay where they are, since they are no scores.
+    """`ranked`: the truth. `none`: nothing. `shuffled`: the same tables with the measured figures, those of training
+    included, permuted over the candidates, and so who was stopped at a rung; failures stay where they are, since they
+    are no scores.
 
     `flags`: whether signs of reward hacking are told; they belong to the figures."""
     if mode == "none":
         return Feedback("none")
-    rows = [_row(standing) for standing in ranked(list(every))]
+    best, apart = ranked(list(every)), stopped(list(every))
+    rows = [_row(standing) for standing in (*best, *apart)]
     if not flags:
         rows = [replace(row, flags=()) for row in rows]
     if mode == "shuffled":
@@ -35,13 +37,13 @@ def build_feedback(
             standing.status == "duplicate",
         )
         for standing in every
-        if standing.status in ("rejected", "duplicate", "stopped", "failed")
+        if standing.status in ("rejected", "duplicate", "failed")
     )
-    return Feedback(mode, tuple(rows), failed)
+    return Feedback(mode, tuple(rows[: len(best)]), failed, tuple(rows[len(best) :]))
 
 
 def _row(standing: Standing) -> RankedCandidate:
-    candidate, scores = standing.candidate, standing.scores
+    candidate, scores = standing.candidate, standing.scores or standing.rung_scores
     assert scores is not None
     assert scores.extraction_rate is not None
     assert scores.mean_completion_tokens is not None
@@ -63,6 +65,7 @@ def _row(standing: Standing) -> RankedCandidate:
         notes=standing.verdict.warnings if standing.verdict else (),
         prescreening=standing.prescreening,
         flags=standing.flags,
+        stopped_after=standing.rung,
     )
 
 

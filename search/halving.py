@@ -21,27 +21,29 @@ RungScores = Callable[[int, Sequence[str]], Mapping[str, float | None]]
 
 
 class Halving(BaseModel):
-    """The rungs below the full number of steps, and the share that goes on from each."""
+    """The rungs below the full number of steps, and the share that goes on from each. Without rungs all train to the
+    end."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    rungs: tuple[int, ...]
-    """Steps after which all candidates still in training are scored and the worst are stopped, in rising order."""
+    rungs: tuple[int, ...] = ()
+    """Steps of a screening after which all candidates of the round still in training are scored, over all seeds, and
+    the worst are stopped, in rising order, such as [20]; empty: all train to the end. It needs executor.pack."""
     kept: float = Field(default=0.5, gt=0, lt=1)
     """Share of the candidates at a rung that go on, at least one."""
 
     @field_validator("rungs")
     @classmethod
     def _rising(cls, rungs: tuple[int, ...]) -> tuple[int, ...]:
-        if not rungs or rungs[0] < 1 or any(after <= before for before, after in itertools.pairwise(rungs)):
-            raise ValueError(f"{list(rungs)} must hold at least one number of steps, from 1 upwards, in rising order")
+        if any(after <= before for before, after in itertools.pairwise((0, *rungs))):
+            raise ValueError(f"{list(rungs)} must be numbers of steps from 1 upwards, in rising order")
         return rungs
 
     def require_below(self, steps: int) -> None:
         """Raises UserError unless every rung lies below the full number of steps."""
-        if self.rungs[-1] >= steps:
+        if self.rungs and self.rungs[-1] >= steps:
             raise UserError(
-                f"rung {self.rungs[-1]} of successive halving is not below the {steps} steps of a screening: "
+                f"rung {self.rungs[-1]} of screening.halving.rungs is not below the {steps} steps of a screening: "
                 "there is nothing left to save; give earlier rungs"
             )
 

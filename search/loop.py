@@ -16,18 +16,18 @@ from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
 from search.audit import audit_screenings
 from search.base_policy import rollouts_of
-from search.dispatch import evaluate, unscored
+from search.dispatch import evaluate
 from search.feedback import build_feedback
 from search.finals import run_finals
 from search.intake import take_in
-from search.jobs import BASE_ONLY, UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder, screening_job
+from search.jobs import UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder
 from search.ledger import Candidate, Stage
-from search.packing import train_together
+from search.plan import candidate_steps
 from search.prescreen import prescreen
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
 from search.request import first_request
 from search.run import Run
-from search.seeds import screening_seeds
+from search.screening import screen
 from search.standings import control_scores, standings
 from search.tasks import base_model_fingerprint
 
@@ -132,25 +132,5 @@ def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Roll
         reason = verdict.reasons[0] if verdict.reasons else None
         run.progress.job_done(f"gate {candidate.name}", None if reason is None else f"rejected: {reason}")
         if not verdict.accepted:
-            run.progress.skip_steps(run.config.screening.grpo.steps * run.config.screening.seeds)
+            run.progress.skip_steps(candidate_steps(run.config))
     return [candidate for candidate in candidates if verdicts[candidate.name].accepted]
-
-
-def screen(run: Run, number: int, accepted: Sequence[Candidate]) -> None:
-    """A short run of every candidate over the seeds that all screenings share; the base rewards alone ride along."""
-    config, ledger = run.config, run.ledger
-    subjects: list[tuple[str, str | None]] = [(candidate.name, candidate.code) for candidate in accepted]
-    if number == 1:
-        subjects.insert(0, (BASE_ONLY, None))
-    jobs = {}
-    for subject, code in subjects:
-        for seed in screening_seeds(config.seed, config.screening.seeds):
-            if ledger.job("screening", subject, seed) is None:
-                job = screening_job(config, subject, code, seed)
-                jobs[job.digest] = (subject, job)
-    run.progress.phase(f"round {number} of {config.search.rounds}: screening", len(jobs), config.screening.grpo.steps)
-    with closing(train_together(run, "screening", [job for _, job in jobs.values()])) as ended:
-        for done in ended:
-            subject = jobs[done.job.digest][0]
-            ledger.record_training("screening", subject, done.job, done.result, config.search.select_on)
-            run.progress.job_done(done.job.label, unscored(done.result))

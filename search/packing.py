@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from search.jobs import jobs_folder
 from search.ledger import Stage
 from search.run import Run
 from trainer.job import TrainJob, TrainResult
+from trainer.job_folder import CHECKPOINT, MEMBERS
 from trainer.packed.job import PackJob, require_packable, shared_fields
 
 MOST_ON_A_CPU = 16
@@ -27,14 +29,31 @@ CHARACTERS_PER_TOKEN = 2
 """For the memory that a prompt takes: fewer characters make up a token of no tokenizer in use, digits apart."""
 
 
-def train_together(run: Run, stage: Stage, jobs: Sequence[TrainJob]) -> Generator[JobDone, None, None]:
-    """Yields every job once, when it has ended for good; in packs, if the configuration says so.
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The part of training runs that packs go through, in steps. `start` None: from the beginning; `stop` None: to the
+    end."""
+
+    start: int | None = None
+    stop: int | None = None
+
+
+WHOLE = Stretch()
+
+
+def train_together(
+    run: Run, stage: Stage, jobs: Sequence[TrainJob], stretch: Stretch = WHOLE
+) -> Generator[JobDone, None, None]:
+    """Yields every job once, when it has ended for good, or come to the end of the stretch; in packs, if the
+    configuration says so. A stretch other than the whole needs them.
 
     What is yielded has to be recorded before the next is asked for: a pack is over when its members are recorded. A
-    pack that an interrupted search had written down runs as it was. Use it under `contextlib.closing`.
+    pack of these jobs that an interrupted search had written down runs as it was; those of other jobs, which a resumed
+    search has yet to come to, are left alone. Use it under `contextlib.closing`.
     """
     folder = jobs_folder(run.folder)
-    known = adopted(run, jobs)
+    # Results of whole runs are no results of a part of them.
+    known = adopted(run, jobs) if stretch == WHOLE else []
     yield from known
     done_elsewhere = {done.job.digest for done in known}
     jobs = [job for job in jobs if job.digest not in done_elsewhere]
@@ -45,13 +64,23 @@ def train_together(run: Run, stage: Stage, jobs: Sequence[TrainJob]) -> Generato
         raise UserError(f"executor {run.config.executor.name!r} cannot run packs; set executor.pack to 1")
     missing = {job.digest: job for job in jobs}
     waiting = []
+    origins: dict[str, str] = {}
     for record in run.ledger.packs(stage):
-        if record.outcome is None:
-            waiting.append(record.job)
-            for member in record.job.members:
+        pack = record.job
+        own = pack.stop == stretch.stop and any(member.digest in missing for member in pack.members)
+        if record.outcome is None and own:
+            waiting.append(pack)
+            for member in pack.members:
                 missing.pop(member.digest, None)
-    fresh = [pack for group in _groups(list(missing.values())) for pack in planned_packs(run, group)]
-    run.ledger.record_packs(stage, fresh)
+        elif record.outcome is None and run.ledger.digests(stage, pack.stop).issuperset(m.digest for m in pack.members):
+            # The search was interrupted after the last of its members was recorded.
+            run.ledger.record_pack_outcome(pack, "done")
+        if record.outcome != "too large" and stretch.start is not None and pack.stop == stretch.start:
+            origins.update((member.digest, pack.digest) for member in pack.members)
+    groups = _groups(list(missing.values()))
+    fresh = [pack for group in groups for pack in planned_packs(run, group, stretch.stop, origins)]
+    if fresh:
+        run.ledger.record_packs(stage, fresh)
     wanted = {job.digest for job in jobs}
     with closing(_run_packs(run, run.executor, stage, [*waiting, *fresh], folder)) as ended:
         for done in ended:
@@ -76,8 +105,20 @@ def adopted(run: Run, jobs: Sequence[TrainJob]) -> list[JobDone]:
     return found
 
 
-def planned_packs(run: Run, jobs: Sequence[TrainJob]) -> list[PackJob]:
-    """The jobs in packs of like size, in order. Raises UserError for settings that cannot be packed."""
+def forget_states(run: Run, stage: Stage, subjects: Collection[str], stop: int) -> None:
+    """Removes what packs of these subjects kept at a rung, once all who went on from there have come further."""
+    for record in run.ledger.packs(stage):
+        if record.job.stop == stop and any(member.ensemble.name in subjects for member in record.job.members):
+            shutil.rmtree(jobs_folder(run.folder) / record.job.digest / CHECKPOINT, ignore_errors=True)
+
+
+def planned_packs(
+    run: Run, jobs: Sequence[TrainJob], stop: int | None = None, origins: Mapping[str, str] | None = None
+) -> list[PackJob]:
+    """The jobs in packs of like size, in order. `origins`: of each job, by digest, the pack from which it goes on.
+
+    Raises UserError for settings that cannot be packed.
+    """
     require_packable(jobs[0])
     most = _most_together(run, jobs)
     count = math.ceil(len(jobs) / most)
@@ -86,6 +127,8 @@ def planned_packs(run: Run, jobs: Sequence[TrainJob]) -> list[PackJob]:
         PackJob(
             label=f"{jobs[start].label} and {end - start - 1} more" if end - start > 1 else jobs[start].label,
             members=tuple(jobs[start:end]),
+            stop=stop,
+            origins=tuple(origins[job.digest] for job in jobs[start:end]) if origins else (),
         )
         for start, end in pairwise(bounds)
     ]
@@ -94,8 +137,15 @@ def planned_packs(run: Run, jobs: Sequence[TrainJob]) -> list[PackJob]:
 def halves(pack: PackJob) -> list[PackJob]:
     """Two packs of the members of one."""
     middle = (len(pack.members) + 1) // 2
-    parts = (pack.members[:middle], pack.members[middle:])
-    return [PackJob(label=f"{pack.label}, half {number}", members=part) for number, part in enumerate(parts, start=1)]
+    return [
+        PackJob(
+            label=f"{pack.label}, half {number}",
+            members=pack.members[part],
+            stop=pack.stop,
+            origins=pack.origins[part],
+        )
+        for number, part in enumerate((slice(middle), slice(middle, None)), start=1)
+    ]
 
 
 def _groups(jobs: Sequence[TrainJob]) -> list[list[TrainJob]]:
@@ -165,7 +215,7 @@ def _members(done: PackDone, folder: Path) -> list[JobDone]:
         TrainResult(digest=member.digest, failure=done.result.failure, lost=done.result.lost, versions={})
         for member in done.job.members
     )
+    place = folder if done.job.stop is None else done.folder / MEMBERS
     return [
-        JobDone(member, result, folder / member.digest)
-        for member, result in zip(done.job.members, results, strict=True)
+        JobDone(member, result, place / member.digest) for member, result in zip(done.job.members, results, strict=True)
     ]

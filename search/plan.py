@@ -22,21 +22,31 @@ class Plan:
     completions: int
     """Sampled in training."""
     evaluated_questions: int
-    """Greedy answers, all policies together."""
+    """Greedy answers, all policies together; with successive halving those at its rungs too."""
+
+
+def candidate_steps(config: SearchConfig) -> int:
+    """GRPO steps of the screenings of one candidate, all seeds together; with successive halving on average."""
+    screening, candidates = config.screening, config.search.candidates_per_round
+    share = screening.halving.step_share(candidates, screening.grpo.steps)
+    return round(share * screening.grpo.steps * screening.seeds)
 
 
 def plan(config: SearchConfig) -> Plan:
     search, screening, finals = config.search, config.screening, config.finals
+    halving, candidates = screening.halving, search.candidates_per_round
     screenings = (search.rounds * search.candidates_per_round + 1) * screening.seeds
     entries = (
         len(finals.ensembles) + finals.base_only + finals.random_controls.first_round + finals.random_controls.pool
     )
     retrainings = (entries + (finals.other_steps is not None)) * finals.seeds
+    round_share = halving.step_share(candidates, screening.grpo.steps) * candidates
     tried = greedy_runs(config)
-    steps = (
-        screenings * screening.grpo.steps + tried * config.greedy_steps + entries * finals.seeds * config.final_steps
-    )
+    steps = round((search.rounds * round_share + 1) * screening.grpo.steps) * screening.seeds
+    steps += tried * config.greedy_steps + entries * finals.seeds * config.final_steps
     steps += (finals.other_steps or 0) * finals.seeds
+    # Every candidate that comes to a rung is evaluated there, and so is the control; the last place is the end.
+    at_rungs = search.rounds * sum(halving.candidates_at(candidates)) + 1 + len(halving.rungs)
     tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
     return Plan(
         candidates=search.rounds * search.candidates_per_round,
@@ -45,7 +55,8 @@ def plan(config: SearchConfig) -> Plan:
         retrainings=retrainings,
         steps=steps,
         completions=steps * screening.grpo.prompts_per_step * screening.grpo.generations,
-        evaluated_questions=config.selection_questions * (screenings + tried + retrainings + 1) + tested,
+        evaluated_questions=config.selection_questions * (at_rungs * screening.seeds + tried + retrainings + 1)
+        + tested,
     )
 
 

@@ -8,6 +8,7 @@ from eval.prescreener import Prescreener
 from rewards_generated.rollout import Rollout
 from search.config import SearchConfig
 from search.ledger import Candidate
+from search.plan import candidate_steps
 from search.run import Run
 
 
@@ -35,7 +36,7 @@ def prescreen(run: Run, accepted: Sequence[Candidate], rollouts: Sequence[Rollou
         known[candidate.name] = figures
         run.progress.job_done(f"pre-screen {candidate.name}", figures.reason)
         if figures.duplicate:
-            run.progress.skip_steps(config.screening.grpo.steps * config.screening.seeds)
+            run.progress.skip_steps(candidate_steps(config))
     return [candidate for candidate in accepted if not known[candidate.name].duplicate]
 
 

@@ -126,20 +126,12 @@ class Ledger:
 
     def record_call(self, round_number: int, call: LanguageModelCall) -> None:
         with self._transaction():
-            row = self._one("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
-            assert row is not None
-            self._connection.execute(
-                "INSERT INTO calls VALUES (?, ?, ?, ?)", (round_number, row[0], _now(), json.dumps(asdict(call)))
-            )
+            self._insert_call(round_number, call)
 
     def record_answer(self, round_number: int, call: LanguageModelCall) -> None:
         """A person's answer to the open question, which is closed by it."""
         with self._transaction():
-            row = self._one("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
-            assert row is not None
-            self._connection.execute(
-                "INSERT INTO calls VALUES (?, ?, ?, ?)", (round_number, row[0], _now(), json.dumps(asdict(call)))
-            )
+            self._insert_call(round_number, call)
             self._set_fact("question", None)
 
     def rounds(self) -> list[Round]:
@@ -266,32 +258,47 @@ class Ledger:
             self._connection.execute("UPDATE packs SET outcome = ? WHERE digest = ?", (outcome, pack.digest))
 
     def record_training(
-        self,
-        stage: Stage,
-        subject: str,
-        job: TrainJob,
-        result: TrainResult,
-        split: Split | None,
-        rungs: Mapping[int, Sequence[Prediction]] | None = None,
+        self, stage: Stage, subject: str, job: TrainJob, result: TrainResult, split: Split | None
     ) -> None:
-        """A training run with its evaluation on `split`, if it was scored.
-
-        `rungs`: predictions on the same split after fewer steps than the job has, by their number. A run that was
-        stopped at a rung has those alone: its result holds no predictions. Raises ValueError for a rung that is not
-        below the job's steps.
-        """
-        for rung in rungs or {}:
-            if not 0 < rung < job.grpo.steps:
-                raise ValueError(f"rung {rung} of {subject} is not below the {job.grpo.steps} steps of its job")
+        """A training run that is over, with its evaluation on `split`, if it was scored. One that was stopped at a
+        rung has the predictions of its rungs alone: its result holds none."""
         completions = self.files.put_predictions(result.predictions) if result.predictions else None
-        on_the_way = {rung: self.files.put_predictions(found) for rung, found in (rungs or {}).items() if found}
         with self._transaction():
             self._insert_job(stage, subject, job.seed, job, result)
             if result.failure is None and split is not None and completions is not None:
                 self._insert_evaluation(stage, subject, job.seed, split, completions, result.predictions)
-            if split is not None:
-                for rung, file in sorted(on_the_way.items()):
-                    self._insert_evaluation(stage, subject, job.seed, split, file, (rungs or {})[rung], rung)
+
+    def record_rung(
+        self, stage: Stage, subject: str, job: TrainJob, rung: int, result: TrainResult, split: Split
+    ) -> None:
+        """A training run that came to a rung, with its evaluation there. Raises ValueError for a rung that is not
+        below the job's steps, or a result that is not scored."""
+        if not 0 < rung < job.grpo.steps:
+            raise ValueError(f"rung {rung} of {subject} is not below the {job.grpo.steps} steps of its job")
+        if result.failure is not None or not result.predictions:
+            raise ValueError(f"{subject} has no score at rung {rung}")
+        completions = self.files.put_predictions(result.predictions)
+        so_far = result.model_dump_json(exclude={"predictions"})
+        with self._transaction():
+            self._connection.execute(
+                "INSERT INTO rungs VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (stage, subject, job.seed, rung, job.digest, so_far, _now()),
+            )
+            self._insert_evaluation(stage, subject, job.seed, split, completions, result.predictions, rung)
+
+    def rung_result(self, stage: Stage, subject: str, seed: int, rung: int) -> TrainResult | None:
+        """What a run had come to at a rung, without predictions; None if it has not come there."""
+        row = self._one(
+            "SELECT result FROM rungs WHERE (stage, subject, seed, rung) = (?, ?, ?, ?)", stage, subject, seed, rung
+        )
+        return None if row is None else TrainResult.model_validate_json(row[0])
+
+    def digests(self, stage: Stage, rung: int | None = None) -> set[str]:
+        """Of the jobs that are over, and of those that came to the rung."""
+        over = self._all("SELECT digest FROM jobs WHERE stage = ?", stage)
+        return {
+            row[0] for row in over + self._all("SELECT digest FROM rungs WHERE stage = ? AND rung = ?", stage, rung)
+        }
 
     def record_evaluation(
         self,
@@ -403,6 +410,13 @@ class Ledger:
         self._connection.execute("DELETE FROM facts WHERE name = ?", (name,))
         if value is not None:
             self._connection.execute("INSERT INTO facts VALUES (?, ?)", (name, _json(value)))
+
+    def _insert_call(self, round_number: int, call: LanguageModelCall) -> None:
+        row = self._one("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
+        assert row is not None
+        self._connection.execute(
+            "INSERT INTO calls VALUES (?, ?, ?, ?)", (round_number, row[0], _now(), json.dumps(asdict(call)))
+        )
 
     def _milestone(self, name: str, detail: Mapping[str, Any]) -> None:
         self._connection.execute("INSERT INTO milestones VALUES (?, ?, ?)", (name, _now(), _json(dict(detail))))

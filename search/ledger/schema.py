@@ -1,6 +1,6 @@
 """The tables of a ledger. A row is written when the step that it records has ended."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 SCHEMA = """
 CREATE TABLE facts (
@@ -94,6 +94,17 @@ CREATE TABLE jobs (
     result TEXT NOT NULL,            -- JSON of the result without its predictions
     at TEXT NOT NULL,
     PRIMARY KEY (stage, subject, seed)
+) STRICT;
+
+CREATE TABLE rungs (
+    stage TEXT NOT NULL,             -- screening
+    subject TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    rung INTEGER NOT NULL,           -- steps trained
+    digest TEXT NOT NULL,            -- of the job
+    result TEXT NOT NULL,            -- JSON of the job's result so far, without its predictions
+    at TEXT NOT NULL,
+    PRIMARY KEY (stage, subject, seed, rung)
 ) STRICT;
 
 CREATE TABLE packs (

@@ -118,6 +118,8 @@ class RankedCandidate:
     """Its figures on base-policy rollouts, made before it was trained; None: there are none."""
     flags: tuple[Flag, ...] = ()
     """Signs of reward hacking in its training."""
+    stopped_after: int | None = None
+    """Steps after which successive halving stopped it, and of which its figures are; None: it trained to the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +139,22 @@ class FailedCandidate:
 class Feedback:
     """What earlier rounds taught, already in the order in which the proposer may see it.
 
-    With mode `none` both lists are empty; with `shuffled` the scores are permuted over the candidates.
+    With mode `none` all lists are empty; with `shuffled` the scores, and with them who was stopped, are permuted over
+    the candidates.
     """
 
     mode: Literal["ranked", "none", "shuffled"]
     ranked: tuple[RankedCandidate, ...] = ()
     failed: tuple[FailedCandidate, ...] = ()
+    stopped: tuple[RankedCandidate, ...] = ()
+    """Those that successive halving stopped, the longest trained first: no rank, and no figure to compare with others'
+    of other steps."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all candidates that are mentioned."""
+        scored = {item.name for item in (*self.ranked, *self.stopped)}
+        return frozenset(scored | {item.name for item in self.failed})
 
 
 @dataclass(frozen=True, slots=True)

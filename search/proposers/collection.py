@@ -39,9 +39,7 @@ class Collection:
     names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        feedback = self.request.feedback
-        self.names.update(item.name for item in feedback.ranked)
-        self.names.update(item.name for item in feedback.failed)
+        self.names.update(self.request.feedback.names)
 
     @property
     def missing(self) -> int:

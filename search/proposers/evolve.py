@@ -83,7 +83,7 @@ class _Generation:
         ] or self.library
         self.keywords = _library_keywords()
         self.identities = set(request.known_identities)
-        self.names = {item.name for item in request.feedback.ranked} | {item.name for item in request.feedback.failed}
+        self.names = set(request.feedback.names)
 
     def proposals(self) -> list[Proposal]:
         found: list[Proposal] = []

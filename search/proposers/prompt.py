@@ -31,6 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 _PROBLEMS_SHOWN = 12
 _DUPLICATES_SHOWN = 10
 _FLAGGED_SHOWN = 8
+_STOPPED_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ def render_prompt(
             table=_table(feedback.ranked, settings.table_rows),
             best=_best(feedback.ranked, settings),
             failures=_failures(feedback.ranked, feedback.failed, settings),
-            flagged=_flagged(feedback.ranked),
+            flagged=_flagged((*feedback.ranked, *feedback.stopped)),
+            stopped=_stopped(feedback.stopped),
             duplicates=_duplicates(feedback.failed),
             rejects_duplicates=request.rejects_duplicates,
             prescreened=any(item.prescreening for item in feedback.ranked),
@@ -207,6 +209,16 @@ def _duplicates(failed: Sequence[FailedCandidate]) -> str:
     """The latest near-duplicates, without their source: it is that of another candidate but for a detail."""
     latest = sorted((item for item in failed if item.duplicate), key=lambda item: -item.round)[:_DUPLICATES_SHOWN]
     return "\n".join(f"- {item.name}: {shortened(' '.join(item.reasons), 600)}" for item in latest)
+
+
+def _stopped(stopped: Sequence[RankedCandidate]) -> str:
+    """The latest that successive halving stopped, without their source: they are not the worst, only not the best."""
+    latest = sorted(stopped, key=lambda item: -item.round)[:_STOPPED_SHOWN]
+    return "\n".join(
+        f"- {item.name} (round {item.round}, family {item.family or '-'}): after {item.stopped_after} steps "
+        f"F1 {item.f1:.3f} [{item.f1_low:.3f}, {item.f1_high:.3f}]"
+        for item in latest
+    )
 
 
 def _flagged(ranked: Sequence[RankedCandidate]) -> str:

@@ -20,6 +20,7 @@ from rewards_generated.ensemble import Ensemble
 from search.executors.base import EvaluationDone, JobDone, PackDone
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import RewardStatistics, SampleCompletion, TrainJob, TrainResult
+from trainer.job_folder import CHECKPOINT
 from trainer.packed.job import PackJob, PackResult
 
 
@@ -55,7 +56,7 @@ class InstantExecutor:
             result = EvaluationResult(digest=job.digest, predictions=predictions, seconds={"evaluate": 0.0})
             yield EvaluationDone(job, result, folder / job.digest)
 
-    def _train(self, job: TrainJob, folder: Path) -> TrainResult:
+    def _train(self, job: TrainJob, folder: Path, stop: int | None = None) -> TrainResult:
         if self.lose and self.lose in job.label and self.lost.get(job.digest, 0) < self.lose_times:
             self.lost[job.digest] = self.lost.get(job.digest, 0) + 1
             return TrainResult(digest=job.digest, failure="the job was killed by SIGKILL", lost=True)
@@ -63,14 +64,15 @@ class InstantExecutor:
             return TrainResult(digest=job.digest, failure="20 % of the reward calls failed")
         adapter = folder / "adapter"
         adapter.mkdir(parents=True, exist_ok=True)
-        policy = [job.ensemble.identity, accuracy(job.ensemble, job.seed)]
+        steps = stop or job.grpo.steps
+        policy = [job.ensemble.identity, accuracy(job.ensemble, job.seed, None if stop is None else steps)]
         (adapter / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
         assert job.evaluation is not None
         examples = _examples(job.task.model_dump_json(), job.evaluation.split)[: job.evaluation.limit]
         return TrainResult(
             digest=job.digest,
             adapter="adapter",
-            curves=tuple({"step": step, "reward_mean": step / 10} for step in range(1, 4)),
+            curves=tuple({"step": step, "reward_mean": step / 10} for step in range(1, steps + 1)),
             rewards=tuple(
                 RewardStatistics(name=member.name, calls=8, failures=0, firing_rate=0.5, mean=0.25, std=0.1)
                 for member in job.ensemble.members
@@ -100,7 +102,8 @@ class PackingExecutor(InstantExecutor):
             if len(job.members) > self.holds:
                 result = PackResult(digest=job.digest, failure="a pack is too large", too_large=True)
             else:
-                members = tuple(self._train(member, folder / member.digest) for member in job.members)
+                require_origins(job, folder)
+                members = tuple(self._train(member, folder / member.digest, job.stop) for member in job.members)
                 lost = any(member.lost for member in members)
                 result = PackResult(
                     digest=job.digest,
@@ -108,7 +111,28 @@ class PackingExecutor(InstantExecutor):
                     lost=lost,
                     members=() if lost else members,
                 )
+                if job.stop is not None and not lost:
+                    keep_states(job, members, folder)
             yield PackDone(job, result, folder / job.digest)
+
+
+def keep_states(job: PackJob, members: Sequence[TrainResult], folder: Path) -> None:
+    """Leaves what says which members stopped where, as a real pack leaves their states."""
+    checkpoint = folder / job.digest / CHECKPOINT
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    sound = [member.digest for member in members if member.failure is None]
+    (checkpoint / "state.json").write_text(json.dumps([job.stop, sound]), encoding="utf-8")
+
+
+def require_origins(job: PackJob, folder: Path) -> None:
+    """Every member's state is where it should be, and all are of the same step, below the pack's own stop."""
+    steps = set()
+    for member, origin in zip(job.members, job.origins, strict=bool(job.origins)):
+        step, kept = json.loads((folder / origin / CHECKPOINT / "state.json").read_text(encoding="utf-8"))
+        assert member.digest in kept
+        steps.add(step)
+    assert len(steps) == bool(job.origins)
+    assert all(step < (job.stop or job.shared.grpo.steps) for step in steps)
 
 
 class PackingInterruptedOnce(PackingExecutor):
@@ -148,10 +172,11 @@ class InterruptedOnce(InstantExecutor):
         super().__init__(interrupt="" if pressed else "screening reward-2")
 
 
-def accuracy(ensemble: Ensemble, seed: int) -> float:
-    """Mean of what the code of each candidate is worth, with the noise of a seed."""
+def accuracy(ensemble: Ensemble, seed: int, rung: int | None = None) -> float:
+    """Mean of what the code of each candidate is worth, with the noise of a seed; at a rung another."""
     codes = [member.identity for member in ensemble.members if not member.is_base]
-    worth = sum(_share("worth", code) for code in codes) / len(codes) if codes else 0.3
+    kind = "worth" if rung is None else f"worth at {rung}"
+    worth = sum(_share(kind, code) for code in codes) / len(codes) if codes else 0.3
     return 0.1 + 0.7 * worth + 0.1 * _share("noise", ensemble.identity, seed)
 
 

@@ -55,9 +55,43 @@ def test_duplicates_are_told_apart_from_failures() -> None:
     assert [row.name for row in feedback.failed if row.duplicate] == ["c8"]
 
 
+def stopped_at(rung: int, number: int, accuracy: float) -> Standing:
+    full = standing(number, accuracy)
+    return replace(full, status="stopped", scores=None, rung=rung, rung_scores=full.scores, reasons=("stopped",))
+
+
+STOPPED = [stopped_at(2, 20, 0.9), stopped_at(4, 21, 0.2), stopped_at(4, 22, 0.3)]
+
+
+def test_those_stopped_at_a_rung_stand_apart_the_longest_trained_first() -> None:
+    feedback = build_feedback("ranked", [*EVERY, *STOPPED], 1)
+    assert feedback.ranked == build_feedback("ranked", EVERY, 1).ranked
+    assert [(row.name, row.stopped_after, row.accuracy) for row in feedback.stopped] == [
+        ("c22", 4, 0.3),
+        ("c21", 4, 0.2),
+        ("c20", 2, 0.9),
+    ]
+    assert [row.name for row in feedback.failed] == ["c1", "c7"]
+    assert {"c0", "c1", "c20"} < feedback.names
+
+
+def test_shuffled_does_not_tell_who_was_stopped() -> None:
+    truth = build_feedback("ranked", [*EVERY, *STOPPED], 1)
+    names = {row.name for row in (*truth.ranked, *truth.stopped)}
+    told = set()
+    for seed in range(20):
+        shuffled = build_feedback("shuffled", [*EVERY, *STOPPED], seed)
+        assert [(row.f1, row.stopped_after) for row in shuffled.stopped] == [
+            (row.f1, row.stopped_after) for row in truth.stopped
+        ]
+        assert {row.name for row in (*shuffled.ranked, *shuffled.stopped)} == names
+        told |= {row.name for row in shuffled.stopped}
+    assert told == names
+
+
 def test_none_says_nothing() -> None:
-    feedback = build_feedback("none", EVERY, 1)
-    assert (feedback.ranked, feedback.failed) == ((), ())
+    feedback = build_feedback("none", [*EVERY, *STOPPED], 1)
+    assert (feedback.ranked, feedback.failed, feedback.stopped) == ((), (), ())
 
 
 def test_shuffled_has_the_same_figures_under_other_candidates() -> None:

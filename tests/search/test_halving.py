@@ -79,7 +79,14 @@ def test_the_steps_are_those_that_a_run_takes() -> None:
     assert Halving(rungs=(1, 3, 9, 27), kept=1 / 3).candidates_at(81) == (81, 27, 9, 3, 1)
 
 
-@pytest.mark.parametrize("rungs", [(), (0, 5), (5, 5), (10, 5)])
+def test_without_rungs_all_train_to_the_end() -> None:
+    off = Halving()
+    off.require_below(1)
+    assert off.run(list(FINAL), steady) == dict.fromkeys(FINAL)
+    assert (off.candidates_at(16), off.step_share(16, 40)) == ((16,), 1.0)
+
+
+@pytest.mark.parametrize("rungs", [(0, 5), (5, 5), (10, 5), (-1,)])
 def test_rungs_that_do_not_rise_are_refused(rungs: tuple[int, ...]) -> None:
     with pytest.raises(ValidationError, match="rising order"):
         Halving(rungs=rungs)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,27 @@ def test_killed_before_commits_so_that_finished_work_is_lost(tmp_path: Path, uni
     kills = drive_and_kill(write_config(tmp_path), tmp_path / "run", "before", *points)
     assert kills == len(points)
     assert leaderboard(tmp_path / "run") == leaderboard(uninterrupted)
+
+
+def test_a_packed_search_killed_after_every_second_commit(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "search": {"candidates_per_round": 3},
+        "finals": {"ensembles": ["top-2"], "seeds": 1},
+        "executor": {"name": "tests.search.instant:PackingExecutor", "pack": 2},
+    }
+    code, whole = run_search(tmp_path, name="whole", **changes)
+    assert code == 0
+    drive_and_kill(write_config(tmp_path, **changes), tmp_path / "run", "each")
+    assert leaderboard(tmp_path / "run") == leaderboard(whole)
+    packs = []
+    for folder in (tmp_path / "run", whole):
+        ledger = Ledger.open(folder)
+        packs.append(
+            [(item.job, item.outcome) for stage in ("screening", "retraining") for item in ledger.packs(stage)]
+        )
+        ledger.close()
+    assert packs[0] == packs[1]
+    assert len(packs[0]) > 6
 
 
 def test_resuming_a_finished_search_changes_nothing(uninterrupted: Path) -> None:

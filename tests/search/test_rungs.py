@@ -79,10 +79,13 @@ def record(
 ) -> None:
     for seed in screening_seeds(config.seed, 2):
         job = screening_job(config, name, reward_code(1), seed)
+        for rung, right in by_rung.items():
+            if rung is not None:
+                so_far = TrainResult(digest=job.digest, predictions=answers(right))
+                ledger.record_rung("screening", name, job, rung, so_far, "validation")
         at_end = answers(by_rung[None]) if None in by_rung else ()
         result = TrainResult(digest=job.digest, predictions=at_end, failure=failure)
-        rungs = {rung: answers(right) for rung, right in by_rung.items() if rung is not None}
-        ledger.record_training("screening", name, job, result, "validation", rungs)
+        ledger.record_training("screening", name, job, result, "validation")
 
 
 def every(config: SearchConfig, ledger: Ledger) -> dict[str, Standing]:
@@ -106,6 +109,24 @@ def test_a_rung_is_recorded_once_and_lies_below_the_jobs_steps(ledger: Ledger, c
     assert ledger.rungs("screening", "new", "validation") == []
     with pytest.raises(Exception, match="UNIQUE"):
         record(ledger, config, "full", {2: 3})
+
+
+def test_a_rung_without_a_score_is_no_rung(ledger: Ledger, config: SearchConfig) -> None:
+    job = screening_job(config, "new", reward_code(1), 1)
+    for failure, predictions in ((None, ()), ("its reward raised too often", answers(3))):
+        result = TrainResult(digest=job.digest, failure=failure, predictions=predictions)
+        with pytest.raises(ValueError, match="new has no score at rung 2"):
+            ledger.record_rung("screening", "new", job, 2, result, "validation")
+
+
+def test_what_a_run_had_come_to_at_a_rung_is_kept_without_its_predictions(ledger: Ledger, config: SearchConfig) -> None:
+    seed = screening_seeds(config.seed, 2)[0]
+    job = screening_job(config, "kept", reward_code(1), seed)
+    curves = ({"step": 1, "reward_mean": 0.5},)
+    result = TrainResult(digest=job.digest, curves=curves, predictions=answers(3))
+    ledger.record_rung("screening", "kept", job, 2, result, "validation")
+    assert ledger.rung_result("screening", "kept", seed, 2) == result.model_copy(update={"predictions": ()})
+    assert ledger.rung_result("screening", "kept", seed, 4) is None
 
 
 def test_standings_say_at_which_rung_a_candidate_was_stopped(ledger: Ledger, config: SearchConfig) -> None:
@@ -132,7 +153,12 @@ def test_scores_of_different_rungs_are_never_ranked_together(ledger: Ledger, con
     assert {name for finalist in finalists for name in finalist.candidates} == {"full"}
     feedback = build_feedback("ranked", found, 1)
     assert [row.name for row in feedback.ranked] == ["full"]
-    assert {row.name for row in feedback.failed} == {"best-at-4", "worse-at-4", "best-at-2", "failed"}
+    assert [(row.name, row.stopped_after) for row in feedback.stopped] == [
+        ("best-at-4", 4),
+        ("worse-at-4", 4),
+        ("best-at-2", 2),
+    ]
+    assert [row.name for row in feedback.failed] == ["failed"]
 
 
 def test_a_run_stopped_for_one_seed_only_has_the_rung_that_both_reached(ledger: Ledger, config: SearchConfig) -> None:
@@ -140,10 +166,13 @@ def test_a_run_stopped_for_one_seed_only_has_the_rung_that_both_reached(ledger: 
     candidate = Candidate("uneven", 2, 0, "id9", reward_code(9), "test", "", "", parents=())
     ledger.record_round(2, 1, [candidate], [], 0.1)
     ledger.record_verdict("uneven", Verdict(accepted=True, identity="uneven", checks=()))
-    for seed, rungs in ((first, {2: answers(9), 4: answers(8)}), (second, {2: answers(7)})):
-        assert every(config, ledger)["uneven"].status == "pending"
+    for seed, rungs in ((first, {2: 9, 4: 8}), (second, {2: 7})):
         job = screening_job(config, "uneven", candidate.code, seed)
-        ledger.record_training("screening", "uneven", job, TrainResult(digest=job.digest), "validation", rungs)
+        for rung, right in rungs.items():
+            so_far = TrainResult(digest=job.digest, predictions=answers(right))
+            ledger.record_rung("screening", "uneven", job, rung, so_far, "validation")
+        assert every(config, ledger)["uneven"].status == "pending"
+        ledger.record_training("screening", "uneven", job, TrainResult(digest=job.digest), "validation")
     standing = every(config, ledger)["uneven"]
     assert (standing.status, standing.rung) == ("stopped", 2)
     assert standing.rung_scores is not None

@@ -197,3 +197,12 @@ def test_near_duplicates_are_listed_without_their_source() -> None:
     assert code(88.0) not in text
     assert code(77.0) in text  # what the gate refused keeps its place among the failures
     assert "near-duplicates" not in prompt(LATER)
+
+
+def test_candidates_stopped_early_are_listed_apart_from_the_table() -> None:
+    stopped = ranked("halted", code(55.0), 0.9, stopped_after=10)
+    text = prompt(request(round=2, feedback=Feedback("ranked", RANKED, FAILED, (stopped,))))
+    assert "- halted (round 1, family process): after 10 steps F1 0.900 [0.850, 0.950]" in text
+    assert not any("halted" in line for line in text.split("\n") if line.startswith("|"))
+    assert code(55.0) not in text
+    assert "Stopped early" not in prompt(LATER)
