@@ -106,13 +106,14 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
 
 
 class StepsCallback(TrainerCallback):  # type: ignore[misc]
-    """Writes down how far the training has come, for those who watch it."""
+    """Writes down how far the training has come, for those who watch it. `start`: steps done before this job."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: int = 0) -> None:
+        self._start = start
         self._file = folder / STEPS_FILE
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._file.write_text(str(state.global_step), encoding="ascii")
+        self._file.write_text(str(state.global_step - self._start), encoding="ascii")
 
 
 class CurveCallback(TrainerCallback):  # type: ignore[misc]

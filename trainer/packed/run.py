@@ -53,9 +53,10 @@ class PackRun:
         for place, member in enumerate(job.members):
             self.adapters.initialise(place, member.seed)
         self._checkpoint = checkpoint_of(folder)
-        if job.origins and not self._checkpoint.exists:
-            origins = [checkpoint_of(folder.parent / origin) for origin in job.origins]
+        origins = [checkpoint_of(folder.parent / origin) for origin in job.origins]
+        if origins and not self._checkpoint.exists:
             self._checkpoint.gather([member.digest for member in job.members], origins)
+        self._start = origins[0].step if origins else 0
         self._checkpoint_seconds = checkpoint_seconds
         self._trainer = self._build(task, folder)
 
@@ -204,7 +205,10 @@ class PackRun:
             record=self.record,
             checkpoint=self._checkpoint,
             kept=self._kept,
-            callbacks=[saving_callback(self._checkpoint_seconds, self.job.stop), StepsCallback(folder)],
+            callbacks=[
+                StepsCallback(folder, self._start),
+                saving_callback(self._checkpoint_seconds, self.job.stop),
+            ],
             batch_scaled={place for place, member in enumerate(members) if scale_of(member) == "batch"},
             model=self.policy.model,
             processing_class=self.policy.tokenizer,

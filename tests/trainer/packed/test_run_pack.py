@@ -118,6 +118,8 @@ def test_a_pack_that_stops_is_evaluated_there_and_some_members_go_on(base: Path,
     assert [entry["step"] for entry in at_end.curves] == [1, 2, 3]
     assert at_end.curves[:2] == at_two.members[2].curves
     assert len(at_end.predictions) == 15
+    done = [int((tmp_path / pack.digest / "steps").read_text()) for pack in (first, last)]
+    assert done == [2, 1], "each pack counts its own steps"
     for phase in ("start", "train", "generate", "score", "evaluate"):
         assert at_end.seconds[phase] > at_two.members[2].seconds[phase]
     assert not (tmp_path / last.digest / "checkpoint").exists()
