@@ -34,14 +34,14 @@ def recorded_study(
     """The study that the facts are of. Raises UserError naming what is given besides and would change it."""
     if facts["study"] != name:
         raise UserError(f"the folder holds the study {facts['study']!r}; resume it with `study {facts['study']}`")
-    config = load_config(values=facts["config"], assignments=list(assignments))
+    config = load_config(values=facts["config"])
+    recorded = {"size": facts["size"], "seeds": facts["seeds"], "config": config.plain()}
     given = {
-        "study": name,
         "size": size or facts["size"],
         "seeds": facts["seeds"] if seeds is None else seeds,
-        "config": config.plain(),
+        "config": load_config(values=facts["config"], assignments=list(assignments)).plain(),
     }
-    if changed := list(changed_fields({key: facts[key] for key in given}, given)):
+    if changed := list(changed_fields(recorded, given)):
         fields = ", ".join(f"`{field.removeprefix('config.')}`" for field in changed)
         raise UserError(
             f"the study was started with another configuration: {fields} changed; resume without them, "

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 
 from markupsafe import Markup
 
+from eval.report.figures.svg import line, mark, path, svg, text, tick_digits, value_axis
 from eval.report.scale import Scale, padded_domain
 from eval.report.study.data import Family, TrajectoryFigure
 from eval.report.study.text import difference, signed
-from eval.report.text import DASH, interval, number
+from eval.report.text import interval, number
 
 NARROW = 500
 """Below this width in pixels labels stand above instead of beside."""
@@ -27,29 +26,28 @@ def trajectory_figure(figure: TrajectoryFigure, kinds: Mapping[str, str], width:
     y = Scale(padded_domain(values, within=(0.0, 1.0)), (height - bottom, top))
     column = (width - left - right) / len(figure.axis)
     centres = [left + column * (place + 0.5) for place in range(len(figure.axis))]
-    body = [_text(0, 12, figure.measure, "start", "label strong")]
-    ticks = y.ticks(5)
-    for tick in ticks:
-        body.append(_line(left, y(tick), width - right, y(tick), "grid"))
-        body.append(_text(left - 8, y(tick) + 4, number(tick, _digits(ticks)), "end"))
+    body = [text(0, 12, figure.measure, "start", "label strong")]
+    body += value_axis(y, left, width - right)
     for centre, label in zip(centres, figure.axis, strict=True):
-        body.append(_text(centre, height - 8, label, "middle", "label strong"))
+        body.append(text(centre, height - 8, label, "middle", "label strong"))
     step = min(18.0, column / (len(figure.trajectories) + 2))
     offsets = [(place - (len(figure.trajectories) - 1) / 2) * step for place in range(len(figure.trajectories))]
     low, high = y.domain
     for item, offset in zip(figure.trajectories, offsets, strict=True):
         for run in item.runs:
             points = [(x + offset, y(v)) for x, v in zip(centres, run, strict=True) if v is not None]
-            body.append(_path(points, f"run {kinds[item.arm]}"))
+            if points:
+                body.append(path(points, f"run {kinds[item.arm]}"))
     for item, offset in zip(figure.trajectories, offsets, strict=True):
         means = [(x + offset, mean) for x, mean in zip(centres, item.means, strict=True) if mean]
-        body.append(_path([(x, y(mean.value)) for x, mean in means], f"mean {kinds[item.arm]}"))
+        if means:
+            body.append(path([(x, y(mean.value)) for x, mean in means], f"mean {kinds[item.arm]}"))
         for x, mean in means:
             bounds = y(max(mean.low, low)), y(min(mean.high, high))
-            body.append(_line(x, bounds[0], x, bounds[1], f"whisker {kinds[item.arm]}"))
+            body.append(line(x, bounds[0], x, bounds[1], f"whisker {kinds[item.arm]}"))
             title = f"{item.arm}: {number(mean.value)} {interval(mean)}, {mean.n} runs"
-            body.append(_circle(x, y(mean.value), f"point {kinds[item.arm]}", title, 5))
-    return _svg(width, height, f"{figure.title}, by arm", body)
+            body.append(mark(x, y(mean.value), f"point {kinds[item.arm]}", title, 5))
+    return svg(width, height, f"{figure.title}, by arm", body)
 
 
 def difference_figure(family: Family, width: int) -> Markup | None:
@@ -68,61 +66,30 @@ def difference_figure(family: Family, width: int) -> Markup | None:
     x = Scale((low, high), (left, width - right))
     base = height - 34
     ticks = x.ticks(4 if narrow else 6)
-    body = [_line(x(0.0), top, x(0.0), base, "zero")]
+    body = [line(x(0.0), top, x(0.0), base, "zero")]
     for tick in ticks:
-        body.append(_line(x(tick), base, x(tick), base + 4, "axis"))
-        body.append(_text(x(tick), base + 17, _signed(tick, _digits(ticks)), "middle"))
-    body.append(_line(left, base, width - right, base, "axis"))
-    body.append(_text(width - right, height - 2, f"difference in {family.measure}", "end", "label faint"))
+        body.append(line(x(tick), base, x(tick), base + 4, "axis"))
+        body.append(text(x(tick), base + 17, _signed(tick, tick_digits(ticks)), "middle"))
+    body.append(line(left, base, width - right, base, "axis"))
+    body.append(text(width - right, height - 2, f"difference in {family.measure}", "end", "label faint"))
     for place, item in enumerate(rows):
         name = f"{item.first} − {item.second}"
         middle = top + row_height * (place + 0.5) + (18 if narrow else 0)
         if narrow:
-            body.append(_text(left, middle - 36, name, "start", "label strong"))
-            body.append(_text(left, middle - 21, difference(item)))
+            body.append(text(left, middle - 36, name, "start", "label strong"))
+            body.append(text(left, middle - 21, difference(item)))
         else:
-            body.append(_text(0, middle + 4, name, "start", "label strong"))
-            body.append(_text(width, middle + 4, difference(item), "end"))
+            body.append(text(0, middle + 4, name, "start", "label strong"))
+            body.append(text(width, middle + 4, difference(item), "end"))
         for value in item.differences:
             if value is not None:
-                body.append(_circle(x(value), middle + 9, "point pair", f"one pair: {signed(value)}", 3.2))
+                body.append(mark(x(value), middle + 9, "point pair", f"one pair: {signed(value)}", 3.2))
         if item.estimate:
             bounds = [x(min(max(bound, low), high)) for bound in (item.estimate.low, item.estimate.high)]
-            body.append(_line(bounds[0], middle - 3, bounds[1], middle - 3, "whisker main"))
-            body.append(_circle(x(item.estimate.value), middle - 3, "point main", f"{name}: {difference(item)}", 5))
-    return _svg(width, height, f"Differences in {family.measure}", body)
-
-
-def _svg(width: float, height: float, title: str, body: Sequence[Markup]) -> Markup:
-    return Markup('<svg viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, width, height, title, Markup("").join(body)
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    return Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="{}"/>').format(x1, y1, x2, y2, kind)
-
-
-def _path(points: Sequence[tuple[float, float]], kind: str) -> Markup:
-    drawn = " ".join(f"{'M' if place == 0 else 'L'}{x:.1f} {y:.1f}" for place, (x, y) in enumerate(points))
-    return Markup('<path d="{}" class="{}"/>').format(drawn, kind) if points else Markup("")
-
-
-def _text(x: float, y: float, text: str, anchor: str = "start", kind: str = "label") -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}" class="{}">{}</text>').format(x, y, anchor, kind, text)
-
-
-def _circle(x: float, y: float, kind: str, title: str, radius: float) -> Markup:
-    return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{:g}" class="{}"><title>{}</title></circle>').format(
-        x, y, radius, kind, title or DASH
-    )
+            body.append(line(bounds[0], middle - 3, bounds[1], middle - 3, "whisker main"))
+            body.append(mark(x(item.estimate.value), middle - 3, "point main", f"{name}: {difference(item)}", 5))
+    return svg(width, height, f"Differences in {family.measure}", body)
 
 
 def _signed(value: float, digits: int) -> str:
     return "0" if abs(value) < 1e-12 else f"{value:+.{digits}f}".replace("-", "−")
-
-
-def _digits(ticks: Sequence[float]) -> int:
-    """Decimals that tell the ticks apart."""
-    gaps = [b - a for a, b in pairwise(ticks)]
-    return max(0, -math.floor(math.log10(min(gaps)) + 1e-9)) if gaps else 2

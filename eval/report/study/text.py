@@ -55,7 +55,7 @@ def comparison_rows(family: Family, alpha: float) -> list[tuple[str, ...]]:
             p_value(item.holm_t),
             p_value(item.holm_sign_flip),
             p_value(item.least_sign_flip),
-            number(item.detectable),
+            "> 1" if item.detectable is not None and item.detectable > 1 else number(item.detectable),
             verdict(item, alpha) if item.estimate else "too few pairs",
         )
         for item in family.comparisons

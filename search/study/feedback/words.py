@@ -32,6 +32,8 @@ def headline(family: Family) -> str:
         said = f"{pairs} of searches do not show that feedback changes the last round: {told}"
         if over_none.detectable is None:
             return f"{said}."
+        if over_none.detectable > 1:
+            return f"{said}. With so few pairs no possible difference would have been found with 80 % power."
         least = number(over_none.detectable, 2)
         return f"{said}, where a difference of about {least} would have been found with 80 % power."
     direction = "raised" if outcome == "higher" else "lowered"

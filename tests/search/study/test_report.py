@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from eval.report.study.text import comparison_rows
 from search.config_source import load_config
 from search.study.base import Result
 from search.study.feedback.report import ARMS, feedback_report, unit_name
@@ -57,6 +58,13 @@ def test_an_open_outcome_names_what_would_have_been_found() -> None:
     detectable = report.families[0].comparisons[0].detectable
     assert "do not show" in report.headline
     assert f"{detectable:.2f}" in report.headline
+
+
+def test_a_difference_beyond_the_possible_is_not_promised() -> None:
+    found = results({"ranked": [0.9, 0.1], "none": [0.2, 0.3], "shuffled": [0.4, 0.4]})
+    report = feedback_report(config(), "quick", range(2), found)
+    assert "no possible difference" in report.headline
+    assert comparison_rows(report.families[0], 0.05)[0][6] == "> 1"
 
 
 def test_arms_that_do_not_differ_claim_no_power() -> None:
