@@ -28,9 +28,7 @@ def evidence_words(evidence: RankingEvidence) -> str:
             f"Rankings by {by} agree with a rank correlation of {number(evidence.agreement, 2)} (1: alike, 0: chance)."
         )
     if evidence.optimism is not None:
-        said.append(_optimism_words(evidence.optimism))
-    if evidence.seed_optimism is not None:
-        said.append(_optimism_words(evidence.seed_optimism))
+        said.append(_optimism_words(evidence.optimism, evidence.seed_optimism))
     if not several:
         said.append(
             "With one run per entry the trained policies are taken as given: the luck of training is not in it."
@@ -38,10 +36,16 @@ def evidence_words(evidence: RankingEvidence) -> str:
     return " ".join(said)
 
 
-def _optimism_words(found: SelectionOptimism) -> str:
-    where = "new questions" if found.over == "questions" else "new seeds and new questions"
-    return (
+def _optimism_words(found: SelectionOptimism, over_seeds: SelectionOptimism | None) -> str:
+    said = (
         f"{found.name} was picked with an accuracy of {number(found.observed)}; repeating the selection on resampled "
-        f"data puts what to expect on {where} at {number(found.corrected.value)} {interval(found.corrected)}, an "
-        f"optimism of {signed_points(found.optimism)} points."
+        f"data puts what to expect on new questions at {_corrected(found)}"
     )
+    if over_seeds is not None:
+        said += f", on new seeds and new questions at {_corrected(over_seeds)}"
+    return said + "."
+
+
+def _corrected(found: SelectionOptimism) -> str:
+    corrected = f"{number(found.corrected.value)} {interval(found.corrected)}"
+    return f"{corrected} (an optimism of {signed_points(found.optimism)} points)"

@@ -11,7 +11,7 @@ from eval.report.illustrations import figures
 FORMATS = ("svg", "png", "pdf")
 _DOTS_PER_INCH = 300
 # Without dates, so that the same run gives the same files.
-_METADATA = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
+METADATA = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
 
 
 def write_figures(data: ReportData, folder: Path) -> list[Path]:
@@ -24,7 +24,7 @@ def write_figures(data: ReportData, folder: Path) -> list[Path]:
             for form in FORMATS:
                 path = folder / f"{figure.name}.{form}"
                 temporary = folder / f".{figure.name}.{form}.partial"
-                drawn.savefig(temporary, format=form, dpi=_DOTS_PER_INCH, metadata=_METADATA[form])
+                drawn.savefig(temporary, format=form, dpi=_DOTS_PER_INCH, metadata=METADATA[form])
                 temporary.replace(path)
                 written.append(path)
     return written

@@ -86,42 +86,46 @@ def _test_headline(data: ReportData, best: Entry, scores: Scores) -> str:
 
 
 def findings(data: ReportData) -> list[str]:
-    """The opening paragraph: what was done, what came out, and how sure one may be of it."""
+    """The opening paragraphs: what was done and came out, then how sure one may be of it."""
+    paragraphs = [_found(data), _sure(data)]
+    return [" ".join(sentences) for sentences in paragraphs if sentences]
+
+
+def _found(data: ReportData) -> list[str]:
     said = []
-    ranked, members = ranked_candidates(data), winning_members(data)
-    rounds = {c.round for c in data.candidates}
+    ranked, members, best = ranked_candidates(data), winning_members(data), winner(data)
     if data.candidates:
+        total, scored = len(data.candidates), len(ranked)
+        rounds = len({candidate.round for candidate in data.candidates})
         said.append(
-            f"{counted(len(data.candidates), 'reward function').capitalize()} "
-            f"{'was' if len(data.candidates) == 1 else 'were'} proposed in {counted(len(rounds), 'round')} and "
-            f"{'all' if len(ranked) == len(data.candidates) else len(ranked)} could be trained to the end and scored."
+            f"{counted(total, 'reward function').capitalize()} {'was' if total == 1 else 'were'} proposed in "
+            f"{counted(rounds, 'round')} and {'all' if scored == total else scored} could be trained to the end "
+            "and scored."
         )
         said += _over_rounds(data)
+    if best is not None:
+        said += _random_draws(data, best)
+    flagged = [c for c in data.candidates if c.flags]
+    if flagged:
+        inside = sum(c.name in members for c in flagged)
+        where = f", {inside or 'none'} of them in {best.name}" if best else ""
+        said.append(f"The training of {counted(len(flagged), 'candidate')} showed signs of reward hacking{where}.")
+    return said
+
+
+def _sure(data: ReportData) -> list[str]:
     best = winner(data)
-    if best is not None and best.validation and best.test and data.run.selection_split == "validation":
+    if best is None:
+        return []
+    said = []
+    if best.validation and best.test and data.run.selection_split == "validation":
         gap = best.validation.f1.value - best.test.f1.value
         fell = f"{number(abs(gap))} {'less' if gap > 0 else 'more'}" if abs(gap) >= 0.0005 else "as much"
         said.append(
             f"{best.name} was chosen on validation, where its F1 was {number(best.validation.f1.value)}; on test, "
             f"which nothing had been chosen by, it is {fell}."
         )
-    if best is not None:
-        said += _against_others(data, best)
-        said += _certainty(data, best)
-    flagged = [c for c in data.candidates if c.flags]
-    if flagged:
-        inside = sum(c.name in members for c in flagged)
-        said.append(
-            f"The training of {counted(len(flagged), 'candidate')} showed signs of reward hacking"
-            + (
-                f", {inside} of them in {best.name}."
-                if inside and best
-                else ", none of them in the winner."
-                if best
-                else "."
-            )
-        )
-    return said
+    return [*said, *_against_others(data, best), *_certainty(data, best)]
 
 
 def _over_rounds(data: ReportData) -> list[str]:
@@ -147,7 +151,7 @@ def _over_rounds(data: ReportData) -> list[str]:
 
 
 def _against_others(data: ReportData, best: Entry) -> list[str]:
-    """How the pairwise tests of the winner came out, and where the random controls stand."""
+    """How the pairwise tests of the winner came out."""
     said = []
     table = data.pairwise
     if table is not None:
@@ -164,28 +168,23 @@ def _against_others(data: ReportData, best: Entry) -> list[str]:
         parts.append(f"cannot be told from {_count(found['open'])}" + _named(found["open"]))
         if total:
             said.append(f"Of {counted(total, 'other entry', 'other entries')} on {table.split} it {joined(parts)}.")
+    return said
+
+
+def _random_draws(data: ReportData, best: Entry) -> list[str]:
     split = shown_split(data)
     own = split_scores(best, split)
     draws = [
-        (scores.f1.value, entry.name)
+        scores.f1.value
         for entry in data.entries
-        if entry.control
-        and "random" in entry.control
-        and entry.failure is None
-        and (scores := split_scores(entry, split))
+        if entry.control and "random" in entry.control and not entry.failure and (scores := split_scores(entry, split))
     ]
-    if draws and own:
-        top = max(draws)[0]
-        ahead = sum(value >= own.f1.value for value, _ in draws)
-        said.append(
-            f"The best of {counted(len(draws), 'random draw')} of the same size reaches F1 {number(top)}"
-            + (
-                f", and {ahead} of them {'does' if ahead == 1 else 'do'} at least as well as the winner."
-                if ahead
-                else "."
-            )
-        )
-    return said
+    if not draws or own is None:
+        return []
+    ahead = sum(value >= own.f1.value for value in draws)
+    also = f", and {ahead} of them {'does' if ahead == 1 else 'do'} at least as well as the winner" if ahead else ""
+    which = "A random draw" if len(draws) == 1 else f"The best of {len(draws)} random draws"
+    return [f"{which} of candidates as a control reaches F1 {number(max(draws))}{also}."]
 
 
 def _certainty(data: ReportData, best: Entry) -> list[str]:

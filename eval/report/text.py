@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from eval.statistics.estimate import Estimate
@@ -36,9 +37,17 @@ def signed_points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
-def aligned_points(value: float) -> str:
+def aligned_points(value: float, width: int) -> str:
     """As `signed_points`, filled up with figure spaces so that decimals stand under each other."""
-    return signed_points(value).rjust(5, "\u2007")
+    return signed_points(value).rjust(width, "\u2007")
+
+
+def points_width(estimates: Sequence[Estimate | None]) -> int:
+    """Characters of the widest of these differences in points, bounds included."""
+    shown = [
+        signed_points(v) for estimate in estimates if estimate for v in (estimate.value, estimate.low, estimate.high)
+    ]
+    return max(map(len, shown), default=0)
 
 
 def interval(estimate: Estimate | None, digits: int = 3) -> str:

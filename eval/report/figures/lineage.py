@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -13,10 +14,8 @@ from eval.report.figures.svg import link, mark, shortened, svg, text
 from eval.report.text import number
 
 _ROW = 42
-_COLUMN = 200
+_COLUMN = 150
 _SWEEPS = 6
-_LONGEST = 24
-"""Characters of a name."""
 _CHARACTER = 6.6
 """Pixels of one, about."""
 
@@ -29,6 +28,18 @@ class Ancestor(NamedTuple):
     """0: it is older than the run, such as a reward of the starter library."""
     f1: float | None
     member: bool
+
+
+Place = tuple[float, float]
+"""Column and row, or pixels."""
+
+
+class Layout(NamedTuple):
+    places: list[Place]
+    """Of the ancestors."""
+    routes: list[list[Place]]
+    """Of the descents: parent, what is passed in the columns between, child."""
+    rows: int
 
 
 class Descent(NamedTuple):
@@ -50,106 +61,137 @@ class LineageFigure:
         """The rounds that are shown."""
         return sorted({ancestor.round for ancestor in self.ancestors})
 
-    def places(self) -> list[tuple[int, float]]:
-        """Column and row of every ancestor, rows ordered so that lines cross little: each sweep sorts a column by the
-        mean row of its neighbours, forwards by parents and backwards by children (Sugiyama et al. 1981)."""
+    def layout(self) -> Layout:
+        """Columns are rounds. Rows are ordered so that lines cross little: each sweep sorts a column by the mean row of
+        its neighbours, forwards by parents and backwards by children; a line over several columns keeps a row of its
+        own in those between (Sugiyama, Tagawa and Toda 1981, IEEE Trans. SMC 11:109-125)."""
         columns = self.columns
-        members: dict[int, list[int]] = defaultdict(list)
-        for k, ancestor in enumerate(self.ancestors):
-            members[columns.index(ancestor.round)].append(k)
-        parents, children = defaultdict(list), defaultdict(list)
+        column = [columns.index(ancestor.round) for ancestor in self.ancestors]
+        passing: dict[tuple[int, int], int] = {}
+        routes = []
         for parent, child in self.descents:
-            parents[child].append(parent)
-            children[parent].append(child)
-        tallest = max(len(inside) for inside in members.values())
+            between = range(column[parent] + 1, column[child])
+            for k in between:
+                if (parent, k) not in passing:
+                    passing[parent, k] = len(column)
+                    column.append(k)
+            routes.append([parent, *(passing[parent, k] for k in between), child])
+        members: list[list[int]] = [[] for _ in columns]
+        parents, children = defaultdict(set), defaultdict(set)
+        for node, k in enumerate(column):
+            members[k].append(node)
+        for route in routes:
+            for before, after in pairwise(route):
+                parents[after].add(before)
+                children[before].add(after)
+        tallest = max(map(len, members))
         row: dict[int, float] = {}
 
-        def settle(column: int) -> None:
-            inside = members[column]
-            for position, k in enumerate(inside):
-                row[k] = position + (tallest - len(inside)) / 2
+        def settle(inside: list[int]) -> None:
+            for position, node in enumerate(inside):
+                row[node] = position + (tallest - len(inside)) / 2
 
-        for column in range(len(columns)):
-            members[column].sort(key=lambda k: (-(self.ancestors[k].f1 or 0.0), self.ancestors[k].label))
-            settle(column)
+        for inside in members:
+            inside.sort(key=lambda node: -(self.ancestors[node].f1 or 0.0) if node < len(self.ancestors) else 0.0)
+            settle(inside)
         for sweep in range(_SWEEPS):
-            order = range(len(columns)) if sweep % 2 == 0 else range(len(columns) - 1, -1, -1)
             neighbours = parents if sweep % 2 == 0 else children
-            for column in order:
-                members[column].sort(
-                    key=lambda k: sum(row[n] for n in neighbours[k]) / len(neighbours[k]) if neighbours[k] else row[k]
-                )
-                settle(column)
-        return [(columns.index(ancestor.round), row[k]) for k, ancestor in enumerate(self.ancestors)]
+            for inside in members if sweep % 2 == 0 else reversed(members):
+                near = {
+                    node: sum(row[other] for other in neighbours[node]) / len(neighbours[node])
+                    if neighbours[node]
+                    else row[node]
+                    for node in inside
+                }
+                inside.sort(key=lambda node: near[node])
+                settle(inside)
+        at: list[Place] = [(column[node], row[node]) for node in range(len(column))]
+        return Layout(at[: len(self.ancestors)], [[at[node] for node in route] for route in routes], tallest)
 
     def svg(self, width: int) -> Markup:
         """As wide as its columns need: a page scrolls it sideways where it is narrow."""
-        columns, places = self.columns, self.places()
+        columns, layout = self.columns, self.layout()
         pitch = max(_COLUMN, width / len(columns))
-        rows = max(row for _, row in places) + 1
-        height = 44 + rows * _ROW
-        at = [(12 + column * pitch, 58 + row * _ROW) for column, row in places]
+        longest = int((pitch - 30) / _CHARACTER)
+        height = 44 + layout.rows * _ROW
+
+        def pixels(place: Place) -> tuple[float, float]:
+            return 8 + place[0] * pitch, 58 + place[1] * _ROW
+
         body = [
             text(2 + k * pitch, 16, "before the run" if round_ == 0 else f"round {round_}", "start", "label group")
             for k, round_ in enumerate(columns)
         ]
-        for parent, child in self.descents:
+        for (parent, child), route in zip(self.descents, layout.routes, strict=True):
+            words = 16 + _CHARACTER * len(shortened(self.ancestors[parent].label, longest))
             kind = "descent member" if self.ancestors[child].member else "descent"
-            start = at[parent][0] + 18 + _CHARACTER * len(shortened(self.ancestors[parent].label, _LONGEST))
-            body.append(_curve((min(start, at[child][0] - 30), at[parent][1]), at[child], kind))
-        for ancestor, (x, y) in zip(self.ancestors, at, strict=True):
-            body.append(self._node(ancestor, x, y))
+            body.append(_line(list(map(pixels, route)), words, pitch * 0.7, kind))
+        for ancestor, place in zip(self.ancestors, layout.places, strict=True):
+            body.append(_node(ancestor, *pixels(place), longest))
         return svg(pitch * len(columns), height, "Lineage of the winner's members", body, "figure lineage")
-
-    def _node(self, ancestor: Ancestor, x: float, y: float) -> Markup:
-        kind = "point winner" if ancestor.member else "point" if ancestor.f1 is not None else "point hollow"
-        words = "label strong halo" + (" accent" if ancestor.member else "")
-        figure = "not in this run" if ancestor.round == 0 else "unscored"
-        figure = figure if ancestor.f1 is None else f"F1 {number(ancestor.f1)}"
-        inside = Markup("").join(
-            [
-                mark(x, y, kind, f"{ancestor.label}: {figure}", 5),
-                text(x + 11, y - 1, shortened(ancestor.label, _LONGEST), "start", words),
-                text(x + 11, y + 13, figure, "start", "label halo small"),
-            ]
-        )
-        return link(ancestor.anchor, inside) if ancestor.anchor else inside
 
     def paper(self) -> Any:
         from matplotlib.figure import Figure
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path
 
-        columns, places = self.columns, self.places()
-        rows = max(row for _, row in places) + 1
-        width = max(PAGE, 1.4 * len(columns))
-        figure = Figure(figsize=(width, 0.5 + 0.3 * rows))
+        columns, layout = self.columns, self.layout()
+        width = max(PAGE, 1.3 * len(columns))
+        longest = int((width / len(columns) - 0.2) / 0.047)
+        figure = Figure(figsize=(width, 0.5 + 0.3 * layout.rows))
         axes = figure.add_subplot()
-        for parent, child in self.descents:
-            (x1, y1), (x2, y2) = places[parent], places[child]
-            inches = 0.15 + 0.047 * min(len(self.ancestors[parent].label), _LONGEST)
-            start = min(x1 + inches / (width / len(columns)), x2 - 0.15)
-            middle = (start + x2) / 2
-            curve = Path([(start, y1), (middle, y1), (middle, y2), (x2, y2)], [Path.MOVETO, *[Path.CURVE4] * 3])
+        for (parent, child), route in zip(self.descents, layout.routes, strict=True):
+            inches = 0.12 + 0.047 * len(shortened(self.ancestors[parent].label, longest))
+            points = _bends(list(route), inches / (width / len(columns)), 0.7, 0.03)
+            codes = [Path.MOVETO, *(Path.CURVE4 if k % 4 < 3 else Path.LINETO for k in range(len(points) - 1))]
             colour = ACCENT if self.ancestors[child].member else SOFT
-            axes.add_patch(PathPatch(curve, fill=False, edgecolor=colour, linewidth=0.7, alpha=0.5))
-        for ancestor, (x, y) in zip(self.ancestors, places, strict=True):
+            axes.add_patch(PathPatch(Path(points, codes), fill=False, edgecolor=colour, linewidth=0.7, alpha=0.5))
+        for ancestor, (x, y) in zip(self.ancestors, layout.places, strict=True):
             colour = ACCENT if ancestor.member else INK
             inside = colour if ancestor.f1 is not None else "white"
             axes.plot(x, y, "o", markersize=4.5, markerfacecolor=inside, markeredgecolor=colour)
-            words = shortened(ancestor.label, _LONGEST)
+            words = shortened(ancestor.label, longest)
             words += f"\n{number(ancestor.f1)}" if ancestor.f1 is not None else ""
             axes.annotate(words, (x, y), (5, 0), textcoords="offset points", va="center", fontsize=6, color=colour)
         for k, round_ in enumerate(columns):
             axes.text(k, -0.8, "before the run" if round_ == 0 else f"round {round_}", fontsize=7, color=SOFT)
         axes.set_xlim(-0.1, len(columns) - 0.1)
-        axes.set_ylim(rows - 0.4, -1)
+        axes.set_ylim(layout.rows - 0.4, -1)
         axes.axis("off")
         return figure
 
 
-def _curve(start: tuple[float, float], end: tuple[float, float], kind: str) -> Markup:
-    middle = (start[0] + end[0]) / 2
-    return Markup('<path d="M{:.1f} {:.1f}C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}" class="{}"/>').format(
-        start[0], start[1], middle, start[1], middle, end[1], end[0] - 6, end[1], kind
+def _node(ancestor: Ancestor, x: float, y: float, longest: int) -> Markup:
+    kind = "point winner" if ancestor.member else "point" if ancestor.f1 is not None else "point hollow"
+    words = "label strong halo" + (" accent" if ancestor.member else "")
+    figure = "not in this run" if ancestor.round == 0 else "unscored"
+    figure = figure if ancestor.f1 is None else f"F1 {number(ancestor.f1)}"
+    inside = Markup("").join(
+        [
+            mark(x, y, kind, f"{ancestor.label}: {figure}", 5),
+            text(x + 11, y - 1, shortened(ancestor.label, longest), "start", words),
+            text(x + 11, y + 13, figure, "start", "label halo small"),
+        ]
     )
+    return link(ancestor.anchor, inside) if ancestor.anchor else inside
+
+
+def _bends(route: list[Place], label: float, passage: float, gap: float) -> list[Place]:
+    """Bézier points of a line that starts behind its parent's label, goes straight through the columns between, and
+    ends before its child: of every curve the start, two controls and the end, and so on from there."""
+    points: list[Place] = []
+    for (x1, y1), (x2, y2) in pairwise(route):
+        start = x1 + (passage if points else min(label, (x2 - x1) * 0.85))
+        end = x2 - (gap if (x2, y2) == route[-1] else 0)
+        middle = (start + end) / 2
+        points += [(start, y1), (middle, y1), (middle, y2), (end, y2)]
+    return points
+
+
+def _line(route: list[Place], label: float, passage: float, kind: str) -> Markup:
+    points = _bends(route, label, passage, 7)
+    steps = []
+    for k in range(0, len(points), 4):
+        (x1, y1), (x2, y2), (x3, y3), (x4, y4) = points[k : k + 4]
+        steps.append(f"{'L' if k else 'M'}{x1:.1f} {y1:.1f}C{x2:.1f} {y2:.1f} {x3:.1f} {y3:.1f} {x4:.1f} {y4:.1f}")
+    return Markup('<path d="{}" class="{}"/>').format("".join(steps), kind)

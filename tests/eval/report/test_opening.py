@@ -2,8 +2,9 @@ import pytest
 
 from eval.report.data import Candidate, Entry, PairwiseTable, PairwiseTest, ReportData, RunFacts, Scores
 from eval.report.methods import methods
-from eval.report.opening import caveats, headline
+from eval.report.opening import caveats, findings, headline, key_figures
 from eval.statistics.estimate import Estimate
+from tests.eval.report.sample import sample_report
 
 
 def estimate(value, half=0.03):
@@ -127,3 +128,54 @@ def test_methods_name_the_margin_the_family_and_the_task():
 
 def test_a_methods_paragraph_of_the_callers_own_is_taken():
     assert methods(report(methods="As we did.")) == "As we did."
+
+
+def test_the_winners_drop_from_validation_to_test_is_told():
+    assert "its F1 was 0.810; on test, which nothing had been chosen by, it is 0.020 less" in " ".join(
+        findings(report(WINNER, BASE))
+    )
+
+
+def screened(name, number, f1):
+    return Candidate(name=name, identity=name, round=number, status="screened", scores=scores(f1))
+
+
+def test_a_rise_over_rounds_is_claimed_only_where_its_interval_excludes_zero():
+    low, high = (0.50, 0.51, 0.52), (0.70, 0.71, 0.72)
+    rise = [screened(f"a{k}", 1, f1) for k, f1 in enumerate(low)] + [
+        screened(f"b{k}", 2, f1) for k, f1 in enumerate(high)
+    ]
+    assert "a rise of +0.200" in findings(report(candidates=tuple(rise)))[0]
+    unclear = [screened(f"a{k}", 1, f1) for k, f1 in enumerate((0.3, 0.6, 0.9))]
+    unclear += [screened(f"b{k}", 2, f1) for k, f1 in enumerate((0.35, 0.65, 0.95))]
+    assert "neither a rise nor a fall is shown" in findings(report(candidates=tuple(unclear)))[0]
+
+
+def test_random_controls_as_good_as_the_winner_are_told_in_the_opening():
+    control = entry("random-1", 0.8, 0.85, kind="control", control="random draw 1 of 1 from all rounds")
+    assert "at least as well as the winner" in findings(report(WINNER, control))[0]
+    worse = entry("random-1", 0.6, 0.6, kind="control", control="random draw 1 of 1 from all rounds")
+    assert "at least as well" not in findings(report(WINNER, worse))[0]
+
+
+def test_the_key_figures_hold_the_winner_and_its_gain():
+    found = {
+        figure.label: figure
+        for figure in key_figures(report(WINNER, BASE, pairwise=table("top-5", "base", 0.02, 0.09, 0.16)))
+    }
+    assert found["top-5, F1 on test"].value == "0.790"
+    assert found["over base rewards only"].value == "+9.0"
+
+
+def test_methods_are_written_from_the_protocol():
+    protocol = sample_report(1, 3, seeds=(1, 2), questions=50).run.protocol
+    text = methods(report(WINNER, BASE, candidates=(screened("a", 1, 0.5),), protocol=protocol))
+    for words in (
+        "40 optimizer steps of 4 prompts with 8 completions each",
+        "learning rate 2 × 10⁻³ (cosine)",
+        "no KL term",
+        "rank 8 and alpha 8",
+        "format exact, format approximate and answer check",
+        "standardised within each group of completions",
+    ):
+        assert words in text

@@ -1,0 +1,168 @@
+import io
+import math
+import xml.etree.ElementTree as ElementTree
+from functools import cache
+
+import pytest
+from PIL import Image
+
+from eval.report.data import Candidate, ReportData, RunFacts
+from eval.report.figure_files import FORMATS, METADATA, write_figures
+from eval.report.figures import Ancestor, Descent, LineageFigure
+from eval.report.figures.figure import paper_style
+from eval.report.figures.splits import label_places
+from eval.report.illustrations import (
+    figures,
+    forest_figure,
+    lineage_figure,
+    samples_figure,
+    time_figure,
+    training_figure,
+)
+from tests.eval.report.sample import sample_report
+
+
+@pytest.fixture(scope="module")
+def data():
+    return sample_report(rounds=2, per_round=6, seeds=(1,), questions=60)
+
+
+@pytest.fixture(scope="module")
+def folder(data, tmp_path_factory):
+    target = tmp_path_factory.mktemp("figures") / "new"
+    write_figures(data, target)
+    return target
+
+
+def test_every_figure_is_written_in_every_format(data, folder):
+    names = {figure.name for figure in figures(data)}
+    assert {"f1-by-round", "forest", "validation-against-test", "pairwise", "training", "time"} <= names
+    assert {file.name for file in folder.iterdir()} == {f"{name}.{form}" for name in names for form in FORMATS}
+
+
+def test_the_files_are_what_they_are_called(folder):
+    for file in folder.glob("*.svg"):
+        assert ElementTree.parse(file).getroot().tag.endswith("svg")
+    for file in folder.glob("*.png"):
+        with Image.open(file) as image:
+            assert image.width > 600
+            assert image.info["dpi"][0] == pytest.approx(300, abs=1)
+            assert len(image.convert("L").getcolors()) > 2
+    for file in folder.glob("*.pdf"):
+        assert file.read_bytes().startswith(b"%PDF-")
+
+
+def test_svg_files_hold_their_words_as_text_and_every_entry_of_the_forest(data, folder):
+    words = " ".join(ElementTree.parse(folder / "forest.svg").getroot().itertext())
+    for entry in data.entries:
+        assert (entry.name in words) == (entry.failure is None)
+
+
+def drawn(figure):
+    """As an SVG file."""
+    file = io.BytesIO()
+    with paper_style():
+        figure.paper().savefig(file, format="svg", metadata=METADATA["svg"])
+    return file.getvalue()
+
+
+def test_the_same_run_gives_the_same_svg(data):
+    assert drawn(forest_figure(data)) == drawn(forest_figure(data))
+
+
+def test_names_with_dollar_signs_are_no_formulas(data):
+    named = data.entries[0].model_copy(update={"name": "$\\frac{"})
+    figure = forest_figure(data.model_copy(update={"entries": (named,)}))
+    assert "$\\frac{" in " ".join(ElementTree.fromstring(drawn(figure)).itertext())
+
+
+@cache
+def small_sample():
+    return sample_report(1, 3, seeds=(1,), questions=50)
+
+
+def candidate(name, number, *parents, f1=True):
+    scores = small_sample().entries[0].validation if f1 else None
+    status = "screened" if f1 else "failed"
+    return Candidate(name=name, identity=name, round=number, status=status, parents=parents, scores=scores)
+
+
+def report(*candidates, **fields):
+    return ReportData(run=RunFacts(name="r", task="t", base_model="m"), candidates=candidates, **fields)
+
+
+def test_lineage_holds_all_ancestors_and_nobody_else():
+    data = report(
+        candidate("a", 1, "old"),
+        candidate("b", 1, f1=False),
+        candidate("unrelated", 1),
+        candidate("c", 2, "a", "b"),
+        candidate("d", 3, "c", "a"),
+        older={"old": "repair"},
+    ).model_copy()
+    winner = (
+        sample_report(1, 3, seeds=(1,), questions=50)
+        .entries[0]
+        .model_copy(update={"winner": True, "members": ("d",), "failure": None})
+    )
+    figure = lineage_figure(data.model_copy(update={"entries": (winner,)}))
+    found = {ancestor.label: ancestor for ancestor in figure.ancestors}
+    assert set(found) == {"a", "b", "c", "d", "repair"}
+    assert [label for label, ancestor in found.items() if ancestor.member] == ["d"]
+    assert (found["repair"].round, found["repair"].anchor, found["b"].f1) == (0, None, None)
+    labels = [ancestor.label for ancestor in figure.ancestors]
+    drawn = {(labels[d.parent], labels[d.child]) for d in figure.descents}
+    assert drawn == {("repair", "a"), ("a", "c"), ("b", "c"), ("c", "d"), ("a", "d")}
+
+
+def test_no_lineage_where_nobody_descends_from_anybody():
+    assert lineage_figure(report(candidate("a", 1), candidate("b", 2))) is None
+
+
+def test_records_that_go_in_a_circle_do_not_hang():
+    assert lineage_figure(report(candidate("a", 1, "b"), candidate("b", 1, "a"))) is None
+
+
+def test_a_line_over_several_columns_has_places_of_its_own_there():
+    ancestors = [Ancestor(name, None, number, 0.5, False) for name, number in (("a", 1), ("b", 2), ("c", 3))]
+    layout = LineageFigure(tuple(ancestors), (Descent(0, 1), Descent(1, 2), Descent(0, 2))).layout()
+    passage = layout.routes[2][1]
+    assert passage[0] == 1
+    assert passage != layout.places[1]
+    assert len({*layout.places, passage}) == 4
+
+
+def test_a_line_is_not_crossed_needlessly():
+    ancestors = [
+        Ancestor(name, None, int(name[1]), f1, False)
+        for name, f1 in (("a1", 0.9), ("b1", 0.1), ("a2", 0.1), ("b2", 0.9))
+    ]
+    (_, a1), (_, b1), (_, a2), (_, b2) = LineageFigure(tuple(ancestors), (Descent(0, 2), Descent(1, 3))).layout().places
+    assert (a1 < b1) == (a2 < b2)
+
+
+def test_labels_keep_clear_of_points_and_of_each_other():
+    dots = [(100.0, 100.0), (104.0, 101.0), (97.0, 104.0), (101.0, 95.0)]
+    places = label_places(dots)
+    assert all(math.dist(place, dot) > 8 for place in places for dot in dots)
+    assert all(math.dist(a, b) > 8 for k, a in enumerate(places) for b in places[:k])
+
+
+def test_training_shows_every_scored_candidate_and_marks_the_winners(data):
+    figure = training_figure(data)
+    winner = next(entry for entry in data.entries if entry.winner)
+    for name, curves in figure.panels:
+        assert ":" not in name
+        assert len(curves) == sum(c.scores is not None for c in data.candidates)
+        assert {curve.label for curve in curves if curve.marked} == set(winner.members)
+
+
+def test_samples_count_questions_by_right_samples(data):
+    figure = samples_figure(data)
+    assert sum(figure.counts) == len(data.base_samples.questions)
+    assert figure.counts[0] == sum(question.right == 0 for question in data.base_samples.questions)
+
+
+def test_nothing_is_drawn_of_nothing():
+    assert figures(report()) == []
+    assert time_figure(report()) is None
