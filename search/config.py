@@ -136,6 +136,13 @@ class FinalsSettings(_Section):
     """How members' scores become one: sum, zscore (by base-policy statistics), or group_normalised."""
     test_questions: int = Field(ge=1)
     """Questions of the sealed test split."""
+    ood: tuple[str | TaskReference, ...] = ()
+    """Tasks with other questions than the search's, on which finalists are evaluated after the test split was opened:
+    names, or `name` with `options`. They rank and select nothing. `--ood` puts the testbed's own suites here."""
+    ood_questions: int = Field(default=500, ge=2)
+    """Questions of the test split of each of them, and of its twins."""
+    ood_completion_tokens: int | None = Field(default=None, ge=1)
+    """Longest completion there; empty: as long as in screening, which deeper problems may not fit into."""
     equivalence_margin: float | None = Field(default=None, gt=0, lt=1)
     """Difference in accuracy too small to matter, stated beforehand: pairs of finalists are tested for differing by
     less; empty: no such test, and the report claims no equivalence."""

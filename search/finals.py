@@ -1,4 +1,5 @@
-"""After the last round: ensembles are fixed, retrained, the winner named; only then is the test split opened."""
+"""After the last round: ensembles are fixed, retrained, the winner named; only then is the test split opened, and after
+it the out-of-distribution suites are evaluated."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from search.packing import train_together
 from search.run import Run
 from search.seeds import retraining_seeds
 from search.standings import complete_scores, ranked, standings
+from search.suites import evaluate_suites
 
 POLICIES_PER_JOB = 8
 """Adapters that one test job evaluates: enough to share the start-up, few enough to lose little when it is killed."""
@@ -35,6 +37,7 @@ def run_finals(run: Run, rollouts: Sequence[Rollout], pool: Sequence[Candidate] 
     fix_random_controls(run, winner, scores, pool)
     retrain(run, "the random controls", [item for item in run.ledger.finalists() if is_random_draw(item)])
     open_test(run)
+    evaluate_suites(run, _policies(run), POLICIES_PER_JOB)
     run.ledger.record_milestone("finished", {})
 
 

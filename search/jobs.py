@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.tasks.base import Split
+from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from search.config import SearchConfig
 from search.ledger import Finalist
@@ -103,3 +103,13 @@ def evaluation_job(
         batch_size=config.screening.evaluation_batch_size,
         hardware=config.hardware,
     )
+
+
+def suite_job(
+    config: SearchConfig, task: TaskReference, label: str, adapters: Sequence[tuple[str, Path] | None]
+) -> EvaluationJob:
+    """Greedy answers to the test split of another task."""
+    finals = config.finals
+    job = evaluation_job(config, "test", finals.ood_questions, label, adapters)
+    longest = finals.ood_completion_tokens or job.max_completion_tokens
+    return job.model_copy(update={"task": task, "max_completion_tokens": longest})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from search.config import SearchConfig
 from search.ensembles import GREEDY
+from search.suites import suites_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ def plan(config: SearchConfig) -> Plan:
     # Every candidate that comes to a rung is evaluated there, and so is the control; the last place is the end.
     at_rungs = search.rounds * sum(halving.candidates_at(candidates)) + 1 + len(halving.rungs)
     tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
+    suites = suites_of(config)
+    tested += (
+        finals.ood_questions * (len(suites) + sum(suite.twins is not None for suite in suites)) * (retrainings + 1)
+    )
     return Plan(
         candidates=search.rounds * search.candidates_per_round,
         screenings=screenings,

@@ -21,6 +21,7 @@ from eval.report.data import (
 )
 from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.scores import compare_runs, score_runs, validation_minus_test
+from eval.report.suites import format_suites
 from eval.report.text import joined
 from search.config import SearchConfig
 from search.ensembles import is_random_draw
@@ -39,6 +40,7 @@ from search.ledger import Finalist, Ledger
 from search.proposers.base import Spending
 from search.seeds import retraining_seeds
 from search.standings import Standing, complete_scores, control_scores, ranked, standings, stopped
+from search.suites import scores_on_suites
 
 SAMPLES_SHOWN = 6
 APART = ("screened", "stopped")
@@ -51,6 +53,8 @@ def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardForm
     entries = final_entries(config, ledger) if final else screened_entries(config, ledger)
     text = format_leaderboard(entries, form, config.search.select_on)
     if form in ("table", "md"):
+        suites = format_suites(entries, form, config.search.select_on)
+        text += f"\n{suites}" if suites else ""
         text += "".join(f"\n{note}\n" for note in notes(config, ledger))
     return text
 
@@ -295,7 +299,14 @@ def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:
         # One policy without a training seed: the ledger's seeds are those of the two evaluations.
         on_validation = ledger.predictions("screening", UNTRAINED, "validation")
         drop = validation_minus_test(dict(enumerate(on_validation.values())), dict(enumerate(on_test.values())))
-    return Entry(name=UNTRAINED, kind="control", control="untrained base", validation_minus_test=drop, **by_split)
+    return Entry(
+        name=UNTRAINED,
+        kind="control",
+        control="untrained base",
+        validation_minus_test=drop,
+        suites=scores_on_suites(config, ledger, UNTRAINED),
+        **by_split,
+    )
 
 
 def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winner: bool) -> Entry:
@@ -328,6 +339,7 @@ def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winne
         listed_apart=finalist.listed_apart,
         failure="; ".join(failures) or None,
         validation_minus_test=drop,
+        suites=scores_on_suites(config, ledger, trained),
         **scores,
     )
 
@@ -448,6 +460,7 @@ def _seconds(ledger: Ledger) -> dict[str, float]:
         "greedy": "greedy selection",
         "retraining": "retrain",
         "test": "test",
+        "suite": "test",
     }
     for job in ledger.jobs():
         name = names[job.stage]

@@ -12,6 +12,7 @@ from eval.tasks.registry import build_task
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
 from search.config import SearchConfig
+from search.suites import suites_of
 
 MIB = 2**20
 
@@ -35,6 +36,9 @@ def checked_task(config: SearchConfig) -> Task:
     for split in get_args(Split):
         if not task.examples(split, 1):
             raise UserError(f"the task {config.task.name!r} has an empty {split} split; a search needs all three")
+    for suite in suites_of(config):
+        for reference in (suite.task, *([suite.twins] if suite.twins else [])):
+            build_task(reference).examples("test", 1)
     base_model_fingerprint(config.base_model)
     return task
 

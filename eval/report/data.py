@@ -200,6 +200,20 @@ class Candidate(_Data):
     flags: tuple[Flag, ...] = ()
 
 
+class SuiteScores(_Data):
+    """One entry on one out-of-distribution suite, and on the suite's twins within the distribution."""
+
+    suite: str
+    scores: Scores
+    gain: Estimate | None
+    """Accuracy minus that of the untrained base on the same questions."""
+    twins: Scores | None = None
+    """None where the suite has no twins."""
+    twins_gain: Estimate | None = None
+    gain_lost: Estimate | None = None
+    """The gain on the twins minus that on the suite, pair by pair."""
+
+
 class Entry(_Data):
     """One line of the final leaderboard: an ensemble, a single reward or a control, retrained."""
 
@@ -221,6 +235,8 @@ class Entry(_Data):
     validation_minus_test: Estimate | None = None
     """Difference in accuracy of the same trained policies; None unless both are known. For what was selected on
     validation it estimates the optimism of that selection, for the controls the difference of the questions alone."""
+    suites: tuple[SuiteScores, ...] = ()
+    """On out-of-distribution suites, which neither rank nor select anything."""
 
 
 class PairwiseTest(_Data):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from eval.report.data import Entry, Scores
+from eval.report.data import Entry, Scores, SuiteScores
 from eval.statistics.estimate import Estimate
 
 LeaderboardFormat = Literal["table", "md", "csv", "json"]
@@ -175,6 +175,7 @@ def _records(ranking: Ranking) -> list[dict[str, Any]]:
         for split in ("validation", "test"):
             scores: Scores | None = getattr(entry, split)
             record[split] = None if scores is None else score_record(scores)
+        record["suites"] = {found.suite: _suite_record(found) for found in entry.suites}
         records.append(record)
     return records
 
@@ -201,6 +202,15 @@ def score_record(scores: Scores) -> dict[str, Any]:
     record["accuracy_by_seed"] = list(scores.accuracy_by_seed)
     record["accuracy_seed_std"] = scores.accuracy_seed_std
     return record
+
+
+def _suite_record(found: SuiteScores) -> dict[str, Any]:
+    estimates = {"gain": found.gain, "twins_gain": found.twins_gain, "gain_lost": found.gain_lost}
+    return {
+        **score_record(found.scores),
+        "twins": None if found.twins is None else score_record(found.twins),
+        **{name: None if estimate is None else estimate._asdict() for name, estimate in estimates.items()},
+    }
 
 
 def _csv(ranking: Ranking) -> str:

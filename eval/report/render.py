@@ -13,7 +13,7 @@ from markupsafe import Markup
 from eval.report import text
 from eval.report.candidates import candidate_rows, candidate_section, flag_rows, round_rows
 from eval.report.certainty import evidence_words, ranking_evidence
-from eval.report.data import RankedEntry, RankingEvidence, ReportData
+from eval.report.data import Entry, RankedEntry, RankingEvidence, ReportData, SuiteScores
 from eval.report.figures import rank_bar, share_bar
 from eval.report.illustrations import (
     entry_kind,
@@ -68,6 +68,7 @@ def render(data: ReportData) -> str:
             **_candidates(data),
             leaderboard=_leaderboard(data),
             drops=[entry for entry in data.entries if entry.validation_minus_test and entry.test],
+            suites=_suites(data),
             evidence=_evidence(data),
             evidence_words=evidence_words,
             pairwise=_pairwise(data),
@@ -181,6 +182,16 @@ def _leaderboard(data: ReportData) -> dict[str, Any] | None:
         "shown": shown,
         "split": data.run.selection_split,
     }
+
+
+def _suites(data: ReportData) -> dict[str, list[tuple[Entry, SuiteScores]]]:
+    """By suite, the entries that were evaluated on it, in the order of the leaderboard."""
+    ranking = rank_entries(data.entries, data.run.selection_split)
+    found: dict[str, list[tuple[Entry, SuiteScores]]] = {}
+    for entry in (*(entry for _, entry in ranking.ranked), *ranking.apart, *ranking.unscored):
+        for scores in entry.suites:
+            found.setdefault(scores.suite, []).append((entry, scores))
+    return found
 
 
 def _evidence(data: ReportData) -> list[tuple[str, RankingEvidence, list[tuple[RankedEntry, Markup, Markup]]]]:

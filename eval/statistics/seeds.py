@@ -40,6 +40,18 @@ def summarise_seeds(values: Sequence[float], level: float = 0.95) -> SeedSummary
     return SeedSummary(data.size, mean, std, Interval(mean - half, mean + half))
 
 
+def question_mean(values: ArrayLike, level: float = 0.95) -> Estimate:
+    """Mean of one value per question of a single run, shape (N,), for new questions: Student's t over questions.
+
+    Raises ValueError with fewer than two questions.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    if data.ndim != 1 or data.size < 2:
+        raise ValueError(f"an interval over questions needs a shape (N >= 2,), not {data.shape}")
+    mean, variance = float(data.mean()), float(data.var(ddof=1)) / data.size
+    return _t_estimate(mean, variance, data.size - 1, data.size, level)._replace(method="Student's t over questions")
+
+
 def seed_question_mean(scores: ArrayLike, level: float = 0.95) -> Estimate:
     """Mean of `scores`, shape (seeds, questions), for new seeds and new questions alike.
 

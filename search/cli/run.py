@@ -31,6 +31,14 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan: jobs, steps, estimated time and cost. Write nothing.")
     ] = False,
+    ood: Annotated[
+        bool,
+        typer.Option(
+            "--ood",
+            help="Also evaluate the finalists on out-of-distribution suites (finals.ood; those of the task if it is "
+            "empty), after the test split was opened.",
+        ),
+    ] = False,
     select_on: Annotated[
         str | None,
         typer.Option(
@@ -50,16 +58,19 @@ def run(
         reward-search run --preset testbed-quick
         reward-search run --preset testbed --set seed=1 --set search.feedback=none --run-dir runs/unguided
         reward-search run --run-dir runs/unguided --resume
+        reward-search run --preset testbed-quick --ood
         reward-search run --preset testbed --dry-run
     """
     from rewards_generated.errors import UserError
     from search.config_source import load_config
     from search.drive import drive, print_plan
     from search.launch import new_run_folder, recorded_config, require_free, require_same
+    from search.suites import with_suites
 
     given = [*(assignments or []), *([f"search.select_on={select_on}"] if select_on else [])]
     if not resume:
         chosen = load_config(preset, config, given)
+        chosen = with_suites(chosen) if ood else chosen
         if run_dir is not None:
             require_free(run_dir)
         if dry_run:
@@ -72,7 +83,9 @@ def run(
         raise UserError("--dry-run plans a new search; leave out --resume")
     recorded = recorded_config(run_dir)
     if preset is not None or config is not None:
-        require_same(recorded, load_config(preset, config, given), run_dir)
-    elif given:
-        require_same(recorded, load_config(values=recorded.plain(), assignments=given), run_dir)
+        named = load_config(preset, config, given)
+        require_same(recorded, with_suites(named) if ood else named, run_dir)
+    elif given or ood:
+        changed = load_config(values=recorded.plain(), assignments=given)
+        require_same(recorded, with_suites(changed) if ood else changed, run_dir)
     return drive(run_dir, recorded, resume=True)

@@ -11,7 +11,7 @@ from rewards_generated.ensemble import Ensemble, Member
 from search.proposers.base import UnusableItem
 from trainer.packed.job import PackJob
 
-Stage = Literal["base-rollouts", "screening", "greedy", "retraining", "test"]
+Stage = Literal["base-rollouts", "screening", "greedy", "retraining", "test", "suite"]
 
 
 @dataclass(frozen=True, slots=True)

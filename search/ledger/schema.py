@@ -85,7 +85,7 @@ CREATE TABLE ensembles (
 ) STRICT;
 
 CREATE TABLE jobs (
-    stage TEXT NOT NULL,             -- base-rollouts, screening, greedy, retraining, test
+    stage TEXT NOT NULL,             -- base-rollouts, screening, greedy, retraining, test, suite
     subject TEXT NOT NULL,           -- candidate, ensemble, or a control's name
     seed INTEGER NOT NULL,
     digest TEXT NOT NULL,
