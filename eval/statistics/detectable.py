@@ -8,9 +8,10 @@ def smallest_detectable_difference(
 ) -> float | None:
     """Smallest difference of two accuracies that McNemar's test on `n` shared questions finds with `power`.
 
-    Solves Connor's formula n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2 for x (Connor 1987, Biometrics 43:207-211);
-    `discordant_rate` d is the share of questions that exactly one of the two gets right. None: not even the largest
-    possible difference, d itself, would be found. Raises ValueError unless n >= 1 and 0 < d <= 1.
+    Solves Connor's formula n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2 for x (Connor 1987, Biometrics 43:207-211),
+    with n x - 1 in the place of n x as the test has it: Edwards' continuity correction, or the exact test, which is
+    as cautious. `discordant_rate` d is the share of questions that exactly one of the two gets right. None: not even
+    the largest possible difference, d itself, would be found. Raises ValueError unless n >= 1 and 0 < d <= 1.
     """
     from scipy.optimize import brentq
     from scipy.special import ndtri
@@ -21,7 +22,7 @@ def smallest_detectable_difference(
 
     def surplus(difference: float) -> float:
         spread = max(discordant_rate - difference**2, 0.0)
-        return float(difference * n**0.5 - z_alpha * discordant_rate**0.5 - z_beta * spread**0.5)
+        return float((difference * n - 1) / n**0.5 - z_alpha * discordant_rate**0.5 - z_beta * spread**0.5)
 
     if surplus(discordant_rate) < 0:
         return None
