@@ -24,9 +24,11 @@ def probability_best(correct: Mapping[str, ArrayLike], draws: int = RESAMPLES, s
     `correct` per entry of shape (N,) or (seeds, N), the same questions in one order. A normal hierarchical model of
     the accuracies (Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., section 5.4): true accuracies come from one
     normal distribution with flat mean and half-Cauchy standard deviation (Gelman 2006, Bayesian Anal. 1:515-534), the
-    measured ones deviate with the covariance over the shared questions and, where there are several seeds, the
-    variance between seeds, pooled over entries. Its shrinkage is what makes the figure a probability: the share of
-    bootstrap resamples in which an entry leads overstates the leader, which is ahead by luck as well.
+    measured ones deviate with the covariance over the shared questions (correlations shrunk to their mean, as far as
+    their own uncertainty asks: Schäfer and Strimmer 2005, Stat. Appl. Genet. Mol. Biol. 4:32) and, where there are
+    several seeds, the variance between seeds, pooled over entries. Its shrinkage is what makes the figure a
+    probability: the share of bootstrap resamples in which an entry leads overstates the leader, which is ahead by
+    luck as well.
 
     With a single seed of any entry the trained policies are taken as given. Entries count as exchangeable before the
     data: nothing is assumed of controls or of sizes. Raises ValueError as `run_table` does.
@@ -54,7 +56,7 @@ def _error_covariance(table: RunTable) -> Floats:
     """Of the measured accuracies around the true ones, shape (K, K)."""
     n = table.correct.shape[1]
     per_question = table.by_entry(table.correct.T)
-    covariance = np.atleast_2d(np.cov(per_question, rowvar=False)) / n
+    covariance = _shrunk_covariance(per_question) / n
     # Runs that answer alike leave no variance, which is not certainty: half a discordant question more of each.
     covariance[np.diag_indices_from(covariance)] += 0.5 / (n * (n + 1))
     if table.seeds.min() > 1:
@@ -63,6 +65,26 @@ def _error_covariance(table: RunTable) -> Floats:
         between = sum(w * (s.seed - s.rest) for w, s in zip(weights, squares, strict=True)) / (weights.sum() * n)
         covariance[np.diag_indices_from(covariance)] += max(0.0, float(between)) / table.seeds
     return np.asarray(covariance, dtype=np.float64)
+
+
+def _shrunk_covariance(values: Floats) -> Floats:
+    """Of `values`, shape (N, K): own variances, correlations moved towards their mean.
+
+    With many entries and few questions the covariance as counted is so unsure that its inverse is mostly noise.
+    """
+    n, count = values.shape
+    centred = values - values.mean(axis=0)
+    counted = centred.T @ centred / (n - 1)
+    scale = np.sqrt(np.outer(np.diag(counted), np.diag(counted)))
+    other = ~np.eye(count, dtype=bool) & (scale > 0)
+    if not other.any():
+        return np.asarray(counted, dtype=np.float64)
+    target = np.where(other, (counted[other] / scale[other]).mean() * scale, counted)
+    squares = centred**2
+    uncertainty = n / (n - 1) ** 3 * (squares.T @ squares - n * (counted * (n - 1) / n) ** 2)
+    distance = float(((counted - target)[other] ** 2).sum())
+    share = min(1.0, float(uncertainty[other].sum()) / distance) if distance > 0 else 1.0
+    return np.asarray(share * target + (1 - share) * counted, dtype=np.float64)
 
 
 def _log_likelihood(measured: Floats, covariance: Floats, spread: float) -> float:

@@ -8,7 +8,10 @@ from eval.statistics.estimate import Estimate, require_level
 def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
     """Score interval of a binomial proportion (Wilson 1927, JASA 22:209-212), without continuity correction.
 
-    Holds its level well for any `n`, and does not collapse at 0 or `n` successes as a bootstrap does.
+    Holds its level on average over shares at any `n`, and does not collapse at 0 or `n` successes as a bootstrap does.
+    At a given share its coverage swings about the level, counts being discrete: 0.95 down to 0.928 at n = 100 and to
+    0.946 at n = 1,319, for shares of 0.05 to 0.95.
+
     Raises ValueError unless 0 <= successes <= n and n >= 1.
     """
     from scipy.special import ndtri
