@@ -97,6 +97,8 @@ class TrainJob(_Frozen):
     """For people: which candidate or ensemble. Not part of the digest."""
     base_model: str
     """`testbed`, a local folder, or a hub id."""
+    base_digest: str | None = None
+    """Digest of the job that made `base_model`; with it this job's digest names its content, not its place."""
     task: TaskReference
     ensemble: Ensemble
     """The whole reward: base rewards and candidates alike."""
@@ -114,8 +116,9 @@ class TrainJob(_Frozen):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the description without its label, hex."""
-        return hashlib.sha256(self.model_dump_json(exclude={"label"}).encode()).hexdigest()
+        """SHA-256 of the description without its label, hex. A base made by a job counts by that job's digest."""
+        left_out = {"label", "base_digest"} if self.base_digest is None else {"label", "base_model"}
+        return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
 class RewardStatistics(_Frozen):
@@ -159,4 +162,6 @@ class TrainResult(_Frozen):
     """Of `evaluation`, in the split's order; empty when none was asked for."""
     seconds: dict[str, float] = {}
     """Wall-clock by phase: start, train, generate, score, evaluate."""
+    memory: dict[str, int] = {}
+    """Peaks in bytes up to the end of training: resident, cuda (`trainer.peak_memory`). Empty for a pack's member."""
     versions: dict[str, str] = {}

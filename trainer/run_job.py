@@ -23,10 +23,21 @@ from trainer.job import TrainJob, TrainResult
 from trainer.job_folder import ADAPTER, JOB_FILE, LOG_FILE, RESULT_FILE, versions, write_atomically
 from trainer.lifeline import hold_on_to
 from trainer.packed.job import PackJob, PackResult
+from trainer.peak_memory import peak_memory
+from trainer.sft_job import SftJob, SftJobResult
+from trainer.suites_job import SuitesJob, SuitesResult
 
-AnyJob = TrainJob | EvaluationJob | PackJob
-AnyResult = TrainResult | EvaluationResult | PackResult
+AnyJob = TrainJob | EvaluationJob | PackJob | SftJob | SuitesJob
+AnyResult = TrainResult | EvaluationResult | PackResult | SftJobResult | SuitesResult
 Job = Annotated[AnyJob, Field(discriminator="kind")]
+RESULTS: dict[str, type[AnyResult]] = {
+    "train": TrainResult,
+    "pack": PackResult,
+    "evaluation": EvaluationResult,
+    "sft": SftJobResult,
+    "suites": SuitesResult,
+}
+"""Kind of job -> what comes back."""
 
 logger = logging.getLogger("trainer")
 
@@ -44,11 +55,18 @@ def run(folder: Path) -> AnyResult:
             from trainer.packed.run_pack import run_pack
 
             result = run_pack(job, folder, started)
+        elif isinstance(job, SftJob):
+            from trainer.run_sft import run_sft
+
+            result = run_sft(job, folder, started)
+        elif isinstance(job, SuitesJob):
+            from trainer.run_suites import run_suites
+
+            result = run_suites(job, started)
         else:
             result = _evaluate(job, started)
     except UserError as error:
-        kinds: dict[str, type[AnyResult]] = {"train": TrainResult, "pack": PackResult, "evaluation": EvaluationResult}
-        result = kinds[job.kind](digest=job.digest, failure=str(error), versions=versions())
+        result = RESULTS[job.kind](digest=job.digest, failure=str(error), versions=versions())
     write_atomically(folder / RESULT_FILE, result)
     logger.info("done: %s", result.failure or ", ".join(f"{name} {s:.1f} s" for name, s in result.seconds.items()))
     return result
@@ -104,6 +122,7 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
         except (RunUnscored, FloatingPointError) as error:
             failure = str(error)
     seconds.update(run.seconds)
+    memory = peak_memory()
     if failure is None:
         run.save(folder / ADAPTER)
         adapter = ADAPTER
@@ -126,6 +145,7 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
         samples=tuple(scoring.samples),
         predictions=tuple(predictions),
         seconds=seconds,
+        memory=memory,
         versions=versions(),
     )
 

@@ -65,6 +65,7 @@ class SftResult:
     path: Path
     losses: tuple[tuple[int, float], ...]
     seconds: float
+    trained_parameters: int
 
 
 def fine_tune(
@@ -114,7 +115,8 @@ def fine_tune(
     tokenizer.save_pretrained(output)
     shutil.rmtree(output / _CHECKPOINTS, ignore_errors=True)
     losses = tuple((entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
-    return SftResult(output, losses, perf_counter() - started)
+    trained = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+    return SftResult(output, losses, perf_counter() - started, trained)
 
 
 def _tokenised(pairs: list[Mapping[str, Any]], tokenizer: Any) -> list[dict[str, list[int]]]:
@@ -174,7 +176,10 @@ def _prepare(output: Path, settings: SftSettings, resume: bool) -> None:
         if not record.is_file() or json.loads(record.read_text()) != json.loads(described):
             raise UserError(f"output = '{output}' was made with other settings; it cannot be resumed with these")
     output.mkdir(parents=True, exist_ok=True)
-    record.write_text(described + "\n")
+    # By rename from beside it, so that `output` is empty or holds the whole record.
+    prepared = output.with_name(f".{output.name}.{_SETTINGS}")
+    prepared.write_text(described + "\n")
+    prepared.replace(record)
 
 
 def _model(base: str | FreshModel, hardware: Hardware) -> tuple[Any, Any]:

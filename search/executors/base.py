@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import TrainJob, TrainResult
 from trainer.packed.job import PackJob, PackResult
+from trainer.sft_job import SftJob, SftJobResult
+from trainer.suites_job import SuitesJob, SuitesResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,21 @@ class PackDone:
     result: PackResult
     folder: Path
     """Where the files of the pack lie; its members' lie where those of jobs by themselves would."""
+
+
+@dataclass(frozen=True, slots=True)
+class SftDone:
+    job: SftJob
+    result: SftJobResult
+    folder: Path
+    """Where the job's files lie: policy, adapter, log, result.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuitesDone:
+    job: SuitesJob
+    result: SuitesResult
+    folder: Path
 
 
 class Executor(Protocol):
@@ -69,4 +86,17 @@ class PackExecutor(Executor, Protocol):
         """The same for packs: each runs in `folder/<digest>`, and a member's adapter and result come to lie in
         `folder/<the member's digest>`; those of a pack with a `stop` stay in the pack's folder, where the packs find
         them that go on from it. A pack for which memory runs out comes back with `too_large`."""
+        ...
+
+
+@runtime_checkable
+class PipelineExecutor(Executor, Protocol):
+    """An executor that can run the other stages of a pipeline: supervised fine-tuning, and evaluation on suites."""
+
+    def fine_tune(self, jobs: Sequence[SftJob], folder: Path) -> Iterator[SftDone]:
+        """As `run`. A job that was interrupted goes on from its last checkpoint."""
+        ...
+
+    def evaluate_suites(self, jobs: Sequence[SuitesJob], folder: Path) -> Iterator[SuitesDone]:
+        """As `run`, for jobs that only evaluate."""
         ...

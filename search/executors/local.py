@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from rewards_generated.errors import UserError
-from search.executors.base import EvaluationDone, JobDone, PackDone
+from search.executors.base import EvaluationDone, JobDone, PackDone, SftDone, SuitesDone
 from search.executors.environment import job_environment
 from search.executors.gpus import least_busy, visible_gpus
 from search.executors.process_tree import kill_tree
@@ -25,9 +25,13 @@ from trainer.evaluation_job import EvaluationJob, EvaluationResult
 from trainer.job import Hardware, TrainJob, TrainResult
 from trainer.job_folder import JOB_FILE, LOG_FILE, MEMBERS, RESULT_FILE, STEPS_FILE, write_atomically
 from trainer.packed.job import PackJob, PackResult
+from trainer.run_job import RESULTS
+from trainer.run_job import AnyJob as SomeJob
+from trainer.sft_job import SftJob, SftJobResult
+from trainer.suites_job import SuitesJob, SuitesResult
 
-AnyJob = TypeVar("AnyJob", TrainJob, EvaluationJob, PackJob)
-AnyResult = TypeVar("AnyResult", TrainResult, EvaluationResult, PackResult)
+AnyJob = TypeVar("AnyJob", TrainJob, EvaluationJob, PackJob, SftJob, SuitesJob)
+AnyResult = TypeVar("AnyResult", TrainResult, EvaluationResult, PackResult, SftJobResult, SuitesResult)
 
 POLL_SECONDS = 0.05
 
@@ -42,7 +46,7 @@ class _Running(Generic[AnyJob]):
 
 
 class LocalExecutor:
-    """Implements `search.executors.base.PackExecutor` with one subprocess per job or pack.
+    """Implements `search.executors.base.PackExecutor` and `PipelineExecutor` with one subprocess per job or pack.
 
     With several GPUs each process sees one of them, the one with the fewest jobs.
 
@@ -88,8 +92,28 @@ class LocalExecutor:
                     left.rename(own)
             yield PackDone(job, result, place)
 
+    def fine_tune(self, jobs: Sequence[SftJob], folder: Path) -> Iterator[SftDone]:
+        """Runs the jobs, each in `folder/<digest>`, and yields each when it has ended."""
+        for job, result, place in self._run(jobs, SftJobResult, folder):
+            yield SftDone(job, result, place)
+
+    def evaluate_suites(self, jobs: Sequence[SuitesJob], folder: Path) -> Iterator[SuitesDone]:
+        """Runs the jobs, each in `folder/<digest>`, and yields each when it has ended."""
+        for job, result, place in self._run(jobs, SuitesResult, folder):
+            yield SuitesDone(job, result, place)
+
+    def run_at(self, job: AnyJob, place: Path) -> Any:
+        """The result of one job that runs in the folder `place`, unless its whole result lies there already."""
+        result_type: Any = RESULTS[job.kind]
+        ((_, result, _),) = self._run([job], result_type, place.parent, lambda _: place.name)
+        return result
+
     def _run(
-        self, jobs: Sequence[AnyJob], result_type: type[AnyResult], folder: Path
+        self,
+        jobs: Sequence[AnyJob],
+        result_type: type[AnyResult],
+        folder: Path,
+        name: Callable[[AnyJob], str] = lambda job: job.digest,
     ) -> Iterator[tuple[AnyJob, AnyResult, Path]]:
         # By digest: of two equal jobs the second finds the result of the first.
         waiting = list(jobs)
@@ -101,7 +125,7 @@ class LocalExecutor:
             try:
                 while waiting or running:
                     for job in [job for job in waiting if job.digest not in running]:
-                        place = folder / job.digest
+                        place = folder / name(job)
                         kept = whole_result(place, job.digest, result_type)
                         if kept is not None:
                             waiting.remove(job)
@@ -131,7 +155,7 @@ class LocalExecutor:
         limit = self._limit(state.job)
         return limit is not None and time.monotonic() - state.started > limit
 
-    def _limit(self, job: TrainJob | EvaluationJob | PackJob) -> float | None:
+    def _limit(self, job: SomeJob) -> float | None:
         """Seconds that the job may take: a pack, as much as its members one after the other."""
         if self.job_timeout_seconds is None:
             return None
@@ -164,6 +188,8 @@ def whole_result(folder: Path, digest: str, result_type: type[AnyResult]) -> Any
         lost = result.adapter is not None and not (folder / result.adapter).is_dir()
         about_job = result.failure is None or bool(result.rewards)
         return None if lost or not about_job else result
+    if isinstance(result, SftJobResult) and result.policy is not None and not (folder / result.policy).is_dir():
+        return None
     return result if result is not None and result.failure is None else None
 
 
@@ -175,7 +201,7 @@ def _read_result(folder: Path, digest: str, result_type: type[AnyResult]) -> Any
     return result if result.digest == digest else None
 
 
-def _hardware(job: TrainJob | EvaluationJob | PackJob) -> Hardware:
+def _hardware(job: SomeJob) -> Hardware:
     return job.members[0].hardware if isinstance(job, PackJob) else job.hardware
 
 

@@ -1,0 +1,84 @@
+"""The jobs of a pipeline's stages. Each is a function of the description and of what the stage before it left."""
+
+from __future__ import annotations
+
+from trainer.determinism import derived_seed
+from trainer.job import TrainJob
+from trainer.pairs import file_sha256
+from trainer.pipeline.description import Pipeline, Policy
+from trainer.pipeline.rewards import weighted_ensemble
+from trainer.sft import SftSettings
+from trainer.sft_job import SftJob
+from trainer.suites_job import SuitesJob
+
+_SEEDS = 2**31
+"""Seeds of transformers' trainers fit into 32 bits."""
+
+
+def sft_job(pipeline: Pipeline) -> SftJob:
+    """Raises UserError if the file of pairs cannot be read, ValueError where the stage is skipped."""
+    stage = pipeline.sft
+    if stage.tuning == "none":
+        raise ValueError("the supervised stage is skipped")
+    return SftJob(
+        label=f"{pipeline.name}: sft {stage.tuning}",
+        base_model=pipeline.base_model,
+        task=pipeline.task,
+        source=stage.source,
+        file_sha256=file_sha256(stage.source.file) if stage.source.file else None,
+        settings=SftSettings(
+            steps=stage.steps,
+            batch_size=stage.batch_size,
+            learning_rate=stage.learning_rate,
+            learning_rate_schedule=stage.learning_rate_schedule,
+            warmup_steps=round(stage.warmup_fraction * stage.steps),
+            weight_decay=stage.weight_decay,
+            max_gradient_norm=stage.max_gradient_norm,
+            max_length=stage.max_length,
+            tuning=stage.tuning,
+            lora=stage.lora,
+            checkpoint_steps=stage.checkpoint_steps,
+            seed=derived_seed(pipeline.seed, "sft") % _SEEDS,
+        ),
+        hardware=pipeline.hardware,
+    )
+
+
+def grpo_job(pipeline: Pipeline, base_model: str, base_digest: str | None) -> TrainJob:
+    """`base_model`: the policy to start from; `base_digest`: of the job that made it, if one did.
+
+    Raises UserError for a reward that is not known, ValueError where the stage is skipped.
+    """
+    stage = pipeline.grpo
+    if stage.tuning == "none":
+        raise ValueError("the GRPO stage is skipped")
+    return TrainJob(
+        label=f"{pipeline.name}: grpo {stage.tuning}",
+        base_model=base_model,
+        base_digest=base_digest,
+        task=pipeline.task,
+        ensemble=weighted_ensemble(pipeline.name, stage.rewards),
+        tuning=stage.tuning,
+        lora=stage.lora,
+        grpo=stage.settings,
+        seed=derived_seed(pipeline.seed, "grpo") % _SEEDS,
+        hardware=pipeline.hardware,
+        sandbox=pipeline.sandbox,
+        failure_rate_limit=stage.failure_rate_limit,
+    )
+
+
+def suites_job(pipeline: Pipeline, policy: Policy, base_model: str, base_digest: str | None) -> SuitesJob:
+    """Of one of the pipeline's policies. Raises ValueError where there is no evaluation."""
+    stage = pipeline.evaluation
+    if stage is None:
+        raise ValueError("the evaluation is skipped")
+    return SuitesJob(
+        label=f"{pipeline.name}: evaluation of {policy}",
+        base_model=base_model,
+        base_digest=base_digest,
+        suites=stage.suites,
+        max_completion_tokens=stage.max_completion_tokens,
+        batch_size=stage.batch_size,
+        hardware=pipeline.hardware,
+    )

@@ -1,0 +1,170 @@
+"""Runs a pipeline in a folder, stage by stage; what is done is never done again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rewards_generated.errors import UserError
+from trainer.job import TrainResult
+from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
+from trainer.merging import merge_adapter
+from trainer.pipeline.description import Pipeline, Policy
+from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
+from trainer.pipeline.result import PipelineResult, StageRecord, grpo_record, sft_record, suite_scores
+from trainer.run_job import RESULTS, AnyJob, AnyResult, run
+from trainer.sft_job import POLICY, SftJobResult
+from trainer.suites_job import SuitesResult
+
+DESCRIPTION = "pipeline.json"
+EVALUATION = "evaluation"
+
+RunJob = Callable[[Any, Path], Any]
+"""(job, folder) -> its result; a whole result of that job that lies in the folder already is taken as it is."""
+
+
+def in_this_process(job: AnyJob, folder: Path) -> AnyResult:
+    """The simplest `RunJob`. Peak memory is then of the whole process, not of the stage."""
+    kept = _kept(job, folder)
+    if kept is not None:
+        return kept
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT_FILE).unlink(missing_ok=True)
+    write_atomically(folder / JOB_FILE, job)
+    return run(folder)
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    folder: Path,
+    run_job: RunJob = in_this_process,
+    *,
+    resume: bool = False,
+    note: Callable[[str], None] = lambda text: None,
+) -> PipelineResult:
+    """Leaves `sft/`, `grpo/` and `evaluation/POLICY/` in the folder, each with its result, and `result.json` last.
+
+    `sft/policy` and `grpo/policy` are whole models, adapters merged, and `policy` is a link to the last of them.
+    `resume`: goes on where the folder's pipeline was interrupted, between or within stages, to the same policies. A
+    stage that fails ends the training; the policies before it are evaluated. `note` is told of every stage.
+    Raises UserError for a description that cannot be run, and for a folder that holds anything else.
+    """
+    check(pipeline)
+    _open(pipeline, folder, resume)
+    stages: dict[Policy, StageRecord] = {}
+    bases: dict[Policy, tuple[str, str | None]] = {"base": (pipeline.base_model, None)}
+    failure = None
+    for stage in [stage for stage in pipeline.policies if stage != "base"]:
+        base = list(bases.values())[-1]
+        note(f"{stage} ({pipeline.sft.tuning if stage == 'sft' else pipeline.grpo.tuning}) from {base[0]}")
+        record, digest = (_sft if stage == "sft" else _grpo)(pipeline, folder, base, run_job)
+        stages[stage] = record
+        if record.policy is None:
+            failure = f"{stage}: {record.failure}"
+            break
+        bases[stage] = (str((folder / record.policy).resolve()), digest)
+    scores = {}
+    for policy in pipeline.evaluation.policies if pipeline.evaluation else ():
+        if policy in bases:
+            note(f"evaluation of {policy}")
+            job = suites_job(pipeline, policy, *bases[policy])
+            answered: SuitesResult = run_job(job, folder / EVALUATION / policy)
+            if answered.failure is not None:
+                failure = failure or f"evaluation of {policy}: {answered.failure}"
+            else:
+                scores[policy] = {name: suite_scores(given) for name, given in answered.predictions.items()}
+    last = next((stages[stage].policy for stage in ("grpo", "sft") if stage in stages and stages[stage].policy), None)
+    if last is not None:
+        _link(folder / POLICY, last)
+    result = PipelineResult(digest=pipeline.digest, failure=failure, policy=last, stages=stages, scores=scores)
+    write_atomically(folder / RESULT_FILE, result)
+    return result
+
+
+def check(pipeline: Pipeline) -> None:
+    """Raises UserError for what can be seen to be wrong before anything runs."""
+    from eval.tasks.registry import build_task
+    from trainer.grpo import check as check_grpo
+    from trainer.pairs import require_traces
+
+    build_task(pipeline.task)
+    if pipeline.policies == ("base",) and pipeline.evaluation is None:
+        raise UserError("every stage is skipped: set sft.tuning or grpo.tuning to lora or full, or give an evaluation")
+    if pipeline.sft.tuning != "none":
+        if pipeline.sft.source.file is None:
+            require_traces(pipeline.task.name)
+        sft_job(pipeline)
+    if pipeline.grpo.tuning != "none":
+        check_grpo(grpo_job(pipeline, pipeline.base_model, None))
+    for name, suite in pipeline.evaluation.suites.items() if pipeline.evaluation else ():
+        if not build_task(suite.task).examples(suite.split, 1):
+            raise UserError(f"`evaluation.suites.{name}`: the {suite.split} split of {suite.task.name!r} is empty")
+
+
+def recorded_pipeline(folder: Path) -> Pipeline:
+    """The description that the folder's pipeline was started with. Raises UserError if there is none."""
+    try:
+        return Pipeline.model_validate_json((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except OSError:
+        raise UserError(f"{folder} holds no pipeline: there is no {DESCRIPTION} in it") from None
+    except ValidationError:
+        raise UserError(f"{folder / DESCRIPTION} is not the description of a pipeline") from None
+
+
+def _open(pipeline: Pipeline, folder: Path, resume: bool) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not resume:
+            raise UserError(f"the folder {folder} exists already; continue it with --resume, or choose another")
+        if recorded_pipeline(folder) != pipeline:
+            raise UserError(f"{folder} was started with another description; resume it with that, or choose another")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / DESCRIPTION, pipeline)
+
+
+def _sft(
+    pipeline: Pipeline, folder: Path, base: tuple[str, str | None], run_job: RunJob
+) -> tuple[StageRecord, str | None]:
+    job = sft_job(pipeline)
+    result: SftJobResult = run_job(job, folder / "sft")
+    policy = None if result.policy is None else f"sft/{result.policy}"
+    return sft_record(job.settings.tuning, job.settings.steps, result, policy), job.digest
+
+
+def _grpo(
+    pipeline: Pipeline, folder: Path, base: tuple[str, str | None], run_job: RunJob
+) -> tuple[StageRecord, str | None]:
+    job = grpo_job(pipeline, *base)
+    result: TrainResult = run_job(job, folder / "grpo")
+    policy = None
+    if result.adapter is not None:
+        trained, merged = folder / "grpo" / result.adapter, folder / "grpo" / POLICY
+        if job.tuning == "full":
+            _link(merged, result.adapter)
+        elif not merged.is_dir():
+            merge_adapter(base[0], trained, merged, pipeline.hardware.dtype)
+        policy = f"grpo/{POLICY}"
+    return grpo_record(job.tuning, job.grpo.steps, result, policy), job.digest
+
+
+def _kept(job: AnyJob, folder: Path) -> AnyResult | None:
+    try:
+        result = RESULTS[job.kind].model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return result if result.digest == job.digest and result.failure is None else None
+
+
+def _link(path: Path, target: str) -> None:
+    """A relative link at `path`, in place of what lies there, by one rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    temporary.replace(path)

@@ -1,0 +1,51 @@
+"""Runs a job of supervised fine-tuning in this process, or what is left of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from trainer.job_folder import ADAPTER, versions
+from trainer.peak_memory import peak_memory
+from trainer.sft_job import POLICY, SftJob, SftJobResult
+
+
+def run_sft(job: SftJob, folder: Path, started: float) -> SftJobResult:
+    """Leaves the whole policy in `folder`, and the adapter beside it if one was trained.
+
+    A run that was interrupted goes on from its last checkpoint, to the same weights. `started`: when the process
+    began, by `time.perf_counter`. Raises UserError for a base or pairs that cannot be used.
+    """
+    from trainer.merging import merge_adapter
+    from trainer.pairs import read_pairs
+    from trainer.policy import base_model_source
+    from trainer.sft import fine_tune
+
+    pairs = read_pairs(job)
+    output = folder / (POLICY if job.settings.tuning == "full" else ADAPTER)
+    seconds = {"start": time.perf_counter() - started}
+    tuned = fine_tune(base_model_source(job.base_model), pairs, job.settings, output, job.hardware, resume=True)
+    seconds["train"] = tuned.seconds
+    memory = peak_memory()
+    if not all(math.isfinite(loss) for _, loss in tuned.losses):
+        step = next(step for step, loss in tuned.losses if not math.isfinite(loss))
+        return SftJobResult(
+            digest=job.digest, failure=f"training diverged at step {step}: the loss is not finite", versions=versions()
+        )
+    if job.settings.tuning == "lora":
+        try:
+            merge_adapter(job.base_model, output, folder / POLICY, job.hardware.dtype)
+        except FloatingPointError as error:
+            return SftJobResult(digest=job.digest, failure=f"training diverged: {error}", versions=versions())
+    return SftJobResult(
+        digest=job.digest,
+        policy=POLICY,
+        adapter=ADAPTER if job.settings.tuning == "lora" else None,
+        losses=tuned.losses,
+        pairs=len(pairs),
+        trained_parameters=tuned.trained_parameters,
+        seconds=seconds,
+        memory=memory,
+        versions=versions(),
+    )
