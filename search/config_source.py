@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -18,6 +18,8 @@ from search.config import SearchConfig
 
 PRESETS = Path(__file__).parent / "presets"
 
+Model = TypeVar("Model", bound=BaseModel)
+
 
 class _Loader(yaml.SafeLoader):
     """YAML in which 1e-3 is a number, as everywhere else, and not text."""
@@ -28,8 +30,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def preset_names() -> list[str]:
-    return sorted(file.stem for file in PRESETS.glob("*.yaml"))
+def preset_names(presets: Path = PRESETS) -> list[str]:
+    return sorted(file.stem for file in presets.glob("*.yaml"))
 
 
 def load_config(
@@ -41,24 +43,42 @@ def load_config(
     """The `values`, overlaid by the preset, by the file, and by `a.b=value` assignments. Raises UserError."""
     if preset is None and file is None and values is None:
         raise UserError(f"say what to search with --preset ({', '.join(preset_names())}) or --config file.yaml")
-    values = values or {}
+    return parse_config(overlaid(preset, file, assignments, values or {}))
+
+
+def overlaid(
+    preset: str | None,
+    file: Path | None,
+    assignments: Sequence[str],
+    values: dict[str, Any],
+    presets: Path = PRESETS,
+) -> dict[str, Any]:
+    """The `values`, or those of a preset in the folder `presets`, overlaid by the file's and the assignments'.
+
+    Raises UserError for a preset that is not known, a file that cannot be read and an assignment that is none.
+    """
     if preset is not None:
-        if preset not in preset_names():
-            raise UserError(f"--preset {preset!r} is not known: {nearest(preset, preset_names())}")
-        values = _read(PRESETS / f"{preset}.yaml")
+        if preset not in preset_names(presets):
+            raise UserError(f"--preset {preset!r} is not known: {nearest(preset, preset_names(presets))}")
+        values = _read(presets / f"{preset}.yaml")
     if file is not None:
         values = _overlay(values, _read(file))
     for assignment in assignments:
         values = _overlay(values, _assignment(assignment))
-    return parse_config(values)
+    return values
 
 
 def parse_config(values: dict[str, Any]) -> SearchConfig:
     """Raises UserError naming the field's path, its value, and the nearest valid name or what was expected."""
+    return parse_as(SearchConfig, values)
+
+
+def parse_as(model: type[Model], values: dict[str, Any]) -> Model:
+    """The same for any configuration."""
     try:
-        return SearchConfig.model_validate_json(json.dumps(values, default=str), strict=True)
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        raise UserError(_sentence(error)) from None
+        raise UserError(_sentence(error, model)) from None
 
 
 def changed_fields(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[str]:
@@ -118,13 +138,13 @@ def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """The first mistake, unknown names before missing ones (a misspelt field is both)."""
     first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     location = [str(part) for part in first["loc"]]
     path = ".".join(location)
     if first["type"] == "extra_forbidden":
-        section = _section(location[:-1])
+        section = _section(model, location[:-1])
         where = f"section `{'.'.join(location[:-1])}`" if location[:-1] else "the configuration"
         alike = nearest(location[-1], section.model_fields) if section else "it takes no such field"
         return f"`{path}` is unknown: {where} has no field {location[-1]!r}; {alike}"
@@ -134,8 +154,7 @@ def _sentence(error: ValidationError) -> str:
     return f"`{path}` = {first['input']!r}: {expected[0].lower()}{expected[1:]}"
 
 
-def _section(location: Sequence[str]) -> type[BaseModel] | None:
-    model: type[BaseModel] = SearchConfig
+def _section(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel] | None:
     for part in location:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

@@ -30,6 +30,14 @@ def print_options(proposer: str) -> None:
         _print(path, _default(field), field)
 
 
+def print_pipeline_fields() -> None:
+    """Of a pipeline's description."""
+    from trainer.pipeline.description import Pipeline
+
+    for path, field in fields(Pipeline):
+        _print(path, _default(field), field)
+
+
 def _print(path: str, value: str, field: FieldInfo) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{path} = {value}")

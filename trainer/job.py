@@ -117,7 +117,8 @@ class TrainJob(_Frozen):
     @property
     def digest(self) -> str:
         """SHA-256 of the description without its label, hex. A base made by a job counts by that job's digest."""
-        left_out = {"label", "base_digest"} if self.base_digest is None else {"label", "base_model"}
+        left_out = {"label": True}
+        left_out["base_digest" if self.base_digest is None else "base_model"] = True
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 

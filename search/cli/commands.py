@@ -17,6 +17,7 @@ COMMANDS = {
     "status": ("search.cli.status", "Show how far a search has come."),
     "leaderboard": ("search.cli.leaderboard", "Print the leaderboard of a search."),
     "report": ("search.cli.report", "Write the report of a search as one HTML file."),
+    "pipeline": ("search.cli.pipeline", "Train by supervised fine-tuning, then GRPO, and evaluate on several suites."),
     "compare": ("search.cli.compare", "Compare the predictions of several models."),
     "study": ("search.cli.study", "Test a claim by whole runs over arms and seeds."),
     "export": ("search.cli.export", "Write an ensemble as a folder for other trainers."),

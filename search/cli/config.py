@@ -13,6 +13,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def config(
     preset: Annotated[str | None, typer.Option(help="Show this preset's values.", metavar="NAME")] = None,
     proposer: Annotated[str | None, typer.Option(help="List the options of this proposer.", metavar="NAME")] = None,
+    pipeline: Annotated[bool, typer.Option("--pipeline", help="List the fields of a pipeline instead.")] = False,
 ) -> None:
     """List every field of the configuration with its help and its default, or a preset's value.
 
@@ -22,10 +23,13 @@ def config(
         reward-search config
         reward-search config --preset testbed
         reward-search config --proposer litellm
+        reward-search config --pipeline
     """
-    from search.reference import print_fields, print_options
+    from search.reference import print_fields, print_options, print_pipeline_fields
 
-    if proposer is not None:
+    if pipeline:
+        print_pipeline_fields()
+    elif proposer is not None:
         print_options(proposer)
     else:
         print_fields(preset)

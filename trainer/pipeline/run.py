@@ -54,8 +54,7 @@ def run_pipeline(
     stage that fails ends the training; the policies before it are evaluated. `note` is told of every stage.
     Raises UserError for a description that cannot be run, and for a folder that holds anything else.
     """
-    check(pipeline)
-    _open(pipeline, folder, resume)
+    open_pipeline(pipeline, folder, resume=resume)
     stages: dict[Policy, StageRecord] = {}
     bases: dict[Policy, tuple[str, str | None]] = {"base": (pipeline.base_model, None)}
     failure = None
@@ -116,7 +115,9 @@ def recorded_pipeline(folder: Path) -> Pipeline:
         raise UserError(f"{folder / DESCRIPTION} is not the description of a pipeline") from None
 
 
-def _open(pipeline: Pipeline, folder: Path, resume: bool) -> None:
+def open_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> None:
+    """Checks the pipeline and writes its description to the folder, or finds it there on `resume`. Raises UserError."""
+    check(pipeline)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not resume:
             raise UserError(f"the folder {folder} exists already; continue it with --resume, or choose another")
