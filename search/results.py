@@ -22,7 +22,7 @@ from eval.report.data import (
 from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.scores import compare_runs, score_runs, validation_minus_test
 from eval.report.suites import format_suites
-from eval.report.text import joined
+from eval.report.text import counted, joined
 from search.config import SearchConfig
 from search.ensembles import is_random_draw
 from search.evidence import (
@@ -359,7 +359,7 @@ def _candidate(standing: Standing) -> Candidate:
         description=item.description,
         parents=item.parents,
         checks=tuple(
-            GateCheck(name=check.name, passed=check.passed, reason=check.message)
+            GateCheck(name=check.name, passed=check.passed, enforced=check.enforced, reason=check.message)
             for check in (verdict.checks if verdict else ())
         ),
         prescreening=standing.prescreening,
@@ -382,12 +382,13 @@ def _facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     spent = Spending.of(ledger.calls())
     sandbox = ledger.fact("sandbox")
     grpo, finals = config.screening.grpo, config.finals
+    seeds = counted(finals.seeds, "fresh seed")
     settings = {
         "screening": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
         f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}",
         "screening seeds": str(config.screening.seeds),
         "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy",
-        "retraining": f"{config.final_steps} steps, {finals.seeds} fresh seeds, aggregation {finals.aggregation}",
+        "retraining": f"{config.final_steps} steps, {seeds}, aggregation {finals.aggregation}",
         "test": f"{finals.test_questions} questions",
         "base rewards": ", ".join(config.search.base_rewards),
     }

@@ -138,6 +138,8 @@ class Round(_Data):
 class GateCheck(_Data):
     name: str
     passed: bool
+    enforced: bool = True
+    """A failure rejects; otherwise it is a warning."""
     reason: str = ""
 
 

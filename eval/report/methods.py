@@ -13,6 +13,9 @@ _AGGREGATIONS = {
 }
 
 
+_LOSSES = {"grpo": "GRPO", "dr_grpo": "Dr. GRPO", "dapo": "DAPO", "bnpo": "BNPO"}
+
+
 def methods(data: ReportData) -> str:
     """Paragraphs with a blank line between them: search, training, selection and test, statistics."""
     if data.run.methods:
@@ -31,19 +34,24 @@ def _search(data: ReportData) -> list[str]:
     ]
     rejected = sum(candidate.status == "rejected" for candidate in data.candidates)
     failed = sum(candidate.status == "failed" for candidate in data.candidates)
-    gate = f" ({run.gate})" if run.gate else ""
+    gate = f" ({run.gate.removeprefix('sandbox ')})" if run.gate else ""
     said.append(
-        f"Each was checked in a sandbox{gate}; {counted(rejected, 'was', 'were')} rejected there and "
-        f"{counted(failed, 'training run')} failed, and neither is ranked."
+        f"Each was checked in a sandbox{gate}; {_some(rejected, 'was', 'were')} rejected there and "
+        + (f"{counted(failed, 'training run')} failed; neither is ranked." if failed else "no training run failed.")
     )
     duplicates = sum(candidate.status == "duplicate" for candidate in data.candidates)
     screened = next((c.prescreening for c in data.candidates if c.prescreening), None)
     if screened is not None:
         bound = run.protocol.duplicate_correlation if run.protocol else None
+        left_out = (
+            f"{counted(duplicates, 'was', 'were')} not trained, because ranks and group-relative advantages were those "
+            "of an earlier one"
+            if duplicates
+            else "none had the ranks and group-relative advantages of an earlier one"
+        )
         said.append(
             f"Before training each was scored on {screened.rollouts + screened.unscored:,} rollouts of the untrained "
-            f"base policy; {counted(duplicates, 'was', 'were')} not trained, because ranks and group-relative "
-            "advantages were those of an earlier one"
+            f"base policy; {left_out}"
             + (f" (both correlations at least {bound:g})." if bound is not None else ".")
             + " Intervals of these figures are jackknives over questions."
         )
@@ -59,8 +67,8 @@ def _training(data: ReportData) -> list[str]:
     if protocol is not None:
         base = joined([_plain(name) for name in protocol.base_rewards])
         said = [
-            f"{whose} screened by training the policy ({run.base_model}) on {run.task} with GRPO (Shao et al. 2024)"
-            + (f", the candidate's score added to the base rewards ({base})." if base else "."),
+            f"{whose} screened by training the policy ({run.base_model}) on the task {run.task} with GRPO (Shao et al. "
+            "2024)" + (f", the candidate's score added to the base rewards ({base})." if base else "."),
             _hyperparameters(protocol),
         ]
     else:
@@ -84,12 +92,13 @@ def _training(data: ReportData) -> list[str]:
 
 
 def _hyperparameters(protocol: Protocol) -> str:
+    loss = _LOSSES.get(protocol.loss, protocol.loss)
     kl = f"KL weight {protocol.beta:g}" if protocol.beta else "no KL term"
     return (
         f"A run had {protocol.steps} optimizer steps of {protocol.prompts_per_step} prompts with "
         f"{protocol.generations} completions each, sampled at temperature {protocol.temperature:g} with at most "
         f"{protocol.max_completion_tokens} tokens; learning rate {_scientific(protocol.learning_rate)} "
-        f"({protocol.learning_rate_schedule}), {protocol.loss.replace('_', ' ')} loss, {kl}, and LoRA adapters "
+        f"({protocol.learning_rate_schedule}), {loss} loss, {kl}, and LoRA adapters "
         f"(Hu et al. 2022) of rank {protocol.lora_rank} and alpha {protocol.lora_alpha}."
     )
 
@@ -119,9 +128,8 @@ def _selection(data: ReportData) -> list[str]:
             said.append(f"The scores of an ensemble's members were {how}.")
         draws = sum(bool(entry.control and "random" in entry.control) for entry in data.entries)
         if draws:
-            said.append(
-                f"{counted(draws, 'random draw')} of candidates served as controls beside the base rewards alone."
-            )
+            served = "served as a control" if draws == 1 else "served as controls"
+            said.append(f"{counted(draws, 'random draw')} of candidates {served} beside the base rewards alone.")
         if run.selection_split == "validation" and run.test_opened is not None:
             said.append("The winner was named on validation before the test split was opened.")
     return said
@@ -165,6 +173,10 @@ def _statistics(data: ReportData) -> list[str]:
 
 def _shown(data: ReportData) -> Scores | None:
     return next((scores for entry in data.entries for scores in (entry.test, entry.validation) if scores), None)
+
+
+def _some(count: int, singular: str, plural: str) -> str:
+    return counted(count, singular, plural) if count else f"none {singular}"
 
 
 def _plain(name: str) -> str:

@@ -77,7 +77,7 @@ def unscored_reason(candidate: Candidate) -> str:
     failed = [
         f"{check.name}: {check.reason}" if check.reason else check.name
         for check in candidate.checks
-        if not check.passed
+        if not check.passed and check.enforced
     ]
     if failed:
         return failed[0]

@@ -169,6 +169,19 @@ def test_unscored_candidates_are_listed_apart_with_their_reasons():
         assert reason in apart
 
 
+def test_a_warning_of_the_gate_is_neither_a_failure_nor_the_reason():
+    checks = (
+        GateCheck(name="alone", passed=False, enforced=False, reason="nine attacks tie"),
+        GateCheck(name="finite", passed=False, reason="it returned nan"),
+    )
+    candidate = Candidate(name="refused", identity="d", round=1, status="rejected", checks=checks)
+    words = Page(render(minimal(candidates=(candidate,)))).words
+    assert "finite: it returned nan" in words
+    assert "alone: nine attacks tie" not in words
+    assert "alone: warning. nine attacks tie" in words
+    assert "finite: failed. it returned nan" in words
+
+
 def test_unscored_entries_are_not_in_the_leaderboard_table(whole):
     failed = [e.name for e in whole.data.entries if e.failure]
     assert failed
@@ -275,5 +288,5 @@ def test_figures_from_before_training_are_shown_with_their_intervals():
     for shown in ("0.812 [0.700, 0.900]", "0.500 [", "−0.250 [−0.500", "<b>other ranks them most alike", "−0.912"):
         assert shown in page.words, shown
     assert "It failed on 2 more." in page.words
-    assert "scored on 98 rollouts of the untrained base policy; 0 were not trained" in page.words
+    assert "scored on 98 rollouts of the untrained base policy; none had the ranks" in page.words
     assert not page.unbalanced
