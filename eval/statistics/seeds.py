@@ -50,7 +50,8 @@ def question_mean(values: ArrayLike, level: float = 0.95) -> Estimate:
     if data.ndim != 1 or data.size < 2:
         raise ValueError(f"an interval over questions needs a shape (N >= 2,), not {data.shape}")
     mean, variance = float(data.mean()), float(data.var(ddof=1)) / data.size
-    return _t_estimate(mean, variance, data.size - 1, data.size, level)._replace(method="Student's t over questions")
+    half = _half(variance, data.size - 1, level)
+    return Estimate(mean, mean - half, mean + half, data.size, level, "Student's t over questions")
 
 
 def seed_question_mean(scores: ArrayLike, level: float = 0.95) -> Estimate:
