@@ -38,8 +38,8 @@ def bootstrap_f1(
 ) -> Estimate:
     """F1 = 2a / (1 + a) over questions, `correct` of shape (N,).
 
-    Over accuracies of 0.05 to 0.95 BCa intervals of level 0.95 cover 0.95 on average and 0.92 at the worst one (N =
-    100; 0.94 at N = 1,319), by enumeration; percentile ones somewhat less.
+    By enumeration over accuracies of 0.05 to 0.95, BCa intervals of level 0.95 cover 0.953 on average and 0.935 at the
+    worst accuracy with N = 100, 0.949 and 0.945 with N = 1,319; percentile ones 0.944 and 0.878, 0.948 and 0.942.
 
     The number right in a resample of N questions is Binomial(N, k / N) exactly, so it is drawn as such instead of
     N indices. With no or all questions right every resample is alike and a bootstrap says nothing: the Wilson

@@ -210,8 +210,8 @@ def equivalence_size(scale: float) -> Iterator[Row]:
 
 def proportion_coverage(scale: float) -> Iterator[Row]:
     """Exact, over every number right that can happen, as Brown, Cai and DasGupta (2001, Stat. Sci. 16:101-133) do it;
-    `scale` sets the resamples of the bootstraps."""
-    resamples = max(1000, int(10_000 * scale))
+    with `scale` below 1/3 with fewer resamples than the intervals take by default."""
+    resamples = max(1000, int(10_000 * min(1.0, 3 * scale)))
     methods: dict[str, Callable[[NDArray[np.bool_]], Any]] = {
         "Wilson": lambda right: wilson_interval(int(right.sum()), right.size, LEVEL),
         "percentile bootstrap": lambda right: bootstrap_accuracy(right, "percentile", LEVEL, resamples),
