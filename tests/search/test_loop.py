@@ -261,10 +261,15 @@ def test_status_leaderboard_and_report_read_a_run(
         assert main(["leaderboard", str(run), "--format", form]) == 0
         assert "top-2" in capsys.readouterr().out
     target = tmp_path / "report.html"
-    assert main(["report", str(run), "--out", str(target)]) == 0
+    figures = tmp_path / "figures"
+    assert main(["report", str(run), "--out", str(target), "--figures", str(figures)]) == 0
     page = target.read_text(encoding="utf-8")
     assert "reward-101" in page
     assert "McNemar" in page
+    assert {"f1-by-round.svg", "forest.png", "pairwise.pdf"} <= {file.name for file in figures.iterdir()}
+    capsys.readouterr()
+    assert main(["report", str(run), "--out", str(target), "--figures", str(target)]) == 2
+    assert "--figures" in capsys.readouterr().err
 
 
 def test_leaderboard_before_the_finals_shows_the_screenings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
