@@ -58,6 +58,7 @@ def test_killed_before_commits_so_that_finished_work_is_lost(tmp_path: Path, uni
     assert leaderboard(tmp_path / "run") == leaderboard(uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_packed_search_killed_after_every_second_commit(tmp_path: Path) -> None:
     changes: dict[str, Any] = {
         "search": {"candidates_per_round": 3},
