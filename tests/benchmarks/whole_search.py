@@ -1,0 +1,111 @@
+"""The search of a preset with its training runs packed, against the same search with every run in a process of its own.
+
+    python -m tests.benchmarks.whole_search run --work runs/whole [--preset testbed]
+    python -m tests.benchmarks.whole_search summarise --work runs/whole
+
+`run` starts both searches at once, each with one job at a time and each on a core of its own, so that whatever else
+the machine does weighs on both alike; either may be stopped. `summarise` compares the rounds that both have ended: the
+wall-clock of their screenings, evaluation and start-up of processes included, and what came out of it, completion by
+completion. Writes whole_search.json beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.testbed_properties import _machine
+from trainer.job import TrainResult
+from trainer.job_folder import RESULT_FILE
+
+ARMS = {"packed": "auto", "sequential": "1"}
+OUTPUT = Path(__file__).with_suffix(".json")
+
+
+def run(work: Path, preset: str) -> None:
+    """Both searches to their ends; one that is stopped leaves the other alone."""
+    work.mkdir(parents=True, exist_ok=True)
+    searches = []
+    for core, (name, pack) in zip(sorted(os.sched_getaffinity(0)), ARMS.items(), strict=False):
+        command = [sys.executable, "-m", "search.cli", "run", "--preset", preset, "--run-dir", str(work / name)]
+        command += ["--set", "executor.parallel_jobs=1", "--set", f"executor.pack={pack}"]
+        with (work / f"{name}.log").open("w") as log:
+            searches.append(subprocess.Popen(["taskset", "-c", str(core), *command], stdout=log, stderr=log))
+    if len(searches) < len(ARMS):
+        raise SystemExit("two cores are needed, one for each search")
+    for search in searches:
+        search.wait()
+
+
+def rounds(folder: Path) -> dict[int, dict[str, Any]]:
+    """Per round whose screenings have all ended: how many runs there were, and their seconds of wall-clock."""
+    found = {}
+    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+        for (number,) in ledger.execute("SELECT number FROM rounds ORDER BY number").fetchall():
+            started = ledger.execute(
+                "SELECT max(p.at), sum(NOT p.duplicate) FROM prescreenings p JOIN candidates c ON c.name = p.candidate "
+                "WHERE c.round = ?",
+                (number,),
+            ).fetchone()
+            ended = ledger.execute(
+                "SELECT max(at), count(*), count(DISTINCT subject) FROM jobs WHERE stage = 'screening' AND subject IN "
+                "(SELECT name FROM candidates WHERE round = ? UNION SELECT 'base-rewards-only' WHERE ? = 1)",
+                (number, number),
+            ).fetchone()
+            if started[0] and ended[0] and ended[2] == started[1] + (number == 1):
+                seconds = datetime.fromisoformat(ended[0]) - datetime.fromisoformat(started[0])
+                found[number] = {"training runs": ended[1], "seconds": round(seconds.total_seconds(), 1)}
+    return found
+
+
+def same_completions(work: Path) -> dict[str, int]:
+    """Training runs that both searches have, and those of them whose greedy answers are the same to the letter."""
+    both = same = 0
+    for path in (work / "sequential" / "jobs").glob(f"*/{RESULT_FILE}"):
+        other = work / "packed" / "jobs" / path.parent.name / RESULT_FILE
+        if other.is_file() and "adapter" in json.loads(path.read_text()):
+            first, second = (TrainResult.model_validate_json(file.read_bytes()) for file in (path, other))
+            both += 1
+            same += [p.completion for p in first.predictions] == [p.completion for p in second.predictions]
+    return {"in both": both, "with the same answers to every question": same}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["run", "summarise"])
+    parser.add_argument("--work", type=Path, default=Path("runs/whole"))
+    parser.add_argument("--preset", default="testbed")
+    parser.add_argument("--note", default=None, help="kept in the JSON, such as what else the machine did")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    arguments = parser.parse_args()
+    if arguments.what == "run":
+        run(arguments.work, arguments.preset)
+        return
+    arms = {name: rounds(arguments.work / name) for name in ARMS}
+    common = sorted(arms["packed"].keys() & arms["sequential"].keys())
+    if not common:
+        raise SystemExit("there is no round yet that both searches have ended")
+    seconds = {name: sum(arms[name][number]["seconds"] for number in common) for name in ARMS}
+    report = {
+        "preset": arguments.preset,
+        "rounds": arms,
+        "rounds compared": common,
+        "sequential over packed": round(seconds["sequential"] / seconds["packed"], 2),
+        "training runs": same_completions(arguments.work),
+        "note": arguments.note,
+        "machine": _machine(),
+    }
+    arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
