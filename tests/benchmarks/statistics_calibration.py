@@ -53,6 +53,9 @@ from eval.statistics.wilson import wilson_interval
 SIZES = (100, 1319)
 SEEDS = (3, 5, 10)
 LEVEL, ALPHA = 0.95, 0.05
+FEW_SEEDS = 0.94
+"""What intervals of level 0.95 over a few seeds promise, as `seed_question_mean` says: where three seeds differ more
+than the questions do they cover about 0.94."""
 SEED_LUCK = 0.2
 """Of a training seed, on the latent scale: about 5 points of accuracy, as on the testbed."""
 OUTPUT = Path(__file__).with_suffix(".json")
@@ -303,12 +306,19 @@ def seed_coverage(scale: float) -> Iterator[Row]:
                         hits["bootstrap"] += drawn.low <= true <= drawn.high
                     done += 1
             setting = {"n": n, "seeds": seeds}
-            yield row("mean over seeds and questions", "at least", LEVEL, hits["mean"] / repeats, repeats, **setting)
+            yield row(
+                "mean over seeds and questions", "at least", FEW_SEEDS, hits["mean"] / repeats, repeats, **setting
+            )
             what = "difference over seeds and questions"
             yield row(what, "at least", LEVEL, hits["difference"] / repeats, repeats, **setting)
             yield row(f"test of the {what}", "at most", ALPHA, hits["rejected"] / repeats, repeats, **setting)
             yield row(
-                "precision over seeds and questions", "at least", LEVEL, hits["precision"] / repeats, repeats, **setting
+                "precision over seeds and questions",
+                "at least",
+                FEW_SEEDS,
+                hits["precision"] / repeats,
+                repeats,
+                **setting,
             )
             drawn_row = row("mean, two-level bootstrap", "at least", LEVEL, hits["bootstrap"] / few, few, **setting)
             yield {**drawn_row, "known": "covers too little with few seeds; not the one that is reported"}

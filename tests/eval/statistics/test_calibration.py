@@ -5,7 +5,7 @@ import pytest
 from tests.benchmarks.statistics_calibration import PARTS
 
 FAST = {"equivalence_size": 0.02, "difference_coverage": 0.03, "detectable_power": 0.2}
-SLOW = dict.fromkeys(set(PARTS) - set(FAST), 0.1)
+SLOW = dict.fromkeys(set(PARTS) - set(FAST), 0.1) | {"proportion_coverage": 0.34}
 
 
 @pytest.mark.parametrize(
