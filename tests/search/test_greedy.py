@@ -14,16 +14,17 @@ from search.cli import main
 from search.config import SearchConfig
 from search.config_source import parse_config
 from search.ensembles import decorrelated
-from search.executors.base import JobDone
+from search.executors.base import JobDone, PackDone
 from search.ledger import Candidate, Finalist, Ledger, Milestone
 from search.plan import plan
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from search.results import notes
 from search.seeds import greedy_seeds, retraining_seeds, screening_seeds
 from search.standings import ranked, standings
-from tests.search.instant import InstantExecutor
+from tests.search.instant import InstantExecutor, PackingExecutor
 from tests.search.searches import run_search, small_config
 from trainer.job import TrainJob
+from trainer.packed.job import PackJob
 
 SEARCH = {"rounds": 2, "candidates_per_round": 4, "base_rollouts": {"questions": 20, "per_question": 8}}
 GREEDY = {"size_limit": 3, "short_list": 2, "least_gain": 0.0}
@@ -72,6 +73,22 @@ class InterruptedInGreedy(InstantExecutor):
                 if len(self.tried) == 3 and not InterruptedInGreedy.pressed:
                     InterruptedInGreedy.pressed = True
                     raise KeyboardInterrupt
+
+
+class PackingInterruptedInGreedy(PackingExecutor):
+    """The user presses Ctrl-C when the pack of the second member is about to start."""
+
+    pressed: ClassVar[bool] = False
+    labels: ClassVar[list[str]] = []
+
+    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+        for job in jobs:
+            second = all(" + " in member.ensemble.name for member in job.members)
+            if second and not PackingInterruptedInGreedy.pressed:
+                PackingInterruptedInGreedy.pressed = True
+                raise KeyboardInterrupt
+            self.labels.extend(member.label for member in job.members)
+            yield from super().run_packs([job], folder)
 
 
 def mixed_search(folder: Path, *arguments: str, **changes: Any) -> tuple[int, Path]:
@@ -281,6 +298,20 @@ def test_packed_short_runs_come_to_the_same_members(tmp_path: Path, run: Path) -
         packs = packed.ledger.packs("greedy")
         assert [len(record.job.members) for record in packs] == [4] * len(packed.selected.detail["path"])
         assert {record.outcome for record in packs} == {"done"}
+
+
+def test_packs_of_a_later_step_wait_for_it_in_a_resumed_search(tmp_path: Path, run: Path) -> None:
+    PackingInterruptedInGreedy.pressed = False
+    PackingInterruptedInGreedy.labels.clear()
+    executor = {"name": "tests.search.test_greedy:PackingInterruptedInGreedy", "pack": 8}
+    exit_code, folder = mixed_search(tmp_path, screening={"seeds": 2}, executor=executor)
+    assert exit_code == 130
+    assert main(["run", "--run-dir", str(folder), "--resume"]) == 0
+    labels = PackingInterruptedInGreedy.labels
+    assert len(labels) == len(set(labels))
+    with Reading(run) as whole, Reading(folder) as resumed:
+        assert resumed.selected.detail == whole.selected.detail
+        assert {record.outcome for record in resumed.ledger.packs("greedy")} == {"done"}
 
 
 @pytest.mark.parametrize("aggregation", ["zscore", "group_normalised"])
