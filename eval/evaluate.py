@@ -7,7 +7,11 @@ from dataclasses import replace
 
 from eval.engine import Generated, GenerationEngine, Sampling
 from eval.prediction import Prediction
-from eval.tasks.base import Example, Task
+from eval.second_pass import second_prompt
+from eval.tasks.base import Example, Message, Task
+
+SECOND_PASS_SEED = 7_919
+"""Added to the seed for the draws of a second pass."""
 
 
 def evaluate(
@@ -18,14 +22,19 @@ def evaluate(
     *,
     adapter: str | None = None,
     samples_per_question: int = 1,
+    second_look: str | None = None,
 ) -> list[Prediction]:
     """Predictions in the order of the examples; with several samples per question, all of one question together.
 
-    Every adapter that is evaluated with the same arguments sees the same draws.
+    Every adapter that is evaluated with the same arguments sees the same draws. `second_look`: every answer is shown
+    to the policy again with this phrase, and it answers a second time; None: one pass.
     """
     asked = [example for example in examples for _ in range(samples_per_question)]
     generated = engine.generate([example.prompt for example in asked], sampling, adapter)
-    return [judge(task, example, answer) for example, answer in zip(asked, generated, strict=True)]
+    if second_look is None:
+        return [judge(task, example, answer) for example, answer in zip(asked, generated, strict=True)]
+    again = engine.generate(_second_prompts(asked, generated, second_look), _second_draws(sampling), adapter)
+    return _judge_both(task, asked, generated, again)
 
 
 def evaluate_all(
@@ -36,17 +45,43 @@ def evaluate_all(
     *,
     adapters: Sequence[str | None],
     samples_per_question: int = 1,
+    second_look: str | None = None,
 ) -> list[list[Prediction]]:
-    """Per adapter (None: the base policy), its predictions as `evaluate` gives them; all adapters in one pass."""
+    """Per adapter (None: the base policy), its predictions as `evaluate` gives them; all adapters at once."""
     asked = [example for example in examples for _ in range(samples_per_question)]
     rows = [(adapter, example) for adapter in adapters for example in asked]
-    generated = engine.generate(
-        [example.prompt for _, example in rows],
-        replace(sampling, draws_period=len(asked)),
-        [adapter for adapter, _ in rows],
-    )
-    predictions = [judge(task, example, answer) for (_, example), answer in zip(rows, generated, strict=True)]
+    owners = [adapter for adapter, _ in rows]
+    sampling = replace(sampling, draws_period=len(asked))
+    generated = engine.generate([example.prompt for _, example in rows], sampling, owners)
+    every = [example for _, example in rows]
+    if second_look is None:
+        predictions = [judge(task, example, answer) for example, answer in zip(every, generated, strict=True)]
+    else:
+        again = engine.generate(_second_prompts(every, generated, second_look), _second_draws(sampling), owners)
+        predictions = _judge_both(task, every, generated, again)
     return [predictions[place * len(asked) :][: len(asked)] for place in range(len(adapters))]
+
+
+def _second_prompts(
+    asked: Sequence[Example], generated: Sequence[Generated], second_look: str
+) -> list[tuple[Message, ...]]:
+    return [
+        second_prompt(example.prompt, answer.completion, second_look)
+        for example, answer in zip(asked, generated, strict=True)
+    ]
+
+
+def _second_draws(sampling: Sampling) -> Sampling:
+    return replace(sampling, seed=sampling.seed + SECOND_PASS_SEED)
+
+
+def _judge_both(
+    task: Task, asked: Sequence[Example], first: Sequence[Generated], second: Sequence[Generated]
+) -> list[Prediction]:
+    return [
+        judge(task, example, after).model_copy(update={"earlier": judge(task, example, before)})
+        for example, before, after in zip(asked, first, second, strict=True)
+    ]
 
 
 def judge(task: Task, example: Example, generated: Generated) -> Prediction:

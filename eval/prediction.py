@@ -18,6 +18,8 @@ class Prediction(BaseModel):
     """The strict extraction equals the gold answer. This is the one that ranks."""
     correct_flexible: bool
     completion_tokens: int
+    earlier: Prediction | None = None
+    """The first answer to the question, of an evaluation in two passes; this one is then the second."""
 
     @property
     def answered(self) -> bool:

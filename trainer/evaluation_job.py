@@ -37,12 +37,16 @@ class EvaluationJob(BaseModel):
     seed: int = 0
     """Decides the draws where temperature is above 0; they are the same for every adapter."""
     batch_size: int = Field(default=64, ge=1)
+    second_look: str | None = Field(default=None, min_length=1)
+    """Phrase with which each policy is shown its answer and answers again; the second answer counts. None: one pass."""
     hardware: Hardware = Hardware()
 
     @property
     def digest(self) -> str:
         """SHA-256 of the description without its label, hex. Adapters count by their digests where those are given."""
         left_out = {"label", "adapters"} if self.adapter_digests else {"label"}
+        if self.second_look is None:
+            left_out.add("second_look")
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 

@@ -6,7 +6,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from eval.tasks.base import Example, Task
 from rewards_generated.errors import UserError
 from trainer.determinism import derived_seed, prompt_order
 from trainer.job import TrainJob
+from trainer.multilayer.scoring import LayeredScoring
 from trainer.rewards import RolloutScoring, RunUnscored
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,9 @@ class GrpoRun:
     Trains `policy` in place. `folder` receives nothing until `save`.
     """
 
-    def __init__(self, job: TrainJob, policy: Policy, task: Task, scoring: RolloutScoring, folder: Path) -> None:
+    def __init__(
+        self, job: TrainJob, policy: Policy, task: Task, scoring: RolloutScoring | LayeredScoring, folder: Path
+    ) -> None:
         """Raises UserError for settings that do not fit together."""
         check(job)
         self.job = job
@@ -123,7 +126,7 @@ class GrpoRun:
         """Takes over what TRL logged for a step. Raises RunUnscored if the weights stopped being finite."""
         self.figures.record(step, logs, self.scoring.curve)
 
-    def rollouts(self, model: Any, prompts: list[list[int]], step: int) -> list[list[int]]:
+    def rollouts(self, model: Any, prompts: list[list[int]], step: int, layer: int = 1) -> list[list[int]]:
         """Token ids of one sampled completion per prompt, with the draws that every run of this seed sees."""
         settings = self.job.grpo
         started = time.perf_counter()
@@ -138,7 +141,7 @@ class GrpoRun:
                     max_completion_tokens=settings.max_completion_tokens,
                     temperature=settings.temperature,
                     draws=uniform_draws(
-                        len(prompts), settings.max_completion_tokens, derived_seed(self.job.seed, "rollouts", step)
+                        len(prompts), settings.max_completion_tokens, rollout_seed(self.job.seed, step, layer)
                     ),
                 )
         finally:
@@ -152,9 +155,17 @@ class GrpoRun:
         from trainer.trl_trainer import CurveCallback, RolloutTrainer, StepsCallback
 
         job = self.job
-        examples = prompt_order(task.examples("train"), job.grpo.steps * job.grpo.prompts_per_step, job.seed)
-        dataset = Dataset.from_list([dataset_row(example) for example in examples])
-        trainer = RolloutTrainer(
+        dataset = Dataset.from_list(
+            [dataset_row(example) for batch in prompt_batches(job, task.examples("train")) for example in batch]
+        )
+        kind: type[RolloutTrainer] = RolloutTrainer
+        layered: dict[str, Any] = {}
+        if isinstance(self.scoring, LayeredScoring):
+            from trainer.multilayer.trl_trainer import MultilayerTrainer
+
+            kind, layered = MultilayerTrainer, {"scoring": self.scoring, "settings": job.multilayer}
+        trainer = kind(
+            **layered,
             rollouts=self.rollouts,
             model=self.policy.model,
             processing_class=self.policy.tokenizer,
@@ -166,6 +177,19 @@ class GrpoRun:
         )
         trainer.remove_callback(PrinterCallback)
         return trainer
+
+
+def rollout_seed(seed: int, step: int, layer: int = 1) -> int:
+    """Of the draws of a step's rollouts."""
+    return derived_seed(seed, "rollouts" if layer == 1 else "corrections", step)
+
+
+def prompt_batches(job: TrainJob, examples: Sequence[Example]) -> list[list[Example]]:
+    """The questions of every step of the job."""
+    steps, size = job.grpo.steps, job.grpo.prompts_per_step
+    numbers = job.multilayer.prompt_batches(steps) if job.multilayer else list(range(steps))
+    order = prompt_order(examples, (numbers[-1] + 1) * size, job.seed)
+    return [order[number * size :][:size] for number in numbers]
 
 
 def dataset_row(example: Example) -> dict[str, Any]:
@@ -247,5 +271,8 @@ def check(job: TrainJob) -> None:
             f"grpo.completions_per_forward = {settings.completions_per_forward} must divide the {completions} "
             "completions of a step (prompts_per_step x generations)"
         )
+    if job.multilayer:
+        parts = completions // (settings.completions_per_forward or completions)
+        job.multilayer.check(settings.prompts_per_step, settings.generations, parts)
     if settings.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
         raise UserError("grpo.optimizer = 'adamw_8bit' needs the package bitsandbytes; install it or use 'adamw_torch'")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble
+from rewards_generated.errors import UserError
 from rewards_generated.sandbox.settings import SandboxSettings
+from trainer.multilayer.settings import MultilayerSettings
 
 
 class _Frozen(BaseModel):
@@ -87,6 +89,8 @@ class EvaluationRequest(_Frozen):
     limit: int
     max_completion_tokens: int
     batch_size: int = 64
+    second_look: str | None = Field(default=None, min_length=1)
+    """Phrase with which the policy is shown its answer and answers again; the second answer counts. None: one pass."""
 
 
 class TrainJob(_Frozen):
@@ -102,7 +106,9 @@ class TrainJob(_Frozen):
     task: TaskReference
     ensemble: Ensemble
     """The whole reward: base rewards and candidates alike."""
-    algorithm: Literal["grpo"] = "grpo"
+    algorithm: Literal["grpo", "multilayer"] = "grpo"
+    multilayer: MultilayerSettings | None = None
+    """Of the algorithm `multilayer`, which needs it; None for any other."""
     tuning: Literal["lora", "full"] = "lora"
     lora: LoraSettings = LoraSettings()
     grpo: GrpoSettings
@@ -114,11 +120,26 @@ class TrainJob(_Frozen):
     failure_rate_limit: float = 0.1
     """Share of reward calls that may fail before the run is marked failed and stays unscored."""
 
+    @model_validator(mode="after")
+    def _check(self) -> TrainJob:
+        """Raises UserError where the algorithm and its settings do not belong together."""
+        if (self.algorithm == "multilayer") != (self.multilayer is not None):
+            raise UserError(
+                f"algorithm = {self.algorithm!r} of {self.label!r} does not go with "
+                f"{'no ' if self.multilayer is None else ''}settings `multilayer`; give both or neither"
+            )
+        return self
+
     @property
     def digest(self) -> str:
-        """SHA-256 of the description without its label, hex. A base made by a job counts by that job's digest."""
-        left_out = {"label": True}
+        """SHA-256 of the description without its label, hex. A base made by a job counts by that job's digest, and
+        fields that came later count where they are set."""
+        left_out: dict[str, Any] = {"label": True}
         left_out["base_digest" if self.base_digest is None else "base_model"] = True
+        if self.multilayer is None:
+            left_out["multilayer"] = True
+        if self.evaluation is not None and self.evaluation.second_look is None:
+            left_out["evaluation"] = {"second_look"}
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 

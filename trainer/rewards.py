@@ -64,6 +64,8 @@ class RolloutScoring:
         self.samples: list[SampleCompletion] = []
         self.seconds = 0.0
         """Wall-clock spent in reward calls."""
+        self.correct: list[bool] = []
+        """Of the last batch: which completions answer rightly, in the strict format."""
         self._scorer = scorer
         self._task = task
         self._generations = generations
@@ -144,7 +146,7 @@ class RolloutScoring:
         scores: EnsembleScores,
     ) -> None:
         extracted = [self._task.extract(sample.completion).strict for sample in samples]
-        correct = [
+        self.correct = [
             answer is not None and self._task.equal(answer, sample.answer)
             for answer, sample in zip(extracted, samples, strict=True)
         ]
@@ -174,7 +176,7 @@ class RolloutScoring:
             "rewards": members,
             "completion_tokens": _mean([float(len(ids)) for ids in completion_ids]),
             "extraction_rate": _mean([float(answer is not None) for answer in extracted]),
-            "accuracy": _mean([float(value) for value in correct]),
+            "accuracy": _mean([float(value) for value in self.correct]),
         }
 
     def _keep_samples(self, step: int, samples: Sequence[Sample], scores: EnsembleScores) -> None:

@@ -97,8 +97,9 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
     from rewards_generated.scorer import EnsembleScorer
     from trainer.determinism import make_deterministic
     from trainer.grpo import GrpoRun
+    from trainer.multilayer.scoring import scoring_for
     from trainer.policy import load_base_policy
-    from trainer.rewards import RolloutScoring, RunUnscored
+    from trainer.rewards import RunUnscored
 
     task = build_task(job.task)
     make_deterministic(job.hardware)
@@ -108,13 +109,7 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
     adapter: str | None = None
     failure: str | None = None
     with EnsembleScorer(job.ensemble, job.sandbox) as scorer:
-        scoring = RolloutScoring(
-            scorer,
-            task,
-            generations=job.grpo.generations,
-            steps=job.grpo.steps,
-            failure_rate_limit=job.failure_rate_limit,
-        )
+        scoring = scoring_for(job, scorer, task)
         run = GrpoRun(job, policy, task, scoring, folder)
         seconds["start"] = time.perf_counter() - started
         try:
@@ -134,6 +129,7 @@ def _train(job: TrainJob, folder: Path, started: float) -> TrainResult:
                 task.examples(job.evaluation.split, job.evaluation.limit),
                 Sampling(job.evaluation.max_completion_tokens),
                 adapter=str(folder / ADAPTER) if job.tuning == "lora" else None,
+                second_look=job.evaluation.second_look,
             )
             seconds["evaluate"] = time.perf_counter() - before
     return TrainResult(
@@ -165,7 +161,13 @@ def _evaluate(job: EvaluationJob, started: float) -> EvaluationResult:
     sampling = Sampling(job.max_completion_tokens, job.temperature, seed=job.seed)
     ready = time.perf_counter()
     found = evaluate_all(
-        engine, task, examples, sampling, adapters=job.adapters, samples_per_question=job.samples_per_question
+        engine,
+        task,
+        examples,
+        sampling,
+        adapters=job.adapters,
+        samples_per_question=job.samples_per_question,
+        second_look=job.second_look,
     )
     predictions = tuple(tuple(answers) for answers in found)
     seconds = {"start": ready - started, "evaluate": time.perf_counter() - ready}

@@ -20,8 +20,9 @@ CPU_ROWS_PER_FORWARD = 16
 LOGITS_IN_MEMORY = 2**26
 """So many logits at once may lie in memory (256 MiB); beyond that TRL's head computes them in tiles."""
 
-Rollouts = Callable[[Any, list[list[int]], int], list[list[int]]]
-"""(model, prompt token ids, step counted from 1) -> completion token ids."""
+Rollouts = Callable[..., list[list[int]]]
+"""(model, prompt token ids, step counted from 1) -> completion token ids; with the keyword `layer` where a run has
+two."""
 
 
 class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]

@@ -12,8 +12,17 @@ from eval.decoding import decode, uniform_draws
 from eval.policy import Policy
 from eval.stacked_adapters import StackedAdapters
 from eval.tasks.base import Task
-from trainer.determinism import derived_seed, prompt_order
-from trainer.grpo import LoggedFigures, check, dataset_row, grpo_arguments, lora_config, scale_of
+from trainer.grpo import (
+    LoggedFigures,
+    check,
+    dataset_row,
+    grpo_arguments,
+    lora_config,
+    prompt_batches,
+    rollout_seed,
+    scale_of,
+)
+from trainer.multilayer.scoring import LayeredScoring, has_second_layer
 from trainer.packed.checkpoint import checkpoint_of, saving_callback
 from trainer.packed.job import PackJob
 from trainer.packed.scoring import PackScoring
@@ -34,7 +43,7 @@ class PackRun:
         job: PackJob,
         policy: Policy,
         task: Task,
-        scorings: Sequence[RolloutScoring],
+        scorings: Sequence[RolloutScoring | LayeredScoring],
         folder: Path,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
@@ -124,7 +133,9 @@ class PackRun:
             raise RunUnscored("no member of the pack is left")
         return self.scoring.alive
 
-    def rollouts(self, model: Any, prompts: list[list[int]], members: list[int], step: int) -> list[list[int]]:
+    def rollouts(
+        self, model: Any, prompts: list[list[int]], members: list[int], step: int, layer: int = 1
+    ) -> list[list[int]]:
         """Token ids of one sampled completion per prompt, each member's with the draws that a run of its own sees."""
         import torch
 
@@ -136,7 +147,7 @@ class PackRun:
         for member, count in rows.items():
             seed = self.job.members[member].seed
             if seed not in drawn:
-                drawn[seed] = uniform_draws(count, tokens, derived_seed(seed, "rollouts", step))
+                drawn[seed] = uniform_draws(count, tokens, rollout_seed(seed, step, layer))
         model.eval()
         try:
             return decode(
@@ -185,19 +196,24 @@ class PackRun:
 
         settings, members = self.job.shared.grpo, self.job.members
         train = task.examples("train")
-        orders = {
-            seed: prompt_order(train, settings.steps * settings.prompts_per_step, seed)
-            for seed in {member.seed for member in members}
-        }
+        batches = {member.seed: prompt_batches(member, train) for member in members}
         # Rows of a step stand together by member, and each member's in the order of a run of its own.
         rows = [
             {**dataset_row(example), "member": place}
             for step in range(settings.steps)
             for place, member in enumerate(members)
-            for example in orders[member.seed][step * settings.prompts_per_step :][: settings.prompts_per_step]
+            for example in batches[member.seed][step]
         ]
         per_member = settings.completions_per_forward or settings.prompts_per_step * settings.generations
-        trainer = PackTrainer(
+        kind: type[PackTrainer] = PackTrainer
+        layered: dict[str, Any] = {}
+        if has_second_layer(self.job.shared):
+            from trainer.multilayer.trl_trainer import MultilayerPackTrainer
+
+            kind = MultilayerPackTrainer
+            layered = {"scorings": self.scoring.scorings, "settings": self.job.shared.multilayer}
+        trainer = kind(
+            **layered,
             adapters=self.adapters,
             alive=self.alive,
             rollouts=self.rollouts,

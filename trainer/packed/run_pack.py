@@ -40,9 +40,9 @@ def _run(job: PackJob, folder: Path, started: float) -> PackResult:
     from eval.tasks.registry import build_task
     from rewards_generated.scorer import EnsembleScorer
     from trainer.determinism import make_deterministic
+    from trainer.multilayer.scoring import scoring_for
     from trainer.packed.run import PackRun
     from trainer.policy import load_base_policy
-    from trainer.rewards import RolloutScoring
 
     shared = job.shared
     before_that = seconds_before(job, folder)
@@ -52,13 +52,7 @@ def _run(job: PackJob, folder: Path, started: float) -> PackResult:
     seconds: dict[str, float] = {}
     with ExitStack() as stack:
         scorings = [
-            RolloutScoring(
-                stack.enter_context(EnsembleScorer(member.ensemble, member.sandbox)),
-                task,
-                generations=member.grpo.generations,
-                steps=member.grpo.steps,
-                failure_rate_limit=member.failure_rate_limit,
-            )
+            scoring_for(member, stack.enter_context(EnsembleScorer(member.ensemble, member.sandbox)), task)
             for member in job.members
         ]
         run = PackRun(job, policy, task, scorings, folder)
@@ -127,5 +121,6 @@ def _predictions(job: PackJob, policy: Policy, task: Task, adapters: dict[int, P
         task.examples(evaluation.split, evaluation.limit),
         Sampling(evaluation.max_completion_tokens),
         adapters=[str(adapter) for adapter in adapters.values()],
+        second_look=evaluation.second_look,
     )
     return dict(zip(adapters, found, strict=True))

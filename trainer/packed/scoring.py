@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from trainer.multilayer.scoring import LayeredScoring
 from trainer.rewards import RolloutScoring, RunUnscored
 
 logger = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 class PackScoring:
     """TRL's reward function for all members. `failures`: member -> the sentence saying why it is unscored."""
 
-    def __init__(self, scorings: Sequence[RolloutScoring], labels: Sequence[str]) -> None:
+    def __init__(self, scorings: Sequence[RolloutScoring | LayeredScoring], labels: Sequence[str]) -> None:
         self.scorings = scorings
         self.failures: dict[int, str] = {}
         self.seconds = 0.0
@@ -36,30 +37,21 @@ class PackScoring:
             logger.warning("%s is unscored: %s", self._labels[member], why)
 
     def reward(
-        self,
-        *,
-        completions: Sequence[Sequence[dict[str, str]]],
-        completion_ids: Sequence[Sequence[int]],
-        question: Sequence[str],
-        answer: Sequence[str],
-        member: Sequence[int],
-        trainer_state: Any,
-        **_: Any,
+        self, *, completions: Sequence[Any], member: Sequence[int], trainer_state: Any, **columns: Any
     ) -> list[float | None]:
         """One total per completion, None where there is none. `member` has each row's; a member's rows stand together
-        as they would in a run of its own."""
+        as they would in a run of its own, and it is given its part of every column."""
         started = time.perf_counter()
+        columns = {name: column for name, column in columns.items() if isinstance(column, list | tuple)}
+        columns["completions"] = completions
         rows_of: dict[int, list[int]] = {}
         for row, owner in enumerate(member):
             rows_of.setdefault(owner, []).append(row)
         calls: dict[int, Future[list[float | None]]] = {
             owner: self._pool.submit(
                 self.scorings[owner].reward,
-                completions=[completions[row] for row in rows],
-                completion_ids=[completion_ids[row] for row in rows],
-                question=[question[row] for row in rows],
-                answer=[answer[row] for row in rows],
                 trainer_state=trainer_state,
+                **{name: [column[row] for row in rows] for name, column in columns.items()},
             )
             for owner, rows in rows_of.items()
         }

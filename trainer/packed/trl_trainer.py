@@ -19,8 +19,9 @@ SCALE_EPSILON = 1e-4
 CLIP_EPSILON = 1e-6
 """What torch adds to a gradient norm that it divides by."""
 
-PackRollouts = Callable[[Any, list[list[int]], list[int], int], list[list[int]]]
-"""(model, prompt token ids, member of each, step counted from 1) -> completion token ids."""
+PackRollouts = Callable[..., list[list[int]]]
+"""(model, prompt token ids, member of each, step counted from 1) -> completion token ids; with `layer=2` for the second
+layer of a run that has one."""
 
 
 class _BasePolicy:
@@ -81,12 +82,15 @@ class PackTrainer(RolloutTrainer):
     ) -> tuple[list[list[int]], None]:
         step = self.state.global_step + 1
         with self.accelerator.autocast():
-            completions = self._pack_rollouts(self.model, prompt_ids, self._row_members, step)
+            completions = self._sample(prompt_ids, step)
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
         for member in self._members:
             own = [ids for ids, owner in zip(completions, self._row_members, strict=True) if owner == member]
             self._figures[member]["truncated"].append(sum(ids[-1] not in ends for ids in own) / len(own))
         return completions, None
+
+    def _sample(self, prompt_ids: list[list[int]], step: int) -> list[list[int]]:
+        return self._pack_rollouts(self.model, prompt_ids, self._row_members, step)
 
     def _calculate_rewards(self, *arguments: Any) -> torch.Tensor:
         self._rewards: torch.Tensor = super()._calculate_rewards(*arguments)
@@ -299,7 +303,8 @@ def _step_figures(figures: dict[str, list[Any]], logs: dict[str, Any]) -> dict[s
     entry["loss"] = torch.stack(figures["loss"]).sum().item()
     entry["grad_norm"] = figures["gradient_norm"][-1]
     for name, theirs in (("truncated", "completions/clipped_ratio"), ("groups_without_spread", "frac_reward_zero_std")):
-        entry[theirs] = figures[name][-1]
+        if figures[name]:
+            entry[theirs] = figures[name][-1]
     for name in ("entropy", "kl"):
         values: Sequence[float] = figures.get(name, [])
         if values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypedDict
 
+from eval.second_pass import SECOND_LOOK, second_question
 from eval.tasks.base import Message
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.problem import SYMBOL, Problem, ProblemOptions, apply, draw_until
@@ -21,8 +22,6 @@ from trainer.testbed.behaviours import (
     write_response,
     write_steps,
 )
-
-SECOND_LOOK = "Where might this be wrong?"
 
 _KINDS = {"problem": 0.54, "one_step": 0.04, "second_look": 0.10, "sum": 0.22, "repeat": 0.06, "sign": 0.04}
 _TRAINING = ProblemOptions()
@@ -74,11 +73,6 @@ def clean_traces(size: int, seed: str = "traces", options: ProblemOptions = _TRA
         yield pair(problem.question, write_response(problem, draws, CLEAN))
 
 
-def second_look_prompt(question: str, response: str) -> str:
-    """The prompt of a second pass: the question, an earlier response, and where to look."""
-    return f"{question}\nEarlier: {response}\n{SECOND_LOOK}"
-
-
 def corpus_problem(draws: Draws, options: ProblemOptions) -> Problem:
     return draw_until(draws, options, lambda problem: int(problem.content[:8], 16) % 100 in BUCKETS["corpus"])
 
@@ -103,7 +97,7 @@ def _second_look(draws: Draws, practice: bool) -> Pair:
     else:
         result = problem.answer + draws.choice((-10, 10))
         later = tagged(f"Wait, check. So {result}.", result, draws, habits, checks=False)
-    return pair(second_look_prompt(problem.question, earlier), later)
+    return pair(second_question(problem.question, earlier), later)
 
 
 def _sum(draws: Draws) -> tuple[int, Operation, int]:
