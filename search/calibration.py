@@ -63,7 +63,7 @@ def calibrate(config: SearchConfig) -> Pace:
     return Pace(
         start=seconds["start"],
         per_step=seconds["train"] / STEPS,
-        per_question=seconds["evaluate"] / questions,
+        per_question=seconds["evaluate"] / (questions if config.second_look is None else 2 * questions),
         measuring=sum(seconds[phase] for phase in ("start", "train", "evaluate")),
         parallel=jobs_at_once(config.executor.parallel_jobs, config.hardware.device),
         measured_questions=questions,

@@ -17,6 +17,7 @@ from rewards_generated.gate.settings import GateSettings
 from rewards_generated.sandbox.settings import SandboxSettings
 from search.halving import Halving
 from trainer.job import GrpoSettings, Hardware, LoraSettings
+from trainer.multilayer.settings import MultilayerSettings
 
 ENSEMBLE_NAMES = ("top-N", "correctness-family", "diverse-rounds", "decorrelated-N", "greedy")
 
@@ -75,6 +76,13 @@ class PrescreenSettings(_Section):
 class ScreeningSettings(_Section):
     grpo: GrpoSettings
     """The short GRPO run that every candidate gets."""
+    algorithm: Literal["grpo", "multilayer"] = "grpo"
+    """How policies are trained, in screenings and retrainings alike: grpo, or multilayer, with a second layer in which
+    they correct their own responses (arXiv 2506.04746)."""
+    multilayer: MultilayerSettings = MultilayerSettings()
+    evaluation_passes: Literal[1, 2] | None = None
+    """2: the policy is shown its answer with multilayer.phrase and answers again, and the second answer counts; empty:
+    2 with the algorithm multilayer, else 1."""
     lora: LoraSettings = LoraSettings()
     """The adapter that is trained, in screenings and retrainings alike."""
     seeds: int = Field(default=1, ge=1)
@@ -92,6 +100,36 @@ class ScreeningSettings(_Section):
     def _rungs_below_the_end(self) -> ScreeningSettings:
         self.halving.require_below(self.grpo.steps)
         return self
+
+    @model_validator(mode="after")
+    def _check(self) -> ScreeningSettings:
+        """Raises UserError for settings of the second layer that do not fit, or that nothing would use."""
+        if self.algorithm == "multilayer":
+            completions = self.grpo.prompts_per_step * self.grpo.generations
+            parts = completions // (self.grpo.completions_per_forward or completions)
+            self.multilayer.check(self.grpo.prompts_per_step, self.grpo.generations, parts)
+            return self
+        unset = MultilayerSettings()
+        for name, value in self.multilayer:
+            if value != getattr(unset, name) and not (name == "phrase" and self.evaluation_passes == 2):
+                raise UserError(
+                    f"`screening.multilayer.{name}` = {value!r} has no effect with screening.algorithm = 'grpo'; "
+                    "set screening.algorithm to multilayer, or leave it out"
+                )
+        return self
+
+    @property
+    def second_look(self) -> str | None:
+        """The phrase of a second pass in evaluations; None: they have one pass."""
+        passes = self.evaluation_passes or (2 if self.algorithm == "multilayer" else 1)
+        return self.multilayer.phrase if passes == 2 else None
+
+    def completions(self, steps: int) -> int:
+        """Sampled in a training run of so many steps."""
+        grpo = self.grpo
+        if self.algorithm == "multilayer":
+            return self.multilayer.completions_of_run(steps, grpo.prompts_per_step, grpo.generations)
+        return steps * grpo.prompts_per_step * grpo.generations
 
 
 class RandomControls(_Section):
@@ -218,6 +256,10 @@ class SearchConfig(_Section):
     def selection_questions(self) -> int:
         """Questions of the split that ranks."""
         return self.screening.questions if self.search.select_on == "validation" else self.finals.test_questions
+
+    @property
+    def second_look(self) -> str | None:
+        return self.screening.second_look
 
     @property
     def final_steps(self) -> int:

@@ -23,7 +23,7 @@ class Plan:
     completions: int
     """Sampled in training."""
     evaluated_questions: int
-    """Greedy answers, all policies together; with successive halving those at its rungs too."""
+    """Greedy answers, all policies and passes together; with successive halving those at its rungs too."""
 
 
 def candidate_steps(config: SearchConfig) -> int:
@@ -48,6 +48,7 @@ def plan(config: SearchConfig) -> Plan:
     steps += (finals.other_steps or 0) * finals.seeds
     # Every candidate that comes to a rung is evaluated there, and so is the control; the last place is the end.
     at_rungs = search.rounds * sum(halving.candidates_at(candidates)) + 1 + len(halving.rungs)
+    passes = 1 if config.second_look is None else 2
     tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
     suites = suites_of(config)
     tested += (
@@ -59,9 +60,9 @@ def plan(config: SearchConfig) -> Plan:
         greedy_runs=tried,
         retrainings=retrainings,
         steps=steps,
-        completions=steps * screening.grpo.prompts_per_step * screening.grpo.generations,
-        evaluated_questions=config.selection_questions * (at_rungs * screening.seeds + tried + retrainings + 1)
-        + tested,
+        completions=screening.completions(steps),
+        evaluated_questions=passes
+        * (config.selection_questions * (at_rungs * screening.seeds + tried + retrainings + 1) + tested),
     )
 
 

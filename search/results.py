@@ -41,6 +41,7 @@ from search.proposers.base import Spending
 from search.seeds import retraining_seeds
 from search.standings import Standing, complete_scores, control_scores, ranked, standings, stopped
 from search.suites import scores_on_suites
+from search.two_pass import two_pass_notes
 
 SAMPLES_SHOWN = 6
 APART = ("screened", "stopped")
@@ -232,7 +233,7 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
 
 def remarks(config: SearchConfig, ledger: Ledger) -> list[str]:
     """What the report does not see from its data."""
-    said = []
+    said = two_pass_notes(config, ledger)
     winner = ledger.milestone("winner_named")
     if winner and winner.detail["name"] is None:
         said.append("No ensemble was scored, so there is no winner.")
@@ -376,6 +377,18 @@ def _candidate(standing: Standing) -> Candidate:
     )
 
 
+def _second_layer(config: SearchConfig) -> dict[str, str]:
+    screening = config.screening
+    if screening.algorithm != "multilayer":
+        return {}
+    settings = screening.multilayer
+    responses = settings.places(screening.grpo.generations)
+    return {
+        "second layer": f"{settings.corrections} corrections of {responses} responses per question "
+        f"({settings.goes_on}), groups by {settings.group}, updates {settings.updates}"
+    }
+
+
 def _facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     started, finished = ledger.milestone("started"), ledger.milestone("finished")
     opened = ledger.milestone("test_opened")
@@ -386,8 +399,10 @@ def _facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     settings = {
         "screening": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
         f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}",
+        **_second_layer(config),
         "screening seeds": str(config.screening.seeds),
-        "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy",
+        "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy"
+        + (", in two passes" if config.second_look else ""),
         "retraining": f"{config.final_steps} steps, {seeds}, aggregation {finals.aggregation}",
         "test": f"{finals.test_questions} questions",
         "base rewards": ", ".join(config.search.base_rewards),

@@ -78,7 +78,9 @@ class InstantExecutor:
                 for member in job.ensemble.members
             ),
             samples=(SampleCompletion(step=1, prompt="1 + 1", completion="2", answer="2", scores={}, total=None),),
-            predictions=tuple(_prediction(example, policy[0], policy[1], job.seed) for example in examples),
+            predictions=tuple(
+                _predicted(example, policy[0], policy[1], job.seed, job.evaluation.second_look) for example in examples
+            ),
             seconds={"start": 0.0, "train": 0.0, "evaluate": 0.0},
         )
 
@@ -186,10 +188,18 @@ def _answers(job: EvaluationJob, adapter: str | None) -> tuple[Prediction, ...]:
     if adapter is not None:
         identity, right = json.loads((Path(adapter) / "policy.json").read_text(encoding="utf-8"))
     return tuple(
-        _prediction(example, identity, right, f"{seed} {sample}")
+        _predicted(example, identity, right, f"{seed} {sample}", job.second_look)
         for example in examples
         for sample in range(job.samples_per_question)
     )
+
+
+def _predicted(example: Example, identity: str, right: float, seed: object, second_look: str | None) -> Prediction:
+    """Of two passes the second is the better one."""
+    last = _prediction(example, identity, right, seed)
+    if second_look is None:
+        return last
+    return last.model_copy(update={"earlier": _prediction(example, identity, 0.8 * right, f"{seed} {second_look}")})
 
 
 def _prediction(example: Example, identity: str, right: float, seed: object) -> Prediction:

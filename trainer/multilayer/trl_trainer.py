@@ -33,6 +33,8 @@ _NOTED = {
 class MultilayerTrainer(RolloutTrainer):
     """One run with two layers."""
 
+    _metrics: dict[str, Any]
+
     def __init__(self, *, scoring: LayeredScoring, settings: MultilayerSettings, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._scoring = scoring

@@ -97,6 +97,13 @@ def candidate_bytes(job: TrainJob, shape: ModelShape, prompt_tokens: int) -> int
     tokens = prompt_tokens + settings.max_completion_tokens
     rows = settings.prompts_per_step * settings.generations
     trained = settings.completions_per_forward or rows
+    if job.multilayer is not None and job.multilayer.corrections:
+        second = job.multilayer.completions(settings.prompts_per_step, settings.generations)
+        both = max(rows, second) if job.multilayer.updates == "alternating" else rows + second
+        trained = trained * both // rows
+        rows = max(rows, second)
+    if job.multilayer is not None or (job.evaluation is not None and job.evaluation.second_look):
+        tokens += settings.max_completion_tokens  # a second prompt holds an earlier response
     cache = rows * cache_bytes(shape, tokens, width)
     if job.evaluation is not None:
         cache = max(cache, job.evaluation.batch_size * cache_bytes(shape, tokens, width))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -47,14 +47,11 @@ class PackScoring:
         rows_of: dict[int, list[int]] = {}
         for row, owner in enumerate(member):
             rows_of.setdefault(owner, []).append(row)
-        calls: dict[int, Future[list[float | None]]] = {
-            owner: self._pool.submit(
-                self.scorings[owner].reward,
-                trainer_state=trainer_state,
-                **{name: [column[row] for row in rows] for name, column in columns.items()},
-            )
-            for owner, rows in rows_of.items()
-        }
+        calls: dict[int, Future[list[float | None]]] = {}
+        for owner, rows in rows_of.items():
+            score: Callable[..., list[float | None]] = self.scorings[owner].reward
+            own = {name: [column[row] for row in rows] for name, column in columns.items()}
+            calls[owner] = self._pool.submit(score, trainer_state=trainer_state, **own)
         totals: list[float | None] = [None] * len(completions)
         for owner, call in calls.items():
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +71,26 @@ def pack_run(
 
 
 def doubly_exact_policy(base: Path, dtype: str = "float64") -> Policy:
-    """Llama takes its rotations from float32, whatever the model's type, so that they depend on the padding before a
-    prompt; second prompts differ in length, and so in padding. Here they do not."""
+    """Llama takes rotations and norms in float32, whatever its type: so they depend on the padding before a prompt and
+    on which rows share one. Second prompts differ in both between runs. Here the whole model has one type."""
     policy = exact_policy(base, dtype)
     rotations = policy.model.model.rotary_emb
 
-    def forward(x: torch.Tensor, position_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def rotate(x: torch.Tensor, position_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         angles = position_ids[..., None].double() * rotations.inv_freq.double()
         angles = torch.cat([angles, angles], dim=-1)
         return angles.cos().to(x.dtype), angles.sin().to(x.dtype)
 
-    rotations.forward = forward
+    def exactly(norm: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+        def forward(x: torch.Tensor) -> torch.Tensor:
+            return norm.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon)
+
+        return forward
+
+    rotations.forward = rotate
+    for module in policy.model.modules():
+        if type(module).__name__ == "LlamaRMSNorm":
+            module.forward = exactly(module)
     return policy
 
 

@@ -1,0 +1,96 @@
+"""A search with `algorithm: multilayer`: what its jobs are told, what its evaluations keep, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.second_pass import SECOND_LOOK
+from rewards_generated.errors import UserError
+from search.cli import main
+from search.config_source import parse_config
+from search.jobs import UNTRAINED, base_rollouts_job
+from search.ledger import Ledger
+from search.plan import plan
+from search.two_pass import two_passes_of
+from tests.search.searches import run_search, small_config
+
+LAYERS: dict[str, Any] = {
+    "algorithm": "multilayer",
+    "multilayer": {"corrections": 3, "responses": 1, "goes_on": "wrong"},
+}
+
+
+def test_a_search_with_two_layers_ends_with_a_leaderboard_of_second_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screening = {**small_config()["screening"], **LAYERS}
+    code, run = run_search(tmp_path, screening=screening)
+    assert code == 0
+    ledger = Ledger.open(run)
+    config = parse_config(ledger.fact("config"))
+    try:
+        rows = ledger._all("SELECT description FROM jobs WHERE stage IN ('screening', 'retraining')")
+        jobs = [job for (text,) in rows if (job := json.loads(text))["kind"] == "train"]
+        assert jobs
+        for job in jobs:
+            assert job["algorithm"] == "multilayer"
+            assert job["multilayer"]["goes_on"] == "wrong"
+            assert job["evaluation"]["second_look"] == SECOND_LOOK
+        evaluated = [item for item in ledger.evaluations() if item.stage != "base-rollouts"]
+        assert {item.stage for item in evaluated} == {"screening", "retraining", "test"}
+        for item in evaluated:
+            assert all(prediction.earlier is not None for prediction in ledger.completions(item))
+        figures = two_passes_of(config, ledger, "screening", UNTRAINED)
+        assert figures is not None
+        assert figures.delta.value == pytest.approx(figures.second.value - figures.first.value)
+        winner = ledger.milestone("winner_named")
+    finally:
+        ledger.close()
+    capsys.readouterr()
+    assert main(["leaderboard", str(run)]) == 0
+    shown = capsys.readouterr().out
+    assert "Every question was asked in two passes" in shown
+    assert f"Acc@t1' {figures.second.value:.3f}" in shown
+    assert winner is not None
+    assert f"; {winner.detail['name']}: Acc@t1 " in shown
+    assert main(["report", str(run), "--out", str(tmp_path / "report.html")]) == 0
+    assert "second layer" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_two_passes_without_a_second_layer_and_the_reverse() -> None:
+    def second_look(**screening: Any) -> str | None:
+        return parse_config(small_config(screening=screening)).second_look
+
+    assert second_look() is None
+    assert second_look(evaluation_passes=2) == SECOND_LOOK
+    assert second_look(evaluation_passes=2, multilayer={"phrase": "look"}) == "look"
+    assert second_look(**LAYERS) == SECOND_LOOK
+    assert second_look(**LAYERS, evaluation_passes=1) is None
+    assert base_rollouts_job(parse_config(small_config(screening=LAYERS))).second_look is None
+
+
+def test_the_plan_counts_both_layers_and_both_passes() -> None:
+    one, two = (plan(parse_config(small_config(screening=screening))) for screening in ({}, LAYERS))
+    assert two.steps == one.steps
+    assert two.completions == one.completions * (2 * 2 + 2 * 1 * 3) / (2 * 2)
+    assert two.evaluated_questions == 2 * one.evaluated_questions
+
+
+@pytest.mark.parametrize(
+    ("screening", "sentence"),
+    [
+        ({"multilayer": {"corrections": 4}}, "`screening.multilayer.corrections` = 4 has no effect"),
+        ({"multilayer": {"phrase": "look"}}, "`screening.multilayer.phrase` = 'look' has no effect"),
+        ({"algorithm": "multilayer", "multilayer": {"corrections": 1}}, "groups of one completion"),
+        ({"algorithm": "multilayer", "multilayer": {"corection": 1}}, "has no field 'corection'; .*corrections"),
+        ({"algorithm": "multilayer", "multilayer": {"updates": "both"}}, "`screening.multilayer.updates` = 'both'"),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_settings_that_do_not_fit_are_one_sentence(screening: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        parse_config(small_config(screening=screening))
