@@ -60,6 +60,47 @@ def feedback(
     return _study("feedback", size, searches, run_dir, assignments or [], dry_run=dry_run, resume=resume)
 
 
+@app.command()
+def multilayer(
+    size: Annotated[
+        Literal["quick", "full"] | None,
+        typer.Option(help="quick: minutes on two cores, to see it run; full: to learn something. Default: quick."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Runs per arm; default: 2, full 8.")] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the study is kept; default: runs/study-multilayer-SIZE-DATE-TIME.", metavar="FOLDER"),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Replace one field of the runs' configuration, such as screening.multilayer.goes_on=wrong; may be "
+            "repeated.",
+            metavar="FIELD=VALUE",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan: runs, steps, estimated time. Write nothing.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")] = False,
+) -> int:
+    """Is a second layer worth its completions? Multi-layer GRPO against ordinary GRPO, over the same seeds.
+
+    Ordinary GRPO has as many optimizer steps, or as many sampled completions, and is read with one pass, with two, and
+    with a vote of two; a control's second layer sees random responses. Arms are compared by paired differences with a
+    run as the unit.
+
+    Examples:
+
+    \b
+        reward-search study multilayer --size quick --run-dir runs/multilayer
+        reward-search study multilayer --size full --set screening.multilayer.updates=alternating
+        reward-search study multilayer --run-dir runs/multilayer --resume
+    """
+    return _study("multilayer", size, seeds, run_dir, assignments or [], dry_run=dry_run, resume=resume)
+
+
 def _study(
     name: str,
     size: Literal["quick", "full"] | None,

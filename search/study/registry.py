@@ -9,8 +9,9 @@ from rewards_generated.errors import UserError
 from search.config_source import changed_fields, load_config
 from search.study.base import Size, Study
 from search.study.feedback.study import FeedbackStudy
+from search.study.multilayer.study import MultilayerStudy
 
-STUDIES: dict[str, type[Study]] = {"feedback": FeedbackStudy}
+STUDIES: dict[str, type[Study]] = {"feedback": FeedbackStudy, "multilayer": MultilayerStudy}
 PRESET = "testbed"
 """What every study's configuration starts from."""
 FEWEST_SEEDS = 2

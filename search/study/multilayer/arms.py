@@ -1,0 +1,77 @@
+"""The arms of the study: how their policies are trained, and how each is read."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from search.config import SearchConfig
+from trainer.multilayer.settings import MultilayerSettings
+
+MULTILAYER, GRPO, LONGER, RANDOM = "multilayer", "grpo", "grpo-longer", "random-response"
+ARMS = (MULTILAYER, GRPO, LONGER, RANDOM)
+VOTING = (GRPO, LONGER)
+"""Arms whose answers are also put to a vote of two."""
+
+KINDS: dict[str, Literal["main", "other", "control"]] = {
+    MULTILAYER: "main",
+    GRPO: "other",
+    LONGER: "other",
+    RANDOM: "control",
+}
+DESCRIPTIONS = {
+    MULTILAYER: "two layers: GRPO on the question, and on the question with one of the policy's responses",
+    GRPO: "ordinary GRPO with as many optimizer steps, and so fewer sampled completions",
+    LONGER: "ordinary GRPO with as many sampled completions, and so more optimizer steps",
+    RANDOM: "as multilayer, but the second prompt shows a random response to another question",
+}
+
+
+class Reading(NamedTuple):
+    """What counts as a policy's answer."""
+
+    arm: str
+    how: Literal["first", "second", "vote"]
+
+    @property
+    def name(self) -> str:
+        words = {"first": "one pass", "second": "two passes", "vote": "majority of two"}
+        return f"{self.arm}, {words[self.how]}"
+
+
+SECOND_ANSWER = Reading(MULTILAYER, "second")
+
+
+def rivals(arm: str) -> tuple[Reading, ...]:
+    """How ordinary GRPO is read against the second answers of two layers."""
+    return (Reading(arm, "first"), Reading(arm, "second"), Reading(arm, "vote"))
+
+
+def arm_config(config: SearchConfig, arm: str, seed: int) -> SearchConfig:
+    """The study's configuration, which is that of the arm `multilayer`, as the arm changes it."""
+    screening = config.screening
+    if arm == RANDOM:
+        layered = screening.multilayer.model_copy(update={"control": "random_response"})
+        screening = screening.model_copy(update={"multilayer": layered})
+    elif arm in VOTING:
+        screening = screening.model_copy(
+            update={
+                "algorithm": "grpo",
+                "multilayer": MultilayerSettings(phrase=screening.multilayer.phrase),
+                "evaluation_passes": 2,
+                "grpo": screening.grpo.model_copy(update={"steps": steps_of(config, arm)}),
+            }
+        )
+    return config.model_copy(update={"seed": seed, "screening": screening})
+
+
+def steps_of(config: SearchConfig, arm: str) -> int:
+    """Optimizer steps of the arm's runs."""
+    grpo = config.screening.grpo
+    if arm != LONGER:
+        return grpo.steps
+    return config.screening.multilayer.steps_of_as_many_completions(grpo.steps, grpo.prompts_per_step, grpo.generations)
+
+
+def completions_of(config: SearchConfig, arm: str) -> int:
+    """Completions that a run of the arm samples in training."""
+    return arm_config(config, arm, config.seed).screening.completions(steps_of(config, arm))
