@@ -102,7 +102,8 @@ def methods(config: SearchConfig, seeds: int) -> str:
     return (
         f"For each of {seeds} seeds four policies were trained on LoRA adapters of rank {screening.lora.rank}, with "
         f"the base rewards alone: multi-layer GRPO (multilayer) for {grpo.steps} steps of {grpo.prompts_per_step} "
-        f"prompts and {grpo.generations} completions, of which {responses}{kinds} per question went on to a second layer with "
+        f"prompts and {grpo.generations} completions, of which {responses}{kinds} per question went on to a "
+        f"second layer with "
         f"{layered.corrections} corrections each (groups by {layered.group}, {layered.updates} updates); ordinary GRPO "
         f"with as many optimizer steps (grpo); ordinary GRPO with {steps_of(config, LONGER)} steps, and so at least as "
         f"many sampled completions, {completions_of(config, LONGER):,} against {completions_of(config, MULTILAYER):,} "
@@ -110,7 +111,8 @@ def methods(config: SearchConfig, seeds: int) -> str:
         "(random-response). The arms of a seed share prompts and their order, and the random numbers of the first "
         f"layer. Every policy answered {screening.questions} questions of the validation split greedily and was shown "
         "its answer to answer again; policies of ordinary GRPO also gave one sampled answer for a vote of two. The "
-        "unit of analysis is the seed: accuracies were compared by paired differences, with Student's t intervals, paired t "
+        "unit of analysis is the seed: accuracies were compared by paired differences, with Student's t "
+        "intervals, paired t "
         "tests and exact sign-flip permutation tests, two-sided, corrected by Holm's method over the declared pairs of "
         "each family; the family at as many sampled completions is primary."
     )
