@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from eval.second_pass import SECOND_LOOK
+from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 from search.cli import main
 from search.config_source import parse_config
 from search.jobs import UNTRAINED, base_rollouts_job
 from search.ledger import Ledger
 from search.plan import plan
+from search.request import first_request
 from search.two_pass import two_passes_of
 from tests.search.searches import run_search, small_config
 
@@ -78,6 +80,15 @@ def test_the_plan_counts_both_layers_and_both_passes() -> None:
     assert two.steps == one.steps
     assert two.completions == one.completions * (2 * 2 + 2 * 1 * 3) / (2 * 2)
     assert two.evaluated_questions == 2 * one.evaluated_questions
+
+
+def test_the_proposer_is_told_of_second_prompts() -> None:
+    one, two = (parse_config(small_config(screening=screening)) for screening in ({}, LAYERS))
+    task = build_task(one.task)
+    assert first_request(one, task, 1, ()).task_description == task.description
+    told = first_request(two, task, 1, ()).task_description
+    assert told.startswith(task.description)
+    assert f"`{SECOND_LOOK}`" in told
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def _run_packs(executor: PackExecutor, packs: Sequence[PackJob], folder: Path) -
 
 def _evaluated(
     executor: Executor, jobs: Sequence[EvaluationJob], folder: Path, place: Workplace
-) -> dict[str, Sequence[Sequence[Prediction]]]:
+) -> Mapping[str, Sequence[Sequence[Prediction]]]:
     """Predictions by digest, per adapter. Raises UserError if an evaluation fails."""
     found = {}
     with closing(evaluate(executor, jobs, folder)) as ended:

@@ -67,9 +67,9 @@ def caveats(
             "answers anew or mends it now and then, and spoils a right one now and then. What the second layer can "
             "find there was put there; what other policies bring to a second pass is another question."
         )
-    spent = {arm: _mean_tokens(found[arm]) for arm in (MULTILAYER, LONGER)}
-    if spent[MULTILAYER] and spent[LONGER]:
-        share = spent[MULTILAYER] / spent[LONGER] - 1
+    layered, longer = _mean_tokens(found[MULTILAYER]), _mean_tokens(found[LONGER])
+    if layered and longer:
+        share = layered / longer - 1
         if abs(share) > TOKENS_APART:
             yield (
                 f"Budgets are matched in completions; multilayer sampled {abs(share):.0%} "
