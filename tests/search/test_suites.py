@@ -121,6 +121,15 @@ def test_leaderboard_and_report_show_a_table_of_each(
     assert 'id="suites"' not in plain
 
 
+def test_a_single_seed_has_intervals_over_questions(tmp_path: Path) -> None:
+    finals = {"ood": OOD[:1], "ood_questions": 20, "seeds": 1, "ensembles": ["top-2"], "base_only": False}
+    finals["random_controls"] = {"first_round": 0, "pool": 0}
+    code, run = run_search(tmp_path, finals=finals, search={"rounds": 1})
+    assert code == 0
+    found = next(entry for entry in board(run) if entry["winner"])["suites"][DEPTH]
+    assert found["gain_lost"]["low"] < found["gain_lost"]["value"] < found["gain_lost"]["high"]
+
+
 def test_the_option_takes_all_suites_of_the_task_or_those_that_are_named() -> None:
     config = parse_config(small_config())
     assert [suite.name for suite in suites_of(with_suites(config))] == [

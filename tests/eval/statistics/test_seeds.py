@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from eval.statistics.seeds import (
+    question_mean,
     seed_question_difference,
     seed_question_mean,
     summarise_seeds,
@@ -153,3 +154,13 @@ def test_difference_without_question_noise_is_near_welch():
 def test_difference_on_other_questions_is_refused():
     with pytest.raises(ValueError, match="same questions"):
         seed_question_difference(np.zeros((2, 5)), np.zeros((2, 6)))
+
+
+def test_the_mean_over_questions_of_one_run_has_the_t_interval():
+    values = np.array([-1, 0, 0, 1, 1, 0, 1, -1, 1, 1.0])
+    found = question_mean(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (found.value, found.low, found.high) == pytest.approx((values.mean(), expected.low, expected.high))
+    assert found.n == 10
+    with pytest.raises(ValueError, match="over questions"):
+        question_mean([1.0])
