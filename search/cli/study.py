@@ -101,6 +101,46 @@ def multilayer(
     return _study("multilayer", size, seeds, run_dir, assignments or [], dry_run=dry_run, resume=resume)
 
 
+@app.command()
+def reach(
+    size: Annotated[
+        Literal["quick", "full"] | None,
+        typer.Option(
+            help="quick: minutes on two cores, to see it run; full: hours, to learn something. Default: quick."
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of every training; default: 2, full 5.")] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the study is kept; default: runs/study-reach-SIZE-DATE-TIME.", metavar="FOLDER"),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Replace one field of the trainings' configuration, such as screening.grpo.beta=1; may be repeated.",
+            metavar="FIELD=VALUE",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan: trainings, samples, estimated time. Write nothing.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")] = False,
+) -> int:
+    """What can GRPO reach? Its gains by base mass against theory, and on problems outside pretraining with controls.
+
+    Policies are trained on the right answer alone, with the assumptions of the theory and without, and sampled on the
+    suites of `finals.ood`. `reward-search config` lists the fields that --set takes.
+
+    Examples:
+
+    \b
+        reward-search study reach --size quick --run-dir runs/reach
+        reward-search study reach --size full --dry-run
+    """
+    return _study("reach", size, seeds, run_dir, assignments or [], dry_run=dry_run, resume=resume)
+
+
 def _study(
     name: str,
     size: Literal["quick", "full"] | None,

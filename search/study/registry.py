@@ -10,8 +10,9 @@ from search.config_source import changed_fields, load_config
 from search.study.base import Size, Study
 from search.study.feedback.study import FeedbackStudy
 from search.study.multilayer.study import MultilayerStudy
+from search.study.reach.study import ReachStudy
 
-STUDIES: dict[str, type[Study]] = {"feedback": FeedbackStudy, "multilayer": MultilayerStudy}
+STUDIES: dict[str, type[Study]] = {"feedback": FeedbackStudy, "multilayer": MultilayerStudy, "reach": ReachStudy}
 PRESET = "testbed"
 """What every study's configuration starts from."""
 FEWEST_SEEDS = 2

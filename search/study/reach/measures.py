@@ -1,0 +1,188 @@
+"""The figures of the study, from counts of right samples before and after training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.statistics.estimate import Estimate
+from eval.statistics.tilt import (
+    MassPrior,
+    expected_over_mass,
+    expected_tilted,
+    first_gain,
+    fit_mass_prior,
+    fitted_tilt,
+    matched_mean,
+    proportional_error,
+    tilted,
+)
+from eval.statistics.wilson import wilson_interval
+from search.study.base import Result
+
+Floats = NDArray[np.float64]
+
+BINS = ("0", "to 1/4", "to 1/2", "to 3/4", "below 1", "1")
+"""Of the share of right ones among the first samples of the base."""
+WINDOWS = 8
+"""Parts of a training over which accuracy is averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """How often the base was right on the questions of one task: two draws of `samples` each, shape (N,)."""
+
+    samples: int
+    first: Floats
+    second: Floats
+
+    @classmethod
+    def of(cls, base: Result, name: str, samples: int) -> Questions:
+        return cls(samples, np.array(base["first"][name], dtype=float), np.array(base["second"][name], dtype=float))
+
+    @property
+    def both(self) -> list[int]:
+        return [int(count) for count in self.first + self.second]
+
+    @property
+    def counts(self) -> list[int]:
+        """Of the first draw."""
+        return [int(count) for count in self.first]
+
+    @property
+    def prior(self) -> MassPrior:
+        return fit_mass_prior(self.both, 2 * self.samples)
+
+    @property
+    def mass(self) -> float:
+        return float((self.first + self.second).mean() / (2 * self.samples))
+
+    @property
+    def unsolved(self) -> NDArray[np.bool_]:
+        """By the first draw."""
+        return np.asarray(self.first == 0, dtype=bool)
+
+    @property
+    def bins(self) -> NDArray[np.int64]:
+        """Place in `BINS` of each question."""
+        edges = np.array([0.0, 0.25, 0.5, 0.75, 1 - 1e-9])
+        return np.asarray(np.searchsorted(edges, self.first / self.samples, side="left"), dtype=np.int64)
+
+    def solved_again(self) -> Estimate | None:
+        """Share of the unsolved ones that the base solves in as many samples more."""
+        count = int(self.unsolved.sum())
+        return wilson_interval(int((self.second[self.unsolved] > 0).sum()), count) if count else None
+
+    def by_bin(self, values: Floats) -> tuple[float | None, ...]:
+        """Means of a value per question; None for a bin without questions."""
+        places = self.bins
+        return tuple(
+            float(values[places == place].mean()) if (places == place).any() else None for place in range(len(BINS))
+        )
+
+    def predicted(self, tilt: float) -> Floats:
+        return expected_tilted(self.both, 2 * self.samples, self.prior, tilt)
+
+
+def right_after(run: Result | None, arm: str, name: str) -> Floats | None:
+    """Counts of one trained policy; None where it was not sampled."""
+    right = run["arms"][arm]["right"].get(name) if run else None
+    return None if right is None else np.array(right, dtype=float)
+
+
+def mean_gain(before: Questions, after: Floats | None) -> float | None:
+    """In accuracy of sampled answers, against both draws of the base."""
+    return None if after is None else float(after.mean() / before.samples) - before.mass
+
+
+def gain_again(before: Questions, after: Floats) -> Floats:
+    """Per question, against the second draw alone: free of what the first was used to choose."""
+    gains: Floats = (after - before.second) / before.samples
+    return gains
+
+
+def gain_at_equal_mass(outside: Questions, within: Questions, after: Floats | None) -> float | None:
+    """Mean gain of the questions within the distribution, weighted to have the base masses of those outside."""
+    return None if after is None else matched_mean(gain_again(within, after), within.counts, outside.counts)
+
+
+def tilt_of(before: Questions, after: Floats | None) -> float | None:
+    """The tilt that explains the accuracy after training."""
+    if after is None:
+        return None
+    return fitted_tilt(before.both, 2 * before.samples, before.prior, float(after.mean() / before.samples))
+
+
+def solved(before: Questions, after: Floats | None) -> float | None:
+    """Share of the questions that the base never solved in its first draw, and the trained policy did in as many."""
+    unsolved = before.unsolved
+    return None if after is None or not unsolved.any() else float((after[unsolved] > 0).mean())
+
+
+def solved_by_tilting(before: Questions, tilt: float | None) -> float | None:
+    """What `solved` is expected to be of the base reweighted with the tilt, its masses known from both draws.
+
+    The second draw is used, since the first is 0 for all of them.
+    """
+    unsolved = before.unsolved
+    if tilt is None or not unsolved.any():
+        return None
+
+    def any_right(mass: Floats) -> Floats:
+        chance: Floats = 1 - (1 - tilted(mass, tilt)) ** before.samples
+        return chance
+
+    return float(expected_over_mass(any_right, before.both, 2 * before.samples, before.prior)[unsolved].mean())
+
+
+def shape_errors(before: Questions, after: Floats | None) -> tuple[float, float] | None:
+    """Mean squared errors of the first gain around multiples of sqrt(Q (1 - Q)) and of Q (1 - Q), bin by bin of the
+    first draw, weighted by questions."""
+    if after is None:
+        return None
+    prior = fit_mass_prior(before.counts, before.samples)
+    places = before.bins
+    weights = np.sqrt(np.bincount(places, minlength=len(BINS))[np.unique(places)])
+    gains = _binned(gain_again(before, after), places)
+    scaled, plain = (
+        _binned(expected_over_mass(partial(first_gain, scaled=kind), before.counts, before.samples, prior), places)
+        for kind in (True, False)
+    )
+    return proportional_error(scaled * weights, gains * weights), proportional_error(plain * weights, gains * weights)
+
+
+def _binned(values: Floats, places: NDArray[np.int64]) -> Floats:
+    return np.array([values[places == place].mean() for place in np.unique(places)], dtype=np.float64)
+
+
+def windows(curve: Sequence[float]) -> tuple[float | None, ...]:
+    """Means over `WINDOWS` parts of a curve of equal length."""
+    bounds = [round(part * len(curve) / WINDOWS) for part in range(WINDOWS + 1)]
+    return tuple(float(np.mean(curve[low:high])) if high > low else None for low, high in pairwise(bounds))
+
+
+def half_gains(run: Result | None, arm: str) -> tuple[float | None, float | None]:
+    """What accuracy on fresh questions of training rose by in the first half of the steps, and in the second."""
+    curve: list[Any] = run["arms"][arm]["accuracy"] if run else []
+    parts = windows(curve) if len(curve) >= WINDOWS else ()
+    if not parts:
+        return None, None
+    start, middle, end = parts[0], parts[WINDOWS // 2 - 1], parts[-1]
+    if start is None or middle is None or end is None:
+        return None, None
+    return middle - start, end - middle
+
+
+def drift(run: Result | None, arm: str) -> float | None:
+    """Change of that accuracy between the last two parts of the training: about 0 where it has converged."""
+    curve = run["arms"][arm]["accuracy"] if run else []
+    if len(curve) < WINDOWS:
+        return None
+    *_, before, last = windows(curve)
+    return None if before is None or last is None else last - before
