@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from search.executors.base import EvaluationDone, Executor, JobDone
+from search.executors.base import EvaluationDone, Executor, JobDone, PipelineExecutor, SftDone, SuitesDone
 from trainer.evaluation_job import EvaluationJob
 from trainer.job import TrainJob, TrainResult
+from trainer.sft_job import SftJob
+from trainer.suites_job import SuitesJob
 
 Done = TypeVar("Done")
 
@@ -24,32 +26,42 @@ def train(
 
     Use it under `contextlib.closing`: closing it stops the running jobs.
     """
-    waiting = list(jobs)
-    for attempt in range(1, ATTEMPTS + 1):
-        if not waiting:
-            return
-        again: list[TrainJob] = []
-        with stopped(executor.run(waiting, folder)) as ended:
-            for done in ended:
-                if done.result.lost and attempt < ATTEMPTS:
-                    again.append(done.job)
-                    lost(done.job)
-                else:
-                    yield done
-        waiting = again
+    yield from _settled(executor.run, jobs, folder, lost)
 
 
 def evaluate(executor: Executor, jobs: Sequence[EvaluationJob], folder: Path) -> Generator[EvaluationDone, None, None]:
     """The same for jobs that only evaluate."""
+    yield from _settled(executor.evaluate, jobs, folder)
+
+
+def fine_tune(executor: PipelineExecutor, jobs: Sequence[SftJob], folder: Path) -> Generator[SftDone, None, None]:
+    """The same for supervised fine-tuning."""
+    yield from _settled(executor.fine_tune, jobs, folder)
+
+
+def evaluate_suites(
+    executor: PipelineExecutor, jobs: Sequence[SuitesJob], folder: Path
+) -> Generator[SuitesDone, None, None]:
+    """The same for evaluation on suites."""
+    yield from _settled(executor.evaluate_suites, jobs, folder)
+
+
+def _settled(
+    send: Callable[[Sequence[Any], Path], Iterator[Any]],
+    jobs: Sequence[Any],
+    folder: Path,
+    lost: Callable[[Any], None] = lambda job: None,
+) -> Generator[Any, None, None]:
     waiting = list(jobs)
     for attempt in range(1, ATTEMPTS + 1):
         if not waiting:
             return
-        again: list[EvaluationJob] = []
-        with stopped(executor.evaluate(waiting, folder)) as ended:
+        again: list[Any] = []
+        with stopped(send(waiting, folder)) as ended:
             for done in ended:
                 if done.result.lost and attempt < ATTEMPTS:
                     again.append(done.job)
+                    lost(done.job)
                 else:
                     yield done
         waiting = again

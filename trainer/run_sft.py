@@ -25,8 +25,9 @@ def run_sft(job: SftJob, folder: Path, started: float) -> SftJobResult:
     pairs = read_pairs(job)
     output = folder / (POLICY if job.settings.tuning == "full" else ADAPTER)
     seconds = {"start": time.perf_counter() - started}
+    before = time.process_time()
     tuned = fine_tune(base_model_source(job.base_model), pairs, job.settings, output, job.hardware, resume=True)
-    seconds["train"] = tuned.seconds
+    seconds.update(train=tuned.seconds, processor=time.process_time() - before)
     memory = peak_memory()
     if not all(math.isfinite(loss) for _, loss in tuned.losses):
         step = next(step for step, loss in tuned.losses if not math.isfinite(loss))

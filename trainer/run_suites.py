@@ -1,4 +1,4 @@
-"""Evaluates one policy on several suites in this process."""
+"""Evaluates a policy, and adapters of it, on several suites in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def run_suites(job: SuitesJob, started: float) -> SuitesResult:
     """`started`: when the process began, by `time.perf_counter`. Raises UserError for a policy or task that cannot be
     used."""
     from eval.engine import Sampling
-    from eval.evaluate import evaluate
+    from eval.evaluate import evaluate_all
     from eval.tasks.registry import build_task
     from eval.transformers_engine import TransformersEngine
     from trainer.determinism import make_deterministic
@@ -22,16 +22,18 @@ def run_suites(job: SuitesJob, started: float) -> SuitesResult:
     make_deterministic(job.hardware)
     engine = TransformersEngine(load_base_policy(job.base_model, job.hardware), job.batch_size)
     ready = time.perf_counter()
-    predictions = {
-        name: tuple(
-            evaluate(
-                engine,
-                tasks[name],
-                tasks[name].examples(suite.split, suite.questions),
-                Sampling(job.max_completion_tokens),
-            )
+    answers = {
+        name: evaluate_all(
+            engine,
+            tasks[name],
+            tasks[name].examples(suite.split, suite.questions),
+            Sampling(job.max_completion_tokens),
+            adapters=job.adapters,
         )
         for name, suite in job.suites.items()
     }
+    predictions = tuple(
+        {name: tuple(found[place]) for name, found in answers.items()} for place in range(len(job.adapters))
+    )
     seconds = {"start": ready - started, "evaluate": time.perf_counter() - ready}
     return SuitesResult(digest=job.digest, predictions=predictions, seconds=seconds, versions=versions())

@@ -75,7 +75,7 @@ class SftJobResult(_Frozen):
     pairs: int = 0
     trained_parameters: int = 0
     seconds: dict[str, float] = {}
-    """Wall-clock by phase: start, train."""
+    """Wall-clock by phase: start, train; and processor, the CPU time of train, which other processes disturb less."""
     memory: dict[str, int] = {}
     """Peaks in bytes: resident, cuda; see `trainer.peak_memory`."""
     versions: dict[str, str] = {}

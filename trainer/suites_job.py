@@ -1,4 +1,4 @@
-"""The contract of evaluating one policy on several suites in one process."""
+"""The contract of evaluating a policy, and adapters of it, on several suites in one process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Suite(_Frozen):
 
 
 class SuitesJob(_Frozen):
-    """Greedy answers of a whole policy. Everything that they depend on, beside the policy's content."""
+    """Greedy answers of a policy. Everything that they depend on, beside the contents of policy and adapters."""
 
     kind: Literal["suites"] = "suites"
     label: str
@@ -37,6 +37,10 @@ class SuitesJob(_Frozen):
     """`testbed`, a local folder, or a hub id."""
     base_digest: str | None = None
     """Digest of the job that made `base_model`; with it the digest names its content, not its place."""
+    adapters: tuple[str | None, ...] = (None,)
+    """Folders of PEFT adapters of it, absolute; None: the policy itself."""
+    adapter_digests: tuple[str | None, ...] = ()
+    """Digests of the jobs that trained them, in the same order: with them the digest names contents, not places."""
     suites: dict[str, Suite] = Field(min_length=1)
     """By name, in the order in which they are answered."""
     max_completion_tokens: int = Field(ge=1)
@@ -46,7 +50,11 @@ class SuitesJob(_Frozen):
     @property
     def digest(self) -> str:
         """SHA-256 of the description without its label, hex."""
-        left_out = {"label", "base_model"} if self.base_digest else {"label"}
+        left_out = {"label"}
+        if self.base_digest:
+            left_out.add("base_model")
+        if self.adapter_digests:
+            left_out.add("adapters")
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
@@ -58,8 +66,8 @@ class SuitesResult(_Frozen):
     """One sentence saying why there are no predictions."""
     lost: bool = False
     """The process was killed or crashed and left no result, so the failure says nothing of the job: run it again."""
-    predictions: dict[str, tuple[Prediction, ...]] = {}
-    """Per suite, in the job's order: its questions in order."""
+    predictions: tuple[dict[str, tuple[Prediction, ...]], ...] = ()
+    """Per adapter, per suite, in the job's order: its questions in order."""
     seconds: dict[str, float] = {}
     """Wall-clock by phase: start, evaluate."""
     versions: dict[str, str] = {}

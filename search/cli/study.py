@@ -141,6 +141,46 @@ def reach(
     return _study("reach", size, seeds, run_dir, assignments or [], dry_run=dry_run, resume=resume)
 
 
+@app.command()
+def reflection(
+    size: Annotated[
+        Literal["quick", "full"] | None,
+        typer.Option(help="quick: minutes on two cores, to see it run; full: to learn something. Default: quick."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds, each of them with all arms; default: 2, full 8.")] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the study is kept; default: runs/study-reflection-SIZE-DATE-TIME.", metavar="FOLDER"),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Replace one field of the runs' configuration, such as screening.grpo.steps=80; may be repeated.",
+            metavar="FIELD=VALUE",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan: runs, steps, estimated time. Write nothing.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")] = False,
+) -> int:
+    """Does a reflection reward help, and fine-tuning before GRPO? All nine combinations over the same seeds.
+
+    Fine-tuning is none, LoRA or full; GRPO is paid for accuracy and format, and for reflection never, always, or beside
+    right answers only. Of the configuration, the task, the base policy, `screening.grpo`, `screening.lora`,
+    `finals.test_questions`, hardware and executor count; they replace those of the preset `testbed` and of the size.
+
+    Examples:
+
+    \b
+        reward-search study reflection --size quick --run-dir runs/reflection
+        reward-search study reflection --size full --dry-run
+        reward-search study reflection --run-dir runs/reflection --resume
+    """
+    return _study("reflection", size, seeds, run_dir, assignments or [], dry_run=dry_run, resume=resume)
+
+
 def _study(
     name: str,
     size: Literal["quick", "full"] | None,

@@ -11,8 +11,14 @@ from search.study.base import Size, Study
 from search.study.feedback.study import FeedbackStudy
 from search.study.multilayer.study import MultilayerStudy
 from search.study.reach.study import ReachStudy
+from search.study.reflection.study import ReflectionStudy
 
-STUDIES: dict[str, type[Study]] = {"feedback": FeedbackStudy, "multilayer": MultilayerStudy, "reach": ReachStudy}
+STUDIES: dict[str, type[Study]] = {
+    "feedback": FeedbackStudy,
+    "multilayer": MultilayerStudy,
+    "reach": ReachStudy,
+    "reflection": ReflectionStudy,
+}
 PRESET = "testbed"
 """What every study's configuration starts from."""
 FEWEST_SEEDS = 2

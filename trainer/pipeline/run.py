@@ -76,7 +76,7 @@ def run_pipeline(
             if answered.failure is not None:
                 failure = failure or f"evaluation of {policy}: {answered.failure}"
             else:
-                scores[policy] = {name: suite_scores(given) for name, given in answered.predictions.items()}
+                scores[policy] = {name: suite_scores(given) for name, given in answered.predictions[0].items()}
     last = next((stages[stage].policy for stage in ("grpo", "sft") if stage in stages and stages[stage].policy), None)
     if last is not None:
         _link(folder / POLICY, last)

@@ -1,0 +1,169 @@
+"""The tables of the study's report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from eval.report.study.data import Table
+from eval.report.text import DASH, counted, number
+from eval.statistics.estimate import Estimate
+from eval.statistics.seeds import summarise_seeds
+from search.study.base import Result
+from search.study.reflection.arms import ARMS, COMPONENTS, FINE_TUNINGS
+from search.study.reflection.records import quarter
+
+Runs = Mapping[str, Sequence[Result | None]]
+Bounds = tuple[float, float]
+SHARE: Bounds = (0.0, 1.0)
+
+
+def mean(values: Sequence[float | None], bounds: Bounds | None = None) -> Estimate | None:
+    """Over the seeds that have a value, with Student's t interval cut to the bounds; of a single one without width."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    summary = summarise_seeds(known)
+    low, high = summary.interval or (summary.mean, summary.mean)
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    return Estimate(summary.mean, low, high, summary.n, 0.95, "Student's t over seeds")
+
+
+def cell(values: Sequence[float | None], bounds: Bounds | None = None, digits: int = 3) -> str:
+    estimate = mean(values, bounds)
+    if estimate is None:
+        return DASH
+    low, high = number(estimate.low, digits), number(estimate.high, digits)
+    return number(estimate.value, digits) + (f" [{low}, {high}]" if estimate.n > 1 else "")
+
+
+def arms_table(suites: Sequence[str], runs: Runs, found: Sequence[Result | None]) -> Table:
+    """Every arm after GRPO, and the three policies that GRPO started from."""
+    first = suites[0]
+    columns = ("arm", "runs", "accuracy", "flexible", "answered", "tokens", *(f"accuracy, {s}" for s in suites[1:]))
+    rows = []
+    before = {
+        f"{name}, before GRPO": [item["fine_tunings"][name] if item else None for item in found]
+        for name in FINE_TUNINGS
+    }
+    for name, of_seeds in {**before, **runs}.items():
+
+        def values(suite: str, figure: str, of_seeds: Sequence[Result | None] = of_seeds) -> list[float | None]:
+            return [None if run is None else run["suites"][suite][figure] for run in of_seeds]
+
+        rows.append(
+            (
+                name,
+                str(sum(run is not None for run in of_seeds)),
+                cell(values(first, "accuracy"), SHARE),
+                cell(values(first, "accuracy_flexible"), SHARE),
+                cell(values(first, "extraction_rate"), SHARE),
+                cell(values(first, "tokens"), digits=1),
+                *(cell(values(suite, "accuracy"), SHARE) for suite in suites[1:]),
+            )
+        )
+    return Table(
+        title="Arms",
+        columns=columns,
+        rows=tuple(rows),
+        note=f"Greedy answers; the columns without a suite's name are of the suite `{first}`. Means over seeds with "
+        "95 % t intervals. `none, before GRPO` is the base policy, which no seed changes.",
+    )
+
+
+def components_table(runs: Runs) -> Table:
+    rows = []
+    for name in ARMS:
+        known = [run for run in runs[name] if run is not None]
+        fires = [
+            cell([quarter(run, f"{said}, firing_rate", 4) for run in known], SHARE) for said in COMPONENTS.values()
+        ]
+        tokens = cell([quarter(run, "tokens", 4) for run in known], digits=1)
+        rows.append((name, *fires, cell([quarter(run, "reflection, mean", 4) for run in known], SHARE), tokens))
+    return Table(
+        title="What the components did in the last quarter of GRPO",
+        columns=("arm", *(f"{said} fires" for said in COMPONENTS.values()), "reflection, mean", "tokens"),
+        rows=tuple(rows),
+        note="Share of the sampled rollouts with a value other than 0, the mean of the ungated reflection reward, and "
+        "the mean length of a completion; means over seeds with 95 % t intervals. All four rewards are measured in "
+        "every arm. In the paper's logs the format reward hardly ever fired.",
+    )
+
+
+def plateau_table(runs: Runs) -> Table:
+    """Whether reflection rises while accuracy does not."""
+    rows = []
+    for name in ARMS:
+        known = [run for run in runs[name] if run is not None]
+        rows.append(
+            (
+                name,
+                *(
+                    cell([_rise(run, curve) for run in known], (-1.0, 1.0))
+                    for curve in ("accuracy", "reflection, mean", "reflection, firing_rate")
+                ),
+                cell([_rise(run, "tokens") for run in known], digits=1),
+            )
+        )
+    return Table(
+        title="From the third to the last quarter of GRPO",
+        columns=("arm", "accuracy", "reflection, mean", "reflection fires", "tokens"),
+        rows=tuple(rows),
+        note="Change of the rollouts' figures, means over seeds with 95 % t intervals. In the paper's logs reflection "
+        "kept rising after accuracy had levelled off.",
+    )
+
+
+def _rise(run: Result, curve: str) -> float | None:
+    third, last = quarter(run, curve, 3), quarter(run, curve, 4)
+    return None if third is None or last is None else last - third
+
+
+def cost_table(sft_steps: int, found: Sequence[Result | None]) -> Table:
+    known = [item["fine_tunings"] for item in found if item is not None]
+    figures: dict[str, tuple[Callable[[Result], float | None], int]] = {
+        "processor seconds": (lambda stage: stage["seconds"]["processor"], 1),
+        "wall-clock seconds": (lambda stage: stage["seconds"]["train"], 1),
+        "peak resident memory, MiB": (lambda stage: stage["memory"]["resident"] / 2**20, 0),
+        "peak GPU memory, MiB": (lambda stage: _mebibytes(stage["memory"].get("cuda")), 0),
+        "trained parameters": (lambda stage: stage["trained_parameters"], 0),
+        "loss, first": (lambda stage: stage["loss"][0], 3),
+        "loss, last": (lambda stage: stage["loss"][1], 3),
+    }
+    rows = []
+    for name, (figure, digits) in figures.items():
+        full = [figure(item["full"]) for item in known]
+        lora = [figure(item["lora"]) for item in known]
+        ratios = [a / b if a is not None and b else None for a, b in zip(full, lora, strict=True)]
+        rows.append((name, cell(full, digits=digits), cell(lora, digits=digits), cell(ratios, digits=2)))
+    return Table(
+        title="What fine-tuning costs",
+        columns=("figure", "full", "LoRA", "full / LoRA"),
+        rows=tuple(rows),
+        note=f"Of {counted(sft_steps, 'step')}; means over seeds with 95 % t intervals. Resident memory holds Python, "
+        "PyTorch and TRL, beside which a small policy is little. The two ran side by side where there are two cores.",
+    )
+
+
+def _mebibytes(size: int | None) -> float | None:
+    return None if size is None else size / 2**20
+
+
+def paper_table() -> Table:
+    return Table(
+        title="The paper's figures",
+        columns=("policy", "MATH-500", "GPQA-Diamond", "AIME24"),
+        rows=(
+            ("1.5B base", "45.4", "27.3", "10.0"),
+            ("1.5B full SFT", "58.2", "35.4", "3.3"),
+            ("1.5B LoRA SFT", "42.2", "30.8", "6.7"),
+            ("1.5B SFT + GRPO with reflection", "50.0", "26.3", "13.3"),
+            ("1.5B GRPO with reflection alone", "54.6", "25.8", "13.3"),
+            ("7B base", "58.6", "26.3", "16.7"),
+            ("7B full SFT", "66.2", "37.4", "16.7"),
+            ("7B SFT + GRPO with reflection", "57.6", "41.4", "16.7"),
+            ("7B GRPO with reflection alone", "73.8", "34.3", "20.0"),
+        ),
+        note="Per cent right, arXiv 2603.14041: other tasks and policies, one run each, no intervals, and no run "
+        "without the reflection reward. AIME24 has 30 questions, of which one is 3.3 points.",
+    )
