@@ -144,7 +144,9 @@ class ReflectionStudy:
     ) -> dict[str, tuple[tuple[str, str | None], Result]]:
         """By fine-tuning: the policy's folder with the digest of its job, and the record of the stage."""
         jobs: dict[str, SftJob] = {
-            name: sft_job(self._pipeline(seed, name, REWARDS[0])) for name in FINE_TUNINGS if name != "none"
+            name: sft_job(self._pipeline(seed, name, REWARDS[0])).model_copy(update={"label": f"fine-tuning {name}"})
+            for name in FINE_TUNINGS
+            if name != "none"
         }
         found: dict[str, tuple[tuple[str, str | None], Result]] = {"none": ((self.config.base_model, None), {})}
         place.progress.phase(f"seed {seed}, fine-tuning", len(jobs))

@@ -1,0 +1,131 @@
+"""An executor for tests of the reflection study: instant, with accuracies that the tests know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from eval.prediction import Prediction
+from search.executors.base import EvaluationDone, JobDone, SftDone, SuitesDone
+from search.study.reflection.arms import FINE_TUNINGS, REWARDS, WEIGHTS
+from trainer.evaluation_job import EvaluationJob
+from trainer.job import RewardStatistics, TrainJob, TrainResult
+from trainer.job_folder import RESULT_FILE, write_atomically
+from trainer.sft_job import SftJob, SftJobResult
+from trainer.suites_job import SuitesJob, SuitesResult
+
+
+def right_answers(fine_tuning: str, reward: str | None, seed: int, suite: str, n: int) -> int:
+    """How many of the n questions the policy gets right; `seed`: of the GRPO job. Any known pattern will do."""
+    share = 0.2 + 0.1 * FINE_TUNINGS.index(fine_tuning)
+    if reward is not None:
+        share += 0.1 + 0.04 * REWARDS.index(reward) * (1 + FINE_TUNINGS.index(fine_tuning)) + 0.01 * (seed % 5)
+    return round(n * (share if suite == "in distribution" else share / 2))
+
+
+class InstantPipelines:
+    name = "instant-pipelines"
+    ran: ClassVar[list[tuple[str, str]]] = []
+    """Kind and digest of every job that was not found finished."""
+
+    def __init__(
+        self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None, fail: str = "", interrupt: str = ""
+    ) -> None:
+        """GRPO jobs whose label holds `fail` fail; at one with `interrupt` the user presses Ctrl-C."""
+        self.fail, self.interrupt = fail, interrupt
+
+    def fine_tune(self, jobs: Sequence[SftJob], folder: Path) -> Iterator[SftDone]:
+        for job in jobs:
+            place = folder / job.digest
+            if not (place / RESULT_FILE).is_file():
+                self.ran.append((job.kind, job.digest))
+                _leave(place / "policy", {"tuning": job.settings.tuning})
+                result = SftJobResult(
+                    digest=job.digest,
+                    policy="policy",
+                    losses=((1, 2.0), (job.settings.steps, 1.0)),
+                    trained_parameters={"full": 1000, "lora": 100}[job.settings.tuning],
+                    seconds={"train": 2.0, "processor": {"full": 3.0, "lora": 1.5}[job.settings.tuning]},
+                    memory={"resident": {"full": 2**31, "lora": 2**30}[job.settings.tuning]},
+                )
+                write_atomically(place / RESULT_FILE, result)
+            yield SftDone(job, SftJobResult.model_validate_json((place / RESULT_FILE).read_text()), place)
+
+    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+        for job in reversed(jobs):
+            place = folder / job.digest
+            if self.interrupt and self.interrupt in job.label:
+                raise KeyboardInterrupt
+            if not (place / RESULT_FILE).is_file():
+                self.ran.append((job.kind, job.digest))
+                weights = {member.name: member.weight for member in job.ensemble.members}
+                reward = next(name for name, wanted in WEIGHTS.items() if wanted == weights)
+                _leave(place / "adapter", {"reward": reward, "seed": job.seed})
+                write_atomically(place / RESULT_FILE, self._trained(job))
+            yield JobDone(job, TrainResult.model_validate_json((place / RESULT_FILE).read_text()), place)
+
+    def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
+        raise AssertionError("the study evaluates on suites")
+
+    def evaluate_suites(self, jobs: Sequence[SuitesJob], folder: Path) -> Iterator[SuitesDone]:
+        for job in jobs:
+            self.ran.append((job.kind, job.digest))
+            tuned = "none" if job.base_digest is None else _read(Path(job.base_model))["tuning"]
+            predictions = []
+            for adapter in job.adapters:
+                trained = _read(Path(adapter)) if adapter else {"reward": None, "seed": 0}
+                predictions.append(
+                    {
+                        name: _answers(
+                            right_answers(tuned, trained["reward"], trained["seed"], name, suite.questions),
+                            suite.questions,
+                        )
+                        for name, suite in job.suites.items()
+                    }
+                )
+            yield SuitesDone(job, SuitesResult(digest=job.digest, predictions=tuple(predictions)), folder / job.digest)
+
+    def _trained(self, job: TrainJob) -> TrainResult:
+        if self.fail and self.fail in job.label:
+            return TrainResult(digest=job.digest, failure="20 % of the reward calls failed")
+        names = [member.name for member in job.ensemble.members]
+        curves = tuple(
+            {
+                "step": step,
+                "accuracy": step / 10,
+                "completion_tokens": 30.0 + step,
+                "rewards": {name: {"mean": step / 20, "firing_rate": step / 10} for name in names},
+            }
+            for step in range(1, 9)
+        )
+        rewards = tuple(
+            RewardStatistics(name=name, calls=8, failures=0, firing_rate=0.5, mean=0.25, std=0.1) for name in names
+        )
+        return TrainResult(digest=job.digest, adapter="adapter", curves=curves, rewards=rewards)
+
+
+def _answers(right: int, n: int) -> tuple[Prediction, ...]:
+    return tuple(
+        Prediction(
+            id=f"q{number}",
+            completion="x",
+            strict="1",
+            flexible="1",
+            correct=number < right,
+            correct_flexible=number < right,
+            completion_tokens=40,
+        )
+        for number in range(n)
+    )
+
+
+def _leave(folder: Path, content: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "content.json").write_text(json.dumps(content))
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "content.json").read_text())
+    return content
