@@ -16,8 +16,10 @@ from eval.policy import Policy
 from eval.tasks.base import Example, Task
 from rewards_generated.errors import UserError
 from trainer.determinism import derived_seed, prompt_order
+from trainer.grpo_checkpoint import CHECKPOINT_SECONDS, has_room, keeping_callback, last_checkpoint, read_kept
 from trainer.job import TrainJob
 from trainer.multilayer.scoring import LayeredScoring
+from trainer.packed.checkpoint import saving_callback
 from trainer.rewards import RolloutScoring, RunUnscored
 
 logger = logging.getLogger(__name__)
@@ -81,26 +83,43 @@ class GrpoRun:
     """
 
     def __init__(
-        self, job: TrainJob, policy: Policy, task: Task, scoring: RolloutScoring | LayeredScoring, folder: Path
+        self,
+        job: TrainJob,
+        policy: Policy,
+        task: Task,
+        scoring: RolloutScoring | LayeredScoring,
+        folder: Path,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
-        """Raises UserError for settings that do not fit together."""
+        """Goes on from a checkpoint of the same job in `folder`, if there is one.
+
+        Raises UserError for settings that do not fit together.
+        """
         check(job)
         self.job = job
         self.policy = policy
         self.scoring = scoring
-        self.seconds = {"generate": 0.0}
+        self.seconds = {"train": 0.0, "generate": 0.0}
         self.figures = LoggedFigures(job.grpo.steps)
+        self._checkpoint_seconds = checkpoint_seconds
         self._trainer = self._build(task, folder)
 
     def train(self) -> None:
         """Raises RunUnscored if a reward failed too often or the weights stopped being finite."""
-        started = time.perf_counter()
+        checkpoints = Path(self._trainer.args.output_dir)
+        checkpoint = last_checkpoint(checkpoints, self.job.digest)
+        self._started = time.perf_counter()
+        if checkpoint is not None:
+            self._restore(read_kept(checkpoint)[1])
         try:
-            self._trainer.train()
+            self._trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except (RunUnscored, FloatingPointError):
+            shutil.rmtree(checkpoints, ignore_errors=True)
+            raise
         finally:
-            self.seconds["train"] = time.perf_counter() - started
+            self.seconds["train"] = self._trained_seconds()
             self.seconds["score"] = self.scoring.seconds
-            shutil.rmtree(self._trainer.args.output_dir, ignore_errors=True)
+        shutil.rmtree(checkpoints, ignore_errors=True)
 
     @property
     def curves(self) -> tuple[dict[str, Any], ...]:
@@ -125,6 +144,22 @@ class GrpoRun:
     def record(self, step: int, logs: dict[str, Any]) -> None:
         """Takes over what TRL logged for a step. Raises RunUnscored if the weights stopped being finite."""
         self.figures.record(step, logs, self.scoring.curve)
+
+    def _kept(self) -> dict[str, Any]:
+        """What a checkpoint holds of the rollouts and figures so far, as plain JSON values."""
+        return {
+            "scoring": self.scoring.state(),
+            "figures": {str(step): figures for step, figures in self.figures.by_step.items()},
+            "seconds": {**self.seconds, "train": self._trained_seconds()},
+        }
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        self.scoring.restore(kept["scoring"])
+        self.figures.by_step = {int(step): figures for step, figures in kept["figures"].items()}
+        self.seconds.update(kept["seconds"])
+
+    def _trained_seconds(self) -> float:
+        return self.seconds["train"] + time.perf_counter() - self._started
 
     def rollouts(self, model: Any, prompts: list[list[int]], step: int, layer: int = 1) -> list[list[int]]:
         """Token ids of one sampled completion per prompt, with the draws that every run of this seed sees."""
@@ -173,8 +208,16 @@ class GrpoRun:
             args=grpo_arguments(self.job, folder, self.policy.model.device.type),
             train_dataset=dataset,
             peft_config=lora_config(self.job) if self.job.tuning == "lora" else None,
-            callbacks=[CurveCallback(self.record), StepsCallback(folder)],
+            callbacks=[
+                CurveCallback(self.record),
+                StepsCallback(folder),
+            ],
         )
+        if has_room(folder, sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)):
+            trainer.add_callback(saving_callback(self._checkpoint_seconds))
+            trainer.add_callback(keeping_callback(self.job.digest, self._kept))
+        else:
+            logger.warning("the disk has no room for checkpoints: an interrupted run will begin again")
         trainer.remove_callback(PrinterCallback)
         return trainer
 
@@ -254,6 +297,8 @@ def grpo_arguments(job: TrainJob, folder: Path, device: str, **changes: Any) -> 
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "save_strategy": "no",
+        # The newest checkpoint, and the one before it until the newest is whole.
+        "save_total_limit": 2,
         "report_to": [],
         "disable_tqdm": True,
     }

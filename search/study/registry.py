@@ -60,5 +60,5 @@ def recorded_study(
 
 def _checked(seeds: int) -> int:
     if seeds < FEWEST_SEEDS:
-        raise UserError(f"--searches {seeds} is too few: runs are compared over seeds, so give at least {FEWEST_SEEDS}")
+        raise UserError(f"{seeds} is too few seeds: runs are compared over seeds, so give at least {FEWEST_SEEDS}")
     return seeds

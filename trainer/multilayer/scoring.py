@@ -123,14 +123,14 @@ class LayeredScoring:
     def state(self) -> dict[str, Any]:
         """All that was kept so far, as plain JSON values, for `restore`."""
         return {
-            "layers": {layer: scoring.state() for layer, scoring in self._layers.items()},
+            "layers": {str(layer): scoring.state() for layer, scoring in self._layers.items()},
             "responses": [response.state() for response in self._responses],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a `state`."""
         for layer, scoring in self._layers.items():
-            scoring.restore(state["layers"][layer])
+            scoring.restore(state["layers"][str(layer)])
         self._responses = [Response(**response) for response in state["responses"]]
 
     def _record_transitions(self, step: int, columns: dict[str, Any], right: Sequence[bool]) -> None:
