@@ -127,8 +127,8 @@ def cost_table(sft_steps: int, found: Sequence[Result | None]) -> Table:
         "peak resident memory, MiB": (lambda stage: stage["memory"]["resident"] / 2**20, 0),
         "peak GPU memory, MiB": (lambda stage: _mebibytes(stage["memory"].get("cuda")), 0),
         "trained parameters": (lambda stage: stage["trained_parameters"], 0),
-        "loss, first": (lambda stage: stage["loss"][0], 3),
-        "loss, last": (lambda stage: stage["loss"][1], 3),
+        "loss, first quarter": (lambda stage: stage["loss"][0], 3),
+        "loss, last quarter": (lambda stage: stage["loss"][1], 3),
     }
     rows = []
     for name, (figure, digits) in figures.items():

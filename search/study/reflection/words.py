@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eval.report.study.data import Family
 from eval.report.study.text import difference, verdict
-from eval.report.text import counted, number
+from eval.report.text import counted
 from eval.statistics.replicates import ArmComparison, least_sign_flip_p_value
 from search.config import SearchConfig
 from search.study.base import Size
@@ -31,19 +31,16 @@ def headline(rewards: Family, fine_tunings: Family) -> str:
     ungated, gated, _ = rewards.comparisons
     lora, full, _ = fine_tunings.comparisons
     return (
-        f"Paying for reflection {_effect(ungated)}, paying for it beside right answers only {_effect(gated)}. "
-        f"Fine-tuning before GRPO {_effect(lora)} with LoRA and {_effect(full)} in full."
+        f"Paying for reflection {_effect(ungated)}; beside right answers only, it {_effect(gated)}. "
+        f"Fine-tuning first {_effect(lora)} with LoRA and {_effect(full)} in full."
     )
 
 
 def _effect(comparison: ArmComparison) -> str:
     outcome = verdict(comparison, ALPHA)
-    if comparison.estimate is None:
-        return "could not be compared"
-    found = difference(comparison)
     if outcome == "open":
-        return f"changed accuracy by {found}, which decides nothing ({number(comparison.detectable, 2)} would be seen)"
-    return f"{'raised' if outcome == 'higher' else 'lowered'} accuracy by {found}"
+        return f"is not shown to change accuracy ({difference(comparison)})"
+    return f"{'raised' if outcome == 'higher' else 'lowered'} accuracy by {difference(comparison)}"
 
 
 def caveats(config: SearchConfig, size: Size, seeds: int, failures: Sequence[str]) -> Iterator[str]:

@@ -21,7 +21,8 @@ def right_answers(fine_tuning: str, reward: str | None, seed: int, suite: str, n
     """How many of the n questions the policy gets right; `seed`: of the GRPO job. Any known pattern will do."""
     share = 0.2 + 0.1 * FINE_TUNINGS.index(fine_tuning)
     if reward is not None:
-        share += 0.1 + 0.04 * REWARDS.index(reward) * (1 + FINE_TUNINGS.index(fine_tuning)) + 0.01 * (seed % 5)
+        place = (FINE_TUNINGS.index(fine_tuning), REWARDS.index(reward))
+        share += 0.1 + 0.04 * place[1] * (1 + place[0]) + 0.01 * ((seed + 3 * place[0] + 5 * place[1]) % 7)
     return round(n * (share if suite == "in distribution" else share / 2))
 
 
