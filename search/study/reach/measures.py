@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.statistics.estimate import Estimate
+from eval.statistics.seeds import seed_question_mean
 from eval.statistics.tilt import (
     MassPrior,
+    accuracy_at_mass,
     expected_over_mass,
     expected_tilted,
     first_gain,
     fit_mass_prior,
     fitted_tilt,
-    matched_mean,
+    mass_features,
     proportional_error,
     tilted,
 )
@@ -30,11 +32,12 @@ Floats = NDArray[np.float64]
 
 BINS = ("0", "to 1/4", "to 1/2", "to 3/4", "below 1", "1")
 """Of the share of right ones among the first samples of the base."""
+RESAMPLED = 500
 WINDOWS = 8
 """Parts of a training over which accuracy is averaged."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Questions:
     """How often the base was right on the questions of one task: two draws of `samples` each, shape (N,)."""
 
@@ -86,6 +89,11 @@ class Questions:
             float(values[places == place].mean()) if (places == place).any() else None for place in range(len(BINS))
         )
 
+    @cached_property
+    def features(self) -> Floats:
+        """Of both draws, for `accuracy_at_mass`."""
+        return mass_features(self.both, 2 * self.samples, self.prior)
+
     def predicted(self, tilt: float) -> Floats:
         return expected_tilted(self.both, 2 * self.samples, self.prior, tilt)
 
@@ -108,8 +116,59 @@ def gain_again(before: Questions, after: Floats) -> Floats:
 
 
 def gain_at_equal_mass(outside: Questions, within: Questions, after: Floats | None) -> float | None:
-    """Mean gain of the questions within the distribution, weighted to have the base masses of those outside."""
-    return None if after is None else matched_mean(gain_again(within, after), within.counts, outside.counts)
+    """Mean gain that questions within the distribution had, at the base masses of those outside."""
+    if after is None:
+        return None
+    return accuracy_at_mass(within.features, after / within.samples, outside.features) - outside.mass
+
+
+def behind_at_equal_mass(
+    outside: Questions, within: Questions, after: Sequence[tuple[Floats, Floats]], level: float = 0.95
+) -> Estimate | None:
+    """Gain outside minus gain within at equal base mass, for new seeds and new questions. None of a single seed.
+
+    `after`: per seed, counts outside and within. The variance between seeds over their number, plus that of the mean
+    over seeds when questions are resampled; Student's t with Satterthwaite's degrees of freedom. What varies with both
+    is counted twice, so the interval is rather too wide.
+    """
+    from scipy.special import stdtrit
+
+    if len(after) < 2:
+        return None
+    features, known = outside.features, within.features
+    shares = [(out / outside.samples, inside / within.samples) for out, inside in after]
+    by_seed = np.array([out.mean() - accuracy_at_mass(known, inside, features) for out, inside in shares])
+    out, inside = (np.mean([pair[place] for pair in shares], axis=0) for place in (0, 1))
+    generator = np.random.default_rng(0)
+    resampled = []
+    for _ in range(RESAMPLED):
+        a, b = generator.integers(0, out.size, out.size), generator.integers(0, inside.size, inside.size)
+        resampled.append(float(out[a].mean()) - accuracy_at_mass(known[b], inside[b], features[a]))
+    seeds, questions = float(by_seed.var(ddof=1)) / by_seed.size, float(np.var(resampled, ddof=1))
+    fewest = min(out.size, inside.size)
+    total = seeds + questions
+    freedom = total**2 / (seeds**2 / (by_seed.size - 1) + questions**2 / max(1, fewest - 1)) if total > 0 else 1.0
+    half = float(stdtrit(max(freedom, 1.0), (1 + level) / 2)) * total**0.5
+    value = float(by_seed.mean())
+    return Estimate(value, value - half, value + half, fewest, level, "t over seeds and questions")
+
+
+def behind_twins(
+    outside: Questions, twins: Questions, after: Sequence[tuple[Floats, Floats]], level: float = 0.95
+) -> Estimate | None:
+    """Gain outside minus gain of the twins, pair by pair, for new seeds and new pairs. None of a single seed."""
+    if len(after) < 2:
+        return None
+    return seed_question_mean(
+        [_gains(outside, out) - _gains(twins, inside) for out, inside in after],
+        level,
+    )
+
+
+def _gains(before: Questions, after: Floats) -> Floats:
+    """Per question, against both draws."""
+    gains: Floats = after / before.samples - (before.first + before.second) / (2 * before.samples)
+    return gains
 
 
 def tilt_of(before: Questions, after: Floats | None) -> float | None:

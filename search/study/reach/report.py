@@ -37,6 +37,8 @@ _ARMS = (
 
 Runs = Sequence[Result | None]
 Series = list[float | None]
+Behind = dict[str, dict[str, Estimate | None]]
+"""By comparison and suite: the gain outside minus that within, for new seeds and new questions."""
 
 
 def reach_report(
@@ -44,12 +46,15 @@ def reach_report(
 ) -> StudyReport:
     """Of the units recorded so far."""
     families, figures, tables = [], [], []
+    behind: Behind = {}
     if base is not None:
         samples = config.search.base_rollouts.per_question
         questions = {name: Questions.of(base, name, samples) for name in base["first"]}
         families = _families(config, questions, runs)
         figures = [_curve(config, questions[WITHIN], runs), _saturation(runs)]
+        behind = _behind(config, questions, runs)
         tables = [
+            _new_questions(behind),
             _axes(config, questions, runs),
             _tilts(config, questions, runs),
             _support(config, questions, runs),
@@ -60,7 +65,7 @@ def reach_report(
     return StudyReport(
         name="reach",
         title="What can GRPO reach?",
-        headline=headline(families),
+        headline=headline(families, behind.get(f"{STANDARD}, at equal Q", {})),
         claim=CLAIM,
         caveats=tuple(caveats(config, size, len(seeds))),
         arms=_ARMS,
@@ -90,12 +95,11 @@ def _families(config: SearchConfig, questions: Mapping[str, Questions], runs: Ru
     for arm in (STANDARD, TILT):
         outside: dict[str, Series] = {}
         for name in axes:
-            after = [measures.right_after(run, arm, name) for run in runs]
-            known = [measures.right_after(run, arm, WITHIN) for run in runs]
-            outside[name] = [
-                None if right is None else float(measures.gain_again(questions[name], right).mean()) for right in after
+            before = questions[name]
+            outside[name] = [measures.mean_gain(before, measures.right_after(run, arm, name)) for run in runs]
+            outside[_equal(name)] = [
+                measures.gain_at_equal_mass(before, within, measures.right_after(run, arm, WITHIN)) for run in runs
             ]
-            outside[_equal(name)] = [measures.gain_at_equal_mass(questions[name], within, right) for right in known]
         found.append(
             _family(
                 f"Outside pretraining, at equal base mass ({arm})",
@@ -103,8 +107,8 @@ def _families(config: SearchConfig, questions: Mapping[str, Questions], runs: Ru
                 outside,
                 [(name, _equal(name)) for name in axes],
                 primary=arm == STANDARD,
-                note="Both gains are over a second draw of the base. Questions within the distribution are weighted so "
-                "that the base was right on them as often, in its first draw, as on those of the suite.",
+                note="`within, as`: the gain that questions within the distribution had, at the base masses of the "
+                "suite; accuracy after training as a function of Q is fitted within and averaged over the Q outside.",
             )
         )
     for arm in (STANDARD, TILT):
@@ -159,6 +163,42 @@ def _families(config: SearchConfig, questions: Mapping[str, Questions], runs: Ru
     title = "Saturation within the distribution"
     found.append(_family(title, "gain in accuracy of rollouts on fresh questions of training", gains, pairs))
     return found
+
+
+def _behind(config: SearchConfig, questions: Mapping[str, Questions], runs: Runs) -> Behind:
+    found: Behind = {}
+    for arm in (STANDARD, TILT):
+        at_mass, to_twins = f"{arm}, at equal Q", f"{arm}, against twins"
+        found[at_mass], found[to_twins] = {}, {}
+        for suite in suites_of(config):
+            before, twins = questions[suite.name], questions.get(twins_name(suite.name))
+            known = _both(runs, arm, suite.name, WITHIN)
+            found[at_mass][suite.name] = measures.behind_at_equal_mass(before, questions[WITHIN], known)
+            paired = _both(runs, arm, suite.name, twins_name(suite.name))
+            found[to_twins][suite.name] = measures.behind_twins(before, twins, paired) if twins else None
+    return found
+
+
+def _both(runs: Runs, arm: str, first: str, second: str) -> list[tuple[Any, Any]]:
+    """Counts after training on two kinds of questions, of the seeds that have both."""
+    pairs = [(measures.right_after(run, arm, first), measures.right_after(run, arm, second)) for run in runs]
+    return [(a, b) for a, b in pairs if a is not None and b is not None]
+
+
+def _new_questions(behind: Behind) -> Table:
+    suites = list(next(iter(behind.values())))
+    return Table(
+        title="Gain outside minus gain within, for new questions too",
+        columns=("suite", *behind),
+        rows=tuple((name, *(_estimate(found[name]) for found in behind.values())) for name in suites),
+        note="The comparisons take the questions as given. Here intervals hold for new seeds and new questions. At "
+        "equal Q: variance between seeds plus that of resampled questions, rather too wide than too narrow; against "
+        "twins: two-way random effects over the pairs.",
+    )
+
+
+def _estimate(found: Estimate | None) -> str:
+    return DASH if found is None else f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}]"
 
 
 def _support_family(questions: Mapping[str, Questions], runs: Runs) -> Family:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from eval.report.study.data import Family, Table
 from eval.report.study.text import difference, verdict
 from eval.report.text import counted
+from eval.statistics.estimate import Estimate
 from search.config import SearchConfig
 from search.study.base import Size
 from search.study.reach.jobs import FIRST_STEPS
@@ -31,14 +32,18 @@ _CLAIMS = {
 }
 
 
-def headline(families: Sequence[Family]) -> str:
-    """What the primary comparisons allow to be said."""
+def headline(families: Sequence[Family], behind: Mapping[str, Estimate | None]) -> str:
+    """What the primary comparisons allow to be said. `behind`: the same differences with intervals for new questions;
+    what does not hold for those is not decided."""
     primary = next((family for family in families if family.primary), None)
     if primary is None or all(item.estimate is None for item in primary.comparisons):
         return "Too few seeds have ended for any comparison."
     by_verdict: dict[str, list[str]] = {"lower": [], "higher": [], "open": []}
     for item in primary.comparisons:
-        by_verdict[verdict(item, ALPHA)].append(f"{item.first} ({difference(item)})")
+        wide = behind.get(item.first)
+        holds = wide is not None and (wide.low > 0 or wide.high < 0)
+        outcome = verdict(item, ALPHA) if holds else "open"
+        by_verdict[outcome].append(f"{item.first} ({difference(item)})")
     said = []
     if by_verdict["lower"]:
         said.append(f"At equal base mass training gains less outside pretraining on {', '.join(by_verdict['lower'])}.")
@@ -73,7 +78,8 @@ def caveats(config: SearchConfig, size: Size, seeds: int) -> Iterator[str]:
         )
     yield (
         "The seeds differ in training alone. All share one base policy and one set of questions, so that intervals "
-        "over seeds say nothing of other base policies."
+        "over seeds say nothing of other base policies, and the comparisons nothing of other questions: for those "
+        "there is a table of its own, and the headline asks for both."
     )
     if config.base_model == "testbed":
         yield (
@@ -108,11 +114,11 @@ def methods(config: SearchConfig, seeds: int) -> str:
         f"each, and for {FIRST_STEPS} steps with and without scaling. The base answered {finals.test_questions} "
         f"questions of the test split and {finals.ood_questions} of every suite and of its twins twice {samples} "
         f"times at the temperature of training, every trained policy {samples} times. The first draw of the base "
-        "sorts questions and matches their base mass, the second measures gains, so that no gain is a regression to "
-        "the mean. Base mass is given a beta distribution per kind of question, fitted by moments, and predictions "
-        "are expectations over its posterior. The unit of analysis is the training run: figures were compared by "
-        "paired differences over seeds "
-        "with Student's t intervals, paired t tests and exact sign-flip tests, two-sided, corrected by Holm's method "
-        "within each family of comparisons; the primary one is the gain of GRPO without a KL term outside pretraining "
-        "against that within it at equal base mass."
+        "sorts questions into bins and finds the unsolved ones, the second measures what became of them, so that no "
+        "gain is a regression to the mean. Base mass is given a beta distribution per kind of question, fitted by "
+        "moments, and predictions are expectations over its posterior; gains at equal base mass are by regression "
+        "calibration on it. The unit of analysis is the training run: figures were compared by paired differences "
+        "over seeds with Student's t intervals, paired t tests and exact sign-flip tests, two-sided, corrected by "
+        "Holm's method within each family of comparisons; the primary one is the gain of GRPO without a KL term "
+        "outside pretraining against that within it at equal base mass."
     )

@@ -9,12 +9,13 @@ from scipy.stats import betabinom
 
 from eval.statistics.tilt import (
     MassPrior,
+    accuracy_at_mass,
     expected_over_mass,
     expected_tilted,
     first_gain,
     fit_mass_prior,
     fitted_tilt,
-    matched_mean,
+    mass_features,
     proportional_error,
     tilted,
 )
@@ -105,9 +106,22 @@ def test_the_error_is_that_of_least_squares():
     assert proportional_error(np.zeros(3), np.ones(3)) == 1.0
 
 
-def test_matching_weighs_questions_by_what_is_wanted():
-    values, counts = [0.0, 1.0, 2.0, 5.0], [0, 0, 1, 4]
-    assert matched_mean(values, counts, [0, 1, 1]) == pytest.approx((0.5 + 2 + 2) / 3)
-    assert matched_mean(values, counts, [2, 4]) == pytest.approx((2 + 5) / 2)
-    assert matched_mean(values, counts, counts) == pytest.approx(2.0)
-    assert matched_mean(values, counts, []) is None
+def simulated(generator, count, a, b, after):
+    """Features of the samples of questions from one population, and their accuracies after training."""
+    mass = generator.beta(a, b, count)
+    before = generator.binomial(32, mass)
+    return mass_features(before, 32, fit_mass_prior(before, 32)), generator.binomial(8, after(mass)) / 8
+
+
+@pytest.mark.parametrize("after", [lambda q: tilted(q, 2.2), lambda q: q + 0.5 * q * (1 - q), lambda q: 0.9 * q])
+def test_accuracy_is_carried_over_to_another_population_of_base_masses(after):
+    """Mean Q 0.2 and 0.42, one and the same gain curve; comparing questions of equal counts is off by 0.02 to 0.04."""
+    generator = np.random.default_rng(5)
+    asked, truth = simulated(generator, 6_000, 0.5, 2.0, after)
+    known, accuracy = simulated(generator, 6_000, 1.0, 1.4, after)
+    assert accuracy_at_mass(known, accuracy, asked) == pytest.approx(truth.mean(), abs=0.012)
+
+
+def test_accuracy_at_the_masses_that_are_known_is_their_own():
+    known, accuracy = simulated(np.random.default_rng(6), 300, 1.0, 1.4, lambda q: tilted(q, 1.0))
+    assert accuracy_at_mass(known, accuracy, known) == pytest.approx(accuracy.mean(), abs=5e-3)

@@ -137,6 +137,17 @@ def test_a_suite_without_gain_is_told_from_one_that_gains_as_its_base_mass_allow
     assert primary == ["Outside pretraining, at equal base mass (standard)"]
 
 
+def test_intervals_for_new_questions_are_wider_and_decide_the_headline(record: dict[str, Any]) -> None:
+    rows = table(record, "Gain outside minus gain within, for new questions too")
+    compared = family(record, "Outside pretraining, at equal base mass (standard)")
+    for name in ("testbed-depth", "testbed-tokens"):
+        value, low, high = (float(part.strip("[],").replace("−", "-")) for part in rows[name][0].split())
+        assert value == pytest.approx(compared[name]["estimate"]["value"], abs=1e-3)
+        assert low < value < high
+        assert (high < 0) == (name == "testbed-depth")
+    assert "Not decided: testbed-tokens" in record["headline"]
+
+
 def test_what_reweighting_explains_is_not_taken_for_new_support(record: dict[str, Any]) -> None:
     """The simulated policies solve many problems that their base did not solve: more than it does again, and no more
     than it would reweighted."""
