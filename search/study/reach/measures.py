@@ -58,7 +58,7 @@ class Questions:
         """Of the first draw."""
         return [int(count) for count in self.first]
 
-    @property
+    @cached_property
     def prior(self) -> MassPrior:
         return fit_mass_prior(self.both, 2 * self.samples)
 
@@ -131,8 +131,6 @@ def behind_at_equal_mass(
     over seeds when questions are resampled; Student's t with Satterthwaite's degrees of freedom. What varies with both
     is counted twice, so the interval is rather too wide.
     """
-    from scipy.special import stdtrit
-
     if len(after) < 2:
         return None
     features, known = outside.features, within.features
@@ -144,13 +142,19 @@ def behind_at_equal_mass(
     for _ in range(RESAMPLED):
         a, b = generator.integers(0, out.size, out.size), generator.integers(0, inside.size, inside.size)
         resampled.append(float(out[a].mean()) - accuracy_at_mass(known[b], inside[b], features[a]))
-    seeds, questions = float(by_seed.var(ddof=1)) / by_seed.size, float(np.var(resampled, ddof=1))
-    fewest = min(out.size, inside.size)
-    total = seeds + questions
-    freedom = total**2 / (seeds**2 / (by_seed.size - 1) + questions**2 / max(1, fewest - 1)) if total > 0 else 1.0
-    half = float(stdtrit(max(freedom, 1.0), (1 + level) / 2)) * total**0.5
+    return _over_both(by_seed, resampled, min(out.size, inside.size), level)
+
+
+def _over_both(by_seed: Floats, resampled: Sequence[float], questions: int, level: float) -> Estimate:
+    """From one value per seed, and values of the mean over seeds when questions are resampled."""
+    from scipy.special import stdtrit
+
+    of_seeds, of_questions = float(by_seed.var(ddof=1)) / by_seed.size, float(np.var(resampled, ddof=1))
+    total = of_seeds + of_questions
+    parts = of_seeds**2 / (by_seed.size - 1) + of_questions**2 / max(1, questions - 1)
+    half = float(stdtrit(max(total**2 / parts if parts else 1.0, 1.0), (1 + level) / 2)) * total**0.5
     value = float(by_seed.mean())
-    return Estimate(value, value - half, value + half, fewest, level, "t over seeds and questions")
+    return Estimate(value, value - half, value + half, questions, level, "t over seeds and questions")
 
 
 def behind_twins(
@@ -176,6 +180,21 @@ def tilt_of(before: Questions, after: Floats | None) -> float | None:
     if after is None:
         return None
     return fitted_tilt(before.both, 2 * before.samples, before.prior, float(after.mean() / before.samples))
+
+
+def tilt_for_new_questions(before: Questions, after: Sequence[Floats], level: float = 0.95) -> Estimate | None:
+    """`tilt_of` for new seeds and new questions. None of a single seed, or where some seed has no tilt."""
+    by_seed = [tilt for right in after if (tilt := tilt_of(before, right)) is not None]
+    if len(by_seed) < 2 or len(by_seed) < len(after):
+        return None
+    counts, mean = np.array(before.both), np.mean(after, axis=0) / before.samples
+    generator = np.random.default_rng(0)
+    resampled = []
+    for _ in range(RESAMPLED // 5):
+        drawn = generator.integers(0, mean.size, mean.size)
+        tilt = fitted_tilt(counts[drawn].tolist(), 2 * before.samples, before.prior, float(mean[drawn].mean()))
+        resampled += [] if tilt is None else [tilt]
+    return _over_both(np.array(by_seed), resampled, mean.size, level) if len(resampled) > 1 else None
 
 
 def solved(before: Questions, after: Floats | None) -> float | None:

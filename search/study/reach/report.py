@@ -61,7 +61,7 @@ def reach_report(
             _bins(config, questions[WITHIN], runs),
             _training(runs),
         ]
-        tables.insert(0, findings(families))
+        tables.insert(0, findings(families, _wide(config, questions, runs, behind)))
     return StudyReport(
         name="reach",
         title="What can GRPO reach?",
@@ -132,7 +132,8 @@ def _families(config: SearchConfig, questions: Mapping[str, Questions], runs: Ru
             "tilt, on the scale of log odds",
             {"fitted": fitted, **steady},
             [("fitted", name) for name in steady],
-            note="`fitted` is the tilt at which the predicted mean accuracy is the one that was observed.",
+            note="`fitted` is the tilt at which the predicted mean accuracy is the one observed. The questions are taken "
+            "as given; for new ones see the table of tilts.",
         )
     )
     found.append(_support_family(questions, runs))
@@ -195,6 +196,29 @@ def _new_questions(behind: Behind) -> Table:
         "equal Q: variance between seeds plus that of resampled questions, rather too wide than too narrow; against "
         "twins: two-way random effects over the pairs.",
     )
+
+
+def _wide(
+    config: SearchConfig, questions: Mapping[str, Questions], runs: Runs, behind: Behind
+) -> dict[tuple[str, str, str], Estimate | None]:
+    """Intervals for new questions too, by title of the family and names of the pair."""
+    found: dict[tuple[str, str, str], Estimate | None] = {}
+    for arm in (STANDARD, TILT):
+        for name, estimate in behind[f"{arm}, at equal Q"].items():
+            found[f"Outside pretraining, at equal base mass ({arm})", name, _equal(name)] = estimate
+        for name, estimate in behind[f"{arm}, against twins"].items():
+            found[f"Outside pretraining, against twins ({arm})", name, twins_name(name)] = estimate
+    tilt = _tilt(questions, runs, TILT, WITHIN)
+    for name, value in tilts(config).items():
+        if tilt is not None:
+            shifted = tilt._replace(value=tilt.value - value, low=tilt.low - value, high=tilt.high - value)
+            found["The gain curve", "fitted", name] = shifted
+    return found
+
+
+def _tilt(questions: Mapping[str, Questions], runs: Runs, arm: str, name: str) -> Estimate | None:
+    rights = [right for run in runs if (right := measures.right_after(run, arm, name)) is not None]
+    return measures.tilt_for_new_questions(questions[name], rights)
 
 
 def _estimate(found: Estimate | None) -> str:
@@ -270,10 +294,13 @@ def _over_seeds(values: Sequence[float | None]) -> Estimate | None:
     return Estimate(summary.mean, low, high, summary.n, 0.95, "Student's t over seeds")
 
 
-def _cell(values: Sequence[float | None], shown: Callable[[float], str] = number) -> str:
+def _cell(values: Sequence[float | None], shown: Callable[[float], str] = number, *, share: bool = False) -> str:
+    """`share`: the interval stays within 0 and 1."""
     estimate = _over_seeds(values)
     if estimate is None:
         return DASH
+    if share:
+        estimate = estimate._replace(low=max(0.0, estimate.low), high=min(1.0, estimate.high))
     interval = f" [{shown(estimate.low)}, {shown(estimate.high)}]" if estimate.n > 1 else ""
     return f"{shown(estimate.value)}{interval}"
 
@@ -336,19 +363,16 @@ def _axes(config: SearchConfig, questions: Mapping[str, Questions], runs: Runs) 
 
 def _tilts(config: SearchConfig, questions: Mapping[str, Questions], runs: Runs) -> Table:
     rows = []
-    for name, before in questions.items():
-        cells = [
-            _cell([measures.tilt_of(before, measures.right_after(run, arm, name)) for run in runs], signed)
-            for arm in LASTING
-        ]
-        rows.append((name, *cells))
+    for name in questions:
+        rows.append((name, *(_estimate(_tilt(questions, runs, arm, name)) for arm in LASTING)))
     rows += [(name, signed(value), DASH) for name, value in tilts(config).items()]
     return Table(
         title="The tilt that explains the gain",
         columns=("questions", *LASTING),
         rows=tuple(rows),
         note="On the scale of log odds, at which the theory adds 1 / beta to every question whatever its base mass. "
-        "Smaller outside the distribution than within: the gain does not carry over as reweighting would have it.",
+        "Smaller outside the distribution than within: the gain does not carry over as reweighting would have it. "
+        "95 % intervals for new seeds and new questions.",
     )
 
 
@@ -361,8 +385,8 @@ def _support(config: SearchConfig, questions: Mapping[str, Questions], runs: Run
         for arm in LASTING:
             rights = [measures.right_after(run, arm, name) for run in runs]
             tilts_found = [measures.tilt_of(questions[WITHIN], measures.right_after(run, arm, WITHIN)) for run in runs]
-            cells.append(_cell([measures.solved(before, right) for right in rights]))
-            cells.append(_cell([measures.solved_by_tilting(before, tilt) for tilt in tilts_found]))
+            cells.append(_cell([measures.solved(before, right) for right in rights], share=True))
+            cells.append(_cell([measures.solved_by_tilting(before, tilt) for tilt in tilts_found], share=True))
         rows.append((name, *cells))
     samples = config.search.base_rollouts.per_question
     return Table(
@@ -389,7 +413,8 @@ def _bins(config: SearchConfig, within: Questions, runs: Runs) -> Table:
         cells = [str(int((places == place).sum())), number(again[place]), number(predicted[place])]
         for arm in LASTING:
             rights = [measures.right_after(run, arm, WITHIN) for run in runs]
-            cells.append(_cell([None if r is None else within.by_bin(r / within.samples)[place] for r in rights]))
+            shares = [None if r is None else within.by_bin(r / within.samples)[place] for r in rights]
+            cells.append(_cell(shares, share=True))
         for arm in (FIRST_SCALED, FIRST_PLAIN):
             rights = [measures.right_after(run, arm, WITHIN) for run in runs]
             gains = [None if r is None else within.by_bin(measures.gain_again(within, r))[place] for r in rights]

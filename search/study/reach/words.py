@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from eval.report.study.data import Family, Table
-from eval.report.study.text import difference, verdict
-from eval.report.text import counted
+from eval.report.study.text import difference, signed, verdict
+from eval.report.text import DASH, counted
 from eval.statistics.estimate import Estimate
 from search.config import SearchConfig
 from search.study.base import Size
@@ -54,18 +54,21 @@ def headline(families: Sequence[Family], behind: Mapping[str, Estimate | None]) 
     return " ".join(said)
 
 
-def findings(families: Sequence[Family]) -> Table:
-    """The paper's claims beside what was found."""
+def findings(families: Sequence[Family], wide: Mapping[tuple[str, str, str], Estimate | None]) -> Table:
+    """The paper's claims beside what was found. `wide`: intervals for new questions, by family and pair."""
     rows = []
     for family in families:
         for item in family.comparisons:
             outcome = verdict(item, ALPHA) if item.estimate else "too few seeds"
-            rows.append((_CLAIMS[family.title], f"{item.first} − {item.second}", difference(item), outcome))
+            other = wide.get((family.title, item.first, item.second))
+            new = DASH if other is None else f"[{signed(other.low)}, {signed(other.high)}]"
+            rows.append((_CLAIMS[family.title], f"{item.first} − {item.second}", difference(item), outcome, new))
     return Table(
         title="What is claimed, and what was found",
-        columns=("claim", "difference of", "found", "conclusion"),
+        columns=("claim", "difference of", "found", "conclusion", "interval for new questions"),
         rows=tuple(rows),
-        note="The conclusion is that of the corrected t test in the comparisons; `open` is no evidence of equality.",
+        note="The conclusion is that of the corrected t test in the comparisons, which takes the questions as given; "
+        "where the last interval holds 0 it need not hold for other questions. `open` is no evidence of equality.",
     )
 
 
