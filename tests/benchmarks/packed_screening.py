@@ -6,7 +6,9 @@
 Every candidate is a reward of the library beside the base rewards, in its sandbox. Both arms train the same jobs with
 the same prompts and draws, in turn, `--repeats` times; the shortest time of each counts. `trl` is TRL's own
 generation and forward pass for one candidate, so that packing and decoding are told apart. With `--shape llama-3b`
-the base is a random Llama of that shape in bfloat16 and no completion ends before its limit; that needs a GPU.
+the base is a random Llama of that shape in bfloat16 and no completion ends before its limit; that needs a GPU. The
+time of a decoded token then stands beside its bound, the bytes of weights and cache that it reads over the bandwidth
+measured here. `--one-by-one` evaluates so many questions one at a time, as the paper's code does.
 On a busy machine run it under `taskset -c 1 chrt -r 1`, or it measures the other programs.
 """
 
@@ -197,6 +199,18 @@ class Arm:
                 )
             return {"train": trained, "evaluate": time.perf_counter() - before}
 
+    def one_by_one(self, job: TrainJob, questions: int) -> float:
+        """Seconds per question of the base policy, each question a batch of its own."""
+        task = build_task(job.task)
+        before = time.perf_counter()
+        evaluate(
+            TransformersEngine(self.policy, 1),
+            task,
+            task.examples("validation", questions),
+            Sampling(job.grpo.max_completion_tokens),
+        )
+        return (time.perf_counter() - before) / questions
+
 
 def best(function: Callable[[Stopwatch], dict[str, float]], repeats: int, steps: int) -> dict[str, Any]:
     """The repetition with the shortest training, with its table of a step."""
@@ -234,8 +248,39 @@ def peak_memory() -> float | None:
     return round(peak, 2)
 
 
-def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def bandwidth(device: str) -> float:
+    """Bytes per second that a large copy reads and writes, the best of five."""
+    import torch
+
+    source = torch.empty(2**28 if device == "cpu" else 2**31, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    seconds = []
+    for _ in range(5):
+        before = time.perf_counter()
+        target.copy_(source)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - before)
+    return 2 * source.nbytes / min(seconds)
+
+
+def token_bound(job: TrainJob, policy: Policy, count: int, rows: int, bytes_per_second: float) -> float:
+    """Milliseconds that reading weights and cache takes for one token of every row, half of the completions written."""
+    from trainer.packed.memory import ModelShape, cache_bytes
+
+    task = build_task(job.task)
+    prompt = max(map(len, policy.prompt_tokens([example.prompt for example in task.examples("train", 64)])))
+    shape = ModelShape.of(policy.model.config)
+    width = next(policy.model.parameters()).element_size()
+    tokens = prompt + job.grpo.max_completion_tokens // 2
+    read = sum(weight.nbytes for weight in policy.model.parameters()) + count * rows * cache_bytes(shape, tokens, width)
+    return 1000 * read / bytes_per_second
+
+
+def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rounds, and what was measured apart from them."""
     rounds = []
+    speed = bandwidth(arguments.device)
     first = jobs(1, 4, 1, arguments)[0]
     make_deterministic(first.hardware)
     policy = load_base_policy("testbed", first.hardware) if arguments.shape == "testbed" else random_llama(first)
@@ -262,6 +307,13 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 ),
                 "cpu seconds, sequential over packed": round(sequential["cpu seconds"] / packed["cpu seconds"], 2),
             }
+            if arguments.shape != "testbed":
+                tokens = candidates[0].grpo.max_completion_tokens
+                entry["ms per decoded token"] = {
+                    "packed": round(packed["wall ms per step"]["generate"] / tokens, 2),
+                    "sequential": round(sequential["wall ms per step"]["generate"] / tokens / count, 2),
+                    "bound of a pack": round(token_bound(candidates[0], arm.policy, count, rows, speed), 2),
+                }
             if packed_peak is not None:
                 entry["peak GiB"] = {"packed": packed_peak, "sequential": peak_memory()}
             if count == min(arguments.candidates):
@@ -272,7 +324,12 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             print({key: value for key, value in entry.items() if key not in ("packed", "sequential")}, flush=True)
             print("  packed    ", packed["wall ms per step"], flush=True)
             print("  sequential", sequential["wall ms per step"], flush=True)
-    return rounds
+    apart: dict[str, Any] = {"bandwidth, GB/s": round(speed / 1e9, 1)}
+    if arguments.one_by_one:
+        longest = jobs(1, arguments.rows[0], arguments.steps, arguments)[0]
+        seconds = arm.one_by_one(longest, arguments.one_by_one)
+        apart["one question at a time, seconds per question"] = round(seconds, 4)
+    return rounds, apart
 
 
 def main() -> None:
@@ -285,6 +342,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--questions", type=int, default=128, help="evaluated after training; 0: no evaluation")
+    parser.add_argument("--one-by-one", type=int, default=16, help="questions evaluated one at a time; 0: none")
     parser.add_argument("--tokens", type=int, default=None, help="longest completion; the preset's if left out")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--shape", choices=["testbed", "llama-3b"], default="testbed")
@@ -292,7 +350,7 @@ def main() -> None:
     arguments = parser.parse_args()
     load = os.getloadavg()
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    rounds = measure(arguments)
+    rounds, apart = measure(arguments)
     report = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
@@ -306,6 +364,7 @@ def main() -> None:
         "steps": arguments.steps,
         "repeats": arguments.repeats,
         "evaluated questions": arguments.questions,
+        **apart,
         "rounds": rounds,
     }
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
