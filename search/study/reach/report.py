@@ -132,8 +132,8 @@ def _families(config: SearchConfig, questions: Mapping[str, Questions], runs: Ru
             "tilt, on the scale of log odds",
             {"fitted": fitted, **steady},
             [("fitted", name) for name in steady],
-            note="`fitted` is the tilt at which the predicted mean accuracy is the one observed. The questions are taken "
-            "as given; for new ones see the table of tilts.",
+            note="`fitted` is the tilt at which the predicted mean accuracy is the one observed. The questions are "
+            "taken as given; for new ones see the table of tilts.",
         )
     )
     found.append(_support_family(questions, runs))
