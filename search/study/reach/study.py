@@ -70,6 +70,11 @@ class ReachStudy:
     def __init__(self, size: Size, seeds: int, config: SearchConfig) -> None:
         self.size, self.seeds, self.config = size, seeds, config
         grpo = config.screening.grpo
+        if config.task.name != "testbed":
+            raise UserError(
+                f"`task.name` = {config.task.name!r}: the study's reward reads whole numbers in solution tags, and its "
+                "suites belong to the testbed; leave the task as it is"
+            )
         if grpo.beta <= 0:
             raise UserError(
                 "`screening.grpo.beta` = 0: the predicted gain needs a KL term; set it above 0, such as 0.5"

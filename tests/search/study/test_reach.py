@@ -240,6 +240,7 @@ def test_all_suites_and_their_twins_are_asked_by_default() -> None:
         ("screening.grpo.scale_advantages=group", "scale_advantages"),
         ("search.base_rollouts.per_question=1", "per_question"),
         ("finals.ood=[]", r"finals\.ood"),
+        ("task.name=gsm8k", r"task\.name"),
     ],
 )
 def test_settings_without_an_answer_are_refused(field: str, said: str) -> None:
