@@ -26,6 +26,10 @@ DESCRIPTIONS = {
 }
 
 
+READINGS = {"first": "one pass", "second": "two passes", "vote": "vote of two"}
+"""How answers are read, in words."""
+
+
 class Reading(NamedTuple):
     """What counts as a policy's answer."""
 
@@ -34,8 +38,10 @@ class Reading(NamedTuple):
 
     @property
     def name(self) -> str:
-        words = {"first": "one pass", "second": "two passes", "vote": "majority of two"}
-        return f"{self.arm}, {words[self.how]}"
+        """Of the arm alone, where its second answers count."""
+        if self.arm in (MULTILAYER, RANDOM) and self.how == "second":
+            return self.arm
+        return f"{self.arm}, {READINGS[self.how]}"
 
 
 SECOND_ANSWER = Reading(MULTILAYER, "second")

@@ -32,6 +32,9 @@ from search.study.multilayer.words import CLAIM, caveats, headline, methods
 
 UNTRAINED = "untrained"
 
+DRAWN = (MULTILAYER, LONGER, RANDOM)
+"""Arms in the figures: those of as many sampled completions."""
+
 Found = Mapping[str, Sequence[Result | None]]
 """By arm, one record per seed; None: not run yet."""
 
@@ -88,7 +91,8 @@ def _families(found: Found) -> tuple[Family, ...]:
             "At as many sampled completions",
             rivals(LONGER),
             primary=True,
-            note="Ordinary GRPO spends the second layer's completions on more steps.",
+            note="The second answers of multilayer against the answers of ordinary GRPO, which spends the second "
+            "layer's completions on more steps. One pass: the first answer; vote: a majority of two.",
         ),
         against("At as many optimizer steps", rivals(GRPO), primary=False),
         against(
@@ -164,7 +168,7 @@ def _answers(found: Found, untrained: Result | None) -> Table:
             "delta",
             "incorrect to correct",
             "correct to incorrect",
-            "majority of two",
+            "vote of two",
         ),
         rows=tuple(rows),
         note="Shares of all questions: means over runs with 95 % t intervals; of the untrained policy, whose Acc@t2 is "
@@ -219,7 +223,8 @@ def _figure(
 ) -> Callable[[Found], TrajectoryFigure]:
     def figure(found: Found) -> TrajectoryFigure:
         trajectories = []
-        for arm, records in found.items():
+        for arm in DRAWN:
+            records = found[arm]
             runs = tuple(
                 tuple(points(record)) for record in records if record is not None and record["failure"] is None
             )
@@ -234,16 +239,16 @@ def _figure(
 
 _answers_figure = _figure(
     "First and second answers",
-    "A thin line is one run: the accuracy of its first and of its second answers after training. Large points are "
-    "means over the runs with 95 % t intervals.",
+    "A thin line is one run: the accuracy of its first and of its second answers after training, in the arms "
+    "of as many sampled completions. Large points are means over the runs with 95 % t intervals.",
     ("Acc@t1", "Acc@t2"),
     "accuracy",
     lambda record: (accuracy(record, "first"), accuracy(record, "second")),
 )
 _training_figure = _figure(
     "First answers during training",
-    "Accuracy of the sampled completions of the first layer, by fifths of each run's own steps, which are of different "
-    "length in different arms.",
+    "Accuracy of the sampled completions of the first layer, by fifths of each run's own steps, of which grpo-longer "
+    "has more.",
     tuple(f"{part} of {PARTS}" for part in range(1, PARTS + 1)),
     "accuracy of rollouts",
     lambda record: record["first_layer"],

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from eval.report.study.data import Family
 from eval.report.study.text import difference, verdict
-from eval.report.text import counted, number
-from eval.statistics.replicates import ArmComparison, least_sign_flip_p_value
+from eval.report.text import counted
+from eval.statistics.replicates import least_sign_flip_p_value
 from search.config import SearchConfig
 from search.study.base import Result, Size
 from search.study.multilayer.arms import LONGER, MULTILAYER, completions_of, rivals, steps_of
@@ -25,30 +25,23 @@ def headline(at_completions: Family, at_steps: Family) -> str:
     """What the comparisons with ordinary GRPO allow to be said."""
     if any(comparison.estimate is None for comparison in at_completions.comparisons):
         return "Too few pairs of runs have ended for any comparison."
-    return (
-        f"At as many sampled completions, the second answers of multi-layer GRPO are {_said(at_completions)}. "
-        f"At as many optimizer steps they are {_said(at_steps)}."
-    )
+    return f"At as many sampled completions, {_said(at_completions)} At as many optimizer steps, {_said(at_steps)}"
 
 
 def _said(family: Family) -> str:
-    parts = []
-    for comparison in family.comparisons:
-        words = {
-            "higher": "better than those of",
-            "lower": "worse than those of",
-            "open": "not shown to differ from those of",
-        }[verdict(comparison, ALPHA)]
-        parts.append(f"{words} {comparison.second} ({difference(comparison)}{_power(comparison)})")
-    return "; ".join(parts)
-
-
-def _power(comparison: ArmComparison) -> str:
-    if verdict(comparison, ALPHA) != "open" or comparison.detectable is None:
-        return ""
-    if comparison.detectable > 1:
-        return ", and no possible difference would have been found with 80 % power"
-    return f", where {number(comparison.detectable, 2)} would have been found with 80 % power"
+    words = {"higher": "better than", "lower": "worse than", "open": "not shown to differ from"}
+    found = [words[verdict(comparison, ALPHA)] for comparison in family.comparisons]
+    read = [
+        f"{how} ({difference(comparison)})"
+        for how, comparison in zip(("one pass", "two passes", "a vote of two"), family.comparisons, strict=True)
+    ]
+    if len(set(found)) == 1:
+        against = f"{found[0]} those of ordinary GRPO with {', '.join(read[:-1])} and {read[-1]}"
+    else:
+        against = "; ".join(
+            f"{outcome} those of ordinary GRPO with {how}" for outcome, how in zip(found, read, strict=True)
+        )
+    return f"second answers of two layers are {against}."
 
 
 def caveats(
