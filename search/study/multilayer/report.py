@@ -58,7 +58,7 @@ def multilayer_report(
     return StudyReport(
         name="multilayer",
         title="Is a second layer worth its completions?",
-        headline=headline(families[0], families[1]),
+        headline=headline(families[0]),
         claim=CLAIM,
         caveats=tuple(caveats(config, size, len(seeds), found)),
         arms=tuple(Arm(name=arm, description=DESCRIPTIONS[arm], kind=KINDS[arm]) for arm in ARMS),

@@ -21,11 +21,11 @@ TOKENS_APART = 0.05
 """From this share on, a difference in sampled tokens between arms of as many completions is said."""
 
 
-def headline(at_completions: Family, at_steps: Family) -> str:
-    """What the comparisons with ordinary GRPO allow to be said."""
+def headline(at_completions: Family) -> str:
+    """What the primary comparisons, with ordinary GRPO of as many completions, allow to be said."""
     if any(comparison.estimate is None for comparison in at_completions.comparisons):
         return "Too few pairs of runs have ended for any comparison."
-    return f"At as many sampled completions, {_said(at_completions)} At as many optimizer steps, {_said(at_steps)}"
+    return f"At as many sampled completions, {_said(at_completions)}"
 
 
 def _said(family: Family) -> str:
