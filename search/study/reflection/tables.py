@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from eval.report.study.data import Table
@@ -15,6 +16,7 @@ from search.study.reflection.records import quarter
 Runs = Mapping[str, Sequence[Result | None]]
 Bounds = tuple[float, float]
 SHARE: Bounds = (0.0, 1.0)
+POSITIVE: Bounds = (0.0, math.inf)
 
 
 def mean(values: Sequence[float | None], bounds: Bounds | None = None) -> Estimate | None:
@@ -30,11 +32,13 @@ def mean(values: Sequence[float | None], bounds: Bounds | None = None) -> Estima
 
 
 def cell(values: Sequence[float | None], bounds: Bounds | None = None, digits: int = 3) -> str:
+    """Such as `0.512 [0.401, 0.623]`; without the interval where all seeds agree."""
     estimate = mean(values, bounds)
     if estimate is None:
         return DASH
     low, high = number(estimate.low, digits), number(estimate.high, digits)
-    return number(estimate.value, digits) + (f" [{low}, {high}]" if estimate.n > 1 else "")
+    agreed = len({value for value in values if value is not None}) == 1
+    return number(estimate.value, digits) + ("" if agreed else f" [{low}, {high}]")
 
 
 def arms_table(suites: Sequence[str], runs: Runs, found: Sequence[Result | None]) -> Table:
@@ -58,7 +62,7 @@ def arms_table(suites: Sequence[str], runs: Runs, found: Sequence[Result | None]
                 cell(values(first, "accuracy"), SHARE),
                 cell(values(first, "accuracy_flexible"), SHARE),
                 cell(values(first, "extraction_rate"), SHARE),
-                cell(values(first, "tokens"), digits=1),
+                cell(values(first, "tokens"), POSITIVE, 1),
                 *(cell(values(suite, "accuracy"), SHARE) for suite in suites[1:]),
             )
         )
@@ -67,7 +71,8 @@ def arms_table(suites: Sequence[str], runs: Runs, found: Sequence[Result | None]
         columns=columns,
         rows=tuple(rows),
         note=f"Greedy answers; the columns without a suite's name are of the suite `{first}`. Means over seeds with "
-        "95 % t intervals. `none, before GRPO` is the base policy, which no seed changes.",
+        "95 % t intervals, without one where all seeds agree. `none, before GRPO` is the base policy, which no seed "
+        "changes.",
     )
 
 
@@ -78,7 +83,7 @@ def components_table(runs: Runs) -> Table:
         fires = [
             cell([quarter(run, f"{said}, firing_rate", 4) for run in known], SHARE) for said in COMPONENTS.values()
         ]
-        tokens = cell([quarter(run, "tokens", 4) for run in known], digits=1)
+        tokens = cell([quarter(run, "tokens", 4) for run in known], POSITIVE, 1)
         rows.append((name, *fires, cell([quarter(run, "reflection, mean", 4) for run in known], SHARE), tokens))
     return Table(
         title="What the components did in the last quarter of GRPO",
@@ -135,7 +140,7 @@ def cost_table(sft_steps: int, found: Sequence[Result | None]) -> Table:
         full = [figure(item["full"]) for item in known]
         lora = [figure(item["lora"]) for item in known]
         ratios = [a / b if a is not None and b else None for a, b in zip(full, lora, strict=True)]
-        rows.append((name, cell(full, digits=digits), cell(lora, digits=digits), cell(ratios, digits=2)))
+        rows.append((name, *(cell(of, POSITIVE, digits) for of in (full, lora)), cell(ratios, POSITIVE, 2)))
     return Table(
         title="What fine-tuning costs",
         columns=("figure", "full", "LoRA", "full / LoRA"),

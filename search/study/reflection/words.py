@@ -37,7 +37,9 @@ def headline(rewards: Family, fine_tunings: Family) -> str:
 
 
 def _effect(comparison: ArmComparison) -> str:
-    outcome = verdict(comparison, ALPHA)
+    outcome, found = verdict(comparison, ALPHA), comparison.estimate
+    if outcome == "open" and found is not None and (found.low > 0 or found.high < 0):
+        return f"changed accuracy by {difference(comparison)}, which the correction for several comparisons leaves open"
     if outcome == "open":
         return f"is not shown to change accuracy ({difference(comparison)})"
     return f"{'raised' if outcome == 'higher' else 'lowered'} accuracy by {difference(comparison)}"
