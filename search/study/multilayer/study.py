@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -132,9 +132,10 @@ class MultilayerStudy:
         mean_steps = round(sum(job.grpo.steps for job in jobs.values()) / len(jobs))
         place.progress.phase("training", len(jobs), mean_steps)
         ended: dict[str, TrainResult] = {}
-        for done in self._run(executor, jobs, seeds, folder):
-            ended[done.job.digest] = done.result
-            place.progress.job_done(done.job.label, unscored(done.result))
+        with closing(self._run(executor, jobs, seeds, folder)) as running:
+            for done in running:
+                ended[done.job.digest] = done.result
+                place.progress.job_done(done.job.label, unscored(done.result))
         voting = [job for (arm, _), job in jobs.items() if arm in VOTING and ended[job.digest].failure is None]
         sampled: dict[str, Sequence[Prediction]] = {}
         if voting:
@@ -154,17 +155,18 @@ class MultilayerStudy:
 
     def _run(
         self, executor: Executor, jobs: Mapping[tuple[str, int], TrainJob], seeds: Sequence[int], folder: Path
-    ) -> list[JobDone]:
+    ) -> Generator[JobDone, None, None]:
+        """Yields every run when it has ended for good."""
         if len(seeds) == 1:
-            with closing(train(executor, list(jobs.values()), folder)) as ended:
-                return list(ended)
+            yield from train(executor, list(jobs.values()), folder)
+            return
         if not isinstance(executor, PackExecutor):
             raise UserError(f"executor {self.config.executor.name!r} cannot run packs; set executor.pack to 1")
         packs = [
             PackJob(label=f"{arm}, {len(seeds)} seeds", members=tuple(jobs[arm, seed] for seed in seeds))
             for arm in ARMS
         ]
-        return _run_packs(executor, packs, folder)
+        yield from _run_packs(executor, packs, folder)
 
     def _job(self, arm: str, seed: int) -> TrainJob:
         config = arm_config(self.config, arm, seed)
@@ -197,9 +199,8 @@ class MultilayerStudy:
         return [seeds[start : start + size] for start in range(0, len(seeds), size)]
 
 
-def _run_packs(executor: PackExecutor, packs: Sequence[PackJob], folder: Path) -> list[JobDone]:
-    """Every member, when its pack has ended for good; packs whose process was lost run again."""
-    found: list[JobDone] = []
+def _run_packs(executor: PackExecutor, packs: Sequence[PackJob], folder: Path) -> Generator[JobDone, None, None]:
+    """Yields every member when its pack has ended for good; packs whose process was lost run again."""
     waiting = list(packs)
     for attempt in range(1, ATTEMPTS + 1):
         again: list[PackJob] = []
@@ -217,12 +218,9 @@ def _run_packs(executor: PackExecutor, packs: Sequence[PackJob], folder: Path) -
                     TrainResult(digest=member.digest, failure=result.failure, lost=result.lost)
                     for member in done.job.members
                 )
-                found += [
-                    JobDone(member, member_result, folder / member.digest)
-                    for member, member_result in zip(done.job.members, members, strict=True)
-                ]
+                for member, ended_member in zip(done.job.members, members, strict=True):
+                    yield JobDone(member, ended_member, folder / member.digest)
         waiting = again
-    return found
 
 
 def _evaluated(
