@@ -14,7 +14,15 @@ from search.config import SearchConfig
 from search.study.base import Result, Size
 from search.study.reflection.arms import ARMS, FINE_TUNINGS, REWARDS, arm
 from search.study.reflection.records import quarter
-from search.study.reflection.tables import arms_table, components_table, cost_table, mean, paper_table, plateau_table
+from search.study.reflection.tables import (
+    arms_table,
+    components_table,
+    cost_table,
+    grpo_cost_table,
+    mean,
+    paper_table,
+    plateau_table,
+)
 from search.study.reflection.words import CLAIM, DESCRIPTIONS, caveats, headline, methods
 
 REWARD_PAIRS = (("reflection", "plain"), ("gated", "plain"), ("gated", "reflection"))
@@ -90,6 +98,7 @@ def reflection_report(
             components_table(runs),
             plateau_table(runs),
             cost_table(sft_steps, found),
+            grpo_cost_table(found),
             paper_table(),
         ),
         methods=methods(config, sft_steps, suites, len(seeds)),

@@ -14,7 +14,7 @@ from search.dispatch import evaluate_suites, fine_tune, train, unscored
 from search.executors.base import JobDone, PipelineExecutor
 from search.launch import configured_executor
 from search.study.base import Cost, Result, Size, Unit, Workplace
-from search.study.reflection.arms import ARMS, FINE_TUNINGS, REWARDS, WEIGHTS, arm, supervised_stage
+from search.study.reflection.arms import ARMS, FINE_TUNINGS, LORA_FACTOR, REWARDS, WEIGHTS, arm, supervised_stage
 from search.study.reflection.records import answers_record, fine_tuning_record, grpo_record
 from search.study.reflection.report import reflection_report, unit_name
 from trainer.job import TrainJob
@@ -71,14 +71,14 @@ class ReflectionStudy:
 
     def units(self) -> Sequence[Unit]:
         """Seed by seed, so that an interrupted study has whole pairs."""
-        grpo, runs = self.config.screening.grpo, len(ARMS)
+        grpo, runs = self.config.screening.grpo, len(ARMS) + 1
         cost = Cost(
             trainings=runs,
             processes=runs + 2 + len(FINE_TUNINGS),
             # A supervised step on 16 pairs counts as a quarter of a GRPO step: there is nothing to generate.
             steps=runs * grpo.steps + 2 * SFT_STEPS[self.size] // 4,
             completions=runs * grpo.steps * grpo.prompts_per_step * grpo.generations,
-            questions=(runs + len(FINE_TUNINGS)) * len(SUITES) * self.config.finals.test_questions,
+            questions=(len(ARMS) + len(FINE_TUNINGS)) * len(SUITES) * self.config.finals.test_questions,
         )
         return [Unit(unit_name(seed), f"seed {seed}: {len(ARMS)} pipelines", cost) for seed in self._seeds()]
 
@@ -89,7 +89,7 @@ class ReflectionStudy:
         executor = configured_executor(self.config)
         assert isinstance(executor, PipelineExecutor)
         tuned = self._fine_tuned(executor, seed, folder, place)
-        trained = self._trained(executor, seed, tuned, folder, place)
+        trained, in_full = self._trained(executor, seed, tuned, folder, place)
         answers = self._answers(executor, seed, tuned, trained, folder, place)
         return {
             "seed": seed,
@@ -101,6 +101,7 @@ class ReflectionStudy:
                 }
                 for name, reward in trained
             },
+            "grpo_in_full": grpo_record(in_full.result),
         }
 
     def report(self, results: Mapping[str, Result]) -> StudyReport:
@@ -166,19 +167,24 @@ class ReflectionStudy:
         tuned: Mapping[str, tuple[tuple[str, str | None], Result]],
         folder: Path,
         place: Workplace,
-    ) -> dict[tuple[str, str], JobDone]:
+    ) -> tuple[dict[tuple[str, str], JobDone], JobDone]:
+        """By fine-tuning and reward; and the run of the first fine-tuning and the paper's reward that tunes all
+        weights, for what it costs."""
         jobs: dict[tuple[str, str], TrainJob] = {
             (name, reward): grpo_job(self._pipeline(seed, name, reward), *tuned[name][0])
             for name in FINE_TUNINGS
             for reward in REWARDS
         }
+        like = jobs["none", "reflection"]
+        settings = like.grpo.model_copy(update={"learning_rate": like.grpo.learning_rate / LORA_FACTOR})
+        in_full = like.model_copy(update={"label": "GRPO of all weights", "tuning": "full", "grpo": settings})
         found: dict[str, JobDone] = {}
-        place.progress.phase(f"seed {seed}, GRPO", len(jobs), self.config.screening.grpo.steps)
-        with closing(train(executor, list(jobs.values()), folder)) as ended:
+        place.progress.phase(f"seed {seed}, GRPO", len(jobs) + 1, self.config.screening.grpo.steps)
+        with closing(train(executor, [*jobs.values(), in_full], folder)) as ended:
             for done in ended:
                 place.progress.job_done(done.job.label, unscored(done.result))
                 found[done.job.digest] = done
-        return {key: found[job.digest] for key, job in jobs.items()}
+        return {key: found[job.digest] for key, job in jobs.items()}, found[in_full.digest]
 
     def _answers(
         self,

@@ -10,7 +10,7 @@ from eval.report.text import DASH, counted, number
 from eval.statistics.estimate import Estimate
 from eval.statistics.seeds import summarise_seeds
 from search.study.base import Result
-from search.study.reflection.arms import ARMS, COMPONENTS, FINE_TUNINGS
+from search.study.reflection.arms import ARMS, COMPONENTS, FINE_TUNINGS, arm
 from search.study.reflection.records import quarter
 
 Runs = Mapping[str, Sequence[Result | None]]
@@ -125,6 +125,7 @@ def _rise(run: Result, curve: str) -> float | None:
 
 
 def cost_table(sft_steps: int, found: Sequence[Result | None]) -> Table:
+    """Of fine-tuning."""
     known = [item["fine_tunings"] for item in found if item is not None]
     figures: dict[str, tuple[Callable[[Result], float | None], int]] = {
         "processor seconds": (lambda stage: stage["seconds"]["processor"], 1),
@@ -135,19 +136,48 @@ def cost_table(sft_steps: int, found: Sequence[Result | None]) -> Table:
         "loss, first quarter": (lambda stage: stage["loss"][0], 3),
         "loss, last quarter": (lambda stage: stage["loss"][1], 3),
     }
-    rows = []
-    for name, (figure, digits) in figures.items():
-        full = [figure(item["full"]) for item in known]
-        lora = [figure(item["lora"]) for item in known]
-        ratios = [a / b if a is not None and b else None for a, b in zip(full, lora, strict=True)]
-        rows.append((name, *(cell(of, POSITIVE, digits) for of in (full, lora)), cell(ratios, POSITIVE, 2)))
     return Table(
         title="What fine-tuning costs",
-        columns=("figure", "full", "LoRA", "full / LoRA"),
-        rows=tuple(rows),
+        columns=_COST_COLUMNS,
+        rows=_cost_rows(figures, [item["full"] for item in known], [item["lora"] for item in known]),
         note=f"Of {counted(sft_steps, 'step')}; means over seeds with 95 % t intervals. Resident memory holds Python, "
         "PyTorch and TRL, beside which a small policy is little. The two ran side by side where there are two cores.",
     )
+
+
+def grpo_cost_table(found: Sequence[Result | None]) -> Table:
+    """Of GRPO on the base policy with the paper's reward."""
+    pairs = [(item["grpo_in_full"], item["arms"][arm("none", "reflection")]) for item in found if item is not None]
+    whole = [pair for pair in pairs if all(run["failure"] is None for run in pair)]
+    figures: dict[str, tuple[Callable[[Result], float | None], int]] = {
+        "wall-clock seconds": (lambda run: run["seconds"]["train"], 1),
+        "peak resident memory, MiB": (lambda run: _mebibytes(run["memory"].get("resident")), 0),
+        "peak GPU memory, MiB": (lambda run: _mebibytes(run["memory"].get("cuda")), 0),
+        "accuracy of the rollouts, last quarter": (lambda run: quarter(run, "accuracy", 4), 3),
+    }
+    return Table(
+        title="What GRPO costs",
+        columns=_COST_COLUMNS,
+        rows=_cost_rows(figures, [full for full, _ in whole], [lora for _, lora in whole]),
+        note="The arm `none, reflection`, which trains LoRA adapters, and one more run of each seed that trains all "
+        "weights at a tenth of its learning rate. Other runs went on beside them, so that the seconds are rough.",
+    )
+
+
+_COST_COLUMNS = ("figure", "full", "LoRA", "full / LoRA")
+
+
+def _cost_rows(
+    figures: Mapping[str, tuple[Callable[[Result], float | None], int]],
+    in_full: Sequence[Result],
+    with_lora: Sequence[Result],
+) -> tuple[tuple[str, ...], ...]:
+    rows = []
+    for name, (figure, digits) in figures.items():
+        full, lora = [figure(run) for run in in_full], [figure(run) for run in with_lora]
+        ratios = [a / b if a is not None and b else None for a, b in zip(full, lora, strict=True)]
+        rows.append((name, *(cell(of, POSITIVE, digits) for of in (full, lora)), cell(ratios, POSITIVE, 2)))
+    return tuple(rows)
 
 
 def _mebibytes(size: int | None) -> float | None:

@@ -104,7 +104,15 @@ class InstantPipelines:
         rewards = tuple(
             RewardStatistics(name=name, calls=8, failures=0, firing_rate=0.5, mean=0.25, std=0.1) for name in names
         )
-        return TrainResult(digest=job.digest, adapter="adapter", curves=curves, rewards=rewards)
+        factor = {"full": 3, "lora": 1}[job.tuning]
+        return TrainResult(
+            digest=job.digest,
+            adapter="adapter",
+            curves=curves,
+            rewards=rewards,
+            seconds={"train": 10.0 * factor},
+            memory={"resident": 2**30 * factor},
+        )
 
 
 def _answers(right: int, n: int) -> tuple[Prediction, ...]:

@@ -50,7 +50,7 @@ def accuracy(fine_tuning: str, reward: str, seed: int, suite: str = "in distribu
 def test_every_arm_of_every_seed_is_trained_once_and_fine_tuned_policies_are_shared(study: Path) -> None:
     ran = [tuple(item) for item in json.loads((study / "ran.json").read_text())]
     kinds = [kind for kind, _ in ran]
-    assert (kinds.count("sft"), kinds.count("train"), kinds.count("suites")) == (2 * SEEDS, 9 * SEEDS, 3 * SEEDS)
+    assert (kinds.count("sft"), kinds.count("train"), kinds.count("suites")) == (2 * SEEDS, (9 + 1) * SEEDS, 3 * SEEDS)
     assert len(set(ran)) == len(ran)
     assert set(record(study)["units"]) == {f"seed-{seed}" for seed in range(SEEDS)}
 
@@ -102,6 +102,10 @@ def test_tables_hold_every_arm_its_components_and_the_costs(study: Path) -> None
     assert cost["processor seconds"][3].startswith("2.00")
     assert cost["peak resident memory, MiB"][1:3] == ["2048", "1024"]
     assert cost["trained parameters"][3].startswith("10.00")
+    grpo = {row[0]: row for row in tables["What GRPO costs"]["rows"]}
+    assert grpo["wall-clock seconds"][1:] == ["30.0", "10.0", "3.00"]
+    assert grpo["peak resident memory, MiB"][1:] == ["3072", "1024", "3.00"]
+    assert grpo["peak GPU memory, MiB"][1:] == ["—", "—", "—"]
     assert (study / "report.html").read_text().count("<svg") >= 2 * 2 + 7
 
 
@@ -115,7 +119,7 @@ def test_an_interrupted_study_goes_on_with_the_jobs_that_are_left(tmp_path: Path
     (folder / "study.json").write_text(json.dumps(facts))
     assert main(["study", "reflection", "--run-dir", str(folder), "--resume"]) == 0
     assert before > 3
-    assert len(InstantPipelines.ran) == 14 * SEEDS
+    assert len(InstantPipelines.ran) == 15 * SEEDS
     assert record(folder)["families"] == record(study)["families"]
 
 
