@@ -42,6 +42,8 @@ class SftStage(_Frozen):
     """Gradients are clipped to this norm."""
     max_length: int = Field(default=2048, ge=1)
     """Tokens of prompt and completion together; longer pairs are cut."""
+    mixed_precision: bool = False
+    """Matrix products in bfloat16, with weights and optimizer as `hardware.dtype` says."""
     lora: LoraSettings = LoraSettings(rank=16, alpha=64)
     """The adapter, where one is trained."""
     checkpoint_steps: int = Field(default=50, ge=1)

@@ -35,6 +35,7 @@ def sft_job(pipeline: Pipeline) -> SftJob:
             weight_decay=stage.weight_decay,
             max_gradient_norm=stage.max_gradient_norm,
             max_length=stage.max_length,
+            mixed_precision=stage.mixed_precision,
             tuning=stage.tuning,
             lora=stage.lora,
             checkpoint_steps=stage.checkpoint_steps,

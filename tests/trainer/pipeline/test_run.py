@@ -119,6 +119,33 @@ def test_an_interruption_between_stages_changes_nothing(
     assert len(ran) == (4 if killed is SftJob else 3)
 
 
+def test_every_setting_of_a_stage_reaches_its_job(base: Path, pairs: Path) -> None:
+    from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
+
+    changed = {
+        "batch_size": 3,
+        "learning_rate": 0.5,
+        "learning_rate_schedule": "linear",
+        "weight_decay": 0.25,
+        "max_gradient_norm": 2.0,
+        "max_length": 77,
+        "mixed_precision": True,
+        "checkpoint_steps": 5,
+    }
+    pipeline = tiny_pipeline(base, pairs, sft={**changed, "steps": 20, "warmup_fraction": 0.25})
+    settings = sft_job(pipeline).settings
+    assert settings.model_dump(include=set(changed)) == changed
+    assert (settings.warmup_steps, settings.tuning, settings.lora.rank) == (5, "lora", 4)
+    job = grpo_job(tiny_pipeline(base, pairs, grpo={"failure_rate_limit": 0.3, "tuning": "full"}), "x", None)
+    assert (job.failure_rate_limit, job.tuning, job.lora.rank, job.grpo.steps) == (0.3, "full", 4, 2)
+    assert job.seed != settings.seed
+    asked = suites_job(tiny_pipeline(base, pairs, evaluation={"batch_size": 9}), "base", "x", None)
+    assert (asked.batch_size, asked.max_completion_tokens) == (9, 8)
+    only = tiny_pipeline(base, pairs, evaluation={"policies": ["grpo", "base"]}).evaluation
+    assert only is not None
+    assert only.policies == ("base", "grpo")
+
+
 def test_the_same_pipeline_elsewhere_has_the_same_jobs(
     whole: tuple[Pipeline, Path, PipelineResult], tmp_path: Path
 ) -> None:
