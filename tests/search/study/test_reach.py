@@ -246,3 +246,26 @@ def test_all_suites_and_their_twins_are_asked_by_default() -> None:
 def test_settings_without_an_answer_are_refused(field: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         build_study("reach", "quick", None, [field])
+
+
+@pytest.mark.slow
+def test_the_study_runs_on_real_jobs(tmp_path: Path) -> None:
+    fields = (
+        "screening.grpo.steps=2",
+        "screening.grpo.prompts_per_step=2",
+        "screening.grpo.generations=4",
+        "screening.grpo.max_completion_tokens=48",
+        "search.base_rollouts.per_question=2",
+        "finals.test_questions=8",
+        "finals.ood_questions=4",
+        "finals.ood_completion_tokens=48",
+        "finals.ood=[testbed-tokens]",
+    )
+    given = [part for field in fields for part in ("--set", field)]
+    assert main(["study", "reach", "--run-dir", str(tmp_path / "study"), "--seeds", "2", *given]) == 0
+    record = json.loads((tmp_path / "study" / "results.json").read_text(encoding="utf-8"))
+    for run in record["units"]["runs"]:
+        assert {arm["failure"] for arm in run["arms"].values()} == {None}
+        assert len(run["arms"][TILT]["right"]["twins of testbed-tokens"]) == 4
+        assert all(kl is not None for kl in run["arms"][TILT]["kl"])
+        assert set(run["arms"][STANDARD]["kl"]) == {None}
