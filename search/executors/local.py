@@ -172,6 +172,11 @@ class LocalExecutor:
         result = _read_result(state.folder, digest, result_type)
         if result is not None:
             return result
+        if code == 0 and (state.folder / RESULT_FILE).is_file():
+            raise UserError(
+                f"the result in {state.folder} cannot be read by this process; reward-search was changed while the "
+                "search ran, or the disk is full: continue with --resume"
+            )
         how = f"was killed by {Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         last = _last_line(state.folder / LOG_FILE)
         failure = f"the job {how} and left no result; its log ends with: {last}"

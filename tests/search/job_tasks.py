@@ -30,6 +30,11 @@ def crashes(options: dict[str, Any]) -> Task:
     os._exit(int(options["code"]))
 
 
+def leaves_a_result_of_another_version(options: dict[str, Any]) -> Task:
+    (Path(options["folder"]) / options["digest"] / "result.json").write_text('{"of": "another version"}')
+    os._exit(0)
+
+
 def killed(options: dict[str, Any]) -> Task:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("still alive")

@@ -171,6 +171,15 @@ def test_a_failure_that_says_nothing_about_the_job_is_tried_again(tmp_path: Path
         seen.unlink()
 
 
+def test_a_result_that_cannot_be_read_stops_the_search_instead_of_failing_the_candidate(tmp_path: Path) -> None:
+    # The digest depends on the options, so the job is told where to write by a link.
+    one = job("leaves_a_result_of_another_version", folder=str(tmp_path), digest="here")
+    (tmp_path / one.digest).mkdir()
+    (tmp_path / "here").symlink_to(one.digest)
+    with pytest.raises(UserError, match="cannot be read by this process"):
+        outcome(LocalExecutor(), one, folder=tmp_path)
+
+
 def test_steps_of_running_jobs_are_added_up_and_forgotten_when_they_end(tmp_path: Path) -> None:
     executor = LocalExecutor()
     seen = []
