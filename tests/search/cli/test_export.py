@@ -88,7 +88,10 @@ def test_saved_ensembles_are_exported_by_name_and_by_file(tmp_path: Path) -> Non
     ("arguments", "said"),
     [
         (["{run}", "--ensemble", "top-9"], "has no ensemble 'top-9'; choose one of: top-2, top-3"),
-        (["{tmp}/none"], "neither the folder of a run, a TOML file nor a saved ensemble (saved: base_rewards)"),
+        (
+            ["{tmp}/none"],
+            "neither the folder of a run, a TOML file nor a saved ensemble (saved: base_rewards, testbed_top_5)",
+        ),
         (["{tmp}/none", "--ensemble", "top-2"], "is not the folder of a run"),
         (["{tmp}", "--ensemble", "top-2"], "holds no search"),
         (["base_rewards", "--ensemble", "top-2"], "is not the folder of a run"),
