@@ -134,7 +134,7 @@ def test_a_name_opens_its_section(opened):
     assert not section.is_visible()
     page.locator("table.candidate-table a.name").first.click()
     section.locator("pre").first.wait_for(state="visible")
-    page.wait_for_function("document.querySelector('#scored > details').getBoundingClientRect().top < innerHeight")
+    playwright.expect(section).to_be_in_viewport()
 
 
 def test_a_point_of_the_figure_leads_to_its_candidate(opened):
