@@ -23,7 +23,7 @@ from rewards_generated.errors import UserError
 NO_ADAPTER = -1
 """As the adapter of a row: the base policy."""
 
-MERGED_BYTES = 2**23
+MERGED_BYTES = 2**24
 """Merged copies of the adapted weights may take so much memory: beyond a processor's cache, reading a copy for every
 adapter takes longer than the two small products that it saves."""
 
