@@ -60,9 +60,9 @@ def points_interval(estimate: Estimate) -> str:
     return f"[{signed_points(estimate.low)}, {signed_points(estimate.high)}]"
 
 
-def signed_number(value: float, digits: int = 3) -> str:
-    """A difference with its sign, such as `+0.041`."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+def signed_number(value: float | None, digits: int = 3) -> str:
+    """A difference with its sign, such as `+0.041`; a dash for nothing."""
+    return DASH if value is None else f"{value:+.{digits}f}".replace("-", "−")
 
 
 def signed_interval(estimate: Estimate, digits: int = 3) -> str:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 from eval.report.text import DASH, number
 from eval.statistics.estimate import Estimate
 from eval.statistics.seeds import summarise_seeds
 
+Bounds = tuple[float, float]
+"""Values that a figure can have; its interval is cut to them."""
 
-def mean_over_seeds(values: Sequence[float | None], least: float = 0.0) -> Estimate | None:
-    """Over the seeds that have a value; of a single one without width. Figures lie between `least` and 1."""
+SHARE: Bounds = (0.0, 1.0)
+CHANGE: Bounds = (-1.0, 1.0)
+POSITIVE: Bounds = (0.0, math.inf)
+ANY: Bounds = (-math.inf, math.inf)
+
+
+def mean_over_seeds(values: Sequence[float | None], bounds: Bounds = SHARE) -> Estimate | None:
+    """Over the seeds that have a value, with Student's t interval; of a single one without width."""
     known = [value for value in values if value is not None]
     if not known:
         return None
     summary = summarise_seeds(known)
     low, high = summary.interval or (summary.mean, summary.mean)
-    return Estimate(summary.mean, max(low, least), min(high, 1.0), summary.n, 0.95, "Student's t over seeds")
+    return Estimate(summary.mean, max(low, bounds[0]), min(high, bounds[1]), summary.n, 0.95, "Student's t over seeds")
 
 
-def cell(estimate: Estimate | None, signed: bool = False) -> str:
-    """Such as `0.412 [0.380, 0.444]`."""
+def cell(estimate: Estimate | None, shown: Callable[[float], str] = number) -> str:
+    """Such as `0.412 [0.380, 0.444]`; without the interval where there is one value only."""
     if estimate is None:
         return DASH
-    shown = signed_number if signed else number
     interval = f" [{shown(estimate.low)}, {shown(estimate.high)}]" if estimate.n > 1 else ""
     return f"{shown(estimate.value)}{interval}"
-
-
-def signed_number(value: float | None) -> str:
-    return DASH if value is None else f"{value:+.3f}".replace("-", "−")

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from eval.report.data import PairwiseTable, PairwiseTest
 from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT
+from eval.report.text import signed_points
 
 Mood = Literal["better", "worse", "same", "open"]
 
@@ -64,7 +65,7 @@ class MatrixFigure:
                     axes.add_patch(
                         Rectangle((j - 0.44, i - 0.42), 0.88, 0.84, fill=False, edgecolor=SOFT, linewidth=0.6)
                     )
-                words = f"{100 * cell.difference:+.1f}".replace("-", "−")
+                words = signed_points(cell.difference)
                 colour = SOFT if cell.mood == "open" else INK
                 axes.text(j, i, words, ha="center", va="center", fontsize=6, color=colour)
         axes.set_xlim(-0.5, n - 0.5)

@@ -9,8 +9,8 @@ from markupsafe import Markup
 from eval.report.figures.svg import line, mark, path, svg, text, tick_digits, value_axis
 from eval.report.scale import Scale, padded_domain
 from eval.report.study.data import Family, TrajectoryFigure
-from eval.report.study.text import difference, signed
-from eval.report.text import interval, number
+from eval.report.study.text import difference
+from eval.report.text import interval, number, signed_number
 
 NARROW = 500
 """Below this width in pixels labels stand above instead of beside."""
@@ -83,7 +83,7 @@ def difference_figure(family: Family, width: int) -> Markup | None:
             body.append(text(width, middle + 4, difference(item), "end"))
         for value in item.differences:
             if value is not None:
-                body.append(mark(x(value), middle + 9, "point pair", f"one pair: {signed(value)}", 3.2))
+                body.append(mark(x(value), middle + 9, "point pair", f"one pair: {signed_number(value)}", 3.2))
         if item.estimate:
             bounds = [x(min(max(bound, low), high)) for bound in (item.estimate.low, item.estimate.high)]
             body.append(line(bounds[0], middle - 3, bounds[1], middle - 3, "whisker main"))
@@ -92,4 +92,4 @@ def difference_figure(family: Family, width: int) -> Markup | None:
 
 
 def _signed(value: float, digits: int) -> str:
-    return "0" if abs(value) < 1e-12 else f"{value:+.{digits}f}".replace("-", "−")
+    return "0" if abs(value) < 1e-12 else signed_number(value, digits)

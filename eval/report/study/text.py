@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from eval.report.leaderboard import markdown_cell
 from eval.report.study.data import Family, StudyReport, Table
-from eval.report.text import DASH, number, p_value
+from eval.report.text import DASH, number, p_value, signed_interval, signed_number
 from eval.statistics.estimate import Estimate
 from eval.statistics.replicates import ROUNDING, ArmComparison
 
@@ -31,18 +31,14 @@ def verdict(comparison: ArmComparison, alpha: float) -> Literal["higher", "lower
     return "higher" if comparison.estimate.value > 0 else "lower"
 
 
-def signed(value: float | None) -> str:
-    return DASH if value is None else f"{value:+.3f}".replace("-", "−")
-
-
 def difference(comparison: ArmComparison) -> str:
     """Such as `+0.031 [−0.010, +0.072]`; where the pairs do not differ there is no interval."""
     estimate = comparison.estimate
     if estimate is None:
         return DASH
     if estimate.high - estimate.low < ROUNDING:
-        return f"{signed(estimate.value)} (the same in every pair)"
-    return f"{signed(estimate.value)} [{signed(estimate.low)}, {signed(estimate.high)}]"
+        return f"{signed_number(estimate.value)} (the same in every pair)"
+    return f"{signed_number(estimate.value)} {signed_interval(estimate)}"
 
 
 def comparison_rows(family: Family, alpha: float) -> list[tuple[str, ...]]:

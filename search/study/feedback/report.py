@@ -8,12 +8,11 @@ from typing import Literal
 
 from eval.report.data import Setting
 from eval.report.study.data import Arm, Family, StudyReport, Table, Trajectory, TrajectoryFigure
-from eval.report.text import DASH, counted, number
-from eval.statistics.estimate import Estimate
+from eval.report.text import DASH, counted, number, signed_number
 from eval.statistics.replicates import compare_arms
-from eval.statistics.seeds import summarise_seeds
 from search.config import SearchConfig
 from search.study.base import Result, Size
+from search.study.cells import CHANGE, cell, mean_over_seeds
 from search.study.feedback.records import Measures, measures
 from search.study.feedback.words import CLAIM, caveats, headline, methods
 
@@ -131,22 +130,11 @@ def _family(
     return Family(title=title, measure=measure, primary=primary, comparisons=comparisons, note=note)
 
 
-def _mean(values: Sequence[float | None], least: float = 0.0) -> Estimate | None:
-    """Over the seeds that have a value; of a single one without width. Figures lie between `least` and 1."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    summary = summarise_seeds(known)
-    low, high = summary.interval or (summary.mean, summary.mean)
-    low, high = max(low, least), min(high, 1.0)
-    return Estimate(summary.mean, low, high, summary.n, 0.95, "Student's t over seeds")
-
-
 def _figure(found: Found, rounds: int) -> TrajectoryFigure:
     trajectories = []
     for arm, items in found.items():
         runs = tuple(item.by_round_f1 for item in items if item is not None)
-        means = tuple(_mean([run[place] for run in runs]) for place in range(rounds))
+        means = tuple(mean_over_seeds([run[place] for run in runs]) for place in range(rounds))
         trajectories.append(Trajectory(arm=arm, runs=runs, means=means))
     return TrajectoryFigure(
         title="Mean F1 by round",
@@ -158,30 +146,20 @@ def _figure(found: Found, rounds: int) -> TrajectoryFigure:
     )
 
 
-def _cell(estimate: Estimate | None, signed: bool = False) -> str:
-    if estimate is None:
-        return DASH
-    shown = _signed if signed else number
-    interval = f" [{shown(estimate.low)}, {shown(estimate.high)}]" if estimate.n > 1 else ""
-    return f"{shown(estimate.value)}{interval}"
-
-
-def _signed(value: float | None) -> str:
-    return DASH if value is None else f"{value:+.3f}".replace("-", "−")
-
-
 def _outcomes(found: Found, rounds: int) -> Table:
     of_rounds = ("F1, round 1", f"F1, round {rounds}", "gain in F1", "gain in accuracy")
     columns = ("arm", "searches", *of_rounds, "best F1")
     rows = []
     for arm, items in found.items():
         known = [item for item in items if item is not None]
+        gains = [_gain(lambda m: m.by_round_f1)(item) for item in known]
+        gains_in_accuracy = [_gain(lambda m: m.by_round_accuracy)(item) for item in known]
         cells = [
-            _cell(_mean([item.by_round_f1[0] for item in known])),
-            _cell(_mean([item.by_round_f1[-1] for item in known])),
-            _cell(_mean([_gain(lambda m: m.by_round_f1)(item) for item in known], -1.0), signed=True),
-            _cell(_mean([_gain(lambda m: m.by_round_accuracy)(item) for item in known], -1.0), signed=True),
-            _cell(_mean([item.best_f1 for item in known])),
+            cell(mean_over_seeds([item.by_round_f1[0] for item in known])),
+            cell(mean_over_seeds([item.by_round_f1[-1] for item in known])),
+            cell(mean_over_seeds(gains, CHANGE), signed_number),
+            cell(mean_over_seeds(gains_in_accuracy, CHANGE), signed_number),
+            cell(mean_over_seeds([item.best_f1 for item in known])),
         ]
         rows.append((arm, str(len(known)), *cells))
     rows.append(("paper, ranked, five rounds", "1", "0.596", "0.632", "+0.036", DASH, "0.787"))
@@ -222,7 +200,7 @@ def _proposals(found: Found) -> Table:
                 str(sum(item.scored_later for item in known)),
                 ", ".join(f"{origin} {count}" for origin, count in sorted(origins.items())) or DASH,
                 str(sum(item.with_scored_parent for item in known)),
-                _cell(_mean([item.parents_lead for item in known], -1.0), signed=True),
+                cell(mean_over_seeds([item.parents_lead for item in known], CHANGE), signed_number),
             )
         )
     return Table(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from eval.report.data import Setting
 from eval.report.study.data import Arm, Family, StudyReport, Table, Trajectory, TrajectoryFigure
-from eval.report.text import DASH, number
+from eval.report.text import DASH, number, signed_number
 from eval.statistics.replicates import compare_arms
 from eval.two_pass_figures import figures_of
 from search.config import SearchConfig
 from search.study.base import Result, Size
-from search.study.cells import cell, mean_over_seeds
+from search.study.cells import CHANGE, SHARE, Bounds, cell, mean_over_seeds
 from search.study.multilayer.arms import (
     ARMS,
     DESCRIPTIONS,
@@ -127,7 +127,7 @@ def _answers(found: Found, untrained: Result | None) -> Table:
                 DASH,
                 cell(figures.first),
                 cell(figures.second),
-                cell(figures.delta, signed=True),
+                cell(figures.delta, signed_number),
                 cell(figures.corrected),
                 cell(figures.spoiled),
                 number(accuracy(untrained, "vote")),
@@ -138,11 +138,11 @@ def _answers(found: Found, untrained: Result | None) -> Table:
 
         def over(
             figure: Callable[[Result], float | None],
-            least: float = 0.0,
-            signed: bool = False,
+            bounds: Bounds = SHARE,
+            shown: Callable[[float], str] = number,
             known: Sequence[Result] = known,
         ) -> str:
-            return cell(mean_over_seeds([figure(record) for record in known], least), signed)
+            return cell(mean_over_seeds([figure(record) for record in known], bounds), shown)
 
         rows.append(
             (
@@ -150,7 +150,7 @@ def _answers(found: Found, untrained: Result | None) -> Table:
                 str(len(known)),
                 over(lambda record: accuracy(record, "first")),
                 over(lambda record: accuracy(record, "second")),
-                over(delta, -1.0, signed=True),
+                over(delta, CHANGE, signed_number),
                 over(lambda record: changed(record, "0", "1")),
                 over(lambda record: changed(record, "1", "0")),
                 over(lambda record: accuracy(record, "vote")),

@@ -7,13 +7,12 @@ from typing import Any
 
 from eval.report.data import Setting
 from eval.report.study.data import Arm, Family, StudyReport, Table, Trajectory, TrajectoryFigure
-from eval.report.study.text import signed
-from eval.report.text import DASH, counted, number
+from eval.report.text import DASH, counted, number, signed_interval, signed_number
 from eval.statistics.estimate import Estimate
 from eval.statistics.replicates import compare_arms
-from eval.statistics.seeds import summarise_seeds
 from search.config import SearchConfig
 from search.study.base import Result, Size
+from search.study.cells import ANY, CHANGE, SHARE, Bounds, cell, mean_over_seeds
 from search.study.reach import measures
 from search.study.reach.jobs import FIRST_PLAIN, FIRST_SCALED, LASTING, STANDARD, TILT, WITHIN, twins_name
 from search.study.reach.measures import BINS, WINDOWS, Questions
@@ -222,7 +221,7 @@ def _tilt(questions: Mapping[str, Questions], runs: Runs, arm: str, name: str) -
 
 
 def _estimate(found: Estimate | None) -> str:
-    return DASH if found is None else f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}]"
+    return DASH if found is None else f"{signed_number(found.value)} {signed_interval(found)}"
 
 
 def _support_family(questions: Mapping[str, Questions], runs: Runs) -> Family:
@@ -285,24 +284,8 @@ def _family(
     return Family(title=title, measure=measure, primary=primary, comparisons=comparisons, note=note)
 
 
-def _over_seeds(values: Sequence[float | None]) -> Estimate | None:
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    summary = summarise_seeds(known)
-    low, high = summary.interval or (summary.mean, summary.mean)
-    return Estimate(summary.mean, low, high, summary.n, 0.95, "Student's t over seeds")
-
-
-def _cell(values: Sequence[float | None], shown: Callable[[float], str] = number, *, share: bool = False) -> str:
-    """`share`: the interval stays within 0 and 1."""
-    estimate = _over_seeds(values)
-    if estimate is None:
-        return DASH
-    if share:
-        estimate = estimate._replace(low=max(0.0, estimate.low), high=min(1.0, estimate.high))
-    interval = f" [{shown(estimate.low)}, {shown(estimate.high)}]" if estimate.n > 1 else ""
-    return f"{shown(estimate.value)}{interval}"
+def _cell(values: Sequence[float | None], bounds: Bounds = SHARE, shown: Callable[[float], str] = number) -> str:
+    return cell(mean_over_seeds(values, bounds), shown)
 
 
 def _curve(config: SearchConfig, within: Questions, runs: Runs) -> TrajectoryFigure:
@@ -340,7 +323,7 @@ def _saturation(runs: Runs) -> TrajectoryFigure:
 
 def _trajectory(arm: str, series: Sequence[tuple[float | None, ...]]) -> Trajectory:
     places = len(series[0]) if series else 0
-    means = tuple(_over_seeds([run[place] for run in series]) for place in range(places))
+    means = tuple(mean_over_seeds([run[place] for run in series]) for place in range(places))
     return Trajectory(arm=arm, runs=tuple(series), means=means)
 
 
@@ -350,7 +333,7 @@ def _axes(config: SearchConfig, questions: Mapping[str, Questions], runs: Runs) 
         cells = [str(len(before.first)), number(before.mass)]
         for arm in (STANDARD, TILT):
             rights = [measures.right_after(run, arm, name) for run in runs]
-            cells.append(_cell([measures.mean_gain(before, right) for right in rights], signed))
+            cells.append(_cell([measures.mean_gain(before, right) for right in rights], CHANGE, signed_number))
         rows.append((name, *cells))
     return Table(
         title="Gains by kind of question",
@@ -365,7 +348,7 @@ def _tilts(config: SearchConfig, questions: Mapping[str, Questions], runs: Runs)
     rows = []
     for name in questions:
         rows.append((name, *(_estimate(_tilt(questions, runs, arm, name)) for arm in LASTING)))
-    rows += [(name, signed(value), DASH) for name, value in tilts(config).items()]
+    rows += [(name, signed_number(value), DASH) for name, value in tilts(config).items()]
     return Table(
         title="The tilt that explains the gain",
         columns=("questions", *LASTING),
@@ -385,8 +368,8 @@ def _support(config: SearchConfig, questions: Mapping[str, Questions], runs: Run
         for arm in LASTING:
             rights = [measures.right_after(run, arm, name) for run in runs]
             tilts_found = [measures.tilt_of(questions[WITHIN], measures.right_after(run, arm, WITHIN)) for run in runs]
-            cells.append(_cell([measures.solved(before, right) for right in rights], share=True))
-            cells.append(_cell([measures.solved_by_tilting(before, tilt) for tilt in tilts_found], share=True))
+            cells.append(_cell([measures.solved(before, right) for right in rights], SHARE))
+            cells.append(_cell([measures.solved_by_tilting(before, tilt) for tilt in tilts_found], SHARE))
         rows.append((name, *cells))
     samples = config.search.base_rollouts.per_question
     return Table(
@@ -414,11 +397,11 @@ def _bins(config: SearchConfig, within: Questions, runs: Runs) -> Table:
         for arm in LASTING:
             rights = [measures.right_after(run, arm, WITHIN) for run in runs]
             shares = [None if r is None else within.by_bin(r / within.samples)[place] for r in rights]
-            cells.append(_cell(shares, share=True))
+            cells.append(_cell(shares, SHARE))
         for arm in (FIRST_SCALED, FIRST_PLAIN):
             rights = [measures.right_after(run, arm, WITHIN) for run in runs]
             gains = [None if r is None else within.by_bin(measures.gain_again(within, r))[place] for r in rights]
-            cells.append(_cell(gains, signed))
+            cells.append(_cell(gains, CHANGE, signed_number))
         rows.append((label, *cells))
     return Table(
         title="Within the distribution, by the base's first draw",
@@ -435,7 +418,7 @@ def _training(runs: Runs) -> Table:
         divergence = [_last_eighth(curve["kl"]) for curve in curves]
         failures = "; ".join(dict.fromkeys(curve["failure"] for curve in curves if curve["failure"])) or DASH
         drifts = [measures.drift(run, arm) for run in runs]
-        rows.append((arm, _cell(last), _cell(drifts, signed), _cell(divergence), failures))
+        rows.append((arm, _cell(last), _cell(drifts, CHANGE, signed_number), _cell(divergence, ANY), failures))
     return Table(
         title="Had the trainings converged?",
         columns=("arm", "accuracy, last eighth", "change in the last eighth", "KL per token, last eighth", "failures"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from eval.report.study.data import Family, Table
-from eval.report.study.text import difference, signed, verdict
-from eval.report.text import DASH, counted
+from eval.report.study.text import difference, verdict
+from eval.report.text import DASH, counted, signed_interval
 from eval.statistics.estimate import Estimate
 from search.config import SearchConfig
 from search.study.base import Size
@@ -61,7 +61,7 @@ def findings(families: Sequence[Family], wide: Mapping[tuple[str, str, str], Est
         for item in family.comparisons:
             outcome = verdict(item, ALPHA) if item.estimate else "too few seeds"
             other = wide.get((family.title, item.first, item.second))
-            new = DASH if other is None else f"[{signed(other.low)}, {signed(other.high)}]"
+            new = DASH if other is None else signed_interval(other)
             rows.append((_CLAIMS[family.title], f"{item.first} − {item.second}", difference(item), outcome, new))
     return Table(
         title="What is claimed, and what was found",

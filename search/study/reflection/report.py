@@ -12,6 +12,7 @@ from eval.statistics.estimate import Estimate
 from eval.statistics.replicates import compare_arms
 from search.config import SearchConfig
 from search.study.base import Result, Size
+from search.study.cells import mean_over_seeds
 from search.study.reflection.arms import ARMS, FINE_TUNINGS, REWARDS, arm
 from search.study.reflection.records import quarter
 from search.study.reflection.tables import (
@@ -19,7 +20,6 @@ from search.study.reflection.tables import (
     components_table,
     cost_table,
     grpo_cost_table,
-    mean,
     paper_table,
     plateau_table,
 )
@@ -180,7 +180,7 @@ def _figure(runs: Runs, title: str, curve: str, caption: str) -> TrajectoryFigur
             for number in range(1, len(QUARTERS) + 1)
         ]
         per_seed = tuple(run for run in zip(*quarters, strict=True) if any(value is not None for value in run))
-        means: tuple[Estimate | None, ...] = tuple(mean(values, (0.0, 1.0)) for values in quarters)
+        means: tuple[Estimate | None, ...] = tuple(mean_over_seeds(values) for values in quarters)
         trajectories.append(Trajectory(arm=reward, runs=per_seed, means=means))
     return TrajectoryFigure(
         title=title, caption=caption, axis=QUARTERS, measure=title.lower(), trajectories=tuple(trajectories)

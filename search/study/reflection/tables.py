@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from eval.report.study.data import Table
 from eval.report.text import DASH, counted, number
-from eval.statistics.estimate import Estimate
-from eval.statistics.seeds import summarise_seeds
 from search.study.base import Result
+from search.study.cells import ANY, CHANGE, POSITIVE, SHARE, Bounds, mean_over_seeds
 from search.study.reflection.arms import ARMS, COMPONENTS, FINE_TUNINGS, arm
 from search.study.reflection.records import quarter
 
 Runs = Mapping[str, Sequence[Result | None]]
-Bounds = tuple[float, float]
-SHARE: Bounds = (0.0, 1.0)
-POSITIVE: Bounds = (0.0, math.inf)
 
 
-def mean(values: Sequence[float | None], bounds: Bounds | None = None) -> Estimate | None:
-    """Over the seeds that have a value, with Student's t interval cut to the bounds; of a single one without width."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    summary = summarise_seeds(known)
-    low, high = summary.interval or (summary.mean, summary.mean)
-    if bounds is not None:
-        low, high = max(low, bounds[0]), min(high, bounds[1])
-    return Estimate(summary.mean, low, high, summary.n, 0.95, "Student's t over seeds")
-
-
-def cell(values: Sequence[float | None], bounds: Bounds | None = None, digits: int = 3) -> str:
+def cell(values: Sequence[float | None], bounds: Bounds = ANY, digits: int = 3) -> str:
     """Such as `0.512 [0.401, 0.623]`; without the interval where all seeds agree."""
-    estimate = mean(values, bounds)
+    estimate = mean_over_seeds(values, bounds)
     if estimate is None:
         return DASH
     low, high = number(estimate.low, digits), number(estimate.high, digits)
@@ -104,7 +87,7 @@ def plateau_table(runs: Runs) -> Table:
             (
                 name,
                 *(
-                    cell([_rise(run, curve) for run in known], (-1.0, 1.0))
+                    cell([_rise(run, curve) for run in known], CHANGE)
                     for curve in ("accuracy", "reflection, mean", "reflection, firing_rate")
                 ),
                 cell([_rise(run, "tokens") for run in known], digits=1),
