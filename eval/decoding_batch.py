@@ -118,8 +118,6 @@ class FixedBatch(DecodingBatch):
         super().keep(kept, rows)
         device = self._prompt_mask.device
         self._place = torch.tensor([self._length], device=device)
-        known = torch.nn.functional.pad(self._prompt_mask, (0, self._length - self._prompt_mask.shape[1]), value=1)
-        self._mask = self._added(torch.nn.functional.pad(known, (0, self._longest - self._length)))
         for layer in layers:
             layer.fix(self._longest, self._place)
         self._tokens = torch.zeros_like(self._positions)
@@ -132,6 +130,11 @@ class FixedBatch(DecodingBatch):
         self._length += 1
         self._tokens.copy_(tokens[:, None])
         self._repeat()
+
+    def _mask_for(self, length: int) -> torch.Tensor:
+        """The mask for all positions that there will be; those after `length` are hidden until they are written."""
+        known = torch.nn.functional.pad(self._prompt_mask, (0, length - self._prompt_mask.shape[1]), value=1)
+        return self._added(torch.nn.functional.pad(known, (0, self._longest - length)))
 
     def _step(self) -> None:
         self._mask.index_fill_(3, self._place, 0.0)

@@ -16,11 +16,11 @@ from eval.policy import Policy
 from eval.tasks.base import Example, Task
 from rewards_generated.errors import UserError
 from trainer.determinism import derived_seed, prompt_order
-from trainer.grpo_checkpoint import CHECKPOINT_SECONDS, has_room, keeping_callback, last_checkpoint, read_kept
+from trainer.grpo_checkpoint import has_room, keeping_callback, last_checkpoint, read_kept
 from trainer.job import TrainJob
 from trainer.multilayer.scoring import LayeredScoring
-from trainer.packed.checkpoint import saving_callback
 from trainer.rewards import RolloutScoring, RunUnscored
+from trainer.saving import CHECKPOINT_SECONDS, saving_callback
 
 logger = logging.getLogger(__name__)
 

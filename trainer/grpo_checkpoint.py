@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CHECKPOINT_SECONDS = 300.0
-"""So often at most, at the end of a step, a run writes down where it is."""
 KEPT_FILE = "run.json"
 BYTES_PER_PARAMETER = 12
 """Of a trained parameter in a checkpoint: weight and AdamW's two moments, in float32."""

@@ -7,6 +7,27 @@ from typing import Annotated, Literal
 
 import typer
 
+Size = Annotated[
+    Literal["quick", "full"] | None,
+    typer.Option(help="quick: minutes on two cores, to see it run; full: hours, to learn something. Default: quick."),
+]
+RunDir = Annotated[
+    Path | None,
+    typer.Option(help="Where the study is kept; default: runs/study-NAME-SIZE-DATE-TIME.", metavar="FOLDER"),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Replace one field of the configuration, such as screening.grpo.steps=80; may be repeated.",
+        metavar="FIELD=VALUE",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the plan: what would run, and the estimated time. Write nothing.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")]
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -20,29 +41,14 @@ def study() -> None:
 
 @app.command()
 def feedback(
-    size: Annotated[
-        Literal["quick", "full"] | None,
-        typer.Option(help="quick: minutes on two cores, to see it run; full: to learn something. Default: quick."),
-    ] = None,
+    size: Size = None,
     searches: Annotated[
         int | None, typer.Option(help="Searches per arm, each with a seed of its own; default: 2, full 5.")
     ] = None,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where the study is kept; default: runs/study-feedback-SIZE-DATE-TIME.", metavar="FOLDER"),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Replace one field of the searches' configuration, such as search.rounds=4; may be repeated.",
-            metavar="FIELD=VALUE",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan: searches, steps, estimated time. Write nothing.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")] = False,
+    run_dir: RunDir = None,
+    assignments: Assignments = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
 ) -> int:
     """Does feedback help? Searches that are told the ranking, nothing, or a shuffled ranking, over the same seeds.
 
@@ -62,28 +68,12 @@ def feedback(
 
 @app.command()
 def multilayer(
-    size: Annotated[
-        Literal["quick", "full"] | None,
-        typer.Option(help="quick: minutes on two cores, to see it run; full: to learn something. Default: quick."),
-    ] = None,
+    size: Size = None,
     seeds: Annotated[int | None, typer.Option(help="Runs per arm; default: 2, full 8.")] = None,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where the study is kept; default: runs/study-multilayer-SIZE-DATE-TIME.", metavar="FOLDER"),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Replace one field of the runs' configuration, such as screening.multilayer.goes_on=wrong; may be "
-            "repeated.",
-            metavar="FIELD=VALUE",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan: runs, steps, estimated time. Write nothing.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")] = False,
+    run_dir: RunDir = None,
+    assignments: Assignments = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
 ) -> int:
     """Is a second layer worth its completions? Multi-layer GRPO against ordinary GRPO, over the same seeds.
 
@@ -103,29 +93,12 @@ def multilayer(
 
 @app.command()
 def reach(
-    size: Annotated[
-        Literal["quick", "full"] | None,
-        typer.Option(
-            help="quick: minutes on two cores, to see it run; full: hours, to learn something. Default: quick."
-        ),
-    ] = None,
+    size: Size = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of every training; default: 2, full 5.")] = None,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where the study is kept; default: runs/study-reach-SIZE-DATE-TIME.", metavar="FOLDER"),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Replace one field of the trainings' configuration, such as screening.grpo.beta=1; may be repeated.",
-            metavar="FIELD=VALUE",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan: trainings, samples, estimated time. Write nothing.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")] = False,
+    run_dir: RunDir = None,
+    assignments: Assignments = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
 ) -> int:
     """What can GRPO reach? Its gains by base mass against theory, and on problems outside pretraining with controls.
 
@@ -143,27 +116,12 @@ def reach(
 
 @app.command()
 def reflection(
-    size: Annotated[
-        Literal["quick", "full"] | None,
-        typer.Option(help="quick: minutes on two cores, to see it run; full: to learn something. Default: quick."),
-    ] = None,
+    size: Size = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds, each of them with all arms; default: 2, full 8.")] = None,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where the study is kept; default: runs/study-reflection-SIZE-DATE-TIME.", metavar="FOLDER"),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Replace one field of the runs' configuration, such as screening.grpo.steps=80; may be repeated.",
-            metavar="FIELD=VALUE",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan: runs, steps, estimated time. Write nothing.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")] = False,
+    run_dir: RunDir = None,
+    assignments: Assignments = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
 ) -> int:
     """Does a reflection reward help, and fine-tuning before GRPO? All nine combinations over the same seeds.
 

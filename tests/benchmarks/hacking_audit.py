@@ -53,7 +53,9 @@ def main() -> None:
             before = sum(prediction.correct for prediction in untrained) / len(untrained)
         members = [member.name for member in job.ensemble.members if not member.is_base]
         name = members[0] if members else BASE_ONLY
-        run = AuditedRun(result.curves, [Sample(**vars_of(sample)) for sample in result.samples], result.predictions)
+        run = AuditedRun(
+            result.curves, [Sample(**sample.model_dump()) for sample in result.samples], result.predictions
+        )
         flags = audit(name, [run], untrained, questions, AuditSettings())
         accuracy = sum(prediction.correct for prediction in result.predictions) / len(result.predictions)
         found[name].append({"seed": job.seed, "accuracy": accuracy, "signs": [flag.name for flag in flags]})
@@ -79,10 +81,6 @@ def main() -> None:
     }
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({name: value for name, value in report.items() if name != "machine"}, indent=1))
-
-
-def vars_of(sample: Any) -> dict[str, Any]:
-    return sample if isinstance(sample, dict) else sample.model_dump()
 
 
 if __name__ == "__main__":

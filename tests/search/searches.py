@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from search.cli import main
+from search.ledger import LEDGER_FILE
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 
 SMALL: dict[str, Any] = {
@@ -85,3 +87,12 @@ def run_search(folder: Path, *arguments: str, name: str = "run", **changes: Any)
     run = folder / name
     config = write_config(folder, **changes)
     return main(["run", "--config", str(config), "--run-dir", str(run), *arguments]), run
+
+
+def rows(run: Path, query: str) -> list[tuple[Any, ...]]:
+    """What the query finds in the ledger of a run."""
+    connection = sqlite3.connect(run / LEDGER_FILE)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()

@@ -26,13 +26,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def ledger(run: Path) -> Any:
-    opened = Ledger.open(run)
-    yield opened
-    opened.close()
-
-
 def finalist(name: str, control: str | None = None) -> Finalist:
     kind: Any = "control" if control else "selected"
     return Finalist(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ import pytest
 from search.cli import main
 from search.config_source import parse_config
 from search.jobs import BASE_ONLY, UNTRAINED
-from search.ledger import LEDGER_FILE, Ledger
+from search.ledger import Ledger
 from search.results import controls_ahead, notes, pairwise
 from search.seeds import retraining_seeds, screening_seeds
 from search.standings import ranked, standings
-from tests.search.searches import run_search, small_config
+from tests.search.searches import rows, run_search, small_config
 
 
 @pytest.fixture(scope="module")
@@ -26,23 +25,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def ledger(run: Path) -> Any:
-    opened = Ledger.open(run)
-    yield opened
-    opened.close()
-
-
 def records(run: Path) -> dict[str, dict[str, Any]]:
     return {item["name"]: item for item in json.loads((run / "leaderboard.json").read_text(encoding="utf-8"))}
-
-
-def rows(run: Path, query: str) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(run / LEDGER_FILE)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
 
 
 def test_every_screening_shares_seeds_questions_and_everything_but_the_reward(run: Path, ledger: Ledger) -> None:

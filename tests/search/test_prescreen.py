@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ import pytest
 import eval.prescreener
 from search.cli import main
 from search.config_source import parse_config
-from search.ledger import LEDGER_FILE, Ledger
+from search.ledger import Ledger
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from search.standings import Standing, ranked, standings
-from tests.search.searches import run_search
+from tests.search.searches import rows, run_search
 
 ROLLOUTS = {"rounds": 2, "candidates_per_round": 3, "base_rollouts": {"questions": 20, "per_question": 8}}
 
@@ -66,14 +65,6 @@ def every(run: Path) -> dict[str, Standing]:
     finally:
         ledger.close()
     return {standing.candidate.name: standing for standing in found}
-
-
-def rows(run: Path, query: str) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(run / LEDGER_FILE)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code, folder = run_search(tmp_path_factory.mktemp("halved"), **HALVED)
     assert code == 0
     return folder
-
-
-@pytest.fixture
-def ledger(run: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(run)
-    yield opened
-    opened.close()
 
 
 def every(ledger: Ledger) -> list[Standing]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,25 +123,6 @@ class Checkpoint:
 def checkpoint_of(folder: Path) -> Checkpoint:
     """That of the pack that runs in the folder."""
     return Checkpoint(folder / CHECKPOINT)
-
-
-def saving_callback(every_seconds: float, stop: int | None = None, clock: Callable[[], float] = time.monotonic) -> Any:
-    """A transformers callback that has a checkpoint written at the end of a step, when so much time has passed; and
-    after the step `stop`, where it ends the training."""
-    from transformers import TrainerCallback
-
-    class Saving(TrainerCallback):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._last = clock()
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step == stop:
-                control.should_save = control.should_training_stop = True
-            elif clock() - self._last >= every_seconds and state.global_step < state.max_steps:
-                control.should_save = True
-                self._last = clock()
-
-    return Saving()
 
 
 def _of_member(state: dict[str, Any], place: int) -> dict[str, Any]:

@@ -23,12 +23,12 @@ from trainer.grpo import (
     scale_of,
 )
 from trainer.multilayer.scoring import LayeredScoring, has_second_layer
-from trainer.packed.checkpoint import checkpoint_of, saving_callback
+from trainer.packed.checkpoint import checkpoint_of
 from trainer.packed.job import PackJob
 from trainer.packed.scoring import PackScoring
 from trainer.rewards import RolloutScoring, RunUnscored
+from trainer.saving import CHECKPOINT_SECONDS, saving_callback
 
-CHECKPOINT_SECONDS = 300.0
 """So often at most, at the end of a step, a pack writes down where it is."""
 
 
