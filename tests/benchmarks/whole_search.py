@@ -6,7 +6,8 @@
 `run` starts both searches at once, each with one job at a time and each on a core of its own, so that whatever else
 the machine does weighs on both alike; either may be stopped. `summarise` compares the rounds that both have ended: the
 wall-clock of their screenings, evaluation and start-up of processes included, and what came out of it, completion by
-completion. Writes whole_search.json beside this file.
+completion; and where both have come to their leaderboards, the whole of the two searches. Writes whole_search.json
+beside this file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,24 @@ def rounds(folder: Path) -> dict[int, dict[str, Any]]:
     return found
 
 
+def whole(folder: Path) -> dict[str, float] | None:
+    """Seconds of wall-clock from the start to the leaderboard, part by part; None if the search has not ended."""
+    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+        at = {name: datetime.fromisoformat(when) for name, when in ledger.execute("SELECT name, at FROM milestones")}
+        (screened,) = ledger.execute("SELECT max(at) FROM jobs WHERE stage = 'screening'").fetchone()
+    if "finished" not in at:
+        return None
+    ends = {
+        "rounds": datetime.fromisoformat(screened),
+        "greedy selection": at["ensembles_fixed"],
+        "retraining": at["test_opened"],
+        "test and leaderboard": at["finished"],
+    }
+    moments = [at["started"], *ends.values()]
+    seconds = [round((end - start).total_seconds(), 1) for start, end in pairwise(moments)]
+    return {**dict(zip(ends, seconds, strict=True)), "all": round((moments[-1] - moments[0]).total_seconds(), 1)}
+
+
 def same_completions(work: Path) -> dict[str, int]:
     """Training runs that both searches have, and those of them whose greedy answers are the same to the letter."""
     both = same = 0
@@ -94,11 +114,17 @@ def main() -> None:
     if not common:
         raise SystemExit("there is no round yet that both searches have ended")
     seconds = {name: sum(arms[name][number]["seconds"] for number in common) for name in ARMS}
+    wholes = {name: whole(arguments.work / name) for name in ARMS}
+    ended = {name: found for name, found in wholes.items() if found}
     report = {
         "preset": arguments.preset,
+        "seconds": ended,
+        "whole search, sequential over packed": (
+            round(ended["sequential"]["all"] / ended["packed"]["all"], 2) if len(ended) == len(ARMS) else None
+        ),
         "rounds": arms,
         "rounds compared": common,
-        "sequential over packed": round(seconds["sequential"] / seconds["packed"], 2),
+        "rounds, sequential over packed": round(seconds["sequential"] / seconds["packed"], 2),
         "training runs": same_completions(arguments.work),
         "note": arguments.note,
         "machine": _machine(),
