@@ -14,6 +14,10 @@ from eval.report.text import interval, number, signed_number
 
 NARROW = 500
 """Below this width in pixels labels stand above instead of beside."""
+CHARACTER = 6.3
+"""Pixels of width of a letter of a label, rather too many."""
+LINE = 14
+"""Pixels from label to label."""
 
 
 def trajectory_figure(figure: TrajectoryFigure, kinds: Mapping[str, str], width: int) -> Markup | None:
@@ -22,7 +26,8 @@ def trajectory_figure(figure: TrajectoryFigure, kinds: Mapping[str, str], width:
     values += [bound for item in figure.trajectories for mean in item.means if mean for bound in (mean.low, mean.high)]
     if not values:
         return None
-    height, left, right, top, bottom = 320, 40, 12, 26, 34
+    height, left, top, bottom = 320, 40, 26, 34
+    right = 16 + CHARACTER * max(len(item.arm) for item in figure.trajectories)
     y = Scale(padded_domain(values, within=(0.0, 1.0)), (height - bottom, top))
     column = (width - left - right) / len(figure.axis)
     centres = [left + column * (place + 0.5) for place in range(len(figure.axis))]
@@ -47,7 +52,21 @@ def trajectory_figure(figure: TrajectoryFigure, kinds: Mapping[str, str], width:
             body.append(line(x, bounds[0], x, bounds[1], f"whisker {kinds[item.arm]}"))
             title = f"{item.arm}: {number(mean.value)} {interval(mean)}, {mean.n} runs"
             body.append(mark(x, y(mean.value), f"point {kinds[item.arm]}", title, 5))
+    ends = {item.arm: next((y(m.value) for m in reversed(item.means) if m), None) for item in figure.trajectories}
+    for arm, at in _spread({arm: end for arm, end in ends.items() if end is not None}, top, height - bottom).items():
+        body.append(text(width - right + 10, at + 4, arm, "start", f"label {kinds[arm]}"))
     return svg(width, height, f"{figure.title}, by arm", body)
+
+
+def _spread(wanted: Mapping[str, float], top: float, bottom: float) -> dict[str, float]:
+    """Heights of labels, from above to below, each as near to the wanted one as leaves a line to the one above."""
+    placed: dict[str, float] = {}
+    least = top
+    for place, (name, height) in enumerate(sorted(wanted.items(), key=lambda item: item[1])):
+        below = (len(wanted) - place - 1) * LINE
+        placed[name] = max(least, min(height, bottom - below))
+        least = placed[name] + LINE
+    return placed
 
 
 def difference_figure(family: Family, width: int) -> Markup | None:
@@ -58,11 +77,14 @@ def difference_figure(family: Family, width: int) -> Markup | None:
     values = [d for item in rows for d in item.differences if d is not None]
     values += [bound for item in rows if item.estimate for bound in (item.estimate.low, item.estimate.high)]
     narrow = width < NARROW
-    left, right = (8, 8) if narrow else (210, 190)
+    widest = CHARACTER * max(len(f"{item.first} − {item.second}") for item in rows)
+    left, right = (8, 8) if narrow else (max(210, 12 + widest), 190)
     row_height, top = (74, 6) if narrow else (44, 6)
     height = top + row_height * len(rows) + 40
-    # Two or three pairs can have intervals far wider than a difference of shares can be.
-    low, high = padded_domain([*values, 0.0], 0.06, within=(-1.0, 1.0))
+    # Two or three pairs can have intervals far wider than the difference can be, which for shares is at most 1.
+    known = [d for item in rows for d in item.differences if d is not None]
+    limit = 1.0 if max(map(abs, known)) <= 1 else 1.5 * max(map(abs, known))
+    low, high = padded_domain([*values, 0.0], 0.06, within=(-limit, limit))
     x = Scale((low, high), (left, width - right))
     base = height - 34
     ticks = x.ticks(4 if narrow else 6)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from eval.report.study.data import Family, Table
 from eval.report.study.text import difference, verdict
-from eval.report.text import DASH, counted, signed_interval
+from eval.report.text import DASH, counted, joined, signed_interval
 from eval.statistics.estimate import Estimate
 from search.config import SearchConfig
 from search.study.base import Size
@@ -43,14 +43,19 @@ def headline(families: Sequence[Family], behind: Mapping[str, Estimate | None]) 
         wide = behind.get(item.first)
         holds = wide is not None and (wide.low > 0 or wide.high < 0)
         outcome = verdict(item, ALPHA) if holds else "open"
-        by_verdict[outcome].append(f"{item.first} ({difference(item)})")
+        by_verdict[outcome].append(item.first if outcome == "open" else f"{item.first} ({difference(item)})")
     said = []
     if by_verdict["lower"]:
         said.append(f"At equal base mass training gains less outside pretraining on {', '.join(by_verdict['lower'])}.")
     if by_verdict["higher"]:
         said.append(f"It gains more there on {', '.join(by_verdict['higher'])}.")
+    if not said:
+        return (
+            "Whether training gains less outside pretraining than within it, at equal base mass, is not decided for "
+            f"any of {counted(len(by_verdict['open']), 'suite')}."
+        )
     if by_verdict["open"]:
-        said.append(f"Not decided: {', '.join(by_verdict['open'])}.")
+        said.append(f"Not decided: {joined(by_verdict['open'])}.")
     return " ".join(said)
 
 

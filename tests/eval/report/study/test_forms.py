@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from eval.report.study.figures import difference_figure, trajectory_figure
 from eval.report.study.page import cell, prose, render_page
 from eval.report.study.text import comparison_rows, difference, format_json, format_markdown, format_summary, verdict
 from eval.statistics.replicates import compare_arms
@@ -32,6 +33,36 @@ def test_every_pair_and_every_mean_is_drawn_for_both_widths() -> None:
     assert drawn.count("point main") == 2 * (2 + 1)
     assert len([path for path in page.all("path") if str(path["class"]).startswith("run")]) == 2 * 8
     assert len(page.all("svg")) == 4
+
+
+def test_figures_beyond_a_share_stay_on_the_axis_and_labels_beside_it() -> None:
+    arms = {
+        "fitted, with a rather long name": [-1.1, -1.4, -1.2],
+        "predicted, with a rather long name": [0.1, 0.2, 0.1],
+    }
+    compared = compare_arms(arms, [("fitted, with a rather long name", "predicted, with a rather long name")])
+    family = made_study().families[0].model_copy(update={"comparisons": compared})
+    drawn = difference_figure(family, 1000)
+    assert drawn is not None
+    page = Page(str(drawn))
+    label = next(text for text in page.all("text") if text["text-anchor"] == "start")
+    width = 6 * len(" − ".join(arms))
+    for circle in page.all("circle"):
+        assert float(str(label["x"])) + width < float(str(circle["cx"])) < 1000
+
+
+def test_arms_are_named_beside_their_lines_without_touching() -> None:
+    figure = made_study().figures[0]
+    means = figure.trajectories[0].means  # both arms end at the same height
+    close = tuple(item.model_copy(update={"means": means}) for item in figure.trajectories)
+    drawn = trajectory_figure(
+        figure.model_copy(update={"trajectories": close}), {"told": "main", "untold": "other"}, 900
+    )
+    assert drawn is not None
+    named = [text for text in Page(str(drawn)).all("text") if text["class"] in ("label main", "label other")]
+    heights = [float(str(text["y"])) for text in named]
+    assert len(heights) == 2
+    assert abs(heights[0] - heights[1]) >= 12
 
 
 def test_without_a_pair_there_is_no_figure_of_differences() -> None:
