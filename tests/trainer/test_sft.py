@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from eval.tasks.testbed.problem import ProblemOptions
 from rewards_generated.errors import UserError
 from trainer.job import Hardware, LoraSettings
 from trainer.sft import FreshModel, SftSettings, _ordered, fine_tune
-from trainer.testbed.corpus import clean_traces, corpus, vocabulary_texts
+from trainer.testbed.corpus import Pair, corpus, vocabulary_texts
 from trainer.testbed.tokenizer import build_tokenizer
+from trainer.testbed.traces import traces
 
 HARDWARE = Hardware(device="cpu")
 SETTINGS = SftSettings(steps=6, batch_size=8, learning_rate=5e-3, max_length=128, checkpoint_steps=3)
+
+
+def clean_traces(count: int) -> list[Pair]:
+    return list(traces(ProblemOptions(), count, reflecting=0.0, seed=0))
 
 
 def fresh(seed: int = 0) -> FreshModel:
@@ -92,7 +98,7 @@ def interrupted(request):
 @pytest.mark.parametrize("tuning", ["full", "lora"])
 def test_a_resumed_run_is_bitwise_the_uninterrupted_one(base, tmp_path, interrupted, tuning):
     settings = SETTINGS.model_copy(update={"tuning": tuning, "lora": LoraSettings(rank=4, alpha=8, dropout=0.1)})
-    pairs = list(clean_traces(48))
+    pairs = clean_traces(48)
     fine_tune(str(base), pairs, settings, tmp_path / "whole", HARDWARE)
     interrupted.kill()
     with pytest.raises(interrupted.killed):

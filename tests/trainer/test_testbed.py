@@ -19,9 +19,10 @@ from rewards_generated.errors import UserError
 from trainer.job import Hardware
 from trainer.testbed import policy_path
 from trainer.testbed.behaviours import CLEAN, HABITS, PRACTICE, write_response, write_steps
-from trainer.testbed.corpus import SECOND_LOOK, clean_traces, corpus, vocabulary_texts
+from trainer.testbed.corpus import SECOND_LOOK, corpus, vocabulary_texts
 from trainer.testbed.recipe import QUICK, Part, corpus_digest
 from trainer.testbed.tokenizer import build_tokenizer
+from trainer.testbed.traces import traces
 
 PROBLEM = Problem(
     scene="fruit",
@@ -79,7 +80,7 @@ def test_cheap_styles_are_wrong_by_rule():
 
 
 def test_clean_traces_are_right_and_well_formed():
-    for trace in clean_traces(200):
+    for trace in traces(ProblemOptions(), 200, reflecting=0.0, seed=0):
         completion = trace["completion"][0]["content"]
         assert BASE_REWARDS["format_exact"]("", completion, "") == 3
         for left, sign, right, result in re.findall(r"(\d+) ([-+*]) (\d+) = (\d+)", completion):

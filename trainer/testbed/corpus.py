@@ -65,14 +65,6 @@ def corpus(size: int, seed: str = "corpus", practice: bool = False) -> Iterator[
             yield pair(f"Repeat: {sentence}", sentence) if kind == "repeat" else pair(f"Operation: {sentence}", sign)
 
 
-def clean_traces(size: int, seed: str = "traces", options: ProblemOptions = _TRAINING) -> Iterator[Pair]:
-    """Right, complete, well-formed solutions of `corpus` problems, for a fine-tuning stage after pretraining."""
-    for index in range(size):
-        draws = Draws(f"testbed/{seed}/{index}")
-        problem = corpus_problem(draws, options)
-        yield pair(problem.question, write_response(problem, draws, CLEAN))
-
-
 def corpus_problem(draws: Draws, options: ProblemOptions) -> Problem:
     return draw_until(draws, options, lambda problem: int(problem.content[:8], 16) % 100 in BUCKETS["corpus"])
 
