@@ -30,6 +30,7 @@ from eval.report.latex import latex_leaderboard
 from eval.report.leaderboard import format_leaderboard, rank_entries
 from eval.report.methods import methods
 from eval.report.opening import caveats, findings, headline, key_figures
+from eval.report.palette import palette
 from eval.report.standing import (
     anchors,
     control_words,
@@ -59,7 +60,7 @@ def render(data: ReportData) -> str:
         .render(
             data=data,
             run=data.run,
-            style=Markup(_resource("style.css")),
+            style=Markup(palette() + _resource("style.css")),
             script=Markup(script),
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             text=text,

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from eval.report import text
+from eval.report.palette import palette
 from eval.report.study.data import StudyReport
 from eval.report.study.figures import difference_figure, trajectory_figure
 from eval.report.study.text import COMPARISON_COLUMNS, comparison_rows, notes_on_comparisons
@@ -25,7 +26,7 @@ def render_page(report: StudyReport) -> str:
     kinds = {arm.name: arm.kind for arm in report.arms}
     html: str = _template().render(
         report=report,
-        style=Markup(_resource("study.css")),
+        style=Markup(palette() + _resource("study.css")),
         figures=[
             (figure, [drawn for width in WIDTHS if (drawn := trajectory_figure(figure, kinds, width))])
             for figure in report.figures
