@@ -7,6 +7,7 @@ import json
 import math
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +21,9 @@ Aggregation = Literal["sum", "zscore", "group_normalised"]
 
 SAVED = Path(__file__).parent / "ensembles"
 """Where ensembles lie that can be loaded by name, as `NAME.toml` or `NAME/ensemble.toml`."""
+
+FOUND = "found"
+"""Field of the TOML file, not of the ensemble: how it was found, for its card."""
 
 
 class Member(BaseModel):
@@ -119,14 +123,19 @@ class Ensemble(BaseModel):
         )
         return hashlib.sha256(json.dumps([self.aggregation, parts]).encode()).hexdigest()
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Writes the ensemble as TOML (atomically). Raises UserError if the file exists and may not be replaced."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, found: Sequence[str] = ()) -> Path:
+        """Writes the ensemble as TOML (atomically). Raises UserError if the file exists and may not be replaced.
+
+        `found`: how it was found and what was measured, a sentence each; `how_found` reads them again.
+        """
         import tomli_w
 
         target = Path(path)
         if target.exists() and not overwrite:
             raise UserError(f"{target} exists already; choose another name or allow overwriting")
         document = self.model_dump(exclude_none=True)
+        if found:
+            document = {"name": document.pop("name"), FOUND: list(found), **document}
         temporary = target.with_name(target.name + ".partial")
         temporary.write_text(tomli_w.dumps(document, multiline_strings=True), encoding="utf-8", newline="\n")
         os.replace(temporary, target)
@@ -140,12 +149,8 @@ def load(source: str | os.PathLike[str]) -> Ensemble:
     neither, its name must be that of a base reward or of one in the starter library. Raises UserError.
     """
     path = _find(source)
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    document = _read(path)
+    document.pop(FOUND, None)
     document.setdefault("name", path.parent.name if path.name == "ensemble.toml" else path.stem)
     members = document.get("members")
     if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
@@ -157,6 +162,15 @@ def load(source: str | os.PathLike[str]) -> Ensemble:
         raise UserError(f"{path}: {_sentence(error)}") from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def how_found(source: str | os.PathLike[str]) -> tuple[str, ...]:
+    """What the file of an ensemble says under `found` of how it was found, a sentence each. Raises UserError."""
+    path = _find(source)
+    found = _read(path).get(FOUND, [])
+    if not isinstance(found, list) or not all(isinstance(sentence, str) for sentence in found):
+        raise UserError(f"{path}: `{FOUND}` must be a list of sentences, each in quotes")
+    return tuple(found)
 
 
 def saved_names() -> list[str]:
@@ -174,6 +188,15 @@ def _find(source: str | os.PathLike[str]) -> Path:
             return place
     names = ", ".join(saved_names()) or "none"
     raise UserError(f"no ensemble {str(source)!r}: neither a TOML file nor a saved name (saved: {names})")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _with_code(member: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -200,7 +223,8 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown field `{field}`; an ensemble has name, members and aggregation, a member {_member_fields()}"
+        ensemble = f"name, {FOUND}, members and aggregation"
+        return f"unknown field `{field}`; an ensemble has {ensemble}, a member {_member_fields()}"
     if first["loc"][-1:] == ("aggregation",):
         return f"`aggregation` is {first['input']!r}; choose one of {', '.join(get_args(Aggregation))}"
     if first["type"] == "missing":

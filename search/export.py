@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eval.report.data import Entry, Scores
 from eval.report.leaderboard import entry_remark, format_estimate
-from rewards_generated.ensemble import load, saved_names
+from rewards_generated.ensemble import how_found, load, saved_names
 from rewards_generated.errors import UserError
 from rewards_generated.export import Figure, Provenance, export_ensemble, require_empty
 from search.config import SearchConfig
@@ -30,7 +30,8 @@ def export(source: str, name: str | None, target: Path) -> Path:
     if not folder.exists() and source not in saved_names():
         saved = ", ".join(saved_names()) or "none"
         raise UserError(f"{source!r} is neither the folder of a run, a TOML file nor a saved ensemble (saved: {saved})")
-    return export_ensemble(load(source), target)
+    found = how_found(source)
+    return export_ensemble(load(source), target, provenance=Provenance(found=found) if found else None)
 
 
 def _export_of_run(folder: Path, name: str | None, target: Path) -> Path:

@@ -48,7 +48,7 @@ def export_ensemble(
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
             prepared = Path(temporary) / "folder"
             prepared.mkdir()
-            ensemble.save(prepared / ENSEMBLE_FILE)
+            ensemble.save(prepared / ENSEMBLE_FILE, found=provenance.found if provenance else ())
             for name, text in texts.items():
                 (prepared / name).write_text(text, encoding="utf-8", newline="\n")
             prepared.rename(folder)  # also onto an empty folder

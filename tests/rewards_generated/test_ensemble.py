@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import rewards_generated
 from rewards_generated import ensemble as ensemble_module
 from rewards_generated.base import BASE_REWARDS
-from rewards_generated.ensemble import Ensemble, Member, load, saved_names
+from rewards_generated.ensemble import Ensemble, Member, how_found, load, saved_names
 from rewards_generated.errors import UserError
 from rewards_generated.library import library_codes
 
@@ -105,6 +105,16 @@ def test_mistakes_are_told_in_a_sentence(tmp_path: Path, text: str, said: str) -
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value).strip()
+
+
+def test_how_it_was_found_is_kept_in_the_file_and_not_in_the_ensemble(tmp_path: Path) -> None:
+    ensemble = load("base_rewards")
+    path = ensemble.save(tmp_path / "kept.toml", found=["By hand.", 'With "quotes".'])
+    assert how_found(path) == ("By hand.", 'With "quotes".')
+    assert load(path) == ensemble
+    path.write_text('found = "By hand."\n[[members]]\nname = "repair"')
+    with pytest.raises(UserError, match="`found` must be a list of sentences"):
+        how_found(path)
 
 
 def test_identity_is_that_of_the_totals() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rewards_generated import load
+from rewards_generated.ensemble import how_found
 from search.cli import main
 from search.ledger import Ledger
 from tests.rewards_generated.export.hosts import load as load_module
@@ -82,6 +83,16 @@ def test_saved_ensembles_are_exported_by_name_and_by_file(tmp_path: Path) -> Non
     assert main(["export", str(tmp_path / "by_file"), "--to", str(tmp_path / "again")]) == 0
     text = (tmp_path / "by_file" / "reward.py").read_text(encoding="utf-8")
     assert (tmp_path / "again" / "reward.py").read_text(encoding="utf-8") == text
+
+
+def test_how_an_ensemble_was_found_travels_with_it(tmp_path: Path) -> None:
+    assert main(["export", "testbed_top_5", "--to", str(tmp_path / "once")]) == 0
+    assert main(["export", str(tmp_path / "once"), "--to", str(tmp_path / "twice")]) == 0
+    assert how_found(tmp_path / "twice") == how_found("testbed_top_5")
+    text = (tmp_path / "twice" / "README.md").read_text(encoding="utf-8")
+    assert "answers 0.748" in text
+    assert "This export measured nothing itself." in text
+    assert load(tmp_path / "twice") == load("testbed_top_5")
 
 
 @pytest.mark.parametrize(
