@@ -359,8 +359,10 @@ def verifiers_group_reward(prompts: list[Any], completions: list[Any], answers: 
 
 
 async def verifiers_task_reward(task: Any, trace: Any) -> float:
-    """A reward of verifiers' v1 tasks, plugged by path: the reply against `task.data.answer`."""
-    return score_without_failed([task.data.prompt or ""], [trace.last_reply], [task.data.answer])[0]
+    """A reward of verifiers' v1 tasks, plugged by path: the reply against the `answer` of the task's data."""
+    if not hasattr(task, "answer"):
+        raise AttributeError(f"the task's data ({type(task).__name__}) has no `answer`; give it that field")
+    return score_without_failed([task.prompt or ""], [trace.last_reply], [task.answer])[0]
 
 
 # What this ensemble offers

@@ -8,7 +8,9 @@ The samples lie in groups of equal size, one group per prompt. What is imitated,
 - verl, `verl/utils/import_utils.py` `load_extern_object` and
   `verl/experimental/reward_loop/reward_manager/naive.py` `NaiveRewardManager.run_single`.
 - OpenRLHF, `openrlhf/utils/agent.py` `SingleTurnAgentExecutor.__init__`, `.execute` and `._fetch_rewards_via_func`.
-- verifiers, `verifiers/legacy/rubrics/rubric.py` `Rubric.score_rollout` and `.score_group`.
+- verifiers, `verifiers/legacy/rubrics/rubric.py` `Rubric.score_rollout` and `.score_group` (before 0.4), and
+  `verifiers/v1/task.py` `Task.score`, whose rewards get the task's data and the trace.
+`real_hosts.py` has the trainers' own code do it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import math
 import statistics
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 Sample = dict[str, str]
@@ -131,6 +133,19 @@ def verifiers(module: ModuleType, samples: list[Sample], size: int) -> list[floa
     return totals
 
 
+def verifiers_task(module: ModuleType, samples: list[Sample]) -> list[float]:
+    async def each() -> list[float]:
+        return [
+            await module.verifiers_task_reward(
+                task=SimpleNamespace(prompt=sample["prompt"], answer=sample["answer"]),
+                trace=SimpleNamespace(last_reply=sample["completion"]),
+            )
+            for sample in samples
+        ]
+
+    return asyncio.run(each())
+
+
 def _message(role: str, text: str) -> dict[str, str]:
     return {"role": role, "content": text}
 
@@ -148,7 +163,7 @@ def main(folder: Path, samples: list[Sample], size: int) -> dict[str, Any]:
         "trl, chat": trl(module, samples, size, chat=True),
         "verifiers": verifiers(module, samples, size),
     }
-    for name, call in (("verl", verl), ("openrlhf", openrlhf)):
+    for name, call in (("verl", verl), ("openrlhf", openrlhf), ("verifiers, v1", verifiers_task)):
         try:
             totals[name] = call(module, samples)
         except module.UnsuitableHost as error:

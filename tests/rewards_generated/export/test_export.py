@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -166,6 +167,14 @@ def test_a_missing_answer_column_is_named(tmp_path: Path) -> None:
         module.reward_funcs[0](["p"], [RIGHT], solution=["2"])
     (reward,) = module.trl_reward_functions("solution")
     assert reward(["p"], [RIGHT], solution=[2]) == [3.0]
+
+
+def test_a_verifiers_task_without_an_answer_is_told_so(tmp_path: Path) -> None:
+    module = loaded(tmp_path, Member(name="answer_check"))
+    trace = SimpleNamespace(last_reply=RIGHT)
+    assert asyncio.run(module.verifiers_task_reward(SimpleNamespace(prompt="p", answer="2"), trace)) == 3.0
+    with pytest.raises(AttributeError, match="has no `answer`"):
+        asyncio.run(module.verifiers_task_reward(SimpleNamespace(prompt="p"), trace))
 
 
 def test_which_members_read_the_prompt() -> None:

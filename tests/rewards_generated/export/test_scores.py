@@ -131,7 +131,7 @@ def test_every_host_gets_our_scores(aggregation: Aggregation, tmp_path: Path) ->
     assert found["loaded"] == found["importable"] == []
     for host in ("score", "trl", "trl, chat", "verifiers"):
         assert found[host] == pytest.approx(expected, abs=1e-6), host
-    for host in ("verl", "openrlhf"):
+    for host in ("verl", "openrlhf", "verifiers, v1"):
         if aggregation == "group_normalised":
             assert "'every reward' aggregates by group_normalised" in found[host]
         else:
