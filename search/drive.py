@@ -22,7 +22,8 @@ from search.loop import search
 from search.plan import candidate_steps, greedy_runs, plan
 from search.progress import Progress, duration
 from search.proposers.base import AwaitingAnswer
-from search.results import leaderboard_text, write_report
+from search.results.leaderboard import leaderboard_text
+from search.results.report import write_report
 from search.run import Run
 
 REPORT_FILE = "report.html"

@@ -12,7 +12,8 @@ from rewards_generated.export import Figure, Provenance, export_ensemble, requir
 from search.config import SearchConfig
 from search.launch import recorded_config
 from search.ledger import Candidate, Finalist, Ledger
-from search.results import final_entries, notes
+from search.results.entries import final_entries
+from search.results.notes import notes
 
 
 def export(source: str, name: str | None, target: Path) -> Path:

@@ -32,7 +32,7 @@ def report(
     from search.drive import REPORT_FILE
     from search.launch import recorded_config
     from search.ledger import Ledger, is_driven
-    from search.results import write_report, write_report_figures
+    from search.results.report import write_report, write_report_figures
 
     ledger = Ledger.open(run)
     try:

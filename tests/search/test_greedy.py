@@ -18,7 +18,7 @@ from search.executors.base import JobDone, PackDone
 from search.ledger import Candidate, Finalist, Ledger, Milestone
 from search.plan import plan
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
-from search.results import notes
+from search.results.notes import notes
 from search.seeds import greedy_seeds, retraining_seeds, screening_seeds
 from search.standings import ranked, standings
 from tests.search.instant import InstantExecutor, PackingExecutor

@@ -12,7 +12,8 @@ from search.cli import main
 from search.config_source import parse_config
 from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger
-from search.results import controls_ahead, notes, pairwise
+from search.results.entries import pairwise
+from search.results.notes import controls_ahead, notes
 from search.seeds import retraining_seeds, screening_seeds
 from search.standings import ranked, standings
 from tests.search.searches import rows, run_search, small_config

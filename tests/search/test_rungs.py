@@ -19,7 +19,8 @@ from search.feedback import build_feedback
 from search.jobs import screening_job
 from search.ledger import Candidate, Ledger
 from search.progress import standings_table
-from search.results import leaderboard_text, report_data
+from search.results.leaderboard import leaderboard_text
+from search.results.report import report_data
 from search.seeds import screening_seeds
 from search.standings import Standing, ranked, standings, stopped
 from tests.search.searches import reward_code, small_config

@@ -11,7 +11,7 @@ from eval.report.data import Entry, Scores
 from search.config import SearchConfig
 from search.jobs import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger
-from search.results import final_entries
+from search.results.entries import final_entries
 from search.standings import control_scores, standings
 from search.study.base import Result
 

@@ -1,0 +1,163 @@
+"""Entries of the leaderboard and the tests between them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from eval.report.data import (
+    Entry,
+    PairwiseTable,
+)
+from eval.report.scores import compare_runs, score_runs, validation_minus_test
+from eval.report.text import joined
+from search.config import SearchConfig
+from search.jobs import BASE_ONLY, UNTRAINED
+from search.ledger import Finalist, Ledger
+from search.results.evidence import (
+    ENSEMBLES,
+    families,
+    final_runs,
+)
+from search.seeds import retraining_seeds
+from search.standings import complete_scores, control_scores, ranked, standings, stopped
+from search.suites import scores_on_suites
+
+APART = ("screened", "stopped")
+"""Statuses with scores of some kind, each listed in its own place."""
+
+
+def final_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
+    """The retrained finalists and the untrained base; empty until the ensembles are fixed."""
+    finalists = ledger.finalists()
+    if not finalists:
+        return []
+    winner = ledger.milestone("winner_named")
+    named = winner.detail["name"] if winner else None
+    return [
+        _untrained(config, ledger),
+        *(_final_entry(config, ledger, finalist, finalist.name == named) for finalist in finalists),
+    ]
+
+
+def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
+    """The candidates as the screenings rank them, and the controls."""
+    select = config.search.select_on
+    every = standings(config, ledger)
+    entries = [
+        Entry(
+            name=standing.candidate.name,
+            kind="single",
+            members=(standing.candidate.name,),
+            steps=config.screening.grpo.steps,
+            failure="; ".join(standing.reasons) or None,
+            **{select: standing.scores},
+        )
+        for standing in (*ranked(every), *(unscored for unscored in every if unscored.status not in APART))
+    ]
+    entries += [
+        Entry(
+            name=standing.candidate.name,
+            kind="single",
+            members=(standing.candidate.name,),
+            steps=standing.rung,
+            listed_apart=f"stopped after {standing.rung} of {config.screening.grpo.steps} steps",
+            **{select: standing.rung_scores},
+        )
+        for standing in stopped(every)
+    ]
+    return [*baselines(config, ledger), *entries]
+
+
+def baselines(config: SearchConfig, ledger: Ledger) -> list[Entry]:
+    scores = control_scores(config, ledger)
+    select = config.search.select_on
+    return [
+        Entry(name=UNTRAINED, kind="control", control="untrained base", **{select: scores[UNTRAINED]}),
+        Entry(
+            name=BASE_ONLY,
+            kind="control",
+            control="base rewards only",
+            steps=config.screening.grpo.steps,
+            **{select: scores[BASE_ONLY]},
+        ),
+    ]
+
+
+def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
+    """McNemar's test between all scored finalists, in declared families: on the test split once it is open, else on
+    validation."""
+    select = config.search.select_on
+    split: Literal["validation", "test"] = "test" if ledger.milestone("test_opened") else "validation"
+    runs = final_runs(config, ledger, ledger.finalists(), split)
+    named = ledger.milestone("winner_named")
+    declared = families([f for f in ledger.finalists() if f.name in runs], named.detail["name"] if named else None)
+    ensembles = list(dict.fromkeys(name for pair in declared.get(ENSEMBLES, []) for name in pair))
+    table = compare_runs(
+        runs, split, config.finals.equivalence_margin, families=declared, cochran_over=ensembles or None
+    )
+    if table is None:
+        return None
+    counts = joined([f"{name} ({len(pairs)})" for name, pairs in declared.items()])
+    note = f"Each family of pairs is corrected by itself: {counts}."
+    if split == select and named and named.detail["name"]:
+        note += (
+            f" The winner was picked on this split, so what {named.detail['name']} is ahead of others is optimistic."
+        )
+    return table.model_copy(update={"note": note})
+
+
+def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:
+    on_test = ledger.predictions("test", UNTRAINED, "test")
+    tested = score_runs(on_test)
+    selected = control_scores(config, ledger)[UNTRAINED]
+    by_split = (
+        {"validation": selected, "test": tested} if config.search.select_on == "validation" else {"test": selected}
+    )
+    drop = None
+    if config.search.select_on == "validation":
+        # One policy without a training seed: the ledger's seeds are those of the two evaluations.
+        on_validation = ledger.predictions("screening", UNTRAINED, "validation")
+        drop = validation_minus_test(dict(enumerate(on_validation.values())), dict(enumerate(on_test.values())))
+    return Entry(
+        name=UNTRAINED,
+        kind="control",
+        control="untrained base",
+        validation_minus_test=drop,
+        suites=scores_on_suites(config, ledger, UNTRAINED),
+        **by_split,
+    )
+
+
+def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winner: bool) -> Entry:
+    trained = finalist.same_as or finalist.name
+    seeds = retraining_seeds(config.seed, config.finals.seeds)
+    select = config.search.select_on
+    scores = {select: complete_scores(ledger, "retraining", trained, seeds, select)}
+    if select == "validation":
+        scores["test"] = complete_scores(ledger, "test", trained, seeds, "test")
+    drop = None
+    if scores.get("validation") and scores.get("test"):
+        on_validation, on_test = (
+            {seed: runs[seed] for seed in seeds}
+            for runs in (
+                ledger.predictions("retraining", trained, "validation"),
+                ledger.predictions("test", trained, "test"),
+            )
+        )
+        drop = validation_minus_test(on_validation, on_test)
+    records = [ledger.job("retraining", trained, seed) for seed in seeds]
+    failures = dict.fromkeys(record.failure for record in records if record and record.failure)
+    return Entry(
+        name=finalist.name,
+        kind="control" if finalist.kind == "control" else "ensemble",
+        control=finalist.control,
+        members=finalist.candidates,
+        aggregation=finalist.ensemble.aggregation,
+        steps=finalist.steps,
+        winner=winner,
+        listed_apart=finalist.listed_apart,
+        failure="; ".join(failures) or None,
+        validation_minus_test=drop,
+        suites=scores_on_suites(config, ledger, trained),
+        **scores,
+    )

@@ -1,0 +1,88 @@
+"""What must be said beside the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.config import SearchConfig
+from search.ensembles import is_random_draw
+from search.greedy import SELECTED
+from search.ledger import Ledger
+from search.results.entries import final_entries
+from search.two_pass import two_pass_notes
+
+
+def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
+    """What must be said beside the figures: how winner and test split were chosen and opened, then the remarks."""
+    said = []
+    if config.search.select_on == "test":
+        said.append(
+            "Candidates and winner were selected on the test split itself (select_on: test), as the paper does: "
+            "the winner's figures are optimistic."
+        )
+    winner = ledger.milestone("winner_named")
+    opened = ledger.milestone("test_opened")
+    if opened and winner and winner.detail["name"] and config.search.select_on == "validation":
+        said.append(
+            f"{winner.detail['name']} was named the winner on validation at {winner.at:%Y-%m-%d %H:%M:%S} UTC; "
+            f"the test split was opened once, after that, at {opened.at:%H:%M:%S} UTC."
+        )
+    return [*said, *remarks(config, ledger)]
+
+
+def remarks(config: SearchConfig, ledger: Ledger) -> list[str]:
+    """What the report does not see from its data."""
+    said = two_pass_notes(config, ledger)
+    winner = ledger.milestone("winner_named")
+    if winner and winner.detail["name"] is None:
+        said.append("No ensemble was scored, so there is no winner.")
+    ahead = controls_ahead(config, ledger)
+    if winner and ahead:
+        said.append(
+            f"On {config.search.select_on} {', '.join(ahead)} {'scores' if len(ahead) == 1 else 'score'} at least as "
+            f"high as the named winner {winner.detail['name']}: the search has not been shown to help."
+        )
+    if winner is None:
+        said.append("The winner is not named yet: candidates are ranked by their screenings, without retraining.")
+    if selected := ledger.milestone(SELECTED):
+        said.append(greedy_note(config, selected.detail))
+    if ledger.milestone("ensembles_fixed"):
+        missing = sorted(set(config.finals.ensembles) - {finalist.name for finalist in ledger.finalists()})
+        if missing:
+            said.append(f"Not formed, for lack of scored candidates that qualify: {', '.join(missing)}.")
+    wanted = config.finals.random_controls
+    drawn = sum(is_random_draw(finalist) for finalist in ledger.finalists())
+    if ledger.milestone("controls_fixed") and drawn < wanted.first_round + wanted.pool:
+        said.append(
+            f"{drawn} of {wanted.first_round + wanted.pool} random draws were possible: there were too few scored "
+            "candidates for more sets of the winner's size."
+        )
+    return said
+
+
+def greedy_note(config: SearchConfig, selected: Mapping[str, Any]) -> str:
+    """What the selection of `greedy` took, which no other ensemble had, and what it tried last."""
+    grown = [
+        f"{step['added']} ({step['tried'][step['added']]:.3f})"
+        for step in selected["path"]
+        if step["added"] is not None
+    ]
+    last = selected["path"][-1] if selected["path"] else {"tried": {}, "added": None}
+    ended = ""
+    if grown and last["added"] is None:
+        ended = f"; of {', '.join(last['tried'])} none then gained {config.finals.greedy.least_gain:.3f} of accuracy"
+    return (
+        f"The members of greedy were chosen by {selected['runs']} short training runs of {config.greedy_steps} steps, "
+        f"ranked on {config.search.select_on}, which no other ensemble had: "
+        f"{', then '.join(grown) or 'none could be scored'}{ended}."
+    )
+
+
+def controls_ahead(config: SearchConfig, ledger: Ledger) -> list[str]:
+    """Names of the controls whose F1 on the split that ranks is at least the winner's."""
+    scored = [(entry, getattr(entry, config.search.select_on)) for entry in final_entries(config, ledger)]
+    best = next((scores.f1.value for entry, scores in scored if entry.winner and scores), None)
+    if best is None:
+        return []
+    return [entry.name for entry, scores in scored if entry.kind == "control" and scores and scores.f1.value >= best]

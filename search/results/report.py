@@ -1,0 +1,134 @@
+"""The report of a run, with all the data that it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eval.report.data import (
+    Candidate,
+    GateCheck,
+    ReportData,
+    Round,
+    Sample,
+    UnusableReply,
+)
+from search.config import SearchConfig
+from search.ledger import Ledger
+from search.proposers.base import Spending
+from search.results.entries import baselines, final_entries, pairwise
+from search.results.evidence import (
+    final_evidence,
+    sampled_base,
+    screening_evidence,
+    unseen_evidence,
+)
+from search.results.facts import run_facts, work
+from search.results.notes import remarks
+from search.standings import Standing, standings
+
+SAMPLES_SHOWN = 6
+
+
+def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running: bool) -> Path:
+    """One self-contained HTML file, written by atomic rename."""
+    from eval.report.render import render
+
+    temporary = target.with_name(f".{target.name}.partial")
+    temporary.write_text(render(report_data(config, ledger, running=running)), encoding="utf-8")
+    temporary.replace(target)
+    return target
+
+
+def write_report_figures(config: SearchConfig, ledger: Ledger, folder: Path, *, running: bool) -> list[Path]:
+    """The report's figures as files; those that were written."""
+    from eval.report.figure_files import write_figures
+
+    return write_figures(report_data(config, ledger, running=running), folder)
+
+
+def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
+    every = standings(config, ledger)
+    return ReportData(
+        run=run_facts(config, ledger, running),
+        rounds=tuple(_rounds(ledger)),
+        candidates=tuple(_candidate(standing) for standing in every),
+        baselines=tuple(baselines(config, ledger)),
+        entries=tuple(final_entries(config, ledger)),
+        pairwise=pairwise(config, ledger),
+        screening_evidence=screening_evidence(config, ledger),
+        final_evidence=final_evidence(config, ledger),
+        test_evidence=unseen_evidence(config, ledger),
+        base_samples=sampled_base(config, ledger),
+        older=_older(every),
+        notes=tuple(remarks(config, ledger)),
+    )
+
+
+def _rounds(ledger: Ledger) -> list[Round]:
+    candidates = {candidate.name: candidate.round for candidate in ledger.candidates()}
+    seconds: dict[int, float] = {}
+    for job in ledger.jobs("screening"):
+        if job.subject in candidates:
+            number = candidates[job.subject]
+            seconds[number] = seconds.get(number, 0.0) + work(job.result["seconds"])
+    rounds = []
+    for item in ledger.rounds():
+        spent = Spending.of(ledger.calls(item.number))
+        rounds.append(
+            Round(
+                number=item.number,
+                requested=item.requested,
+                unusable=tuple(
+                    UnusableReply(reason=u.reason, detail=u.detail, excerpt=u.excerpt) for u in item.unusable
+                ),
+                seconds=item.seconds,
+                screening_seconds=seconds.get(item.number),
+                llm_calls=spent.calls,
+                llm_tokens=spent.tokens,
+                cost_usd=None if spent.unpriced_calls else spent.cost_usd,
+            )
+        )
+    return rounds
+
+
+def _older(every: list[Standing]) -> dict[str, str]:
+    """Names of the library's rewards that candidates were made from without having been proposed themselves."""
+    from rewards_generated.identity import identity
+    from rewards_generated.library import load_library
+
+    proposed = {standing.candidate.identity for standing in every}
+    parents = {parent for standing in every for parent in standing.candidate.parents} - proposed
+    known = {identity(item.code): item.name for item in load_library()} if parents else {}
+    return {parent: known[parent] for parent in sorted(parents) if parent in known}
+
+
+def _candidate(standing: Standing) -> Candidate:
+    item, verdict, result = standing.candidate, standing.verdict, standing.result
+    own = next((reward for reward in standing.rewards if reward["name"] == item.name), None)
+    samples = result["samples"][-SAMPLES_SHOWN:] if result else ()
+    return Candidate(
+        name=item.name,
+        identity=item.identity or "",
+        round=item.round,
+        status=standing.status,
+        code=item.code,
+        family=item.family,
+        origin=item.origin,
+        description=item.description,
+        parents=item.parents,
+        checks=tuple(
+            GateCheck(name=check.name, passed=check.passed, enforced=check.enforced, reason=check.message)
+            for check in (verdict.checks if verdict else ())
+        ),
+        prescreening=standing.prescreening,
+        failure="; ".join(standing.reasons) or None,
+        scores=standing.scores,
+        rung=standing.rung,
+        rung_scores=standing.rung_scores,
+        firing_rate=standing.firing_rate,
+        reward_mean=own["mean"] if own else None,
+        reward_std=own["std"] if own else None,
+        curves=tuple(result["curves"]) if result else (),
+        samples=tuple(Sample(**sample) for sample in samples),
+        flags=standing.flags,
+    )
