@@ -68,6 +68,23 @@ def rounds(folder: Path) -> dict[int, dict[str, Any]]:
     return found
 
 
+def runs_of(folder: Path, number: int) -> frozenset[str]:
+    """Digests of the training runs of a round's candidates."""
+    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+        found = ledger.execute(
+            "SELECT digest FROM jobs WHERE stage = 'screening' AND subject IN "
+            "(SELECT name FROM candidates WHERE round = ?)",
+            (number,),
+        )
+        return frozenset(digest for (digest,) in found)
+
+
+def training_runs(folder: Path) -> int:
+    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+        found = ledger.execute("SELECT count(*) FROM jobs WHERE json_extract(description, '$.kind') = 'train'")
+        return int(found.fetchone()[0])
+
+
 def whole(folder: Path) -> dict[str, float] | None:
     """Seconds of wall-clock from the start to the leaderboard, part by part; None if the search has not ended."""
     with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
@@ -113,7 +130,8 @@ def main() -> None:
     common = sorted(arms["packed"].keys() & arms["sequential"].keys())
     if not common:
         raise SystemExit("there is no round yet that both searches have ended")
-    seconds = {name: sum(arms[name][number]["seconds"] for number in common) for name in ARMS}
+    alike = [number for number in common if len({runs_of(arguments.work / name, number) for name in ARMS}) == 1]
+    seconds = {name: sum(arms[name][number]["seconds"] for number in alike) for name in ARMS}
     wholes = {name: whole(arguments.work / name) for name in ARMS}
     ended = {name: found for name, found in wholes.items() if found}
     report = {
@@ -123,8 +141,9 @@ def main() -> None:
             round(ended["sequential"]["all"] / ended["packed"]["all"], 2) if len(ended) == len(ARMS) else None
         ),
         "rounds": arms,
-        "rounds compared": common,
-        "rounds, sequential over packed": round(seconds["sequential"] / seconds["packed"], 2),
+        "training runs of the whole search": {name: training_runs(arguments.work / name) for name in ended},
+        "rounds with the same training runs": alike,
+        "those rounds, sequential over packed": round(seconds["sequential"] / seconds["packed"], 2),
         "training runs": same_completions(arguments.work),
         "note": arguments.note,
         "machine": _machine(),
