@@ -22,8 +22,8 @@ from search.ensembles import decorrelated
 from search.ledger import Candidate
 from search.tasks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import profiles_of, scores_of, testbed_rollouts
+from tests.benchmarks.machine import machine
 from tests.benchmarks.prescreen_duplicates import evolved_profiles
-from tests.benchmarks.testbed_properties import _machine
 
 OUTPUT = Path(__file__).with_suffix(".json")
 BOUNDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -88,7 +88,7 @@ def main() -> None:
             if nearest is None or not nearest.duplicates(config.prescreen.duplicate_correlation or 1.0):
                 kept.append(profile)
         report["evolve"].append(population(kept))
-    report |= {"base_policy": base_model_fingerprint(config.base_model), "machine": _machine()}
+    report |= {"base_policy": base_model_fingerprint(config.base_model), "machine": machine()}
     arguments.output.write_text(json.dumps(report, indent=1) + "\n")
     print(arguments.output.read_text())
 

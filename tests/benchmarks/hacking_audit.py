@@ -22,7 +22,8 @@ from eval.evaluate import evaluate
 from eval.report.data import Sample
 from eval.tasks.registry import build_task
 from eval.transformers_engine import TransformersEngine
-from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, _machine, _numbers
+from tests.benchmarks.machine import machine
+from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, _numbers
 from trainer.determinism import make_deterministic
 from trainer.job import TrainJob, TrainResult
 from trainer.job_folder import JOB_FILE, RESULT_FILE
@@ -77,7 +78,7 @@ def main() -> None:
             }
             for name, listed in sorted(found.items())
         },
-        "machine": _machine(),
+        "machine": machine(),
     }
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({name: value for name, value in report.items() if name != "machine"}, indent=1))

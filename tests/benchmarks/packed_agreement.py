@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from eval.statistics.correlation import spearman
-from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, REWARDS, _machine, job
+from tests.benchmarks.machine import machine
+from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, REWARDS, job
 from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
 from trainer.packed.job import PackJob, PackResult
 from trainer.run_job import run
@@ -78,7 +79,7 @@ def main() -> None:
     }
     different = [agreement(separate[one], separate[two]) for one, two in permutations(separate, 2) if one < two]
     report = {
-        "machine": _machine(),
+        "machine": machine(),
         "members of a pack": len(NAMES),
         "accuracy, packed": scores,
         "packed against separate, same seed": {seed: agreement(scores[seed], separate[seed]) for seed in packs},

@@ -27,7 +27,7 @@ from eval.statistics.correlation import spearman
 from eval.statistics.estimate import Estimate
 from search.tasks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import scores_of, testbed_rollouts
-from tests.benchmarks.testbed_properties import _machine
+from tests.benchmarks.machine import machine
 from trainer.job import TrainJob, TrainResult
 from trainer.job_folder import JOB_FILE, RESULT_FILE
 
@@ -119,7 +119,7 @@ def summarise(rewards: dict[str, Reward], work: Path) -> dict[str, Any]:
         },
         "accuracy_with_itself": {"all": _halves(rewards, everyone), "without_controls": _halves(rewards, honest)},
         "base_policy": base_model_fingerprint(config.base_model),
-        "machine": _machine(),
+        "machine": machine(),
     }
 
 

@@ -27,7 +27,7 @@ from search.proposers.base import Feedback, ProposalRequest, RankedCandidate
 from search.proposers.evolve import EvolveProposer
 from search.tasks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import profiles_of, scores_of, testbed_rollouts
-from tests.benchmarks.testbed_properties import _machine
+from tests.benchmarks.machine import machine
 
 OUTPUT = Path(__file__).with_suffix(".json")
 THRESHOLDS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
@@ -170,7 +170,7 @@ def main() -> None:
         "library": library(config, rollouts),
         "evolve": evolved(config, rollouts, range(arguments.searches)),
         "base_policy": base_model_fingerprint(config.base_model),
-        "machine": _machine(),
+        "machine": machine(),
     }
     arguments.output.write_text(json.dumps(report, indent=1) + "\n")
     print(arguments.output.read_text())

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
+
+from tests.benchmarks.machine import machine
 
 MODELS, QUESTIONS = 50, 1319
 
@@ -26,7 +26,7 @@ MODELS, QUESTIONS = 50, 1319
 def measure() -> dict[str, object]:
     start = time.perf_counter()
     import scipy.optimize
-    import scipy.stats  # noqa: F401
+    import scipy.stats
     import statsmodels.stats.proportion  # noqa: F401
 
     from eval.report.render import render
@@ -103,7 +103,7 @@ def measure() -> dict[str, object]:
             "megabytes": round(len(page.encode()) / 1e6, 3),
         },
         "claims_hold": bool(total < 5 and report_seconds < 5 and len(page.encode()) < 5e6),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__},
+        "machine": {**machine(), "numpy": np.__version__, "scipy": scipy.__version__},
     }
 
 

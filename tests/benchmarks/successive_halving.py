@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 
 from search.halving import Halving
-from tests.benchmarks.testbed_properties import CONTROLS, REWARDS, SETTINGS, _machine, _numbers, job
+from tests.benchmarks.machine import machine
+from tests.benchmarks.testbed_properties import CONTROLS, REWARDS, SETTINGS, _numbers, job
 
 RUNGS = (10, 20, 30)
 RULES = (((10,), 0.5), ((20,), 0.5), ((30,), 0.5), ((10, 20), 0.5), ((10, 20, 30), 0.5), ((20,), 0.34), ((20,), 0.25))
@@ -185,7 +186,7 @@ def summarise(work: Path, seeds: list[int]) -> dict[str, Any]:
         "rank_agreement_with_the_end": {
             str(rung): _over_seeds([_spearman(table, rung, steps) for table in tables.values()]) for rung in RUNGS
         },
-        "machine": _machine(),
+        "machine": machine(),
     }
 
 

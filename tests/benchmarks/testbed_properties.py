@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from datetime import date
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tests.benchmarks.machine import machine
 
 BASE_ONLY = "base_only"
 REWARDS = (
@@ -165,7 +164,7 @@ def summarise(work: Path) -> dict[str, Any]:
         "seconds_per_run": {part: round(float(np.mean(values)), 1) for part, values in seconds.items()},
         "seeds": seeds,
         "policy_sha256": json.loads(_policy_record())["weights_sha256"],
-        "machine": _machine(),
+        "machine": machine(),
     }
 
 
@@ -217,26 +216,6 @@ def _policy_record() -> str:
     from trainer.testbed import policy_path
 
     return (policy_path() / "recipe.json").read_text()
-
-
-def _machine() -> dict[str, Any]:
-    from trainer.job_folder import versions
-
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    return {
-        "date": date.today().isoformat(),
-        "commit": commit,
-        "versions": versions(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "threads": 1,
-    }
-
-
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def _numbers(text: str) -> list[int]:

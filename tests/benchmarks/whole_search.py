@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.testbed_properties import _machine
+from tests.benchmarks.machine import machine
 from trainer.job import TrainResult
 from trainer.job_folder import RESULT_FILE
 
@@ -146,7 +146,7 @@ def main() -> None:
         "those rounds, sequential over packed": round(seconds["sequential"] / seconds["packed"], 2),
         "training runs": same_completions(arguments.work),
         "note": arguments.note,
-        "machine": _machine(),
+        "machine": machine(),
     }
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=1))
