@@ -14,7 +14,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import subprocess
 import tempfile
 import time
@@ -32,6 +31,7 @@ from rewards_generated.library import load_library
 from rewards_generated.scorer import EnsembleScorer
 from search.config_source import load_config
 from search.jobs import screening_job as preset_screening
+from tests.benchmarks.machine import processor
 from trainer.determinism import make_deterministic
 from trainer.grpo import GrpoRun
 from trainer.job import TrainJob
@@ -132,9 +132,7 @@ def per_step(seconds: dict[str, float], steps: int) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count()}
+    return {"processor": processor(), "cores": os.cpu_count()}
 
 
 def main() -> None:

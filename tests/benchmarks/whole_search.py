@@ -47,10 +47,15 @@ def run(work: Path, preset: str) -> None:
         search.wait()
 
 
+def opened(folder: Path) -> closing[sqlite3.Connection]:
+    """The ledger of a search, to be read only."""
+    return closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True))
+
+
 def rounds(folder: Path) -> dict[int, dict[str, Any]]:
     """Per round whose screenings have all ended: how many runs there were, and their seconds of wall-clock."""
     found = {}
-    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+    with opened(folder) as ledger:
         for (number,) in ledger.execute("SELECT number FROM rounds ORDER BY number").fetchall():
             started = ledger.execute(
                 "SELECT max(p.at), sum(NOT p.duplicate) FROM prescreenings p JOIN candidates c ON c.name = p.candidate "
@@ -70,7 +75,7 @@ def rounds(folder: Path) -> dict[int, dict[str, Any]]:
 
 def runs_of(folder: Path, number: int) -> frozenset[str]:
     """Digests of the training runs of a round's candidates."""
-    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+    with opened(folder) as ledger:
         found = ledger.execute(
             "SELECT digest FROM jobs WHERE stage = 'screening' AND subject IN "
             "(SELECT name FROM candidates WHERE round = ?)",
@@ -80,14 +85,14 @@ def runs_of(folder: Path, number: int) -> frozenset[str]:
 
 
 def training_runs(folder: Path) -> int:
-    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+    with opened(folder) as ledger:
         found = ledger.execute("SELECT count(*) FROM jobs WHERE json_extract(description, '$.kind') = 'train'")
         return int(found.fetchone()[0])
 
 
 def whole(folder: Path) -> dict[str, float] | None:
     """Seconds of wall-clock from the start to the leaderboard, part by part; None if the search has not ended."""
-    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+    with opened(folder) as ledger:
         at = {name: datetime.fromisoformat(when) for name, when in ledger.execute("SELECT name, at FROM milestones")}
         (screened,) = ledger.execute("SELECT max(at) FROM jobs WHERE stage = 'screening'").fetchone()
     if "finished" not in at:

@@ -15,6 +15,7 @@ from search.study.base import Result, Size
 from search.study.cells import CHANGE, cell, mean_over_seeds
 from search.study.feedback.records import Measures, measures
 from search.study.feedback.words import CLAIM, caveats, headline, methods
+from search.study.settings import study_settings
 
 ARMS = ("ranked", "none", "shuffled")
 PAIRS = (("ranked", "none"), ("ranked", "shuffled"))
@@ -254,9 +255,7 @@ def _ensemble_table(
 
 def _settings(config: SearchConfig) -> tuple[Setting, ...]:
     grpo = config.screening.grpo
-    values = {
-        "task": config.task.name,
-        "base policy": config.base_model,
+    own = {
         "proposer": config.proposer.name,
         "search": f"{config.search.rounds} rounds of {config.search.candidates_per_round}",
         "screening": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
@@ -265,6 +264,5 @@ def _settings(config: SearchConfig) -> tuple[Setting, ...]:
         "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy",
         "near-duplicates": "not trained" if config.prescreen.rejects_duplicates else "trained like all others",
         "pack": str(config.executor.pack),
-        "configuration": config.digest[:12],
     }
-    return tuple(Setting(name=name, value=value) for name, value in values.items())
+    return study_settings(config, own)

@@ -29,6 +29,7 @@ from search.study.multilayer.arms import (
 )
 from search.study.multilayer.records import PARTS, accuracy, changed, delta
 from search.study.multilayer.words import CLAIM, caveats, headline, methods
+from search.study.settings import study_settings
 
 UNTRAINED = "untrained"
 
@@ -259,9 +260,7 @@ def _settings(config: SearchConfig) -> tuple[Setting, ...]:
     screening = config.screening
     grpo, layered = screening.grpo, screening.multilayer
     responses = layered.places(grpo.generations)
-    values = {
-        "task": config.task.name,
-        "base policy": config.base_model,
+    own = {
         "rewards": ", ".join(config.search.base_rewards),
         "first layer": f"{grpo.prompts_per_step} prompts x {grpo.generations} completions a step, learning rate "
         f"{grpo.learning_rate:g}, LoRA rank {screening.lora.rank}",
@@ -271,6 +270,5 @@ def _settings(config: SearchConfig) -> tuple[Setting, ...]:
         "second prompt": f"ends with {layered.phrase!r}",
         "evaluation": f"{screening.questions} questions of the validation split, greedy, in two passes",
         "pack": str(config.executor.pack),
-        "configuration": config.digest[:12],
     }
-    return tuple(Setting(name=name, value=value) for name, value in values.items())
+    return study_settings(config, own)

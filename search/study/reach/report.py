@@ -17,6 +17,7 @@ from search.study.reach import measures
 from search.study.reach.jobs import FIRST_PLAIN, FIRST_SCALED, LASTING, STANDARD, TILT, WITHIN, twins_name
 from search.study.reach.measures import BINS, WINDOWS, Questions
 from search.study.reach.words import CLAIM, caveats, findings, headline, methods
+from search.study.settings import study_settings
 from search.suites import suites_of
 
 _ARMS = (
@@ -434,9 +435,7 @@ def _last_eighth(values: Sequence[float | None]) -> float | None:
 
 def _settings(config: SearchConfig) -> tuple[Setting, ...]:
     grpo = config.screening.grpo
-    values = {
-        "task": config.task.name,
-        "base policy": config.base_model,
+    own = {
         "training": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
         f"learning rate {grpo.learning_rate:g} ({grpo.learning_rate_schedule}), LoRA rank {config.screening.lora.rank}",
         "tilt": f"beta {grpo.beta:g}, loss {grpo.loss}, advantages not scaled",
@@ -444,6 +443,5 @@ def _settings(config: SearchConfig) -> tuple[Setting, ...]:
         f"{grpo.temperature:g}; two such draws of the base",
         "questions": f"{counted(config.finals.test_questions, 'question')} within the distribution, "
         f"{config.finals.ood_questions} of each suite and of its twins",
-        "configuration": config.digest[:12],
     }
-    return tuple(Setting(name=name, value=value) for name, value in values.items())
+    return study_settings(config, own)

@@ -24,6 +24,7 @@ from search.study.reflection.tables import (
     plateau_table,
 )
 from search.study.reflection.words import CLAIM, DESCRIPTIONS, caveats, headline, methods
+from search.study.settings import study_settings
 
 REWARD_PAIRS = (("reflection", "plain"), ("gated", "plain"), ("gated", "reflection"))
 FINE_TUNING_PAIRS = (("lora", "none"), ("full", "none"), ("full", "lora"))
@@ -189,13 +190,10 @@ def _figure(runs: Runs, title: str, curve: str, caption: str) -> TrajectoryFigur
 
 def _settings(config: SearchConfig, sft_steps: int) -> tuple[Setting, ...]:
     grpo = config.screening.grpo
-    values = {
-        "task": config.task.name,
-        "base policy": config.base_model,
+    own = {
         "fine-tuning": f"{sft_steps} steps of 16 traces, learning rate 5e-3 (LoRA, rank 16, alpha 64) or 5e-4 (full)",
         "GRPO": f"{grpo.steps} steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
         f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}, beta {grpo.beta:g}",
         "evaluation": f"{config.finals.test_questions} test questions of each suite, greedy",
-        "configuration": config.digest[:12],
     }
-    return tuple(Setting(name=name, value=value) for name, value in values.items())
+    return study_settings(config, own)
