@@ -208,10 +208,7 @@ class GrpoRun:
             args=grpo_arguments(self.job, folder, self.policy.model.device.type),
             train_dataset=dataset,
             peft_config=lora_config(self.job) if self.job.tuning == "lora" else None,
-            callbacks=[
-                CurveCallback(self.record),
-                StepsCallback(folder),
-            ],
+            callbacks=[CurveCallback(self.record), StepsCallback(folder)],
         )
         if has_room(folder, sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)):
             trainer.add_callback(saving_callback(self._checkpoint_seconds))

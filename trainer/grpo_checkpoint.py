@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trainer.saving import newest
+
 KEPT_FILE = "run.json"
 BYTES_PER_PARAMETER = 12
 """Of a trained parameter in a checkpoint: weight and AdamW's two moments, in float32."""
@@ -22,7 +24,7 @@ def has_room(folder: Path, trained_parameters: int) -> bool:
 def last_checkpoint(folder: Path, digest: str) -> Path | None:
     """The newest checkpoint in the folder that was written to its end by the job of that digest."""
     complete = [kept.parent for kept in folder.glob(f"checkpoint-*/{KEPT_FILE}") if read_kept(kept.parent)[0] == digest]
-    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+    return newest(complete)
 
 
 def read_kept(checkpoint: Path) -> tuple[str, dict[str, Any]]:

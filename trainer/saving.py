@@ -1,9 +1,10 @@
-"""When a run, packed or alone, writes a checkpoint."""
+"""When a run, packed or alone, writes a checkpoint, and which of transformers' checkpoints is the newest."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 CHECKPOINT_SECONDS = 300.0
@@ -27,3 +28,8 @@ def saving_callback(every_seconds: float, stop: int | None = None, clock: Callab
                 self._last = clock()
 
     return Saving()
+
+
+def newest(checkpoints: Iterable[Path]) -> Path | None:
+    """Of folders named `checkpoint-STEP`, as transformers names them, the one with the most steps."""
+    return max(checkpoints, key=lambda path: int(path.name.split("-")[1]), default=None)

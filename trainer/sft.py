@@ -16,6 +16,7 @@ from eval.policy import device_name, load_policy
 from rewards_generated.errors import UserError
 from trainer.determinism import make_deterministic
 from trainer.job import Hardware, LoraSettings
+from trainer.saving import newest
 
 _CHECKPOINTS = "checkpoints"
 _SETTINGS = "sft.json"
@@ -243,4 +244,4 @@ def _arguments(settings: SftSettings, output: Path, hardware: Hardware) -> Any:
 def _last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end; the state file is written last."""
     complete = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
-    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+    return newest(complete)
