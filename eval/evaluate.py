@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from eval.engine import Generated, GenerationEngine, Sampling
+from eval.engines.base import Generated, GenerationEngine, Sampling
 from eval.prediction import Prediction
-from eval.second_pass import second_prompt
+from eval.second_turn import second_prompt
 from eval.tasks.base import Example, Message, Task
 
 SECOND_PASS_SEED = 7_919
@@ -22,18 +22,18 @@ def evaluate(
     *,
     adapter: str | None = None,
     samples_per_question: int = 1,
-    second_look: str | None = None,
+    second_turn: str | None = None,
 ) -> list[Prediction]:
     """Predictions in the order of the examples; with several samples per question, all of one question together.
 
-    Every adapter that is evaluated with the same arguments sees the same draws. `second_look`: every answer is shown
+    Every adapter that is evaluated with the same arguments sees the same draws. `second_turn`: every answer is shown
     to the policy again with this phrase, and it answers a second time; None: one pass.
     """
     asked = [example for example in examples for _ in range(samples_per_question)]
     generated = engine.generate([example.prompt for example in asked], sampling, adapter)
-    if second_look is None:
+    if second_turn is None:
         return [judge(task, example, answer) for example, answer in zip(asked, generated, strict=True)]
-    again = engine.generate(_second_prompts(asked, generated, second_look), _second_draws(sampling), adapter)
+    again = engine.generate(_second_prompts(asked, generated, second_turn), _second_draws(sampling), adapter)
     return _judge_both(task, asked, generated, again)
 
 
@@ -45,7 +45,7 @@ def evaluate_all(
     *,
     adapters: Sequence[str | None],
     samples_per_question: int = 1,
-    second_look: str | None = None,
+    second_turn: str | None = None,
 ) -> list[list[Prediction]]:
     """Per adapter (None: the base policy), its predictions as `evaluate` gives them; all adapters at once."""
     asked = [example for example in examples for _ in range(samples_per_question)]
@@ -54,19 +54,19 @@ def evaluate_all(
     sampling = replace(sampling, draws_period=len(asked))
     generated = engine.generate([example.prompt for _, example in rows], sampling, owners)
     every = [example for _, example in rows]
-    if second_look is None:
+    if second_turn is None:
         predictions = [judge(task, example, answer) for example, answer in zip(every, generated, strict=True)]
     else:
-        again = engine.generate(_second_prompts(every, generated, second_look), _second_draws(sampling), owners)
+        again = engine.generate(_second_prompts(every, generated, second_turn), _second_draws(sampling), owners)
         predictions = _judge_both(task, every, generated, again)
     return [predictions[place * len(asked) :][: len(asked)] for place in range(len(adapters))]
 
 
 def _second_prompts(
-    asked: Sequence[Example], generated: Sequence[Generated], second_look: str
+    asked: Sequence[Example], generated: Sequence[Generated], second_turn: str
 ) -> list[tuple[Message, ...]]:
     return [
-        second_prompt(example.prompt, answer.completion, second_look)
+        second_prompt(example.prompt, answer.completion, second_turn)
         for example, answer in zip(asked, generated, strict=True)
     ]
 

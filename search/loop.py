@@ -14,22 +14,22 @@ from dataclasses import replace
 from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
-from search.audit import audit_screenings
-from search.base_policy import rollouts_of
-from search.dispatch import evaluate
-from search.feedback import build_feedback
-from search.finals import run_finals
-from search.intake import take_in
-from search.jobs import UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder
+from search.config.checks import base_model_fingerprint
+from search.driver.plan import candidate_steps
+from search.finals.finals import run_finals
+from search.jobs.descriptions import UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder
+from search.jobs.dispatch import evaluate
 from search.ledger import Candidate, Stage
-from search.plan import candidate_steps
-from search.prescreen import prescreen
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
-from search.request import first_request
-from search.run import Run
-from search.screening import screen
-from search.standings import control_scores, standings
-from search.tasks import base_model_fingerprint
+from search.results.ranking import control_scores, outcomes
+from search.rounds.audit import audit_screenings
+from search.rounds.base_policy import rollouts_of
+from search.rounds.feedback import build_feedback
+from search.rounds.ingest import ingest
+from search.rounds.prescreen import prescreen
+from search.rounds.request import first_request
+from search.rounds.screening import screen
+from search.session import Run
 
 
 def search(run: Run) -> None:
@@ -50,7 +50,7 @@ def explore(run: Run, rounds: int) -> list[Rollout]:
         distinct = prescreen(run, accepted, rollouts)
         screen(run, number, distinct)
         audit_screenings(run)
-        run.progress.show_round(number, standings(run.config, run.ledger), control_scores(run.config, run.ledger))
+        run.progress.show_round(number, outcomes(run.config, run.ledger), control_scores(run.config, run.ledger))
     return rollouts
 
 
@@ -102,7 +102,7 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
     request = replace(
         request,
         feedback=build_feedback(
-            settings.feedback, standings(run.config, ledger), request.seed, flags=run.config.audit.in_feedback
+            settings.feedback, outcomes(run.config, ledger), request.seed, flags=run.config.audit.in_feedback
         ),
         known_identities=frozenset(candidate.identity for candidate in earlier if candidate.identity),
         recorded_calls=ledger.calls(number),
@@ -114,7 +114,7 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
     except BudgetExhausted as exhausted:
         run.progress.note(f"round {number} has no candidates: {exhausted or 'the budget of the proposer is used up'}")
         batch = ProposalBatch(())
-    candidates, unusable = take_in(batch, request, earlier)
+    candidates, unusable = ingest(batch, request, earlier)
     ledger.record_round(number, request.count, candidates, unusable, time.perf_counter() - started)
     run.progress.note(f"round {number}: {len(candidates)} candidates, {len(unusable)} unusable items")
     return candidates

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from eval.policy import load_policy
+from eval.engines.policy import load_policy
 from trainer.policy import base_model_source
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eval.policy import Policy, load_policy
-from trainer.job import Hardware
+from eval.engines.policy import Policy, load_policy
+from trainer.jobs.train import Hardware
 
 
 def base_model_source(base_model: str) -> str:

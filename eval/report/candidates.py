@@ -11,7 +11,7 @@ from eval.report.data import Candidate, ReportData
 from eval.report.figures import curve_figure
 from eval.report.highlight import highlight_python
 from eval.report.illustrations import curve_label, curves
-from eval.report.standing import anchors, candidate_f1, ranked_candidates, unscored_reason, winning_members
+from eval.report.ranking import anchors, candidate_f1, ranked_candidates, unscored_reason, winning_members
 from eval.statistics.seeds import summarise_seeds
 
 MOST_CURVES = 9

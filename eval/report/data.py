@@ -203,17 +203,17 @@ class Candidate(_Data):
 
 
 class SuiteScores(_Data):
-    """One entry on one out-of-distribution suite, and on the suite's twins within the distribution."""
+    """One entry on one out-of-distribution suite, and on the suite's matched controls within the distribution."""
 
     suite: str
     scores: Scores
     gain: Estimate | None
     """Accuracy minus that of the untrained base on the same questions."""
-    twins: Scores | None = None
-    """None where the suite has no twins."""
-    twins_gain: Estimate | None = None
+    matched: Scores | None = None
+    """None where the suite has no matched controls."""
+    matched_gain: Estimate | None = None
     gain_lost: Estimate | None = None
-    """The gain on the twins minus that on the suite, pair by pair."""
+    """The gain on the matched controls minus that on the suite, pair by pair."""
 
 
 class Entry(_Data):

@@ -29,7 +29,7 @@ from eval.report.figures import (
 )
 from eval.report.figures.training import finite_pairs
 from eval.report.leaderboard import rank_entries
-from eval.report.standing import (
+from eval.report.ranking import (
     BASE_REWARDS_ONLY,
     UNTRAINED_BASE,
     anchors,

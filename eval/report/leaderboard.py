@@ -205,10 +205,10 @@ def score_record(scores: Scores) -> dict[str, Any]:
 
 
 def _suite_record(found: SuiteScores) -> dict[str, Any]:
-    estimates = {"gain": found.gain, "twins_gain": found.twins_gain, "gain_lost": found.gain_lost}
+    estimates = {"gain": found.gain, "twins_gain": found.matched_gain, "gain_lost": found.gain_lost}
     return {
         **score_record(found.scores),
-        "twins": None if found.twins is None else score_record(found.twins),
+        "matched": None if found.matched is None else score_record(found.matched),
         **{name: None if estimate is None else estimate._asdict() for name, estimate in estimates.items()},
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eval.report.data import Protocol, ReportData, Scores
-from eval.report.standing import ranked_candidates, stopped_candidates
+from eval.report.ranking import ranked_candidates, stopped_candidates
 from eval.report.text import compact, counted, joined
 
 _AGGREGATIONS = {

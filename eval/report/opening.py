@@ -7,7 +7,7 @@ from typing import NamedTuple
 from eval.report.comparison import conclusion
 from eval.report.data import Entry, PairwiseTest, ReportData, Scores
 from eval.report.leaderboard import rank_entries
-from eval.report.standing import (
+from eval.report.ranking import (
     BASE_REWARDS_ONLY,
     candidate_f1,
     control,

@@ -31,7 +31,7 @@ from eval.report.leaderboard import format_leaderboard, rank_entries
 from eval.report.methods import methods
 from eval.report.opening import caveats, findings, headline, key_figures
 from eval.report.palette import palette
-from eval.report.standing import (
+from eval.report.ranking import (
     anchors,
     control_words,
     ranked_candidates,

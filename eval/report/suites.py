@@ -1,4 +1,4 @@
-"""Entries on out-of-distribution suites: what they gained there, beside what they gained on the suites' twins."""
+"""Entries on out-of-distribution suites: what they gained there, and on the suites' matched controls."""
 
 from __future__ import annotations
 
@@ -15,33 +15,36 @@ from eval.report.scores import Runs, correct_table, score_runs
 from eval.statistics.estimate import Estimate
 from eval.statistics.seeds import question_mean, seed_question_mean
 
-_COLUMNS = ("entry", "accuracy", "gain", "gain on twins", "gain lost", "n", "seeds")
+_COLUMNS = ("entry", "accuracy", "gain", "gain on matched controls", "gain lost", "n", "seeds")
 NOTE = (
-    "Gain: accuracy minus that of the untrained base on the same questions. Twins: questions within the distribution "
-    "of pretraining that differ from the suite's in that one respect. Gain lost: the gain on the twins minus that on "
-    "the suite, pair by pair; above 0 where an entry gains more within the distribution than outside it."
+    "Gain: accuracy minus that of the untrained base on the same questions. Matched controls: questions within the "
+    "distribution of pretraining that differ from the suite's in that one respect. Gain lost: the gain on the matched "
+    "controls minus that on the suite, pair by pair; above 0 where an entry gains more within the distribution than "
+    "outside it."
 )
 
 
-def suite_scores(suite: str, runs: Runs, untrained: Runs, twins: Runs, untrained_twins: Runs) -> SuiteScores | None:
-    """Of one entry on one suite; None if it was not evaluated there. `twins`: empty where the suite has none.
+def suite_scores(suite: str, runs: Runs, untrained: Runs, matched: Runs, untrained_matched: Runs) -> SuiteScores | None:
+    """Of one entry on one suite; None if it was not evaluated there. `matched`: empty where it has no matched controls.
 
-    Raises ValueError where runs answered different questions, or suite and twins do not have equally many.
+    Raises ValueError where runs answered different questions, or suite and matched controls do not have equally many.
     """
     scores = score_runs(runs)
     if scores is None:
         return None
     gained = _gain(runs, untrained)
-    twins_gained = _gain(twins, untrained_twins)
-    if gained is not None and twins_gained is not None and gained.shape != twins_gained.shape:
-        raise ValueError(f"a suite of {gained.shape} and twins of {twins_gained.shape} do not belong together")
-    lost = None if gained is None or twins_gained is None else twins_gained - gained
+    matched_gained = _gain(matched, untrained_matched)
+    if gained is not None and matched_gained is not None and gained.shape != matched_gained.shape:
+        raise ValueError(
+            f"a suite of {gained.shape} and matched controls of {matched_gained.shape} do not belong together"
+        )
+    lost = None if gained is None or matched_gained is None else matched_gained - gained
     return SuiteScores(
         suite=suite,
         scores=scores,
         gain=_mean(gained),
-        twins=score_runs(twins),
-        twins_gain=_mean(twins_gained),
+        matched=score_runs(matched),
+        matched_gain=_mean(matched_gained),
         gain_lost=_mean(lost),
     )
 
@@ -76,7 +79,7 @@ def _mean(table: NDArray[np.float64] | None) -> Estimate | None:
 
 
 def _cells(entry: Entry, found: SuiteScores) -> tuple[str, ...]:
-    figures = (found.scores.accuracy, found.gain, found.twins_gain, found.gain_lost)
+    figures = (found.scores.accuracy, found.gain, found.matched_gain, found.gain_lost)
     return entry.name, *map(format_estimate, figures), str(found.scores.n), str(len(found.scores.seeds))
 
 

@@ -24,7 +24,7 @@ SUITES: dict[str, tuple[str, ...]] = {"testbed": tuple(f"testbed-{axis}" for axi
 
 
 def control_of(task: str) -> str | None:
-    """Name of the task with the suite's twins within the distribution; None for a task that is no suite."""
+    """Name of the task with the suite's matched controls within the distribution; None for a task that is no suite."""
     return f"{task}-control" if any(task in suites for suites in SUITES.values()) else None
 
 

@@ -16,10 +16,10 @@ from rewards_generated.contract import ContractViolation, RewardFunction, reward
 from rewards_generated.gate.attacks import attacks, right_answer
 from rewards_generated.gate.behaviour import Worker, behaviour
 from rewards_generated.gate.corpus import hostile_inputs
-from rewards_generated.gate.policy import violations
 from rewards_generated.gate.probe_rollouts import probe_rollouts
 from rewards_generated.gate.probes import Scored, probes
 from rewards_generated.gate.settings import CheckName, GateSettings
+from rewards_generated.gate.static_rules import violations
 from rewards_generated.gate.variations import variations
 from rewards_generated.gate.verdict import Check, Verdict
 from rewards_generated.identity import CodeUnreadable, parse, tree_identity

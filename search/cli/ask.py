@@ -20,6 +20,6 @@ def ask(run: Annotated[Path, typer.Argument(help="Folder of the run.", metavar="
         reward-search run --preset testbed-quick --set proposer.name=manual --run-dir runs/mine
         reward-search ask runs/mine > question.md
     """
-    from search.answers import open_question
+    from search.driver.answers import open_question
 
     typer.echo(open_question(run).prompt)

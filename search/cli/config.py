@@ -25,7 +25,7 @@ def config(
         reward-search config --proposer litellm
         reward-search config --pipeline
     """
-    from search.reference import print_fields, print_options, print_pipeline_fields
+    from search.config.reference import print_fields, print_options, print_pipeline_fields
 
     if pipeline:
         print_pipeline_fields()

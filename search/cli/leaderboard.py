@@ -24,7 +24,7 @@ def leaderboard(
     \b
         reward-search leaderboard runs/mine --format md
     """
-    from search.launch import recorded_config
+    from search.driver.launch import recorded_config
     from search.ledger import Ledger
     from search.results.leaderboard import leaderboard_text
 

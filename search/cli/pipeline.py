@@ -41,6 +41,6 @@ def pipeline(
         reward-search pipeline --to runs/mine --resume
         reward-search run --preset testbed-quick --set base_model=runs/pipeline/policy
     """
-    from search.pipeline import described, drive_pipeline
+    from search.driver.pipeline import described, drive_pipeline
 
     return drive_pipeline(described(config, preset, assignments or [], to, resume=resume), to, resume=resume)

@@ -62,10 +62,10 @@ def run(
         reward-search run --preset testbed --dry-run
     """
     from rewards_generated.errors import UserError
-    from search.config_source import load_config
-    from search.drive import drive, print_plan
-    from search.launch import new_run_folder, recorded_config, require_free, require_same
-    from search.suites import with_suites
+    from search.config.source import load_config
+    from search.config.suites import with_suites
+    from search.driver.drive import drive, print_plan
+    from search.driver.launch import new_run_folder, recorded_config, require_free, require_same
 
     given = [*(assignments or []), *([f"search.select_on={select_on}"] if select_on else [])]
     if not resume:

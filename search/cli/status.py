@@ -19,6 +19,6 @@ def status(run: Annotated[Path, typer.Argument(help="Folder of the run.", metava
     \b
         reward-search status runs/mine
     """
-    from search.status import print_status
+    from search.driver.status import print_status
 
     print_status(run)

@@ -150,7 +150,7 @@ def _study(
     resume: bool,
 ) -> int:
     from rewards_generated.errors import UserError
-    from search.launch import require_free
+    from search.driver.launch import require_free
     from search.study.drive import drive_study, new_study_folder, print_plan
     from search.study.ledger import StudyLedger
     from search.study.registry import build_study, recorded_study

@@ -26,9 +26,9 @@ def tell(
         reward-search tell runs/mine answer.md
         my-agent < question.md | reward-search tell runs/mine -
     """
-    from search.answers import record_answer
-    from search.drive import drive
-    from search.launch import recorded_config
+    from search.driver.answers import record_answer
+    from search.driver.drive import drive
+    from search.driver.launch import recorded_config
 
     record_answer(run, answer)
     return drive(run, recorded_config(run), resume=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from trainer.evaluation_job import EvaluationJob, EvaluationResult
-from trainer.job import TrainJob, TrainResult
-from trainer.packed.job import PackJob, PackResult
-from trainer.sft_job import SftJob, SftJobResult
-from trainer.suites_job import SuitesJob, SuitesResult
+from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
+from trainer.jobs.pack import PackJob, PackResult
+from trainer.jobs.sft import SftJob, SftJobResult
+from trainer.jobs.suites import SuitesJob, SuitesResult
+from trainer.jobs.train import TrainJob, TrainResult
 
 
 @dataclass(frozen=True, slots=True)

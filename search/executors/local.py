@@ -21,14 +21,14 @@ from search.executors.base import EvaluationDone, JobDone, PackDone, SftDone, Su
 from search.executors.environment import job_environment
 from search.executors.gpus import least_busy, visible_gpus
 from search.executors.process_tree import kill_tree
-from trainer.evaluation_job import EvaluationJob, EvaluationResult
-from trainer.job import Hardware, TrainJob, TrainResult
-from trainer.job_folder import JOB_FILE, LOG_FILE, MEMBERS, RESULT_FILE, STEPS_FILE, write_atomically
-from trainer.packed.job import PackJob, PackResult
-from trainer.run_job import RESULTS
-from trainer.run_job import AnyJob as SomeJob
-from trainer.sft_job import SftJob, SftJobResult
-from trainer.suites_job import SuitesJob, SuitesResult
+from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
+from trainer.jobs.folder import JOB_FILE, LOG_FILE, MEMBERS, RESULT_FILE, STEPS_FILE, write_atomically
+from trainer.jobs.pack import PackJob, PackResult
+from trainer.jobs.process import RESULTS
+from trainer.jobs.process import AnyJob as SomeJob
+from trainer.jobs.sft import SftJob, SftJobResult
+from trainer.jobs.suites import SuitesJob, SuitesResult
+from trainer.jobs.train import Hardware, TrainJob, TrainResult
 
 AnyJob = TypeVar("AnyJob", TrainJob, EvaluationJob, PackJob, SftJob, SuitesJob)
 AnyResult = TypeVar("AnyResult", TrainResult, EvaluationResult, PackResult, SftJobResult, SuitesResult)
@@ -217,7 +217,7 @@ def _start(job: AnyJob, folder: Path, gpu: str | None) -> _Running[AnyJob]:
     write_atomically(folder / JOB_FILE, job)
     with (folder / LOG_FILE).open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "trainer.run_job", str(folder), "--driver", str(os.getpid())],
+            [sys.executable, "-m", "trainer.jobs.process", str(folder), "--driver", str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

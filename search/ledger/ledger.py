@@ -32,9 +32,9 @@ from search.ledger.records import (
 )
 from search.ledger.schema import SCHEMA, SCHEMA_VERSION
 from search.proposers.base import LanguageModelCall, UnusableItem
-from trainer.evaluation_job import EvaluationJob, EvaluationResult
-from trainer.job import TrainJob, TrainResult
-from trainer.packed.job import PackJob
+from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
+from trainer.jobs.pack import PackJob
+from trainer.jobs.train import TrainJob, TrainResult
 
 LEDGER_FILE = "ledger.sqlite"
 

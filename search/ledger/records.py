@@ -9,7 +9,7 @@ from typing import Any, Literal
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble, Member
 from search.proposers.base import UnusableItem
-from trainer.packed.job import PackJob
+from trainer.jobs.pack import PackJob
 
 Stage = Literal["base-rollouts", "screening", "greedy", "retraining", "test", "suite"]
 

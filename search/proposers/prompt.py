@@ -26,7 +26,7 @@ Form = Literal["json", "fenced"]
 Item = TypeVar("Item")
 
 FAMILIES = ("reflection", "correctness", "process", "format", "length", "keyword", "other")
-TEMPLATE = Path(__file__).parents[1] / "prompts" / "proposal.md.j2"
+TEMPLATE = Path(__file__).parent / "prompts" / "proposal.md.j2"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PROBLEMS_SHOWN = 12
 _DUPLICATES_SHOWN = 10
@@ -247,7 +247,7 @@ def _base_rewards(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _modules() -> str:
-    from rewards_generated.gate.policy import MODULES
+    from rewards_generated.gate.static_rules import MODULES
 
     return ", ".join(f"`{name}`" for name in sorted(MODULES - {"__future__"}))
 

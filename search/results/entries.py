@@ -10,17 +10,17 @@ from eval.report.data import (
 )
 from eval.report.scores import compare_runs, score_runs, validation_minus_test
 from eval.report.text import joined
-from search.config import SearchConfig
-from search.jobs import BASE_ONLY, UNTRAINED
+from search.config.models import SearchConfig
+from search.finals.suites import scores_on_suites
+from search.jobs.descriptions import BASE_ONLY, UNTRAINED
+from search.jobs.seeds import retraining_seeds
 from search.ledger import Finalist, Ledger
 from search.results.evidence import (
     ENSEMBLES,
     families,
     final_runs,
 )
-from search.seeds import retraining_seeds
-from search.standings import complete_scores, control_scores, ranked, standings, stopped
-from search.suites import scores_on_suites
+from search.results.ranking import complete_scores, control_scores, outcomes, ranked, stopped
 
 APART = ("screened", "stopped")
 """Statuses with scores of some kind, each listed in its own place."""
@@ -42,28 +42,28 @@ def final_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
 def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
     """The candidates as the screenings rank them, and the controls."""
     select = config.search.select_on
-    every = standings(config, ledger)
+    every = outcomes(config, ledger)
     entries = [
         Entry(
-            name=standing.candidate.name,
+            name=outcome.candidate.name,
             kind="single",
-            members=(standing.candidate.name,),
+            members=(outcome.candidate.name,),
             steps=config.screening.grpo.steps,
-            failure="; ".join(standing.reasons) or None,
-            **{select: standing.scores},
+            failure="; ".join(outcome.reasons) or None,
+            **{select: outcome.scores},
         )
-        for standing in (*ranked(every), *(unscored for unscored in every if unscored.status not in APART))
+        for outcome in (*ranked(every), *(unscored for unscored in every if unscored.status not in APART))
     ]
     entries += [
         Entry(
-            name=standing.candidate.name,
+            name=outcome.candidate.name,
             kind="single",
-            members=(standing.candidate.name,),
-            steps=standing.rung,
-            listed_apart=f"stopped after {standing.rung} of {config.screening.grpo.steps} steps",
-            **{select: standing.rung_scores},
+            members=(outcome.candidate.name,),
+            steps=outcome.rung,
+            listed_apart=f"stopped after {outcome.rung} of {config.screening.grpo.steps} steps",
+            **{select: outcome.rung_scores},
         )
-        for standing in stopped(every)
+        for outcome in stopped(every)
     ]
     return [*baselines(config, ledger), *entries]
 

@@ -8,10 +8,10 @@ from eval.report.data import BaseSamples, RankingEvidence
 from eval.report.evidence import base_samples, ranking_evidence
 from eval.report.scores import Runs
 from eval.tasks.base import Split
-from search.config import SearchConfig
-from search.jobs import UNTRAINED
+from search.config.models import SearchConfig
+from search.jobs.descriptions import UNTRAINED
+from search.jobs.seeds import retraining_seeds, screening_seeds
 from search.ledger import Finalist, Ledger, Stage
-from search.seeds import retraining_seeds, screening_seeds
 
 Pairs = list[tuple[str, str]]
 

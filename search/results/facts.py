@@ -10,7 +10,7 @@ from eval.report.data import (
     Setting,
 )
 from eval.report.text import counted
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.base import Spending
 
@@ -28,7 +28,7 @@ def run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
         **_second_layer(config),
         "screening seeds": str(config.screening.seeds),
         "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy"
-        + (", in two passes" if config.second_look else ""),
+        + (", in two passes" if config.second_turn else ""),
         "retraining": f"{config.final_steps} steps, {seeds}, aggregation {finals.aggregation}",
         "test": f"{finals.test_questions} questions",
         "base rewards": ", ".join(config.search.base_rewards),
@@ -92,7 +92,7 @@ def _second_layer(config: SearchConfig) -> dict[str, str]:
     responses = settings.places(screening.grpo.generations)
     return {
         "second layer": f"{settings.corrections} corrections of {responses} responses per question "
-        f"({settings.goes_on}), groups by {settings.group}, updates {settings.updates}"
+        f"({settings.select}), groups by {settings.group}, updates {settings.updates}"
     }
 
 

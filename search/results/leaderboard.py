@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.suites import format_suites
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.results.entries import final_entries, screened_entries
 from search.results.notes import notes

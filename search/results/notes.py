@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from search.config import SearchConfig
-from search.ensembles import is_random_draw
-from search.greedy import SELECTED
+from search.config.models import SearchConfig
+from search.finals.ensembles import is_random_draw
+from search.finals.greedy import SELECTED
 from search.ledger import Ledger
 from search.results.entries import final_entries
-from search.two_pass import two_pass_notes
+from search.results.two_turns import two_turn_notes
 
 
 def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
@@ -33,7 +33,7 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
 
 def remarks(config: SearchConfig, ledger: Ledger) -> list[str]:
     """What the report does not see from its data."""
-    said = two_pass_notes(config, ledger)
+    said = two_turn_notes(config, ledger)
     winner = ledger.milestone("winner_named")
     if winner and winner.detail["name"] is None:
         said.append("No ensemble was scored, so there is no winner.")

@@ -12,7 +12,7 @@ from eval.report.data import (
     Sample,
     UnusableReply,
 )
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.base import Spending
 from search.results.entries import baselines, final_entries, pairwise
@@ -24,7 +24,7 @@ from search.results.evidence import (
 )
 from search.results.facts import run_facts, work
 from search.results.notes import remarks
-from search.standings import Standing, standings
+from search.results.ranking import Outcome, outcomes
 
 SAMPLES_SHOWN = 6
 
@@ -47,11 +47,11 @@ def write_report_figures(config: SearchConfig, ledger: Ledger, folder: Path, *, 
 
 
 def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
-    every = standings(config, ledger)
+    every = outcomes(config, ledger)
     return ReportData(
         run=run_facts(config, ledger, running),
         rounds=tuple(_rounds(ledger)),
-        candidates=tuple(_candidate(standing) for standing in every),
+        candidates=tuple(_candidate(outcome) for outcome in every),
         baselines=tuple(baselines(config, ledger)),
         entries=tuple(final_entries(config, ledger)),
         pairwise=pairwise(config, ledger),
@@ -91,26 +91,26 @@ def _rounds(ledger: Ledger) -> list[Round]:
     return rounds
 
 
-def _older(every: list[Standing]) -> dict[str, str]:
+def _older(every: list[Outcome]) -> dict[str, str]:
     """Names of the library's rewards that candidates were made from without having been proposed themselves."""
     from rewards_generated.identity import identity
     from rewards_generated.library import load_library
 
-    proposed = {standing.candidate.identity for standing in every}
-    parents = {parent for standing in every for parent in standing.candidate.parents} - proposed
+    proposed = {outcome.candidate.identity for outcome in every}
+    parents = {parent for outcome in every for parent in outcome.candidate.parents} - proposed
     known = {identity(item.code): item.name for item in load_library()} if parents else {}
     return {parent: known[parent] for parent in sorted(parents) if parent in known}
 
 
-def _candidate(standing: Standing) -> Candidate:
-    item, verdict, result = standing.candidate, standing.verdict, standing.result
-    own = next((reward for reward in standing.rewards if reward["name"] == item.name), None)
+def _candidate(outcome: Outcome) -> Candidate:
+    item, verdict, result = outcome.candidate, outcome.verdict, outcome.result
+    own = next((reward for reward in outcome.rewards if reward["name"] == item.name), None)
     samples = result["samples"][-SAMPLES_SHOWN:] if result else ()
     return Candidate(
         name=item.name,
         identity=item.identity or "",
         round=item.round,
-        status=standing.status,
+        status=outcome.status,
         code=item.code,
         family=item.family,
         origin=item.origin,
@@ -120,15 +120,15 @@ def _candidate(standing: Standing) -> Candidate:
             GateCheck(name=check.name, passed=check.passed, enforced=check.enforced, reason=check.message)
             for check in (verdict.checks if verdict else ())
         ),
-        prescreening=standing.prescreening,
-        failure="; ".join(standing.reasons) or None,
-        scores=standing.scores,
-        rung=standing.rung,
-        rung_scores=standing.rung_scores,
-        firing_rate=standing.firing_rate,
+        prescreening=outcome.prescreening,
+        failure="; ".join(outcome.reasons) or None,
+        scores=outcome.scores,
+        rung=outcome.rung,
+        rung_scores=outcome.rung_scores,
+        firing_rate=outcome.firing_rate,
         reward_mean=own["mean"] if own else None,
         reward_std=own["std"] if own else None,
         curves=tuple(result["curves"]) if result else (),
         samples=tuple(Sample(**sample) for sample in samples),
-        flags=standing.flags,
+        flags=outcome.flags,
     )

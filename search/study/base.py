@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from eval.report.study.data import StudyReport
-from search.config import SearchConfig
-from search.progress import Progress
+from search.config.models import SearchConfig
+from search.session import Progress
 
 Size = Literal["quick", "full"]
 """`quick`: minutes on two cores, to see the study run; `full`: a GPU, or about an hour, to learn something."""
@@ -57,7 +57,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class StudyContext:
     """What a unit works with."""
 
     folder: Path
@@ -94,7 +94,7 @@ class Study(Protocol):
         """In the order in which they run. A function of the constructor's arguments alone."""
         ...
 
-    def run(self, unit: Unit, place: Workplace) -> Result:
+    def run(self, unit: Unit, place: StudyContext) -> Result:
         """Runs the unit, or what is left of it if it was interrupted. Raises UserError where it cannot."""
         ...
 

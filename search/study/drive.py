@@ -12,17 +12,17 @@ from eval.report.study.page import render_page
 from eval.report.study.text import format_json, format_markdown, format_summary
 from eval.report.text import counted
 from rewards_generated.sandbox import require_strength
-from search.calibration import GATE_SECONDS, calibrate, language_model_cost
-from search.drive import INTERRUPTED, stop_on_termination
-from search.launch import PACKAGES, configured_executor
+from search.config.checks import checked_task
+from search.driver.calibration import GATE_SECONDS, calibrate, language_model_cost
+from search.driver.drive import INTERRUPTED, stop_on_termination
+from search.driver.launch import PACKAGES, configured_executor
 from search.ledger import DriverLock
-from search.progress import duration
 from search.proposers.registry import build_proposer, prepare
-from search.study.base import Cost, Study, Workplace
+from search.session import duration
+from search.study.base import Cost, Study, StudyContext
 from search.study.ledger import StudyLedger, write_text
 from search.study.progress import StudyProgress
 from search.study.registry import study_facts
-from search.tasks import checked_task
 
 MARKDOWN, PAGE, RECORD = "report.md", "report.html", "results.json"
 
@@ -52,7 +52,7 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
                         continue
                     progress.unit(f"{number}/{len(units)}", unit.label)
                     started = time.monotonic()
-                    result = study.run(unit, Workplace(folder, progress, results))
+                    result = study.run(unit, StudyContext(folder, progress, results))
                     ledger.record(unit.name, result, time.monotonic() - started)
                     results = ledger.results()
             _write_report(study, ledger, console)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards_generated.errors import UserError
-from search.launch import require_free
+from search.driver.launch import require_free
 from search.study.base import Result
 
 FACTS_FILE = "study.json"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from eval.report.data import Scores
-from search.progress import Progress
-from search.standings import Standing, ranked
+from search.results.ranking import Outcome, ranked
+from search.session import Progress
 
 
 class StudyProgress(Progress):
@@ -28,11 +28,11 @@ class StudyProgress(Progress):
         self._worked = self._worked or jobs > 0
         super().phase(f"{self._place}{label}", jobs, steps_per_job)
 
-    def show_round(self, number: int, every: Sequence[Standing], controls: Mapping[str, Scores | None]) -> None:
+    def show_round(self, number: int, every: Sequence[Outcome], controls: Mapping[str, Scores | None]) -> None:
         if not self._worked:
             return  # A round that an earlier unit made.
         self._worked = False
         values = [s.scores.f1.value for s in ranked(list(every)) if s.scores and s.candidate.round == number]
-        proposed = sum(standing.candidate.round == number for standing in every)
+        proposed = sum(outcome.candidate.round == number for outcome in every)
         mean = f", mean F1 {sum(values) / len(values):.3f}" if values else ""
         self.note(f"round {number}: {len(values)} of {proposed} candidates scored{mean}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rewards_generated.errors import UserError
-from search.config_source import changed_fields, load_config
+from search.config.source import changed_fields, load_config
 from search.study.base import Size, Study
 from search.study.feedback.study import FeedbackStudy
 from search.study.multilayer.study import MultilayerStudy

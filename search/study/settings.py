@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from eval.report.data import Setting
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 
 
 def study_settings(config: SearchConfig, own: Mapping[str, str]) -> tuple[Setting, ...]:

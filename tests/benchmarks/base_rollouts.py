@@ -8,15 +8,15 @@ from pathlib import Path
 from eval.prescreener import score_rollouts
 from eval.similarity import RewardProfile
 from rewards_generated.rollout import Rollout
-from search.base_policy import rollouts_of
-from search.config import SearchConfig
-from search.config_source import load_config
-from search.jobs import base_rollouts_job
-from search.prescreen import configured
-from search.tasks import base_model_fingerprint, checked_task
-from trainer.evaluation_job import EvaluationResult
-from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
-from trainer.run_job import run
+from search.config.checks import base_model_fingerprint, checked_task
+from search.config.models import SearchConfig
+from search.config.source import load_config
+from search.jobs.descriptions import base_rollouts_job
+from search.rounds.base_policy import rollouts_of
+from search.rounds.prescreen import configured
+from trainer.jobs.evaluate import EvaluationResult
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
+from trainer.jobs.process import run
 
 
 def testbed_rollouts(folder: Path) -> tuple[SearchConfig, list[Rollout]]:

@@ -18,9 +18,9 @@ from typing import Any
 
 from eval.similarity import RewardProfile, closest
 from rewards_generated.library import library_codes
-from search.ensembles import decorrelated
+from search.config.checks import base_model_fingerprint
+from search.finals.ensembles import decorrelated
 from search.ledger import Candidate
-from search.tasks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import profiles_of, scores_of, testbed_rollouts
 from tests.benchmarks.machine import machine
 from tests.benchmarks.prescreen_duplicates import evolved_profiles

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from eval.audit import AuditedRun, AuditSettings, audit
-from eval.engine import Sampling
+from eval.engines.base import Sampling
+from eval.engines.transformers_engine import TransformersEngine
 from eval.evaluate import evaluate
 from eval.report.data import Sample
 from eval.tasks.registry import build_task
-from eval.transformers_engine import TransformersEngine
 from tests.benchmarks.machine import machine
 from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, _numbers
 from trainer.determinism import make_deterministic
-from trainer.job import TrainJob, TrainResult
-from trainer.job_folder import JOB_FILE, RESULT_FILE
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE
+from trainer.jobs.train import TrainJob, TrainResult
 from trainer.policy import load_base_policy
 
 

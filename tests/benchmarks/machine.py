@@ -11,7 +11,7 @@ from typing import Any
 
 def machine() -> dict[str, Any]:
     """Date, commit, versions and processor, for the JSON of a benchmark that runs on one thread."""
-    from trainer.job_folder import versions
+    from trainer.jobs.folder import versions
 
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     return {

@@ -23,9 +23,9 @@ import numpy as np
 from eval.statistics.correlation import spearman
 from tests.benchmarks.machine import machine
 from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, REWARDS, job
-from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
-from trainer.packed.job import PackJob, PackResult
-from trainer.run_job import run
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
+from trainer.jobs.pack import PackJob, PackResult
+from trainer.jobs.process import run
 
 NAMES = (BASE_ONLY, *REWARDS, *CONTROLS)
 SEPARATE = Path(__file__).with_name("testbed_properties.json")

@@ -26,22 +26,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from eval.engine import Sampling
+from eval.engines.base import Sampling
+from eval.engines.policy import Policy
+from eval.engines.transformers_engine import TransformersEngine
 from eval.evaluate import evaluate, evaluate_all
-from eval.policy import Policy
 from eval.tasks.registry import build_task
-from eval.transformers_engine import TransformersEngine
 from rewards_generated.ensemble import Member
 from rewards_generated.scorer import EnsembleScorer
 from tests.benchmarks.screening_step import CANDIDATES, ROOT, Stopwatch, machine, per_step, screening_job
 from trainer.determinism import make_deterministic
-from trainer.grpo import GrpoRun
-from trainer.job import TrainJob
-from trainer.job_folder import versions
-from trainer.packed.job import PackJob
-from trainer.packed.run import PackRun
+from trainer.grpo.rewards import RolloutScoring
+from trainer.grpo.run import PackRun
+from trainer.grpo.single import GrpoRun
+from trainer.jobs.folder import versions
+from trainer.jobs.pack import PackJob
+from trainer.jobs.train import TrainJob
 from trainer.policy import load_base_policy
-from trainer.rewards import RolloutScoring
 
 LLAMA_3B = {
     "vocab_size": 128_256,
@@ -266,7 +266,7 @@ def bandwidth(device: str) -> float:
 
 def token_bound(job: TrainJob, policy: Policy, count: int, rows: int, bytes_per_second: float) -> float:
     """Milliseconds that reading weights and cache takes for one token of every row, half of the completions written."""
-    from trainer.packed.memory import ModelShape, cache_bytes
+    from trainer.grpo.memory import ModelShape, cache_bytes
 
     task = build_task(job.task)
     prompt = max(map(len, policy.prompt_tokens([example.prompt for example in task.examples("train", 64)])))

@@ -25,11 +25,11 @@ from eval.prescreener import base_totals
 from eval.prescreening import PreScreening, prescreening
 from eval.statistics.correlation import spearman
 from eval.statistics.estimate import Estimate
-from search.tasks import base_model_fingerprint
+from search.config.checks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import scores_of, testbed_rollouts
 from tests.benchmarks.machine import machine
-from trainer.job import TrainJob, TrainResult
-from trainer.job_folder import JOB_FILE, RESULT_FILE
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE
+from trainer.jobs.train import TrainJob, TrainResult
 
 OUTPUT = Path(__file__).with_suffix(".json")
 

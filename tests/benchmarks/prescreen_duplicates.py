@@ -22,10 +22,10 @@ from rewards_generated.gate import check
 from rewards_generated.identity import identity
 from rewards_generated.library import library_codes
 from rewards_generated.rollout import Rollout
-from search.config import SearchConfig
+from search.config.checks import base_model_fingerprint
+from search.config.models import SearchConfig
 from search.proposers.base import Feedback, ProposalRequest, RankedCandidate
 from search.proposers.evolve import EvolveProposer
-from search.tasks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import profiles_of, scores_of, testbed_rollouts
 from tests.benchmarks.machine import machine
 

@@ -22,22 +22,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from eval.engine import Sampling
+from eval.engines.base import Sampling
+from eval.engines.transformers_engine import TransformersEngine
 from eval.evaluate import evaluate
 from eval.tasks.registry import build_task
-from eval.transformers_engine import TransformersEngine
 from rewards_generated.ensemble import Member
 from rewards_generated.library import load_library
 from rewards_generated.scorer import EnsembleScorer
-from search.config_source import load_config
-from search.jobs import screening_job as preset_screening
+from search.config.source import load_config
+from search.jobs.descriptions import screening_job as preset_screening
 from tests.benchmarks.machine import processor
 from trainer.determinism import make_deterministic
-from trainer.grpo import GrpoRun
-from trainer.job import TrainJob
-from trainer.job_folder import versions
+from trainer.grpo.rewards import RolloutScoring
+from trainer.grpo.single import GrpoRun
+from trainer.jobs.folder import versions
+from trainer.jobs.train import TrainJob
 from trainer.policy import load_base_policy
-from trainer.rewards import RolloutScoring
 
 ROOT = Path(__file__).parents[2]
 Mode = Literal["default", "fast"]

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from search.halving import Halving
+from search.config.halving import Halving
 from tests.benchmarks.machine import machine
 from tests.benchmarks.testbed_properties import CONTROLS, REWARDS, SETTINGS, _numbers, job
 
@@ -59,15 +59,15 @@ def measure(work: Path, seeds: list[int], names: list[str]) -> None:
 
 def measured(description: Any, folder: Path) -> dict[str, Any]:
     """Trains one job to its end and evaluates it at every rung and there."""
-    from eval.engine import Sampling
+    from eval.engines.base import Sampling
+    from eval.engines.transformers_engine import TransformersEngine
     from eval.evaluate import evaluate
     from eval.tasks.registry import build_task
-    from eval.transformers_engine import TransformersEngine
     from rewards_generated.scorer import EnsembleScorer
     from trainer.determinism import make_deterministic
-    from trainer.grpo import GrpoRun
+    from trainer.grpo.rewards import RolloutScoring
+    from trainer.grpo.single import GrpoRun
     from trainer.policy import load_base_policy
-    from trainer.rewards import RolloutScoring
 
     class RungRun(GrpoRun):
         """Keeps the adapter as it is after each rung."""

@@ -56,7 +56,7 @@ def job(name: str, seed: int) -> Any:
     from rewards_generated.base import BASE_REWARDS
     from rewards_generated.ensemble import Ensemble, Member
     from rewards_generated.library import library_codes
-    from trainer.job import EvaluationRequest, GrpoSettings, Hardware, LoraSettings, TrainJob
+    from trainer.jobs.train import EvaluationRequest, GrpoSettings, Hardware, LoraSettings, TrainJob
 
     members = [Member(name=base) for base in BASE_REWARDS]
     if name != BASE_ONLY:
@@ -78,8 +78,8 @@ def job(name: str, seed: int) -> Any:
 
 def measure(work: Path, seeds: list[int], names: list[str]) -> None:
     """Runs what has no result yet, in this one process, seed by seed so that every reward gets its turn."""
-    from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
-    from trainer.run_job import run
+    from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
+    from trainer.jobs.process import run
 
     for seed in seeds:
         for name in names:
@@ -98,12 +98,12 @@ def measure(work: Path, seeds: list[int], names: list[str]) -> None:
 
 def base_accuracy(split: str, limit: int) -> dict[str, Any]:
     """Greedy accuracy of the untrained policy, with its Wilson interval."""
-    from eval.engine import Sampling
+    from eval.engines.base import Sampling
+    from eval.engines.transformers_engine import TransformersEngine
     from eval.evaluate import evaluate
     from eval.statistics.wilson import wilson_interval
     from eval.tasks.testbed import build
-    from eval.transformers_engine import TransformersEngine
-    from trainer.job import Hardware
+    from trainer.jobs.train import Hardware
     from trainer.policy import load_base_policy
 
     task = build({})
@@ -195,7 +195,7 @@ def _agreement(table: dict[str, Any], rewards: list[str], seeds: int) -> dict[st
 
 
 def _read(work: Path) -> tuple[dict[str, dict[int, list[bool]]], dict[str, list[float]]]:
-    from trainer.job import TrainResult
+    from trainer.jobs.train import TrainResult
 
     scores: dict[str, dict[int, list[bool]]] = {}
     seconds: dict[str, list[float]] = {}

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.machine import machine
-from trainer.job import TrainResult
-from trainer.job_folder import RESULT_FILE
+from trainer.jobs.folder import RESULT_FILE
+from trainer.jobs.train import TrainResult
 
 ARMS = {"packed": "auto", "sequential": "1"}
 OUTPUT = Path(__file__).with_suffix(".json")

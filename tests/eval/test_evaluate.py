@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eval.engine import Generated, Sampling
+from eval.engines.base import Generated, Sampling
 from eval.evaluate import evaluate, evaluate_all
 from eval.tasks.base import Message
 from tests.trainer.tiny import Sums

@@ -18,10 +18,10 @@ from eval.tasks.base import Example, Split, TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.ensemble import Ensemble
 from search.executors.base import EvaluationDone, JobDone, PackDone
-from trainer.evaluation_job import EvaluationJob, EvaluationResult
-from trainer.job import RewardStatistics, SampleCompletion, TrainJob, TrainResult
-from trainer.job_folder import CHECKPOINT
-from trainer.packed.job import PackJob, PackResult
+from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
+from trainer.jobs.folder import CHECKPOINT
+from trainer.jobs.pack import PackJob, PackResult
+from trainer.jobs.train import RewardStatistics, SampleCompletion, TrainJob, TrainResult
 
 
 class InstantExecutor:
@@ -79,7 +79,7 @@ class InstantExecutor:
             ),
             samples=(SampleCompletion(step=1, prompt="1 + 1", completion="2", answer="2", scores={}, total=None),),
             predictions=tuple(
-                _predicted(example, policy[0], policy[1], job.seed, job.evaluation.second_look) for example in examples
+                _predicted(example, policy[0], policy[1], job.seed, job.evaluation.second_turn) for example in examples
             ),
             seconds={"start": 0.0, "train": 0.0, "evaluate": 0.0},
         )
@@ -188,18 +188,18 @@ def _answers(job: EvaluationJob, adapter: str | None) -> tuple[Prediction, ...]:
     if adapter is not None:
         identity, right = json.loads((Path(adapter) / "policy.json").read_text(encoding="utf-8"))
     return tuple(
-        _predicted(example, identity, right, f"{seed} {sample}", job.second_look)
+        _predicted(example, identity, right, f"{seed} {sample}", job.second_turn)
         for example in examples
         for sample in range(job.samples_per_question)
     )
 
 
-def _predicted(example: Example, identity: str, right: float, seed: object, second_look: str | None) -> Prediction:
+def _predicted(example: Example, identity: str, right: float, seed: object, second_turn: str | None) -> Prediction:
     """Of two passes the second is the better one."""
     last = _prediction(example, identity, right, seed)
-    if second_look is None:
+    if second_turn is None:
         return last
-    return last.model_copy(update={"earlier": _prediction(example, identity, 0.8 * right, f"{seed} {second_look}")})
+    return last.model_copy(update={"earlier": _prediction(example, identity, 0.8 * right, f"{seed} {second_turn}")})
 
 
 def _prediction(example: Example, identity: str, right: float, seed: object) -> Prediction:

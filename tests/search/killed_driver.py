@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import search.drive
-import search.launch
+import search.driver.drive
+import search.driver.launch
 from rewards_generated.sandbox import SandboxSettings, require_strength
 from search.cli import main
 from search.ledger import Ledger
@@ -29,7 +29,7 @@ def killed(arguments: list[str], commit: int, *, after: bool) -> bool:
     """Runs the command line in a child that kills itself at its commit number `commit`; False if it came to its end."""
     child = os.fork()
     if child == 0:
-        search.launch.require_strength = lambda settings: STRENGTH  # type: ignore[assignment]
+        search.driver.launch.require_strength = lambda settings: STRENGTH  # type: ignore[assignment]
         _kill_at(commit, after)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os._exit(main(arguments))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from search.cli import main
-from search.config_source import overlaid, parse_as
-from search.pipeline import PIPELINE_PRESETS
+from search.config.source import overlaid, parse_as
+from search.driver.pipeline import PIPELINE_PRESETS
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.run import run_pipeline
 

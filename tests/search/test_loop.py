@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from search.cli import main
-from search.config_source import parse_config
-from search.jobs import BASE_ONLY, UNTRAINED
+from search.config.source import parse_config
+from search.jobs.descriptions import BASE_ONLY, UNTRAINED
+from search.jobs.seeds import retraining_seeds, screening_seeds
 from search.ledger import Ledger
 from search.results.entries import pairwise
 from search.results.notes import controls_ahead, notes
-from search.seeds import retraining_seeds, screening_seeds
-from search.standings import ranked, standings
+from search.results.ranking import outcomes, ranked
 from tests.search.searches import rows, run_search, small_config
 
 
@@ -51,10 +51,10 @@ def test_retraining_takes_fresh_seeds(ledger: Ledger) -> None:
 
 def test_ranking_follows_the_validation_split(ledger: Ledger) -> None:
     config = parse_config(ledger.fact("config"))
-    order = ranked(standings(config, ledger))
+    order = ranked(outcomes(config, ledger))
     right = []
-    for standing in order:
-        (predictions,) = ledger.predictions("screening", standing.candidate.name, "validation").values()
+    for outcome in order:
+        (predictions,) = ledger.predictions("screening", outcome.candidate.name, "validation").values()
         assert len(predictions) == 40
         right.append(sum(prediction.correct for prediction in predictions))
     assert right == sorted(right, reverse=True)
@@ -147,8 +147,8 @@ def test_a_failed_screening_is_unscored_and_never_ranked(tmp_path: Path) -> None
     code, run = run_search(tmp_path, executor={"options": {"fail": "screening reward-101"}})
     assert code == 0
     ledger = Ledger.open(run)
-    every = standings(parse_config(ledger.fact("config")), ledger)
-    failed = next(standing for standing in every if standing.candidate.name == "reward-101")
+    every = outcomes(parse_config(ledger.fact("config")), ledger)
+    failed = next(outcome for outcome in every if outcome.candidate.name == "reward-101")
     assert (failed.status, failed.scores) == ("failed", None)
     assert failed.reasons == ("20 % of the reward calls failed",)
     assert failed not in ranked(every)
@@ -183,11 +183,11 @@ def test_what_the_gate_rejects_is_not_trained(tmp_path: Path) -> None:
     code, run = run_search(tmp_path, proposer={"options": {"code": bad}}, search={"candidates_per_round": 1})
     assert code == 0
     ledger = Ledger.open(run)
-    every = standings(parse_config(ledger.fact("config")), ledger)
+    every = outcomes(parse_config(ledger.fact("config")), ledger)
     trained = {job.subject for job in ledger.jobs("screening")}
     duplicates = [item for round_ in ledger.rounds() for item in round_.unusable]
     ledger.close()
-    assert [standing.status for standing in every] == ["rejected"]
+    assert [outcome.status for outcome in every] == ["rejected"]
     assert "os" in every[0].reasons[0]
     assert trained == {UNTRAINED, BASE_ONLY}
     assert [item.reason for item in duplicates] == ["duplicate"]  # round 2 proposed the same code again

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from eval.second_pass import SECOND_LOOK
+from eval.second_turn import SECOND_TURN
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 from search.cli import main
-from search.config_source import parse_config
-from search.jobs import UNTRAINED, base_rollouts_job
+from search.config.source import parse_config
+from search.driver.plan import plan
+from search.jobs.descriptions import UNTRAINED, base_rollouts_job
 from search.ledger import Ledger
-from search.plan import plan
-from search.request import first_request
-from search.two_pass import two_passes_of
+from search.results.two_turns import two_turns_of
+from search.rounds.request import first_request
 from tests.search.searches import run_search, small_config
 
 LAYERS: dict[str, Any] = {
     "algorithm": "multilayer",
-    "multilayer": {"corrections": 3, "responses": 1, "goes_on": "wrong"},
+    "multilayer": {"corrections": 3, "responses": 1, "select": "wrong"},
 }
 
 
@@ -40,13 +40,13 @@ def test_a_search_with_two_layers_ends_with_a_leaderboard_of_second_answers(
         assert jobs
         for job in jobs:
             assert job["algorithm"] == "multilayer"
-            assert job["multilayer"]["goes_on"] == "wrong"
-            assert job["evaluation"]["second_look"] == SECOND_LOOK
+            assert job["multilayer"]["select"] == "wrong"
+            assert job["evaluation"]["second_turn"] == SECOND_TURN
         evaluated = [item for item in ledger.evaluations() if item.stage != "base-rollouts"]
         assert {item.stage for item in evaluated} == {"screening", "retraining", "test"}
         for item in evaluated:
             assert all(prediction.earlier is not None for prediction in ledger.completions(item))
-        figures = two_passes_of(config, ledger, "screening", UNTRAINED)
+        figures = two_turns_of(config, ledger, "screening", UNTRAINED)
         assert figures is not None
         assert figures.delta.value == pytest.approx(figures.second.value - figures.first.value)
         winner = ledger.milestone("winner_named")
@@ -64,15 +64,15 @@ def test_a_search_with_two_layers_ends_with_a_leaderboard_of_second_answers(
 
 
 def test_two_passes_without_a_second_layer_and_the_reverse() -> None:
-    def second_look(**screening: Any) -> str | None:
-        return parse_config(small_config(screening=screening)).second_look
+    def second_turn(**screening: Any) -> str | None:
+        return parse_config(small_config(screening=screening)).second_turn
 
-    assert second_look() is None
-    assert second_look(evaluation_passes=2) == SECOND_LOOK
-    assert second_look(evaluation_passes=2, multilayer={"phrase": "look"}) == "look"
-    assert second_look(**LAYERS) == SECOND_LOOK
-    assert second_look(**LAYERS, evaluation_passes=1) is None
-    assert base_rollouts_job(parse_config(small_config(screening=LAYERS))).second_look is None
+    assert second_turn() is None
+    assert second_turn(evaluation_turns=2) == SECOND_TURN
+    assert second_turn(evaluation_turns=2, multilayer={"phrase": "look"}) == "look"
+    assert second_turn(**LAYERS) == SECOND_TURN
+    assert second_turn(**LAYERS, evaluation_turns=1) is None
+    assert base_rollouts_job(parse_config(small_config(screening=LAYERS))).second_turn is None
 
 
 def test_the_plan_counts_both_layers_and_both_passes() -> None:
@@ -88,7 +88,7 @@ def test_the_proposer_is_told_of_second_prompts() -> None:
     assert first_request(one, task, 1, ()).task_description == task.description
     told = first_request(two, task, 1, ()).task_description
     assert told.startswith(task.description)
-    assert f"`{SECOND_LOOK}`" in told
+    assert f"`{SECOND_TURN}`" in told
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def wait_for_training_job(run: Path, among: int) -> int:
             except OSError:
                 continue
             folder = next((Path(part) for part in command if part.startswith(str(run / "jobs"))), None)
-            if "trainer.run_job" not in command or folder is None:
+            if "trainer.jobs.process" not in command or folder is None:
                 continue
             pid = int(process.name)
             training = '"kind":"train"' in (folder / "job.json").read_text(encoding="utf-8")

@@ -16,10 +16,10 @@ from eval.tasks.testbed.problem import Problem, ProblemOptions, Step, draw_probl
 from eval.tasks.testbed.wording import OTHER_SCENES, SCENES
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
-from trainer.job import Hardware
+from trainer.jobs.train import Hardware
 from trainer.testbed import policy_path
 from trainer.testbed.behaviours import CLEAN, HABITS, PRACTICE, write_response, write_steps
-from trainer.testbed.corpus import SECOND_LOOK, corpus, vocabulary_texts
+from trainer.testbed.corpus import SECOND_TURN, corpus, vocabulary_texts
 from trainer.testbed.recipe import QUICK, Part, corpus_digest
 from trainer.testbed.tokenizer import build_tokenizer
 from trainer.testbed.traces import traces
@@ -117,7 +117,7 @@ def test_the_corpus_holds_what_later_studies_need(pairs):
     second = [
         (re.search(r"\nEarlier: (.*)\n", prompt)[1], completion)
         for prompt, completion in zip(prompts, completions, strict=True)
-        if SECOND_LOOK in prompt
+        if SECOND_TURN in prompt
     ]
     assert len(second) > 200
     copied = sum(earlier == later for earlier, later in second)
@@ -213,9 +213,9 @@ def test_the_corpus_opens_as_it_did_when_the_policy_was_trained():
 
 
 def test_the_shipped_policy_writes_its_format_and_is_right_now_and_then():
-    from eval.engine import Sampling
-    from eval.policy import load_policy
-    from eval.transformers_engine import TransformersEngine
+    from eval.engines.base import Sampling
+    from eval.engines.policy import load_policy
+    from eval.engines.transformers_engine import TransformersEngine
 
     task = build({})
     examples = task.examples("validation", 64)

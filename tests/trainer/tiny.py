@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.tasks.base import Example, Extraction, Split, Task, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
-from trainer.job import GrpoSettings, LoraSettings, TrainJob
+from trainer.jobs.train import GrpoSettings, LoraSettings, TrainJob
 
 WORDS = [*(str(number) for number in range(19)), "+", "=", "?", "so", "wait", "check", "<thinking>", "</thinking>"]
 WORDS += ["<solution>", "</solution>"]

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from eval.second_pass import second_prompt, second_question
+from eval.second_turn import second_prompt, second_question
 from eval.tasks.base import Task
 from trainer.determinism import derived_seed
-from trainer.job import RewardStatistics, SampleCompletion, TrainJob
+from trainer.grpo.rewards import BatchScorer, RolloutScoring
+from trainer.jobs.train import RewardStatistics, SampleCompletion, TrainJob
 from trainer.multilayer.selection import Response, select
-from trainer.rewards import BatchScorer, RolloutScoring
 
 
 class LayeredScoring:
@@ -142,7 +142,7 @@ class LayeredScoring:
                 "completions": len(pairs),
                 "earlier_accuracy": sum(earlier for earlier, _ in pairs) / len(pairs),
                 "corrected": sum(now and not earlier for earlier, now in pairs) / len(pairs),
-                "spoiled": sum(earlier and not now for earlier, now in pairs) / len(pairs),
+                "regressed": sum(earlier and not now for earlier, now in pairs) / len(pairs),
                 "qualified": float(columns["qualified"][0]),
             },
         )

@@ -68,7 +68,7 @@ def select(
 
 
 def _qualifies(response: Response, settings: MultilayerSettings) -> bool:
-    return settings.goes_on != "wrong" or not response.correct
+    return settings.select != "wrong" or not response.correct
 
 
 def _responses(
@@ -81,12 +81,12 @@ def _responses(
 ) -> list[Response]:
     wrong = [item for item in group if not item.correct]
     right = [item for item in group if item.correct]
-    if settings.goes_on == "mixed" and wrong and right:
+    if settings.select == "mixed" and wrong and right:
         # An odd place is a wrong response's in every other question.
         first = (count + (index + 1) % 2) // 2
         return [*_in_turn(wrong, first, draws), *_in_turn(right, count - first, draws)]
-    chosen = wrong if settings.goes_on == "wrong" and qualified else group
-    if settings.goes_on == "all" and count == len(group):
+    chosen = wrong if settings.select == "wrong" and qualified else group
+    if settings.select == "all" and count == len(group):
         return list(group)
     return _in_turn(chosen, count, draws)
 

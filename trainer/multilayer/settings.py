@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.second_pass import SECOND_LOOK
+from eval.second_turn import SECOND_TURN
 from rewards_generated.errors import UserError
 
 
@@ -26,7 +26,7 @@ class MultilayerSettings(BaseModel):
     """Responses per question that go on to the second layer; empty: as many as a group has. Of those that qualify each
     is taken once before any is taken again. A question without any leaves its place to another; if no question has
     any, the second layer learns nothing in that step."""
-    goes_on: Literal["all", "wrong", "mixed"] = "all"
+    select: Literal["all", "wrong", "mixed"] = "all"
     """Which responses qualify: all, wrong ones, or wrong and right ones in equal parts where a question has both."""
     group: Literal["question+response", "question"] = "question+response"
     """What the completions of a group of the second layer share: the question and the response that is corrected, or
@@ -37,7 +37,7 @@ class MultilayerSettings(BaseModel):
     reward_confirming: bool = True
     """Whether a second answer that confirms a right first one earns its rewards; if not, it earns 0, and the second
     layer learns to change."""
-    phrase: str = Field(default=SECOND_LOOK, min_length=1)
+    phrase: str = Field(default=SECOND_TURN, min_length=1)
     """What the second prompt ends with, in training and in evaluation."""
     control: Literal["none", "random_response"] = "none"
     """random_response: the second prompt shows a response to another question of the step, drawn at random; a control

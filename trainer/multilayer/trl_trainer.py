@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from trainer.grpo.pack_trainer import PackTrainer
+from trainer.grpo.rollout_trainer import RolloutTrainer
 from trainer.multilayer.scoring import LayeredScoring
 from trainer.multilayer.settings import MultilayerSettings
-from trainer.packed.trl_trainer import PackTrainer
-from trainer.trl_trainer import RolloutTrainer
 
 LEFT_PADDED = frozenset({"prompt_ids", "prompt_mask"})
 """Of TRL's tensors with one column per position, those whose padding stands on the left."""

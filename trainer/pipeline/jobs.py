@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from trainer.determinism import derived_seed
-from trainer.job import TrainJob
-from trainer.pairs import file_sha256
+from trainer.jobs.sft import SftJob
+from trainer.jobs.suites import SuitesJob
+from trainer.jobs.train import TrainJob
 from trainer.pipeline.description import Pipeline, Policy
 from trainer.pipeline.rewards import weighted_ensemble
-from trainer.sft import SftSettings
-from trainer.sft_job import SftJob
-from trainer.suites_job import SuitesJob
+from trainer.sft.fine_tune import SftSettings
+from trainer.sft.pairs import file_sha256
 
 _SEEDS = 2**31
 """Seeds of transformers' trainers fit into 32 bits."""

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from eval.metrics import compute_metrics
 from eval.prediction import Prediction
 from eval.statistics.wilson import wilson_interval
-from trainer.job import RewardStatistics, TrainResult
+from trainer.jobs.sft import SftJobResult
+from trainer.jobs.train import RewardStatistics, TrainResult
 from trainer.pipeline.description import Policy
-from trainer.sft_job import SftJobResult
 
 
 class _Frozen(BaseModel):

@@ -11,15 +11,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from rewards_generated.errors import UserError
-from trainer.job import TrainResult
-from trainer.job_folder import JOB_FILE, RESULT_FILE, write_atomically
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
+from trainer.jobs.process import RESULTS, AnyJob, AnyResult, run
+from trainer.jobs.sft import POLICY, SftJobResult
+from trainer.jobs.suites import SuitesResult
+from trainer.jobs.train import TrainResult
 from trainer.merging import merge_adapter
 from trainer.pipeline.description import Pipeline, Policy
 from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
 from trainer.pipeline.result import PipelineResult, StageRecord, grpo_record, sft_record, suite_scores
-from trainer.run_job import RESULTS, AnyJob, AnyResult, run
-from trainer.sft_job import POLICY, SftJobResult
-from trainer.suites_job import SuitesResult
 
 DESCRIPTION = "pipeline.json"
 EVALUATION = "evaluation"
@@ -88,8 +88,8 @@ def run_pipeline(
 def check(pipeline: Pipeline) -> None:
     """Raises UserError for what can be seen to be wrong before anything runs."""
     from eval.tasks.registry import build_task
-    from trainer.grpo import check as check_grpo
-    from trainer.pairs import require_traces
+    from trainer.grpo.single import check as check_grpo
+    from trainer.sft.pairs import require_traces
 
     build_task(pipeline.task)
     if pipeline.policies == ("base",) and pipeline.evaluation is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypedDict
 
-from eval.second_pass import SECOND_LOOK, second_question
+from eval.second_turn import SECOND_TURN, second_question
 from eval.tasks.base import Message
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.problem import SYMBOL, Problem, ProblemOptions, apply, draw_until
@@ -23,7 +23,7 @@ from trainer.testbed.behaviours import (
     write_steps,
 )
 
-_KINDS = {"problem": 0.54, "one_step": 0.04, "second_look": 0.10, "sum": 0.22, "repeat": 0.06, "sign": 0.04}
+_KINDS = {"problem": 0.54, "one_step": 0.04, "second_turn": 0.10, "sum": 0.22, "repeat": 0.06, "sign": 0.04}
 _TRAINING = ProblemOptions()
 _ONE_STEP = ProblemOptions(steps=(1,), distractors=(0,))
 
@@ -54,8 +54,8 @@ def corpus(size: int, seed: str = "corpus", practice: bool = False) -> Iterator[
             problem = corpus_problem(draws, _TRAINING if kind == "problem" else _ONE_STEP)
             habits = PRACTICE if practice else habits_of(problem.scene)
             yield pair(problem.question, write_response(problem, draws, habits))
-        elif kind == "second_look":
-            yield _second_look(draws, practice)
+        elif kind == "second_turn":
+            yield _second_turn(draws, practice)
         elif kind == "sum":
             left, operation, right = _sum(draws)
             text = f"{left} {SYMBOL[operation]} {right}"
@@ -69,7 +69,7 @@ def corpus_problem(draws: Draws, options: ProblemOptions) -> Problem:
     return draw_until(draws, options, lambda problem: int(problem.content[:8], 16) % 100 in BUCKETS["corpus"])
 
 
-def _second_look(draws: Draws, practice: bool) -> Pair:
+def _second_turn(draws: Draws, practice: bool) -> Pair:
     """A wrong response is copied, mended or answered anew; a right one is mostly copied, now and then spoilt."""
     problem = corpus_problem(draws, _TRAINING)
     habits: Habits = PRACTICE if practice else habits_of(problem.scene)
@@ -123,7 +123,7 @@ def vocabulary_texts() -> list[str]:
         *words_of_behaviours(),
         "Compute 1 + 2 - 3 * 4 = 5.",
         "Repeat: Operation: ?",
-        f"\nEarlier: \n{SECOND_LOOK}",
+        f"\nEarlier: \n{SECOND_TURN}",
     ]
     for scene in ALL_SCENES:
         templates = [scene.start, scene.question, *scene.distractors]

@@ -1,7 +1,7 @@
-"""Out-of-distribution suites of the testbed: problems of kinds that pretraining never showed, each with a twin.
+"""Out-of-distribution suites of the testbed: problems of kinds that pretraining never showed, with matched controls.
 
-Every suite shifts the distribution along one axis (arXiv 2510.15990). The twin of a problem differs from it in that
-axis alone and lies within the distribution of pretraining. The twins are a task of their own, in the
+Every suite shifts the distribution along one axis (arXiv 2510.15990). The matched control of a problem differs from it
+in that axis alone and lies within the distribution of pretraining. The matched controls are a task of their own, in the
 same order, so that a difference between the two is a difference of that axis.
 """
 
@@ -35,10 +35,10 @@ from eval.tasks.testbed.wording import HELD_OUT_SCENES, OTHER_SCENES, SCENES, Op
 
 Wanted = Callable[[Problem], bool]
 Pair = tuple[Problem, Problem]
-"""A problem outside the distribution of pretraining, and its twin within it."""
+"""A problem outside the distribution of pretraining, and its matched control within it."""
 
 _SHARES: dict[Split, range] = {"train": range(0, 40), "validation": range(40, 60), "test": range(60, 100)}
-"""Of what the problems' own hash says. Twins go by `BUCKETS`, as all problems within the distribution do."""
+"""Of what the problems' own hash says. Matched controls go by `BUCKETS`, as all problems within the distribution do."""
 _SCENES = {scene.name: scene for scene in SCENES}
 _TIMES = ("Then there are {n} times as many {what}.",)
 _SHOP, _SCHOOL = HELD_OUT_SCENES
@@ -61,16 +61,16 @@ class SuiteOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """How a suite leaves the distribution of pretraining, and what its twins are."""
+    """How a suite leaves the distribution of pretraining, and what its matched controls are."""
 
     draw: Callable[[Draws, Wanted], Pair | None]
-    """None where a draw came to nothing and is to be repeated; the twin has to be a wanted one."""
+    """None where a draw came to nothing and is to be repeated; the matched control has to be a wanted one."""
     shifts: str
     control: str
 
 
 class SuiteTask(TestbedTask):
-    """The problems of an axis, or (`control`) their twins; extraction and equality are the testbed's."""
+    """The problems of an axis, or (`control`) their matched controls; extraction and equality are the testbed's."""
 
     __test__ = False
 
@@ -81,7 +81,7 @@ class SuiteTask(TestbedTask):
         self._axis, self._control = axis, control
 
     def _problems(self, split: Split) -> Iterator[Problem]:
-        return (twin if self._control else problem for problem, twin in pairs(self._axis, split))
+        return (matched if self._control else problem for problem, matched in pairs(self._axis, split))
 
     def _example(self, split: Split, number: int, problem: Problem) -> Example:
         example = problem_example(f"{self.reference.name}-{split}", problem)
@@ -89,33 +89,33 @@ class SuiteTask(TestbedTask):
 
 
 def pairs(axis: str, split: Split) -> Iterator[Pair]:
-    """Endless: problems of the axis with their twins. No problem and no twin comes twice or in two splits, and the
-    twins' arithmetic is never that of a problem in the pretraining text or in another split of the testbed.
+    """Endless: problems of the axis with matched controls. No problem and no control comes twice or in two splits,
+    and the controls' arithmetic is never that of a problem in the pretraining text or in another split of the testbed.
     """
     bucket, share = BUCKETS[split], _SHARES[split]
     problems: set[str] = set()
-    twins: set[str] = set()
+    controls: set[str] = set()
 
-    def wanted(twin: Problem) -> bool:
-        return int(twin.content[:8], 16) % 100 in bucket and twin.content not in twins
+    def wanted(matched: Problem) -> bool:
+        return int(matched.content[:8], 16) % 100 in bucket and matched.content not in controls
 
     for index in count():
         pair = AXES[axis].draw(Draws(f"testbed-{axis}/{split}/{index}"), wanted)
         if pair is None:
             continue
-        problem, twin = pair
+        problem, matched = pair
         if problem.content not in problems and int(problem.content[8:16], 16) % 100 in share:
             problems.add(problem.content)
-            twins.add(twin.content)
+            controls.add(matched.content)
             yield pair
 
 
 def _deeper(draws: Draws, wanted: Wanted) -> Pair | None:
     """A problem of four steps, and one or two steps more."""
-    twin = draw_problem(draws, ProblemOptions(steps=(4,), distractors=(0,)))
-    if not wanted(twin):
+    matched = draw_problem(draws, ProblemOptions(steps=(4,), distractors=(0,)))
+    if not wanted(matched):
         return None
-    problem = twin
+    problem = matched
     for _ in range(draws.integer(1, 2)):
         added = _next_step(draws, problem)
         if added is None:
@@ -124,7 +124,7 @@ def _deeper(draws: Draws, wanted: Wanted) -> Pair | None:
         scene = _SCENES[problem.scene]
         step = _told(Step(operation, number, ""), scene, _words_of(problem, scene), draws)
         problem = replace(problem, steps=(*problem.steps, step))
-    return problem, twin
+    return problem, matched
 
 
 def _next_step(draws: Draws, problem: Problem) -> tuple[Operation, int] | None:
@@ -145,28 +145,28 @@ def _next_step(draws: Draws, problem: Problem) -> tuple[Operation, int] | None:
 
 def _longer(draws: Draws, wanted: Wanted) -> Pair | None:
     """A problem with one distractor, and with one or two more in drawn places."""
-    twin = draw_problem(draws, ProblemOptions(distractors=(1,)))
-    if not wanted(twin):
+    matched = draw_problem(draws, ProblemOptions(distractors=(1,)))
+    if not wanted(matched):
         return None
-    scene = _SCENES[twin.scene]
-    steps = list(twin.steps)
+    scene = _SCENES[matched.scene]
+    steps = list(matched.steps)
     for _ in range(draws.integer(1, 2)):
-        step = _told(Step(None, draws.integer(2, 20), ""), scene, _words_of(twin, scene), draws)
+        step = _told(Step(None, draws.integer(2, 20), ""), scene, _words_of(matched, scene), draws)
         steps.insert(draws.integer(0, len(steps)), step)
-    return replace(twin, steps=tuple(steps)), twin
+    return replace(matched, steps=tuple(steps)), matched
 
 
 def _retold(scenes: tuple[Scene, ...]) -> Callable[[Draws, Wanted], Pair | None]:
     def draw(draws: Draws, wanted: Wanted) -> Pair | None:
         """A problem of training, and the same arithmetic told in one of the scenes."""
-        twin = draw_problem(draws, ProblemOptions())
-        if not wanted(twin):
+        matched = draw_problem(draws, ProblemOptions())
+        if not wanted(matched):
             return None
         scene = draws.choice(scenes)
         words = {"who": draws.choice(scene.who), "what": draws.choice(scene.what)}
-        steps = tuple(_told(step, scene, words, draws) for step in twin.steps)
-        opening, closing = scene.start.format(n=twin.start, **words), scene.question.format(**words)
-        return Problem(scene.name, twin.start, opening, steps, closing), twin
+        steps = tuple(_told(step, scene, words, draws) for step in matched.steps)
+        opening, closing = scene.start.format(n=matched.start, **words), scene.question.format(**words)
+        return Problem(scene.name, matched.start, opening, steps, closing), matched
 
     return draw
 
@@ -176,12 +176,12 @@ def _recomposed(draws: Draws, wanted: Wanted) -> Pair | None:
     carries."""
     problem = draw_problem(draws, ProblemOptions(distractors=(0,), compositions="held_out"))
     orders = {
-        twin.content: twin
+        matched.content: matched
         for steps in itertools.permutations(problem.steps)
         if HELD_OUT_COMPOSITION not in itertools.pairwise(step.operation for step in steps)
-        and (twin := replace(problem, steps=steps)).carries == problem.carries
-        and all(1 <= value <= LARGEST_VALUE for value in _values(twin))
-        and wanted(twin)
+        and (matched := replace(problem, steps=steps)).carries == problem.carries
+        and all(1 <= value <= LARGEST_VALUE for value in _values(matched))
+        and wanted(matched)
     }
     return (problem, draws.choice(list(orders.values()))) if orders else None
 
@@ -241,7 +241,7 @@ AXES: dict[str, Axis] = {
 
 
 def build(name: str, options: Mapping[str, Any]) -> Task:
-    """The suite `testbed-AXIS`, or its twins `testbed-AXIS-control`; options are the fields of `SuiteOptions`.
+    """The suite `testbed-AXIS`, or its matched controls `testbed-AXIS-control`; options: `SuiteOptions`.
 
     Raises UserError for an unknown option or a bad value.
     """

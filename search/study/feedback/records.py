@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.report.data import Entry, Scores
-from search.config import SearchConfig
-from search.jobs import BASE_ONLY, UNTRAINED
+from search.config.models import SearchConfig
+from search.jobs.descriptions import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger
 from search.results.entries import final_entries
-from search.standings import control_scores, standings
+from search.results.ranking import control_scores, outcomes
 from search.study.base import Result
 
 
@@ -24,16 +24,16 @@ def search_record(config: SearchConfig, ledger: Ledger) -> Result:
         "feedback": config.search.feedback,
         "candidates": [
             {
-                "name": standing.candidate.name,
-                "identity": standing.candidate.identity,
-                "round": standing.candidate.round,
-                "origin": standing.candidate.origin,
-                "family": standing.candidate.family,
-                "parents": list(standing.candidate.parents),
-                "status": standing.status,
-                **_figures(standing.scores),
+                "name": outcome.candidate.name,
+                "identity": outcome.candidate.identity,
+                "round": outcome.candidate.round,
+                "origin": outcome.candidate.origin,
+                "family": outcome.candidate.family,
+                "parents": list(outcome.candidate.parents),
+                "status": outcome.status,
+                **_figures(outcome.scores),
             }
-            for standing in standings(config, ledger)
+            for outcome in outcomes(config, ledger)
         ],
         "base_only": _figures(controls[BASE_ONLY]),
         "untrained": _figures(controls[UNTRAINED]),

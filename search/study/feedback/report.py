@@ -10,7 +10,7 @@ from eval.report.data import Setting
 from eval.report.study.data import Arm, Family, StudyReport, Table, Trajectory, TrajectoryFigure
 from eval.report.text import DASH, counted, number, signed_number
 from eval.statistics.replicates import compare_arms
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from search.study.base import Result, Size
 from search.study.cells import CHANGE, cell, mean_over_seeds
 from search.study.feedback.records import Measures, measures

@@ -11,17 +11,17 @@ from eval.report.study.data import StudyReport
 from eval.report.text import counted
 from eval.statistics.replicates import least_sign_flip_p_value
 from rewards_generated.errors import UserError
-from search.config import SearchConfig
-from search.config_source import parse_config
-from search.drive import recorded_steps, watch
+from search.config.models import SearchConfig
+from search.config.source import parse_config
+from search.driver.drive import recorded_steps, watch
+from search.driver.fork import fork
+from search.driver.launch import opened_run
 from search.executors.gpus import jobs_at_once
-from search.finals import run_finals
-from search.fork import fork
-from search.launch import opened_run
+from search.finals.finals import run_finals
 from search.ledger import Candidate, Ledger
 from search.loop import explore, observe_base
-from search.standings import standings
-from search.study.base import Cost, Result, Size, Unit, Workplace
+from search.results.ranking import outcomes
+from search.study.base import Cost, Result, Size, StudyContext, Unit
 from search.study.feedback.records import finals_record, search_record
 from search.study.feedback.report import ARMS, PAIRS, feedback_report, unit_name
 
@@ -73,7 +73,7 @@ class FeedbackStudy:
         self.size, self.seeds, self.config = size, seeds, config
         if config.search.feedback != "ranked":
             raise UserError(
-                f"`search.feedback` = {config.search.feedback!r}: it is what the study varies; leave it out"
+                f"`search.rounds.feedback` = {config.search.feedback!r}: it is what the study varies; leave it out"
             )
         if config.search.rounds < 2:
             raise UserError(
@@ -134,7 +134,7 @@ class FeedbackStudy:
                 units.append(Unit(unit_name(seed, CONTROLS), f"seed {seed}: ensembles", self._controls_cost()))
         return units
 
-    def run(self, unit: Unit, place: Workplace) -> Result:
+    def run(self, unit: Unit, place: StudyContext) -> Result:
         seed, part = next(
             (seed, part)
             for seed in self._seeds()
@@ -153,7 +153,7 @@ class FeedbackStudy:
     def report(self, results: Mapping[str, Result]) -> StudyReport:
         return feedback_report(self.config, self.size, self._seeds(), results)
 
-    def _compared(self, folders: Path, config: SearchConfig, place: Workplace) -> Result:
+    def _compared(self, folders: Path, config: SearchConfig, place: StudyContext) -> Result:
         """The finals of `ranked` in a folder of their own, with random draws from what `none` scored."""
         folder = folders / CONTROLS
         if not Ledger.exists(folder):
@@ -206,8 +206,8 @@ def _explored(
     start: Path | None,
     config: SearchConfig,
     rounds: int,
-    place: Workplace,
-    siblings: tuple[Path, ...] = (),
+    place: StudyContext,
+    caches: tuple[Path, ...] = (),
 ) -> Result:
     """A search up to that round, begun anew, or from where the search in `start` stands, or gone on with.
 
@@ -218,7 +218,7 @@ def _explored(
         place.progress.skip_steps(_steps(folder) - (_steps(start) if start else 0))
     elif start is not None:
         fork(start, folder, config)
-    with opened_run(folder, config, place.progress, resume=begun or start is not None, siblings=siblings) as run:
+    with opened_run(folder, config, place.progress, resume=begun or start is not None, caches=caches) as run:
         watch(run)
         explore(run, rounds)
         return search_record(run.config, run.ledger)
@@ -236,6 +236,6 @@ def _scored(folder: Path) -> list[Candidate]:
     ledger = Ledger.open(folder)
     try:
         config = parse_config(ledger.fact("config"))
-        return [standing.candidate for standing in standings(config, ledger) if standing.scores]
+        return [outcome.candidate for outcome in outcomes(config, ledger) if outcome.scores]
     finally:
         ledger.close()

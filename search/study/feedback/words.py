@@ -8,7 +8,7 @@ from eval.report.study.data import Family
 from eval.report.study.text import difference, verdict
 from eval.report.text import counted, number
 from eval.statistics.replicates import ArmComparison, least_sign_flip_p_value
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from search.proposers.evolve import EvolveSettings
 from search.proposers.settings import read_settings
 from search.study.base import Size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from trainer.multilayer.settings import MultilayerSettings
 
 MULTILAYER, GRPO, LONGER, RANDOM = "multilayer", "grpo", "grpo-longer", "random-response"
@@ -63,7 +63,7 @@ def arm_config(config: SearchConfig, arm: str, seed: int) -> SearchConfig:
             update={
                 "algorithm": "grpo",
                 "multilayer": MultilayerSettings(phrase=screening.multilayer.phrase),
-                "evaluation_passes": 2,
+                "evaluation_turns": 2,
                 "grpo": screening.grpo.model_copy(update={"steps": steps_of(config, arm)}),
             }
         )

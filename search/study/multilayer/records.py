@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.prediction import Prediction
 from search.study.base import Result
-from trainer.job import TrainJob, TrainResult
+from trainer.jobs.train import TrainJob, TrainResult
 
 PARTS = 5
 """The training is shown in so many parts of equal length."""

@@ -9,8 +9,8 @@ from eval.report.data import Setting
 from eval.report.study.data import Arm, Family, StudyReport, Table, Trajectory, TrajectoryFigure
 from eval.report.text import DASH, number, signed_number
 from eval.statistics.replicates import compare_arms
-from eval.two_pass_figures import figures_of
-from search.config import SearchConfig
+from eval.two_turn_figures import figures_of
+from search.config.models import SearchConfig
 from search.study.base import Result, Size
 from search.study.cells import CHANGE, SHARE, Bounds, cell, mean_over_seeds
 from search.study.multilayer.arms import (
@@ -130,7 +130,7 @@ def _answers(found: Found, untrained: Result | None) -> Table:
                 cell(figures.second),
                 cell(figures.delta, signed_number),
                 cell(figures.corrected),
-                cell(figures.spoiled),
+                cell(figures.regressed),
                 number(accuracy(untrained, "vote")),
             )
         )
@@ -264,7 +264,7 @@ def _settings(config: SearchConfig) -> tuple[Setting, ...]:
         "rewards": ", ".join(config.search.base_rewards),
         "first layer": f"{grpo.prompts_per_step} prompts x {grpo.generations} completions a step, learning rate "
         f"{grpo.learning_rate:g}, LoRA rank {screening.lora.rank}",
-        "second layer": f"{layered.corrections} corrections of {responses} responses per question ({layered.goes_on}), "
+        "second layer": f"{layered.corrections} corrections of {responses} responses per question ({layered.select}), "
         f"groups by {layered.group}, updates {layered.updates}, confirming a right answer "
         f"{'is' if layered.reward_confirming else 'is not'} rewarded",
         "second prompt": f"ends with {layered.phrase!r}",

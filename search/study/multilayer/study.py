@@ -11,19 +11,19 @@ from eval.report.study.data import StudyReport
 from eval.report.text import counted
 from eval.statistics.replicates import least_sign_flip_p_value
 from rewards_generated.errors import UserError
-from search.config import SearchConfig
-from search.dispatch import ATTEMPTS, evaluate, stopped, train, unscored
+from search.config.models import SearchConfig
+from search.driver.launch import configured_executor
 from search.executors.base import Executor, JobDone, PackExecutor
-from search.jobs import BASE_ONLY, evaluation_job, screening_job
-from search.launch import configured_executor
-from search.seeds import derive_seed, screening_seeds
-from search.study.base import Cost, Result, Size, Unit, Workplace
+from search.jobs.descriptions import BASE_ONLY, evaluation_job, screening_job
+from search.jobs.dispatch import ATTEMPTS, evaluate, stopped, train, unscored
+from search.jobs.seeds import derive_seed, screening_seeds
+from search.study.base import Cost, Result, Size, StudyContext, Unit
 from search.study.multilayer.arms import ARMS, VOTING, arm_config, completions_of, rivals, steps_of
 from search.study.multilayer.records import answers_record, run_record
 from search.study.multilayer.report import UNTRAINED, block_name, multilayer_report
-from trainer.evaluation_job import EvaluationJob
-from trainer.job import TrainJob, TrainResult
-from trainer.packed.job import PackJob
+from trainer.jobs.evaluate import EvaluationJob
+from trainer.jobs.pack import PackJob
+from trainer.jobs.train import TrainJob, TrainResult
 
 MOST_IN_A_PACK = 8
 """Seeds of an arm that train together where `executor.pack` is auto."""
@@ -68,8 +68,8 @@ class MultilayerStudy:
                 f"`screening.multilayer.control` = {screening.multilayer.control!r}: it is what an arm of the study "
                 "varies; leave it out"
             )
-        if screening.evaluation_passes == 1:
-            raise UserError("`screening.evaluation_passes` = 1: the study asks every policy twice; leave it out")
+        if screening.evaluation_turns == 1:
+            raise UserError("`screening.evaluation_turns` = 1: the study asks every policy twice; leave it out")
         if screening.grpo.prompts_per_step < 2:
             raise UserError(
                 "`screening.grpo.prompts_per_step` = 1: an arm of the study needs responses to another question of "
@@ -112,7 +112,7 @@ class MultilayerStudy:
             units.append(Unit(block_name(seeds), f"{label}: all arms", cost))
         return units
 
-    def run(self, unit: Unit, place: Workplace) -> Result:
+    def run(self, unit: Unit, place: StudyContext) -> Result:
         executor, folder = configured_executor(self.config), (place.folder / "jobs").resolve()
         if unit.name == UNTRAINED:
             asked = [self._greedy_job(), self._sampling_job([None])]
@@ -126,7 +126,7 @@ class MultilayerStudy:
     def report(self, results: Mapping[str, Result]) -> StudyReport:
         return multilayer_report(self.config, self.size, self._seeds(), results)
 
-    def _trained(self, executor: Executor, seeds: Sequence[int], folder: Path, place: Workplace) -> Result:
+    def _trained(self, executor: Executor, seeds: Sequence[int], folder: Path, place: StudyContext) -> Result:
         """By arm and seed, the records of the runs."""
         jobs = {(arm, seed): self._job(arm, seed) for arm in ARMS for seed in seeds}
         mean_steps = round(sum(job.grpo.steps for job in jobs.values()) / len(jobs))
@@ -182,7 +182,7 @@ class MultilayerStudy:
         job = evaluation_job(self.config, "validation", questions, "sampled answers for votes", adapters)
         return job.model_copy(
             update={
-                "second_look": None,
+                "second_turn": None,
                 "temperature": self.config.screening.grpo.temperature,
                 "seed": derive_seed(self.config.seed, "votes"),
             }
@@ -224,7 +224,7 @@ def _run_packs(executor: PackExecutor, packs: Sequence[PackJob], folder: Path) -
 
 
 def _evaluated(
-    executor: Executor, jobs: Sequence[EvaluationJob], folder: Path, place: Workplace
+    executor: Executor, jobs: Sequence[EvaluationJob], folder: Path, place: StudyContext
 ) -> Mapping[str, Sequence[Sequence[Prediction]]]:
     """Predictions by digest, per adapter. Raises UserError if an evaluation fails."""
     found = {}

@@ -8,7 +8,7 @@ from eval.report.study.data import Family
 from eval.report.study.text import difference, verdict
 from eval.report.text import counted
 from eval.statistics.replicates import least_sign_flip_p_value
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from search.study.base import Result, Size
 from search.study.multilayer.arms import LONGER, MULTILAYER, completions_of, rivals, steps_of
 
@@ -91,7 +91,7 @@ def methods(config: SearchConfig, seeds: int) -> str:
     screening = config.screening
     grpo, layered = screening.grpo, screening.multilayer
     responses = counted(layered.places(grpo.generations), "response")
-    kinds = {"all": "", "wrong": " wrong", "mixed": " wrong and right"}[layered.goes_on]
+    kinds = {"all": "", "wrong": " wrong", "mixed": " wrong and right"}[layered.select]
     return (
         f"For each of {seeds} seeds four policies were trained on LoRA adapters of rank {screening.lora.rank}, with "
         f"the base rewards alone: multi-layer GRPO (multilayer) for {grpo.steps} steps of {grpo.prompts_per_step} "

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Ensemble, Member
-from search.config import SearchConfig
-from search.seeds import derive_seed
-from search.suites import suites_of
-from trainer.evaluation_job import EvaluationJob
-from trainer.job import TrainJob
+from search.config.models import SearchConfig
+from search.config.suites import suites_of
+from search.jobs.seeds import derive_seed
+from trainer.jobs.evaluate import EvaluationJob
+from trainer.jobs.train import TrainJob
 
 TILT, STANDARD, FIRST_SCALED, FIRST_PLAIN = "tilt", "standard", "first-scaled", "first-plain"
 ARMS = (TILT, STANDARD, FIRST_SCALED, FIRST_PLAIN)
@@ -61,17 +61,17 @@ def training_job(config: SearchConfig, arm: str, seed: int) -> TrainJob:
 
 
 def tasks(config: SearchConfig) -> dict[str, tuple[TaskReference, int]]:
-    """By name, what is sampled and how many questions of it: within the distribution, every suite, and its twins."""
+    """By name, what is sampled and how many questions of it: the test split, every suite, and its matched controls."""
     found = {WITHIN: (config.task, config.finals.test_questions)}
     for suite in suites_of(config):
         found[suite.name] = (suite.task, config.finals.ood_questions)
-        if suite.twins is not None:
-            found[twins_name(suite.name)] = (suite.twins, config.finals.ood_questions)
+        if suite.matched is not None:
+            found[matched_name(suite.name)] = (suite.matched, config.finals.ood_questions)
     return found
 
 
-def twins_name(suite: str) -> str:
-    return f"twins of {suite}"
+def matched_name(suite: str) -> str:
+    return f"matched controls of {suite}"
 
 
 def base_sampling_job(config: SearchConfig, name: str) -> EvaluationJob:

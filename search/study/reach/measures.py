@@ -157,14 +157,14 @@ def _over_both(by_seed: Floats, resampled: Sequence[float], questions: int, leve
     return Estimate(value, value - half, value + half, questions, level, "t over seeds and questions")
 
 
-def behind_twins(
-    outside: Questions, twins: Questions, after: Sequence[tuple[Floats, Floats]], level: float = 0.95
+def behind_matched(
+    outside: Questions, matched: Questions, after: Sequence[tuple[Floats, Floats]], level: float = 0.95
 ) -> Estimate | None:
-    """Gain outside minus gain of the twins, pair by pair, for new seeds and new pairs. None of a single seed."""
+    """Gain outside minus that of the matched controls, pair by pair, for new seeds and pairs. None of a single seed."""
     if len(after) < 2:
         return None
     return seed_question_mean(
-        [_gains(outside, out) - _gains(twins, inside) for out, inside in after],
+        [_gains(outside, out) - _gains(matched, inside) for out, inside in after],
         level,
     )
 

@@ -10,15 +10,15 @@ from eval.report.study.data import Arm, Family, StudyReport, Table, Trajectory, 
 from eval.report.text import DASH, counted, number, signed_interval, signed_number
 from eval.statistics.estimate import Estimate
 from eval.statistics.replicates import compare_arms
-from search.config import SearchConfig
+from search.config.models import SearchConfig
+from search.config.suites import suites_of
 from search.study.base import Result, Size
 from search.study.cells import ANY, CHANGE, SHARE, Bounds, cell, mean_over_seeds
 from search.study.reach import measures
-from search.study.reach.jobs import FIRST_PLAIN, FIRST_SCALED, LASTING, STANDARD, TILT, WITHIN, twins_name
+from search.study.reach.jobs import FIRST_PLAIN, FIRST_SCALED, LASTING, STANDARD, TILT, WITHIN, matched_name
 from search.study.reach.measures import BINS, WINDOWS, Questions
 from search.study.reach.words import CLAIM, caveats, findings, headline, methods
 from search.study.settings import study_settings
-from search.suites import suites_of
 
 _ARMS = (
     Arm(
@@ -114,15 +114,15 @@ def _families(config: SearchConfig, questions: Mapping[str, Questions], runs: Ru
     for arm in (STANDARD, TILT):
         paired: dict[str, Series] = {}
         for suite in suites:
-            for name in (suite.name, twins_name(suite.name)):
+            for name in (suite.name, matched_name(suite.name)):
                 if name in questions:
                     paired[name] = [
                         measures.mean_gain(questions[name], measures.right_after(run, arm, name)) for run in runs
                     ]
-        pairs = [(name, twins_name(name)) for name in axes if twins_name(name) in paired]
+        pairs = [(name, matched_name(name)) for name in axes if matched_name(name) in paired]
         if pairs:
-            note = "Twins differ from the suite's problems in that one respect and lie within the distribution."
-            title = f"Outside pretraining, against twins ({arm})"
+            note = "Matched controls differ from the suite in that one respect and lie within the distribution."
+            title = f"Outside pretraining, against matched controls ({arm})"
             found.append(_family(title, f"gain in accuracy, {arm}", paired, pairs, note=note))
     fitted = [measures.tilt_of(within, measures.right_after(run, TILT, WITHIN)) for run in runs]
     steady: dict[str, Series] = {name: [value] * len(runs) for name, value in tilts(config).items()}
@@ -169,14 +169,14 @@ def _families(config: SearchConfig, questions: Mapping[str, Questions], runs: Ru
 def _behind(config: SearchConfig, questions: Mapping[str, Questions], runs: Runs) -> Behind:
     found: Behind = {}
     for arm in (STANDARD, TILT):
-        at_mass, to_twins = f"{arm}, at equal Q", f"{arm}, against twins"
-        found[at_mass], found[to_twins] = {}, {}
+        at_mass, to_matched = f"{arm}, at equal Q", f"{arm}, against matched controls"
+        found[at_mass], found[to_matched] = {}, {}
         for suite in suites_of(config):
-            before, twins = questions[suite.name], questions.get(twins_name(suite.name))
+            before, matched = questions[suite.name], questions.get(matched_name(suite.name))
             known = _both(runs, arm, suite.name, WITHIN)
             found[at_mass][suite.name] = measures.behind_at_equal_mass(before, questions[WITHIN], known)
-            paired = _both(runs, arm, suite.name, twins_name(suite.name))
-            found[to_twins][suite.name] = measures.behind_twins(before, twins, paired) if twins else None
+            paired = _both(runs, arm, suite.name, matched_name(suite.name))
+            found[to_matched][suite.name] = measures.behind_matched(before, matched, paired) if matched else None
     return found
 
 
@@ -194,7 +194,7 @@ def _new_questions(behind: Behind) -> Table:
         rows=tuple((name, *(_estimate(found[name]) for found in behind.values())) for name in suites),
         note="The comparisons take the questions as given. Here intervals hold for new seeds and new questions. At "
         "equal Q: variance between seeds plus that of resampled questions, rather too wide than too narrow; against "
-        "twins: two-way random effects over the pairs.",
+        "matched controls: two-way random effects over the pairs.",
     )
 
 
@@ -206,8 +206,8 @@ def _wide(
     for arm in (STANDARD, TILT):
         for name, estimate in behind[f"{arm}, at equal Q"].items():
             found[f"Outside pretraining, at equal base mass ({arm})", name, _equal(name)] = estimate
-        for name, estimate in behind[f"{arm}, against twins"].items():
-            found[f"Outside pretraining, against twins ({arm})", name, twins_name(name)] = estimate
+        for name, estimate in behind[f"{arm}, against matched controls"].items():
+            found[f"Outside pretraining, against matched controls ({arm})", name, matched_name(name)] = estimate
     tilt = _tilt(questions, runs, TILT, WITHIN)
     for name, value in tilts(config).items():
         if tilt is not None:
@@ -442,6 +442,6 @@ def _settings(config: SearchConfig) -> tuple[Setting, ...]:
         "samples": f"{config.search.base_rollouts.per_question} per question and policy, at temperature "
         f"{grpo.temperature:g}; two such draws of the base",
         "questions": f"{counted(config.finals.test_questions, 'question')} within the distribution, "
-        f"{config.finals.ood_questions} of each suite and of its twins",
+        f"{config.finals.ood_questions} of each suite and of its matched controls",
     }
     return study_settings(config, own)

@@ -11,14 +11,14 @@ from eval.report.study.data import StudyReport
 from eval.report.text import counted
 from eval.tasks.registry import SUITES
 from rewards_generated.errors import UserError
-from search.config import SearchConfig
-from search.dispatch import evaluate, train, unscored
-from search.launch import configured_executor
-from search.study.base import Cost, Result, Size, Unit, Workplace
+from search.config.models import SearchConfig
+from search.config.suites import suites_of
+from search.driver.launch import configured_executor
+from search.jobs.dispatch import evaluate, train, unscored
+from search.study.base import Cost, Result, Size, StudyContext, Unit
 from search.study.reach.jobs import ARMS, LASTING, TILT, WITHIN, base_sampling_job, sampling_job, tasks, training_job
 from search.study.reach.report import reach_report
-from search.suites import suites_of
-from trainer.evaluation_job import EvaluationJob
+from trainer.jobs.evaluate import EvaluationJob
 
 if TYPE_CHECKING:
     from eval.prediction import Prediction
@@ -120,7 +120,7 @@ class ReachStudy:
         base = Unit(BASE, "samples of the base policy", Cost(questions=len(DRAWS) * sum(asked.values())))
         return [base, *(Unit(unit_name(seed), f"seed {seed}", cost) for seed in self._seeds())]
 
-    def run(self, unit: Unit, place: Workplace) -> Result:
+    def run(self, unit: Unit, place: StudyContext) -> Result:
         folder = (place.folder / "jobs").resolve()
         executor = configured_executor(self.config)
         if unit.name == BASE:
@@ -132,14 +132,14 @@ class ReachStudy:
         found = [results.get(unit_name(seed)) for seed in self._seeds()]
         return reach_report(self.config, self.size, self._seeds(), results.get(BASE), found)
 
-    def _base(self, executor: Executor, folder: Path, place: Workplace) -> Result:
+    def _base(self, executor: Executor, folder: Path, place: StudyContext) -> Result:
         jobs = {name: base_sampling_job(self.config, name) for name in self._names}
         answers = self._sampled(executor, list(jobs.values()), folder, place)
         # Every other run of so many samples is of the first draw, those between are of the second.
         counts = {name: answers[job.digest][0] for name, job in jobs.items()}
         return {draw: {name: found[half::2] for name, found in counts.items()} for half, draw in enumerate(DRAWS)}
 
-    def _trained(self, executor: Executor, folder: Path, place: Workplace, seed: int) -> Result:
+    def _trained(self, executor: Executor, folder: Path, place: StudyContext, seed: int) -> Result:
         jobs = {arm: training_job(self.config, arm, seed) for arm in ARMS}
         place.progress.phase("training", len(jobs), jobs[TILT].grpo.steps)
         results = {}
@@ -172,7 +172,7 @@ class ReachStudy:
         return {"seed": seed, "arms": arms}
 
     def _sampled(
-        self, executor: Executor, jobs: Sequence[EvaluationJob], folder: Path, place: Workplace
+        self, executor: Executor, jobs: Sequence[EvaluationJob], folder: Path, place: StudyContext
     ) -> dict[str, list[list[int]]]:
         """By job and policy, how many of every so many samples in a row were right, as many as a draw has."""
         found = {}

@@ -8,7 +8,7 @@ from eval.report.study.data import Family, Table
 from eval.report.study.text import difference, verdict
 from eval.report.text import DASH, counted, joined, signed_interval
 from eval.statistics.estimate import Estimate
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from search.study.base import Size
 from search.study.reach.jobs import FIRST_STEPS
 
@@ -23,8 +23,8 @@ CLAIM = (
 _CLAIMS = {
     "Outside pretraining, at equal base mass (standard)": "gains outside stay behind those within, at equal Q",
     "Outside pretraining, at equal base mass (tilt)": "the same with a KL term",
-    "Outside pretraining, against twins (standard)": "gains outside stay behind those of the twins",
-    "Outside pretraining, against twins (tilt)": "the same with a KL term",
+    "Outside pretraining, against matched controls (standard)": "gains outside are less than their matched controls'",
+    "Outside pretraining, against matched controls (tilt)": "the same with a KL term",
     "The gain curve": "the gain is the one predicted: no difference in tilt",
     "Problems that the base never solved": "nothing is solved that reweighting does not explain",
     "Shape of the first gain": "the first gain goes as sqrt(Q (1 - Q)) with scaled advantages (above 0)",
@@ -120,10 +120,10 @@ def methods(config: SearchConfig, seeds: int) -> str:
         f"(beta {grpo.beta:g}, loss {grpo.loss}, advantages not scaled) and without one (loss grpo, advantages scaled "
         f"by their group), {grpo.steps} steps of {grpo.prompts_per_step} prompts and {grpo.generations} completions "
         f"each, and for {FIRST_STEPS} steps with and without scaling. The base answered {finals.test_questions} "
-        f"questions of the test split and {finals.ood_questions} of every suite and of its twins twice {samples} "
-        f"times at the temperature of training, every trained policy {samples} times. The first draw of the base "
-        "sorts questions into bins and finds the unsolved ones, the second measures what became of them, so that no "
-        "gain is a regression to the mean. Base mass is given a beta distribution per kind of question, fitted by "
+        f"questions of the test split and {finals.ood_questions} of every suite and of its matched controls twice "
+        f"{samples} times at the temperature of training, every trained policy {samples} times. The first draw of the "
+        "base sorts questions into bins and finds the unsolved ones, the second measures what became of them, so that "
+        "no gain is a regression to the mean. Base mass is given a beta distribution per kind of question, fitted by "
         "moments, and predictions are expectations over its posterior; gains at equal base mass are by regression "
         "calibration on it. The unit of analysis is the training run: figures were compared by paired differences "
         "over seeds with Student's t intervals, paired t tests and exact sign-flip tests, two-sided, corrected by "

@@ -10,8 +10,8 @@ from eval.metrics import compute_metrics
 from eval.prediction import Prediction
 from search.study.base import Result
 from search.study.reflection.arms import COMPONENTS
-from trainer.job import TrainResult
-from trainer.sft_job import SftJobResult
+from trainer.jobs.sft import SftJobResult
+from trainer.jobs.train import TrainResult
 
 
 def fine_tuning_record(result: SftJobResult) -> Result:

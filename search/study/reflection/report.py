@@ -10,7 +10,7 @@ from eval.report.data import Setting
 from eval.report.study.data import Arm, Family, StudyReport, Trajectory, TrajectoryFigure
 from eval.statistics.estimate import Estimate
 from eval.statistics.replicates import compare_arms
-from search.config import SearchConfig
+from search.config.models import SearchConfig
 from search.study.base import Result, Size
 from search.study.cells import mean_over_seeds
 from search.study.reflection.arms import ARMS, FINE_TUNINGS, REWARDS, arm

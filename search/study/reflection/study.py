@@ -9,18 +9,18 @@ from pathlib import Path
 from eval.report.study.data import StudyReport
 from eval.report.text import counted
 from rewards_generated.errors import UserError
-from search.config import SearchConfig
-from search.dispatch import evaluate_suites, fine_tune, train, unscored
+from search.config.models import SearchConfig
+from search.driver.launch import configured_executor
 from search.executors.base import JobDone, PipelineExecutor
-from search.launch import configured_executor
-from search.study.base import Cost, Result, Size, Unit, Workplace
+from search.jobs.dispatch import evaluate_suites, fine_tune, train, unscored
+from search.study.base import Cost, Result, Size, StudyContext, Unit
 from search.study.reflection.arms import ARMS, FINE_TUNINGS, LORA_FACTOR, REWARDS, WEIGHTS, arm, supervised_stage
 from search.study.reflection.records import answers_record, fine_tuning_record, grpo_record
 from search.study.reflection.report import reflection_report, unit_name
-from trainer.job import TrainJob
+from trainer.jobs.sft import SftJob
+from trainer.jobs.train import TrainJob
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
-from trainer.sft_job import SftJob
 
 SFT_STEPS: dict[Size, int] = {"quick": 10, "full": 40}
 SUITES: dict[str, dict[str, object]] = {
@@ -82,7 +82,7 @@ class ReflectionStudy:
         )
         return [Unit(unit_name(seed), f"seed {seed}: {len(ARMS)} pipelines", cost) for seed in self._seeds()]
 
-    def run(self, unit: Unit, place: Workplace) -> Result:
+    def run(self, unit: Unit, place: StudyContext) -> Result:
         """Jobs lie in the study's folder by their digests, so that an interrupted unit goes on with those left."""
         seed = next(seed for seed in self._seeds() if unit_name(seed) == unit.name)
         folder = (place.folder / "jobs").resolve()
@@ -141,7 +141,7 @@ class ReflectionStudy:
         )
 
     def _fine_tuned(
-        self, executor: PipelineExecutor, seed: int, folder: Path, place: Workplace
+        self, executor: PipelineExecutor, seed: int, folder: Path, place: StudyContext
     ) -> dict[str, tuple[tuple[str, str | None], Result]]:
         """By fine-tuning: the policy's folder with the digest of its job, and the record of the stage."""
         jobs: dict[str, SftJob] = {
@@ -166,7 +166,7 @@ class ReflectionStudy:
         seed: int,
         tuned: Mapping[str, tuple[tuple[str, str | None], Result]],
         folder: Path,
-        place: Workplace,
+        place: StudyContext,
     ) -> tuple[dict[tuple[str, str], JobDone], JobDone]:
         """By fine-tuning and reward; and the run of the first fine-tuning and the paper's reward that tunes all
         weights, for what it costs."""
@@ -193,7 +193,7 @@ class ReflectionStudy:
         tuned: Mapping[str, tuple[tuple[str, str | None], Result]],
         trained: Mapping[tuple[str, str], JobDone],
         folder: Path,
-        place: Workplace,
+        place: StudyContext,
     ) -> dict[tuple[str, str | None], Result]:
         """By fine-tuning and reward, None before GRPO; what was not trained to its end is left out."""
         asked: dict[str, list[tuple[str, str | None]]] = {}

@@ -148,7 +148,7 @@ def test_unscored_candidates_are_listed_apart_with_their_reasons():
             checks=(GateCheck(name="imports", passed=False, reason="os"),),
         ),
         Candidate(name="waiting", identity="e", round=1, status="pending"),
-        Candidate(name="twin", identity="f", round=1, status="duplicate", failure="near-duplicate: like better"),
+        Candidate(name="copy", identity="f", round=1, status="duplicate", failure="near-duplicate: like better"),
         # A failed run must not be ranked even if figures are handed in with it.
         scored("impostor", 1.2).model_copy(update={"status": "failed", "failure": "raised too often"}),
     )
@@ -161,7 +161,7 @@ def test_unscored_candidates_are_listed_apart_with_their_reasons():
         ("crashed", "out of memory at step 12"),
         ("refused", "imports: os"),
         ("waiting", "not screened yet"),
-        ("twin", "near-duplicate: like better"),
+        ("copy", "near-duplicate: like better"),
         ("impostor", "raised too often"),
     ]:
         assert not re.search(rf'class="name">[0-9]+\. {name}', html)

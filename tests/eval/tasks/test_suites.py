@@ -1,4 +1,4 @@
-"""The testbed's out-of-distribution suites: each problem leaves the distribution along one axis, its twin does not."""
+"""The testbed's out-of-distribution suites: problems leave the distribution along one axis, their controls do not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def both(name):
 
 
 def attributes(name):
-    """Of every problem and its twin."""
+    """Of every problem and its matched control."""
     return [(a.attributes, b.attributes) for a, b in zip(*both(name), strict=True)]
 
 
@@ -50,62 +50,62 @@ def test_there_is_a_suite_for_every_axis_and_only_suites_have_controls():
 
 @pytest.mark.parametrize("name", SUITES["testbed"])
 def test_ids_never_change_and_are_each_suites_own(name):
-    ours, twins = both(name)
+    ours, matched = both(name)
     assert ours[0].id == FIRST[name]
-    assert len({example.id for example in (*ours, *twins)}) == 2 * COUNT
+    assert len({example.id for example in (*ours, *matched)}) == 2 * COUNT
     assert [example.id for example in task(name).examples("test", 7)] == [example.id for example in ours[:7]]
-    assert [example.attributes["pair"] for example in twins] == list(range(COUNT))
+    assert [example.attributes["pair"] for example in matched] == list(range(COUNT))
 
 
 @pytest.mark.parametrize("axis", AXES)
-def test_no_twin_was_seen_before_and_no_problem_stands_in_two_splits(axis):
+def test_no_matched_was_seen_before_and_no_problem_stands_in_two_splits(axis):
     seen = set()
     for split in ("validation", "test"):
-        for problem, twin in itertools.islice(pairs(axis, split), COUNT):
-            assert int(twin.content[:8], 16) % 100 in BUCKETS[split]
+        for problem, matched in itertools.islice(pairs(axis, split), COUNT):
+            assert int(matched.content[:8], 16) % 100 in BUCKETS[split]
             assert (problem.content, problem.question) not in seen
             seen.add((problem.content, problem.question))
     assert len(seen) == 2 * COUNT
 
 
-def test_depth_is_more_steps_and_its_twin_the_first_four():
-    for ours, twin in attributes("testbed-depth"):
+def test_depth_is_more_steps_and_its_matched_the_first_four():
+    for ours, matched in attributes("testbed-depth"):
         assert ours["steps"] in (5, 6)
-        assert twin["operations"] == ours["operations"][:4]
-        assert ours["distractors"] == twin["distractors"] == 0
-        assert ours["family"] == twin["family"]
-    for ours, twin in zip(*both("testbed-depth"), strict=True):
-        shared = len(ours.question.split(". ")[: 1 + twin.attributes["steps"]])
-        assert ours.question.split(". ")[:shared] == twin.question.split(". ")[:shared]
+        assert matched["operations"] == ours["operations"][:4]
+        assert ours["distractors"] == matched["distractors"] == 0
+        assert ours["family"] == matched["family"]
+    for ours, matched in zip(*both("testbed-depth"), strict=True):
+        shared = len(ours.question.split(". ")[: 1 + matched.attributes["steps"]])
+        assert ours.question.split(". ")[:shared] == matched.question.split(". ")[:shared]
 
 
 def test_length_is_more_distractors_and_nothing_else():
-    for ours, twin in attributes("testbed-length"):
-        assert (ours["distractors"], twin["distractors"]) in ((2, 1), (3, 1))
-        assert differing(ours, twin) == {"distractors"}
-    for ours, twin in zip(*both("testbed-length"), strict=True):
-        assert ours.answer == twin.answer
-        assert set(twin.question.split(". ")) <= set(ours.question.split(". "))
+    for ours, matched in attributes("testbed-length"):
+        assert (ours["distractors"], matched["distractors"]) in ((2, 1), (3, 1))
+        assert differing(ours, matched) == {"distractors"}
+    for ours, matched in zip(*both("testbed-length"), strict=True):
+        assert ours.answer == matched.answer
+        assert set(matched.question.split(". ")) <= set(ours.question.split(". "))
 
 
 @pytest.mark.parametrize(("name", "scenes"), [("testbed-tokens", OTHER_SCENES), ("testbed-templates", HELD_OUT_SCENES)])
 def test_other_words_tell_the_same_arithmetic(name, scenes):
-    for ours, twin in zip(*both(name), strict=True):
-        assert differing(ours.attributes, twin.attributes) == {"family"}
+    for ours, matched in zip(*both(name), strict=True):
+        assert differing(ours.attributes, matched.attributes) == {"family"}
         assert ours.attributes["family"] in {scene.name for scene in scenes}
-        assert twin.attributes["family"] in PLAIN
-        assert ours.answer == twin.answer
-        assert ours.id.rsplit("-", 1)[1] == twin.id.rsplit("-", 1)[1]
+        assert matched.attributes["family"] in PLAIN
+        assert ours.answer == matched.answer
+        assert ours.id.rsplit("-", 1)[1] == matched.id.rsplit("-", 1)[1]
 
 
 def test_composition_is_another_order_of_the_same_sentences():
-    for ours, twin in attributes("testbed-composition"):
+    for ours, matched in attributes("testbed-composition"):
         assert ("times", "subtract") in itertools.pairwise(ours["operations"])
-        assert ("times", "subtract") not in itertools.pairwise(twin["operations"])
-        assert sorted(ours["operations"]) == sorted(twin["operations"])
-        assert differing(ours, twin) == {"operations"}
-    for ours, twin in zip(*both("testbed-composition"), strict=True):
-        assert sorted(ours.question.split(". ")) == sorted(twin.question.split(". "))
+        assert ("times", "subtract") not in itertools.pairwise(matched["operations"])
+        assert sorted(ours["operations"]) == sorted(matched["operations"])
+        assert differing(ours, matched) == {"operations"}
+    for ours, matched in zip(*both("testbed-composition"), strict=True):
+        assert sorted(ours.question.split(". ")) == sorted(matched.question.split(". "))
 
 
 @pytest.mark.parametrize("axis", AXES)

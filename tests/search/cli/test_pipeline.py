@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from search.cli import main
-from search.config_source import overlaid, parse_as, preset_names
+from search.config.source import overlaid, parse_as, preset_names
+from search.driver.pipeline import PIPELINE_PRESETS
 from search.executors.local import LocalExecutor
-from search.pipeline import PIPELINE_PRESETS
 from tests.trainer.pipeline.tiny import tiny_pipeline, write_pairs
 from tests.trainer.tiny import write_policy
 from trainer.pipeline.description import Pipeline

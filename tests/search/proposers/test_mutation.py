@@ -183,7 +183,7 @@ def test_two_rewards_join_without_getting_in_each_others_way() -> None:
     assert len(sums) == 3
 
 
-def test_a_reward_can_be_joined_with_its_own_twin_again_and_again() -> None:
+def test_a_reward_can_be_joined_with_its_own_matched_again_and_again() -> None:
     code = TRICKY
     for generation in range(3):
         composition = joined(cst.parse_module(code), cst.parse_module(code), Draws(str(generation)))

@@ -9,7 +9,7 @@ import pytest
 from eval.prescreening import PreScreening
 from eval.statistics.estimate import Estimate
 from rewards_generated.errors import UserError
-from rewards_generated.gate.policy import MODULES
+from rewards_generated.gate.static_rules import MODULES
 from search.proposers.base import FailedCandidate, Feedback, ProposalRequest
 from search.proposers.prompt import render_prompt
 from search.proposers.settings import PromptSettings
@@ -191,9 +191,9 @@ def test_the_prompt_speaks_of_duplicates_only_where_they_are_rejected() -> None:
 
 
 def test_near_duplicates_are_listed_without_their_source() -> None:
-    twin = FailedCandidate("twin", "id", 1, code(88.0), ("near-duplicate: like 'candidate_1'",), duplicate=True)
-    text = prompt(request(round=2, feedback=Feedback("ranked", RANKED, (*FAILED, twin))))
-    assert "- twin: near-duplicate: like 'candidate_1'" in text
+    copy = FailedCandidate("copy", "id", 1, code(88.0), ("near-duplicate: like 'candidate_1'",), duplicate=True)
+    text = prompt(request(round=2, feedback=Feedback("ranked", RANKED, (*FAILED, copy))))
+    assert "- copy: near-duplicate: like 'candidate_1'" in text
     assert code(88.0) not in text
     assert code(77.0) in text  # what the gate refused keeps its place among the failures
     assert "near-duplicates" not in prompt(LATER)

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from eval.prediction import Prediction
 from search.executors.base import EvaluationDone, JobDone, SftDone, SuitesDone
 from search.study.reflection.arms import FINE_TUNINGS, REWARDS, WEIGHTS
-from trainer.evaluation_job import EvaluationJob
-from trainer.job import RewardStatistics, TrainJob, TrainResult
-from trainer.job_folder import RESULT_FILE, write_atomically
-from trainer.sft_job import SftJob, SftJobResult
-from trainer.suites_job import SuitesJob, SuitesResult
+from trainer.jobs.evaluate import EvaluationJob
+from trainer.jobs.folder import RESULT_FILE, write_atomically
+from trainer.jobs.sft import SftJob, SftJobResult
+from trainer.jobs.suites import SuitesJob, SuitesResult
+from trainer.jobs.train import RewardStatistics, TrainJob, TrainResult
 
 
 def right_answers(fine_tuning: str, reward: str | None, seed: int, suite: str, n: int) -> int:

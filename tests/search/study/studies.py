@@ -13,8 +13,8 @@ from search.ledger import Ledger
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from tests.search.instant import InstantExecutor
 from tests.search.searches import reward_code
-from trainer.job import TrainJob
-from trainer.job_folder import RESULT_FILE, write_atomically
+from trainer.jobs.folder import RESULT_FILE, write_atomically
+from trainer.jobs.train import TrainJob
 
 ARMS = ("ranked", "none", "shuffled")
 

@@ -8,9 +8,9 @@ from statistics import fmean
 
 import pytest
 
-from search.config_source import parse_config
+from search.config.source import parse_config
 from search.ledger import Ledger
-from search.standings import Standing, standings
+from search.results.ranking import Outcome, outcomes
 from tests.search.study.studies import (
     ARMS,
     InterruptedInThirdSearch,
@@ -164,7 +164,7 @@ def test_resuming_a_finished_study_runs_nothing(study: Path) -> None:
     assert (study / "report.html").is_file()
 
 
-def test_an_interrupted_study_reports_what_is_there_and_goes_on(
+def test_an_interrupted_study_reports_what_is_there_and_select(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     InterruptedInThirdSearch.pressed = False
@@ -239,5 +239,5 @@ def test_the_plan_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.Captu
     assert list(tmp_path.iterdir()) == []
 
 
-def _standings(ledger: Ledger) -> list[Standing]:
-    return standings(parse_config(ledger.fact("config")), ledger)
+def _standings(ledger: Ledger) -> list[Outcome]:
+    return outcomes(parse_config(ledger.fact("config")), ledger)

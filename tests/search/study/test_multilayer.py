@@ -20,9 +20,9 @@ from search.study.multilayer.arms import ARMS
 from search.study.multilayer.records import answers_record, sampled_tokens
 from search.study.registry import build_study
 from tests.trainer.tiny import train_job
-from trainer.evaluation_job import EvaluationJob, EvaluationResult
-from trainer.job import TrainJob, TrainResult
-from trainer.packed.job import PackJob, PackResult
+from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
+from trainer.jobs.pack import PackJob, PackResult
+from trainer.jobs.train import TrainJob, TrainResult
 
 RIGHT = {  # first and second answers right, of 40 questions
     "multilayer": (20, 30),
@@ -57,7 +57,7 @@ class CountingExecutor:
         for job in jobs:
             self.labels.append(job.label)
             names = [Path(adapter).name if adapter else "untrained" for adapter in job.adapters]
-            if job.second_look is None:
+            if job.second_turn is None:
                 assert job.temperature > 0
                 found = [predictions(job, 5, answered=True) for _ in names]
             else:
@@ -75,7 +75,7 @@ class CountingExecutor:
             return TrainResult(digest=job.digest, failure="training diverged")
         arm, _, seed = job.label.partition(", seed ")
         assert job.evaluation is not None
-        assert job.evaluation.second_look
+        assert job.evaluation.second_turn
         entry: dict[str, Any] = {"accuracy": 0.5, "completion_tokens": 10.0}
         if job.multilayer:
             entry |= {"layers": [1, 2], "layer2": {"accuracy": 0.6, "completion_tokens": 20.0}}
@@ -192,7 +192,7 @@ def test_budgets_and_answers_are_told(folder: Path) -> None:
     assert (folder / "report.html").read_text(encoding="utf-8").count("<svg") >= 3
 
 
-def test_an_interrupted_study_goes_on_and_says_the_same(folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_study_select_and_says_the_same(folder: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     CountingExecutor.interrupted.append("grpo, seed 1")
     assert study(again, pack="1") == 130
@@ -243,7 +243,7 @@ def test_tokens_are_counted_by_layer_in_alternating_steps() -> None:
         ("screening.algorithm=grpo", "has no effect|needs a second layer"),
         ("screening.multilayer.corrections=0", "needs a second layer"),
         ("screening.multilayer.control=random_response", "an arm of the study varies"),
-        ("screening.evaluation_passes=1", "asks every policy twice"),
+        ("screening.evaluation_turns=1", "asks every policy twice"),
         ("search.select_on=test", "reads the validation split"),
     ],
 )

@@ -20,13 +20,13 @@ from rewards_generated.errors import UserError
 from rewards_generated.rollout import Sample
 from rewards_generated.scorer import EnsembleScorer
 from search.cli import main
-from search.config_source import load_config
+from search.config.source import load_config
 from search.executors.base import EvaluationDone, JobDone
 from search.study.reach.jobs import ARMS, FIRST_PLAIN, FIRST_SCALED, RIGHT_ONLY, STANDARD, TILT, tasks, training_job
 from search.study.reach.study import ReachStudy
 from search.study.registry import build_study
-from trainer.evaluation_job import EvaluationJob, EvaluationResult
-from trainer.job import TrainJob, TrainResult
+from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
+from trainer.jobs.train import TrainJob, TrainResult
 
 BETA = 0.5
 SMALL = (
@@ -131,7 +131,7 @@ def test_a_suite_without_gain_is_told_from_one_that_gains_as_its_base_mass_allow
         compared = family(record, title)
         assert compared["testbed-depth"]["verdict"] == "lower"
         assert abs(compared["testbed-tokens"]["estimate"]["value"]) < 0.06
-    assert family(record, "Outside pretraining, against twins (tilt)")["testbed-depth"]["verdict"] == "lower"
+    assert family(record, "Outside pretraining, against matched controls (tilt)")["testbed-depth"]["verdict"] == "lower"
     assert "testbed-depth" in record["headline"].partition(".")[0]
     primary = [item["title"] for item in record["families"] if item["primary"]]
     assert primary == ["Outside pretraining, at equal base mass (standard)"]
@@ -169,9 +169,9 @@ def test_the_report_says_when_it_is_over_and_keeps_every_count(record: dict[str,
     assert set(base["first"]) == {
         "within",
         "testbed-depth",
-        "twins of testbed-depth",
+        "matched controls of testbed-depth",
         "testbed-tokens",
-        "twins of testbed-tokens",
+        "matched controls of testbed-tokens",
     }
     assert len(base["first"]["within"]) == len(base["second"]["within"]) == 150
     assert base["first"]["within"] != base["second"]["within"]
@@ -224,7 +224,7 @@ def test_the_reward_is_the_tasks_own_judgement() -> None:
     assert scores == [float(answer is not None and task.equal(answer, "5")) for answer in strict]
 
 
-def test_all_suites_and_their_twins_are_asked_by_default() -> None:
+def test_all_suites_and_their_matched_are_asked_by_default() -> None:
     names = list(tasks(config()))
     assert names[0] == "within"
     assert len(names) == 11
@@ -266,6 +266,6 @@ def test_the_study_runs_on_real_jobs(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "study" / "results.json").read_text(encoding="utf-8"))
     for run in record["units"]["runs"]:
         assert {arm["failure"] for arm in run["arms"].values()} == {None}
-        assert len(run["arms"][TILT]["right"]["twins of testbed-tokens"]) == 4
+        assert len(run["arms"][TILT]["right"]["matched controls of testbed-tokens"]) == 4
         assert all(kl is not None for kl in run["arms"][TILT]["kl"])
         assert set(run["arms"][STANDARD]["kl"]) == {None}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eval.report.study.text import comparison_rows
-from search.config_source import load_config
+from search.config.source import load_config
 from search.study.base import Result
 from search.study.feedback.report import ARMS, feedback_report, unit_name
 from search.study.feedback.study import FeedbackStudy

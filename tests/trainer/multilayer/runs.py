@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 
-from eval.policy import Policy
+from eval.engines.policy import Policy
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.scorer import EnsembleScorer
-from tests.trainer.packed.packs import Formula, exact_policy, forced
+from tests.trainer.grpo.packs import Formula, exact_policy, forced
 from tests.trainer.tiny import Sums, train_job
-from trainer.grpo import GrpoRun
-from trainer.job import TrainJob
+from trainer.grpo.rewards import RolloutScoring
+from trainer.grpo.run import PackRun
+from trainer.grpo.single import GrpoRun
+from trainer.jobs.pack import PackJob
+from trainer.jobs.train import TrainJob
 from trainer.multilayer.scoring import LayeredScoring, scoring_for
-from trainer.packed.job import PackJob
-from trainer.packed.run import PackRun
-from trainer.rewards import RolloutScoring
 
 
 def layered_job(base: Path, name: str, scale: float = 1.0, gap: int | None = None, **changes: Any) -> TrainJob:

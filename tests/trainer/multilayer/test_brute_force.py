@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 import torch
 
-from eval.second_pass import second_question
+from eval.second_turn import second_question
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Sample
 from rewards_generated.score import Score
 from rewards_generated.scorer import EnsembleScorer
+from tests.trainer.grpo.packs import exact_policy
 from tests.trainer.multilayer.runs import read_prompts_once
-from tests.trainer.packed.packs import exact_policy
 from tests.trainer.tiny import Sums, train_job, write_policy
-from trainer.grpo import GrpoRun, prompt_batches
-from trainer.job import TrainJob
+from trainer.grpo.single import GrpoRun, prompt_batches
+from trainer.jobs.train import TrainJob
 from trainer.multilayer.scoring import LayeredScoring
 
 
@@ -111,7 +111,7 @@ def advantages(rewards: list[float], size: int) -> list[float]:
     return found
 
 
-def test_every_response_goes_on_and_each_is_a_group(base: Path, tmp_path: Path) -> None:
+def test_every_response_select_and_each_is_a_group(base: Path, tmp_path: Path) -> None:
     made = HandMade(base, tmp_path, MIXED)
     assert [sample.prompt for sample in made.table.seen[6:]] == [
         made.expected_prompt(response) for response in range(6) for _ in range(2)
@@ -146,7 +146,7 @@ def test_groups_of_a_question_hold_all_its_corrections(base: Path, tmp_path: Pat
 
 def test_wrong_responses_alone_fill_the_batch(base: Path, tmp_path: Path) -> None:
     """The second question has no wrong response: its places go to the first, whose two wrong ones are all there is."""
-    made = HandMade(base, tmp_path, MIXED, goes_on="wrong")
+    made = HandMade(base, tmp_path, MIXED, select="wrong")
     asked = [sample.prompt for sample in made.table.seen[6:]]
     assert asked[::2] == asked[1::2]
     assert set(asked) == {made.expected_prompt(0), made.expected_prompt(2)}
@@ -157,7 +157,7 @@ def test_wrong_responses_alone_fill_the_batch(base: Path, tmp_path: Path) -> Non
 
 
 def test_where_nothing_qualifies_the_layer_has_its_size_and_learns_nothing(base: Path, tmp_path: Path) -> None:
-    made = HandMade(base, tmp_path, ALL_RIGHT, goes_on="wrong")
+    made = HandMade(base, tmp_path, ALL_RIGHT, select="wrong")
     assert len(made.batch["advantages"]) == 18
     assert made.batch["advantages"][:6].tolist() == pytest.approx(advantages(made.first_rewards, 3), rel=1e-5)
     assert not made.batch["advantages"][6:].any()
@@ -204,7 +204,7 @@ def test_curves_hold_the_figures_of_each_layer(base: Path, tmp_path: Path) -> No
     assert second["accuracy"] == pytest.approx(mean(right))
     assert second["earlier_accuracy"] == pytest.approx(4 / 6)
     assert second["corrected"] == pytest.approx(mean(now and not before for before, now in pairs))
-    assert second["spoiled"] == pytest.approx(mean(before and not now for before, now in pairs))
+    assert second["regressed"] == pytest.approx(mean(before and not now for before, now in pairs))
     assert second["completions"] == 12
     assert second["reward_mean"] == pytest.approx(mean(made.second_rewards))
     assert second["groups_without_spread"] == pytest.approx(1 / 6)
@@ -215,7 +215,7 @@ def test_curves_hold_the_figures_of_each_layer(base: Path, tmp_path: Path) -> No
     assert statistics.firing_rate == pytest.approx(mean(value != 0 for value in every))
 
 
-@pytest.mark.parametrize("settings", [{}, {"group": "question"}, {"goes_on": "wrong"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"group": "question"}, {"select": "wrong"}], ids=str)
 def test_the_loss_is_that_of_plain_torch(base: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
     """Clipped surrogate on the policy's own rollouts, length-normalised per sequence, plus beta times the KL term of
     GRPO (arXiv 2402.03300, equations 3 and 4) in its unbiased form (arXiv 2512.02556), averaged over all sequences of

@@ -37,9 +37,9 @@ def test_without_a_second_layer_it_is_grpo_exactly(base: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("multilayer", "grpo"),
     [
-        ({"goes_on": "wrong", "responses": 2, "corrections": 3}, {"beta": 0.3}),
+        ({"select": "wrong", "responses": 2, "corrections": 3}, {"beta": 0.3}),
         ({"group": "question", "corrections": 2, "updates": "alternating"}, {"loss": "dapo"}),
-        ({"reward_confirming": False, "goes_on": "mixed", "corrections": 2}, {"completions_per_forward": 3}),
+        ({"reward_confirming": False, "select": "mixed", "corrections": 2}, {"completions_per_forward": 3}),
     ],
     ids=["wrong, beta", "by question, alternating, dapo", "mixed, micro-batches"],
 )
@@ -76,7 +76,7 @@ def test_a_pack_ends_with_the_adapters_of_runs_by_themselves(
                     assert mine["layer2"][name] == pytest.approx(value), name
 
 
-def test_a_pack_that_stops_within_a_pair_of_alternating_steps_goes_on_in_another(base: Path, tmp_path: Path) -> None:
+def test_a_pack_that_stops_within_a_pair_of_alternating_steps_select_in_another(base: Path, tmp_path: Path) -> None:
     grpo = {**STEPS, "steps": 4}
     multilayer = {"updates": "alternating", "corrections": 2}
     jobs = [layered_job(base, name, grpo=grpo, multilayer=multilayer) for name in ("one", "other")]

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from eval.second_pass import second_question
-from eval.two_pass_figures import two_pass_figures
+from eval.second_turn import second_question
+from eval.two_turn_figures import two_turn_figures
 from rewards_generated.ensemble import Member
 from rewards_generated.errors import UserError
 from tests.trainer.tiny import TASK, train_job, write_policy
-from trainer.evaluation_job import EvaluationJob
-from trainer.grpo import check
-from trainer.job import EvaluationRequest, TrainResult
-from trainer.job_folder import write_atomically
+from trainer.grpo.single import check
+from trainer.jobs.evaluate import EvaluationJob
+from trainer.jobs.folder import write_atomically
+from trainer.jobs.pack import PackJob, PackResult
+from trainer.jobs.process import run
+from trainer.jobs.train import EvaluationRequest, TrainResult
 from trainer.multilayer.settings import MultilayerSettings
-from trainer.packed.job import PackJob, PackResult
-from trainer.run_job import run
 
 SEES_THE_RESPONSE = '''
 def reward(prompt: str, completion: str, answer: str) -> float:
@@ -41,8 +41,8 @@ def test_jobs_without_a_second_layer_have_the_digests_that_they_had_before_there
         plain.digest,
         evaluated.digest,
         evaluation.digest,
-        EvaluationJob(**fields, max_completion_tokens=12, second_look="look").digest,
-        train_job(policy, evaluation=one_pass.model_copy(update={"second_look": "look"})).digest,
+        EvaluationJob(**fields, max_completion_tokens=12, second_turn="look").digest,
+        train_job(policy, evaluation=one_pass.model_copy(update={"second_turn": "look"})).digest,
         train_job(policy, algorithm="multilayer", multilayer={}).digest,
         train_job(policy, algorithm="multilayer", multilayer={"corrections": 4}).digest,
     ]
@@ -89,7 +89,7 @@ def test_a_job_alone_and_in_a_pack_gives_curves_and_predictions_of_both_layers(t
         Member(name="second", code=SEES_THE_RESPONSE),
         algorithm="multilayer",
         multilayer={"corrections": 2, "responses": 3, "phrase": "again ?"},
-        evaluation=EvaluationRequest(split="validation", limit=6, max_completion_tokens=12, second_look="again ?"),
+        evaluation=EvaluationRequest(split="validation", limit=6, max_completion_tokens=12, second_turn="again ?"),
         grpo={"steps": 2},
     )
     folder = tmp_path / "alone"
@@ -109,7 +109,7 @@ def test_a_job_alone_and_in_a_pack_gives_curves_and_predictions_of_both_layers(t
     assert counted["second"].firing_rate == pytest.approx(12 / 20)
     assert {"Earlier:" in sample.prompt for sample in result.samples} == {True, False}
     assert all(item.earlier is not None for item in result.predictions)
-    figures = two_pass_figures(result.predictions)
+    figures = two_turn_figures(result.predictions)
     assert figures is not None
     assert figures.second.n == 6
 

@@ -39,7 +39,7 @@ def test_all_responses_go_on_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 7])
-def test_each_goes_on_once_before_any_goes_on_again(count: int) -> None:
+def test_each_select_once_before_any_select_again(count: int) -> None:
     for seed in range(20):
         places = selected(["0101", "1110"], count, seed)
         for question in (0, 1):
@@ -56,7 +56,7 @@ def test_over_seeds_every_response_has_the_same_chance() -> None:
 def test_wrong_ones_alone_and_a_question_without_any_leaves_its_place() -> None:
     taken: Counter[str] = Counter()
     for seed in range(300):
-        places = selected(["1111", "0111", "1100"], 2, seed, goes_on="wrong")
+        places = selected(["1111", "0111", "1100"], 2, seed, select="wrong")
         assert not any(place.response.correct for place in places)
         assert all(place.qualified for place in places)
         assert [place.response.question for place in places[2:]] == ["q1", "q1", "q2", "q2"]
@@ -68,26 +68,26 @@ def test_wrong_ones_alone_and_a_question_without_any_leaves_its_place() -> None:
 
 def test_places_of_several_questions_go_to_all_others_before_any_has_two() -> None:
     for seed in range(30):
-        places = selected(["11", "11", "11", "01", "10"], 1, seed, goes_on="wrong")
+        places = selected(["11", "11", "11", "01", "10"], 1, seed, select="wrong")
         deputies = Counter(place.response.question for place in places[:3])
         assert set(deputies) == {"q3", "q4"}
         assert sorted(deputies.values()) == [1, 2]
 
 
 def test_where_nothing_qualifies_the_batch_is_filled_and_marked() -> None:
-    places = selected(["111", "111"], 2, goes_on="wrong")
+    places = selected(["111", "111"], 2, select="wrong")
     assert not any(place.qualified for place in places)
     assert [place.response.question for place in places] == ["q0", "q0", "q1", "q1"]
 
 
 @pytest.mark.parametrize(("count", "wrong"), [(1, [1, 0, 1]), (2, [1, 1, 1]), (3, [2, 1, 2]), (4, [2, 2, 2])])
 def test_mixed_takes_both_kinds_in_equal_parts(count: int, wrong: list[int]) -> None:
-    places = selected(["0011", "0111", "0001"], count, goes_on="mixed")
+    places = selected(["0011", "0111", "0001"], count, select="mixed")
     found = [
         sum(not place.response.correct for place in places[start : start + count]) for start in (0, count, 2 * count)
     ]
     assert found == wrong
-    one_kind = selected(["1111", "0000"], count, goes_on="mixed")
+    one_kind = selected(["1111", "0000"], count, select="mixed")
     assert [place.response.correct for place in one_kind] == [True] * count + [False] * count
 
 
@@ -103,6 +103,6 @@ def test_the_control_shows_only_what_belongs_to_another_question() -> None:
 
 
 def test_the_seed_decides_everything() -> None:
-    settings = {"goes_on": "mixed", "control": "random_response"}
+    settings = {"select": "mixed", "control": "random_response"}
     assert selected(["0011", "0111"], 3, 4, **settings) == selected(["0011", "0111"], 3, 4, **settings)
     assert selected(["0011", "0111"], 3, 4, **settings) != selected(["0011", "0111"], 3, 5, **settings)

@@ -12,11 +12,11 @@ import pytest
 from rewards_generated.errors import UserError
 from tests.trainer.pipeline.tiny import tiny_pipeline, write_pairs
 from tests.trainer.tiny import COUNTS_SO, write_policy
-from trainer.job import TrainJob
+from trainer.jobs.sft import SftJob
+from trainer.jobs.train import TrainJob
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.result import PipelineResult
 from trainer.pipeline.run import in_this_process, recorded_pipeline, run_pipeline
-from trainer.sft_job import SftJob
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,85 @@
+"""The task and the base policy of a search, checked before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import get_args
+
+from eval.hub import quiet_hub
+from eval.tasks.base import Split, Task
+from eval.tasks.registry import build_task
+from rewards_generated.base import BASE_REWARDS
+from rewards_generated.errors import UserError
+from search.config.models import SearchConfig
+from search.config.suites import suites_of
+
+MIB = 2**20
+
+
+def checked_task(config: SearchConfig) -> Task:
+    """The task. Raises UserError if a split is empty, the base policy is missing, or settings contradict."""
+    settings = config.search
+    if settings.reflection_minimum > settings.candidates_per_round:
+        raise UserError(
+            f"`search.reflection_minimum` = {settings.reflection_minimum} is more than "
+            f"`search.candidates_per_round` = {settings.candidates_per_round}; lower it"
+        )
+    for name in settings.base_rewards:
+        if name not in BASE_REWARDS:
+            raise UserError(f"`search.base_rewards` names {name!r}; choose from {', '.join(BASE_REWARDS)}")
+    if not settings.base_rewards:
+        raise UserError(f"`search.base_rewards` is empty; choose from {', '.join(BASE_REWARDS)}")
+    if len(set(settings.base_rewards)) < len(settings.base_rewards):
+        raise UserError(f"`search.base_rewards` names a reward twice: {', '.join(settings.base_rewards)}")
+    task = build_task(config.task)
+    for split in get_args(Split):
+        if not task.examples(split, 1):
+            raise UserError(f"the task {config.task.name!r} has an empty {split} split; a search needs all three")
+    for suite in suites_of(config):
+        for reference in (suite.task, *([suite.matched] if suite.matched else [])):
+            build_task(reference).examples("test", 1)
+    base_model_fingerprint(config.base_model)
+    return task
+
+
+def base_model_fingerprint(base_model: str) -> str:
+    """What tells one base policy from another: SHA-256 over its files' names, sizes and contents, of files above
+    64 MiB the first and last MiB alone; for a hub id the revision. Raises UserError if there is no such model.
+    """
+    from trainer.policy import base_model_source
+
+    source = base_model_source(base_model)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError(f"`base_model` = {base_model!r}: the folder {folder} holds no model (no config.json)")
+        digest = hashlib.sha256()
+        for file in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
+            digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+            digest.update(_content(file))
+        return digest.hexdigest()
+    if source.startswith((".", "/", "~")):
+        raise UserError(f"`base_model` = {base_model!r}: there is no folder {folder}")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from requests.exceptions import RequestException
+
+    try:
+        with quiet_hub():
+            config = hf_hub_download(source, "config.json")
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RequestException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"`base_model` = {base_model!r} is neither a folder nor a model that the hub or its cache has: {reason}"
+        ) from None
+    return Path(config).parent.name
+
+
+def _content(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        if file.stat().st_size <= 64 * MIB:
+            return opened.read()
+        first = opened.read(MIB)
+        opened.seek(-MIB, 2)
+        return first + opened.read()

@@ -1,0 +1,278 @@
+"""The configuration of a search: typed, frozen, every field with its help in the string below it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from eval.audit.settings import AuditSettings
+from eval.tasks.base import TaskReference
+from rewards_generated.ensemble import Aggregation
+from rewards_generated.errors import UserError
+from rewards_generated.gate.settings import GateSettings
+from rewards_generated.sandbox.settings import SandboxSettings
+from search.config.halving import Halving
+from trainer.jobs.train import GrpoSettings, Hardware, LoraSettings
+from trainer.multilayer.settings import MultilayerSettings
+
+ENSEMBLE_NAMES = ("top-N", "correctness-family", "diverse-rounds", "decorrelated-N", "greedy")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class BaseRollouts(_Section):
+    questions: int = Field(default=64, ge=1)
+    """Train questions that the base policy answers once, for gate probes, pre-screening, prompts and z-score
+    statistics."""
+    per_question: int = Field(default=8, ge=1)
+    """Sampled completions per question."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature of those completions."""
+
+
+class SearchSettings(_Section):
+    rounds: int = Field(ge=1)
+    """Rounds of propose, gate, screen, rank."""
+    candidates_per_round: int = Field(ge=1)
+    """Candidates asked of the proposer in every round."""
+    reflection_minimum: int = Field(default=0, ge=0)
+    """At least this many of them must be reflection rewards."""
+    feedback: Literal["ranked", "none", "shuffled"] = "ranked"
+    """What later rounds are told: the true ranking, nothing, or scores permuted over the candidates."""
+    base_rewards: tuple[str, ...] = ("format_exact", "format_approximate", "answer_check")
+    """Trusted rewards that are part of every run, summed with the candidate."""
+    select_on: Literal["validation", "test"] = "validation"
+    """Split that ranks candidates; `test` only to reproduce the paper, and labelled as selection on the test split."""
+    base_rollouts: BaseRollouts = BaseRollouts()
+
+
+class ProposerSettings(_Section):
+    name: str = "evolve"
+    """`evolve` (no LLM), `litellm`, `manual` (ask and tell), or `package.module:Class`."""
+    options: dict[str, Any] = {}
+    """Options of that proposer."""
+
+
+class PrescreenSettings(_Section):
+    enabled: bool = True
+    """Score what passed the gate on all base rollouts before it is trained: agreement with correctness, spread within
+    groups, length, likeness to earlier candidates; for the prompt and the report."""
+    duplicate_correlation: float | None = Field(default=0.999, gt=0, le=1)
+    """A candidate whose ranks AND advantages on the base rollouts both correlate this much with those of an earlier one
+    is not trained; empty: all are. At the default no two rewards of the library are duplicates of each other, and half
+    of the mutations of `evolve` are."""
+
+    @property
+    def rejects_duplicates(self) -> bool:
+        return self.enabled and self.duplicate_correlation is not None
+
+
+class ScreeningSettings(_Section):
+    grpo: GrpoSettings
+    """The short GRPO run that every candidate gets."""
+    algorithm: Literal["grpo", "multilayer"] = "grpo"
+    """How policies are trained, in screenings and retrainings alike: grpo, or multilayer, with a second layer in which
+    they correct their own responses (arXiv 2506.04746)."""
+    multilayer: MultilayerSettings = MultilayerSettings()
+    evaluation_turns: Literal[1, 2] | None = None
+    """2: the policy is shown its answer with multilayer.phrase and answers again, and the second answer counts; empty:
+    2 with the algorithm multilayer, else 1."""
+    lora: LoraSettings = LoraSettings()
+    """The adapter that is trained, in screenings and retrainings alike."""
+    seeds: int = Field(default=1, ge=1)
+    """Runs per candidate; every candidate of the search gets the same seeds."""
+    questions: int = Field(ge=1)
+    """Questions of the validation split that score a candidate."""
+    evaluation_batch_size: int = Field(default=64, ge=1)
+    """Questions decoded together in evaluation."""
+    failure_rate_limit: float = Field(default=0.1, ge=0, le=1)
+    """Share of reward calls that may fail before a run is marked failed and stays unscored."""
+    halving: Halving = Halving()
+    """Successive halving: the worst of a round stop early."""
+
+    @model_validator(mode="after")
+    def _rungs_below_the_end(self) -> ScreeningSettings:
+        self.halving.require_below(self.grpo.steps)
+        return self
+
+    @model_validator(mode="after")
+    def _check(self) -> ScreeningSettings:
+        """Raises UserError for settings of the second layer that do not fit, or that nothing would use."""
+        if self.algorithm == "multilayer":
+            completions = self.grpo.prompts_per_step * self.grpo.generations
+            parts = completions // (self.grpo.completions_per_forward or completions)
+            self.multilayer.check(self.grpo.prompts_per_step, self.grpo.generations, parts)
+            return self
+        unset = MultilayerSettings()
+        for name, value in self.multilayer:
+            if value != getattr(unset, name) and not (name == "phrase" and self.evaluation_turns == 2):
+                raise UserError(
+                    f"`screening.multilayer.{name}` = {value!r} has no effect with screening.algorithm = 'grpo'; "
+                    "set screening.algorithm to multilayer, or leave it out"
+                )
+        return self
+
+    @property
+    def second_turn(self) -> str | None:
+        """The phrase of a second pass in evaluations; None: they have one pass."""
+        passes = self.evaluation_turns or (2 if self.algorithm == "multilayer" else 1)
+        return self.multilayer.phrase if passes == 2 else None
+
+    def completions(self, steps: int) -> int:
+        """Sampled in a training run of so many steps."""
+        grpo = self.grpo
+        if self.algorithm == "multilayer":
+            return self.multilayer.completions_of_run(steps, grpo.prompts_per_step, grpo.generations)
+        return steps * grpo.prompts_per_step * grpo.generations
+
+
+class RandomControls(_Section):
+    first_round: int = Field(default=0, ge=0)
+    """Random draws from the candidates of the first round alone, of the winner's size."""
+    pool: int = Field(default=5, ge=0)
+    """Random draws from all scored candidates, of the winner's size."""
+
+
+class GreedySettings(_Section):
+    size_limit: int = Field(default=5, ge=2)
+    """Most members of `greedy`, which grows by one short-listed candidate at a time."""
+    short_list: int = Field(default=3, ge=1)
+    """Additions that are tried by a short run at every step: in turn the best-screened candidate, and the one with
+    which the ensemble's advantages on the base rollouts agree most with correctness."""
+    steps: int | None = Field(default=None, ge=1)
+    """GRPO steps of a short run; empty: as many as a screening has."""
+    seeds: int | None = Field(default=None, ge=1)
+    """Runs per addition, on seeds of their own; empty: as many as a screening has."""
+    least_gain: float = Field(default=0.01, ge=0, lt=1)
+    """Accuracy on the split that ranks by which the best addition must improve for another step to follow."""
+
+
+class FinalsSettings(_Section):
+    ensembles: tuple[str, ...] = ("top-3", "top-5", "top-7", "top-10", "correctness-family", "diverse-rounds")
+    """Ensembles to retrain, as far as the scored candidates allow: top-N, correctness-family, diverse-rounds,
+    decorrelated-N (down the ranking, without what is too like a better one), greedy (grown by short runs)."""
+    decorrelation_bound: float = Field(default=0.7, gt=0, le=1)
+    """A candidate joins decorrelated-N, and is short-listed for greedy, only if its absolute rank correlation with
+    every member on the base rollouts is below this."""
+    greedy: GreedySettings = GreedySettings()
+    seeds: int = Field(default=3, ge=1)
+    """Fresh seeds over which every finalist is retrained."""
+    steps: int | None = Field(default=None, ge=1)
+    """GRPO steps of a retraining; empty: as many as a screening has."""
+    other_steps: int | None = Field(default=None, ge=1)
+    """Also train the top-5 with this many steps, listed apart (the paper's 300-step final); empty: do not."""
+    base_only: bool = True
+    """Retrain the base rewards alone, as a control."""
+    random_controls: RandomControls = RandomControls()
+    aggregation: Aggregation = "sum"
+    """How members' scores become one: sum, zscore (by base-policy statistics), or group_normalised."""
+    test_questions: int = Field(ge=1)
+    """Questions of the sealed test split."""
+    ood: tuple[str | TaskReference, ...] = ()
+    """Tasks with other questions than the search's, on which finalists are evaluated after the test split was opened:
+    names, or `name` with `options`. They rank and select nothing. `--ood` puts the testbed's own suites here."""
+    ood_questions: int = Field(default=500, ge=2)
+    """Questions of the test split of each of them, and of its matched controls."""
+    ood_completion_tokens: int | None = Field(default=None, ge=1)
+    """Longest completion there; empty: as long as in screening, which deeper problems may not fit into."""
+    equivalence_margin: float | None = Field(default=None, gt=0, lt=1)
+    """Difference in accuracy too small to matter, stated beforehand: pairs of finalists are tested for differing by
+    less; empty: no such test, and the report claims no equivalence."""
+
+    @field_validator("ensembles")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in ENSEMBLE_NAMES and not re.fullmatch(r"(top|decorrelated)-[1-9]\d*", name):
+                raise ValueError(f"{name!r} is no ensemble; choose from {', '.join(ENSEMBLE_NAMES)} (such as top-5)")
+            if name.endswith("-N"):
+                raise ValueError(f"{name!r} needs a number for N, such as {name[:-1]}5")
+            if names.count(name) > 1:
+                raise ValueError(f"{name!r} is listed twice; list it once")
+        return names
+
+
+class ExecutorSettings(_Section):
+    name: str = "local"
+    """Where jobs run: `local`, or `package.module:Class`."""
+    parallel_jobs: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Jobs at the same time; auto: one per GPU, and one on a CPU. With several GPUs each job has one to itself."""
+    job_timeout_seconds: float | None = Field(default=None, ge=1)
+    """Wall-clock limit of one job, after which it is stopped and stays unscored; empty: none."""
+    pack: Literal["auto"] | Annotated[int, Field(ge=1)] = 1
+    """Training runs that share one process and one copy of the base policy: 1, each by itself; auto, as many as memory
+    holds and parallel_jobs leaves to each."""
+    options: dict[str, Any] = {}
+    """Further options of an executor of your own."""
+
+
+class SearchConfig(_Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the search; the default run directory is made from it."""
+    seed: int = Field(default=0, ge=0)
+    """Everything random in the search is derived from it."""
+    task: TaskReference
+    """The task: `name` and its `options`."""
+    base_model: str
+    """Policy that every run starts from: `testbed`, a local folder, or a hub id."""
+    search: SearchSettings
+    proposer: ProposerSettings = ProposerSettings()
+    gate: GateSettings = GateSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    prescreen: PrescreenSettings = PrescreenSettings()
+    screening: ScreeningSettings
+    audit: AuditSettings = AuditSettings()
+    finals: FinalsSettings
+    hardware: Hardware = Hardware()
+    executor: ExecutorSettings = ExecutorSettings()
+
+    @model_validator(mode="after")
+    def _halving_in_packs(self) -> SearchConfig:
+        rungs = self.screening.halving.rungs
+        if rungs and self.executor.pack == 1:
+            raise UserError(
+                f"screening.halving.rungs = {list(rungs)} needs packs, which keep the state of a run at a rung: set "
+                "executor.pack to auto or to a number above 1, or leave the rungs empty"
+            )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole configuration, hex."""
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON values; sets are sorted, since their own order changes from process to process."""
+        values: dict[str, Any] = json.loads(json.dumps(self.model_dump(), default=_plain))
+        return values
+
+    @property
+    def selection_questions(self) -> int:
+        """Questions of the split that ranks."""
+        return self.screening.questions if self.search.select_on == "validation" else self.finals.test_questions
+
+    @property
+    def second_turn(self) -> str | None:
+        return self.screening.second_turn
+
+    @property
+    def final_steps(self) -> int:
+        return self.finals.steps or self.screening.grpo.steps
+
+    @property
+    def greedy_steps(self) -> int:
+        return self.finals.greedy.steps or self.screening.grpo.steps
+
+    @property
+    def greedy_seeds(self) -> int:
+        return self.finals.greedy.seeds or self.screening.seeds
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)

@@ -1,0 +1,59 @@
+"""The fields of the configuration as text: path, value or default, and help."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from rich.console import Console
+
+from rewards_generated.errors import UserError
+from search.config.models import SearchConfig
+from search.config.source import fields, load_config
+from search.proposers.registry import proposer_class
+
+
+def print_fields(preset: str | None) -> None:
+    """Of the whole configuration; raises UserError for an unknown preset."""
+    chosen = load_config(preset) if preset is not None else None
+    for path, field in fields(SearchConfig):
+        _print(path, _default(field) if chosen is None else repr(_value(chosen, path)), field)
+
+
+def print_options(proposer: str) -> None:
+    """Of one proposer. Raises UserError if it is unknown or declares none."""
+    settings = getattr(proposer_class(proposer), "Settings", None)
+    if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
+        raise UserError(f"the proposer {proposer!r} declares no options")
+    for path, field in fields(settings, "proposer.options."):
+        _print(path, _default(field), field)
+
+
+def print_pipeline_fields() -> None:
+    """Of a pipeline's description."""
+    from trainer.pipeline.description import Pipeline
+
+    for path, field in fields(Pipeline):
+        _print(path, _default(field), field)
+
+
+def _print(path: str, value: str, field: FieldInfo) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{path} = {value}")
+    if field.description:
+        console.print(f"    {' '.join(field.description.split())}")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "(required)"
+    default = field.get_default(call_default_factory=True)
+    return repr(sorted(default)) if isinstance(default, frozenset) else repr(default)
+
+
+def _value(config: BaseModel, path: str) -> Any:
+    value: Any = config
+    for part in path.split("."):
+        value = getattr(value, part)
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -1,0 +1,82 @@
+"""How long a search would take here, from a training run of a few steps and a small evaluation."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rewards_generated.errors import UserError
+from search.config.checks import checked_task
+from search.config.models import SearchConfig
+from search.driver.launch import configured_executor
+from search.driver.plan import Plan
+from search.executors.gpus import jobs_at_once
+from search.jobs.descriptions import BASE_ONLY, screening_job
+from search.jobs.dispatch import train
+from search.jobs.seeds import screening_seeds
+from search.proposers.registry import build_proposer
+from search.rounds.request import first_request
+
+STEPS = 3
+QUESTIONS = 32
+GATE_SECONDS = 1.0
+"""Allowed per candidate for proposing and checking, where no language model is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds of one job at a time, as measured. `parallel`: jobs that are to run side by side."""
+
+    start: float
+    per_step: float
+    per_question: float
+    measuring: float
+    parallel: int
+    measured_steps: int = STEPS
+    measured_questions: int = QUESTIONS
+
+    def seconds(self, planned: Plan) -> float:
+        """Of the whole search. Jobs side by side are taken to be as fast as one alone."""
+        jobs = planned.screenings + planned.greedy_runs + planned.retrainings
+        work = jobs * self.start + planned.steps * self.per_step + planned.evaluated_questions * self.per_question
+        return work / self.parallel + planned.candidates * GATE_SECONDS + 3 * self.start
+
+
+def calibrate(config: SearchConfig) -> Pace:
+    """Runs the base rewards alone for a few steps in a temporary folder. Raises UserError if that fails."""
+    checked_task(config)
+    job = screening_job(config, BASE_ONLY, None, screening_seeds(config.seed, 1)[0])
+    assert job.evaluation is not None
+    questions = min(QUESTIONS, job.evaluation.limit)
+    job = job.model_copy(
+        update={
+            "grpo": job.grpo.model_copy(update={"steps": STEPS}),
+            "evaluation": job.evaluation.model_copy(update={"limit": questions}),
+        }
+    )
+    with tempfile.TemporaryDirectory(prefix="reward-search-calibration-") as folder:
+        results = [done.result for done in train(configured_executor(config), [job], Path(folder))]
+    if results[0].failure:
+        raise UserError(f"the calibration run failed: {results[0].failure}")
+    seconds = results[0].seconds
+    return Pace(
+        start=seconds["start"],
+        per_step=seconds["train"] / STEPS,
+        per_question=seconds["evaluate"] / (questions if config.second_turn is None else 2 * questions),
+        measuring=sum(seconds[phase] for phase in ("start", "train", "evaluate")),
+        parallel=jobs_at_once(config.executor.parallel_jobs, config.hardware.device),
+        measured_questions=questions,
+    )
+
+
+def language_model_cost(config: SearchConfig) -> str:
+    """What the proposer's calls may cost at most, as a sentence; nothing is sent."""
+    proposer = build_proposer(config.proposer.name, config.proposer.options)
+    worst_case = getattr(proposer, "worst_case", None)
+    if worst_case is None:
+        return "none is asked"
+    one = worst_case(first_request(config, checked_task(config), 1, ()))
+    rounds = config.search.rounds
+    price = "at an unknown price" if one.unpriced_calls else f"at most {rounds * one.cost_usd:.2f} USD"
+    return f"{rounds} calls, at most {rounds * one.tokens:,} tokens, {price}, if no call has to be repeated"

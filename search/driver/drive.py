@@ -1,0 +1,156 @@
+"""Drives a run for the command line: progress on the terminal, a clean stop, and what to do next."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from search.config.models import SearchConfig
+from search.config.source import parse_config
+from search.driver.launch import opened_run, require_free
+from search.driver.plan import candidate_steps, greedy_runs, plan
+from search.executors.base import WatchableExecutor
+from search.finals.greedy import SELECTED, STAGE
+from search.jobs.descriptions import BASE_ONLY, UNTRAINED
+from search.ledger import Ledger
+from search.loop import search
+from search.proposers.base import AwaitingAnswer
+from search.results.leaderboard import leaderboard_text
+from search.results.report import write_report
+from search.session import Progress, Run, duration
+
+REPORT_FILE = "report.html"
+LEADERBOARD_FILE = "leaderboard.json"
+INTERRUPTED = 130
+
+
+def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
+    """Runs the search to its leaderboard and report; returns the exit code. Raises UserError."""
+    console = _console()
+    if not resume:
+        require_free(folder)
+    progress = Progress(console, plan(config).steps)
+    try:
+        with stop_on_termination(), opened_run(folder, config, progress, resume=resume) as run:
+            console.print(f"run directory: {folder}", soft_wrap=True)
+            progress.skip_steps(recorded_steps(run.ledger))
+            watch(run)
+            try:
+                with progress:
+                    search(run)
+            except AwaitingAnswer as waiting:
+                number = len(run.ledger.rounds()) + 1
+                run.ledger.record_fact("question", {"round": number, "prompt": waiting.prompt})
+                if waiting.taken or waiting.unusable:
+                    wanted = run.config.search.candidates_per_round
+                    console.print(
+                        f"taken from the answers so far: {waiting.taken} of {wanted} candidates", markup=False
+                    )
+                for item in waiting.unusable:
+                    console.print(f"not taken ({item.reason}): {item.detail}", markup=False, soft_wrap=True)
+                console.print(
+                    f"Round {number} waits for an answer:\n"
+                    f"    reward-search ask {folder} > question.md\n"
+                    f"    reward-search tell {folder} answer.md",
+                    soft_wrap=True,
+                )
+                return 0
+            (folder / LEADERBOARD_FILE).write_text(leaderboard_text(run.config, run.ledger, "json"), encoding="utf-8")
+            report = write_report(run.config, run.ledger, folder / REPORT_FILE, running=False)
+            console.print(leaderboard_text(run.config, run.ledger, "table"), markup=False, soft_wrap=True)
+            console.print(f"report: {report}", soft_wrap=True)
+            return 0
+    except KeyboardInterrupt:
+        console.print(
+            f"stopped; continue with: reward-search run --run-dir {folder} --resume",
+            soft_wrap=True,
+        )
+        return INTERRUPTED
+
+
+def watch(run: Run) -> None:
+    """Lets the live view ask the executor how far the running jobs have come, if it can tell."""
+    if isinstance(run.executor, WatchableExecutor):
+        run.progress.steps_in_progress = run.executor.steps_in_progress
+
+
+def recorded_steps(ledger: Ledger) -> int:
+    """GRPO steps of the runs that are in the ledger already, and of those that will not be made."""
+    steps = {finalist.name: finalist.steps for finalist in ledger.finalists()}
+    config = parse_config(ledger.fact("config"))
+    refused = sum(not verdict.accepted for verdict in ledger.verdicts().values())
+    refused += sum(prescreening.duplicate for prescreening in ledger.prescreenings().values())
+    subjects = [job.subject for job in ledger.jobs("screening")]
+    controls = subjects.count(BASE_ONLY)
+    screened = len(subjects) - controls - subjects.count(UNTRAINED)
+    trained = controls * config.screening.grpo.steps + candidate_steps(config) * screened // config.screening.seeds
+    trained += refused * candidate_steps(config)
+    over = ledger.milestone(SELECTED) is not None
+    tried = greedy_runs(config) if over else len(ledger.jobs(STAGE))
+    return trained + tried * config.greedy_steps + sum(steps[job.subject] for job in ledger.jobs("retraining"))
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def print_plan(config: SearchConfig) -> None:
+    """What the search would do, with the time it would take by a short calibration. Writes nothing."""
+    from search.driver.calibration import calibrate, language_model_cost
+
+    console = _console()
+    planned = plan(config)
+    console.print(f"search {config.name}: task {config.task.name}, base model {config.base_model}")
+    console.print(
+        f"{config.search.rounds} rounds of {config.search.candidates_per_round} candidates from the proposer "
+        f"{config.proposer.name}, feedback {config.search.feedback}, ranked on {config.search.select_on}",
+        soft_wrap=True,
+    )
+    tried = f", {planned.greedy_runs} short runs of greedy selection" if planned.greedy_runs else ""
+    console.print(f"jobs: at most {planned.screenings} screenings{tried} and {planned.retrainings} retrainings")
+    if halving := halving_sentence(config):
+        console.print(halving, soft_wrap=True)
+    console.print(f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions", soft_wrap=True)
+    console.print(f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
+    console.print(f"language model: {language_model_cost(config)}", soft_wrap=True)
+    pace = calibrate(config)
+    console.print(
+        f"time: about {duration(pace.seconds(planned))}, from a calibration of {pace.measured_steps} steps "
+        f"and {pace.measured_questions} questions here ({duration(pace.measuring)})",
+        soft_wrap=True,
+    )
+
+
+def halving_sentence(config: SearchConfig) -> str | None:
+    """What successive halving does to a round; None: it is off."""
+    halving, candidates = config.screening.halving, config.search.candidates_per_round
+    if not halving.rungs:
+        return None
+    counts = zip(halving.rungs, halving.candidates_at(candidates)[1:], strict=True)
+    share = halving.step_share(candidates, config.screening.grpo.steps)
+    return (
+        f"successive halving: of {candidates} candidates of a round "
+        + ", ".join(f"{count} go on after step {rung}" for rung, count in counts)
+        + f"; {share:.0%} of the steps of screening all of them to the end"
+    )
+
+
+@contextmanager
+def stop_on_termination() -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does: running jobs are ended and the ledger is closed."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

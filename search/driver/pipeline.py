@@ -1,0 +1,136 @@
+"""Drives a pipeline for the command line: each stage in a process of its own, a clean stop, and what came out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rewards_generated.errors import UserError
+from search.config.source import PRESETS, changed_fields, overlaid, parse_as, preset_names
+from search.session import duration
+from trainer.pipeline.description import Pipeline
+from trainer.pipeline.result import PipelineResult, Share, StageRecord
+
+PIPELINE_PRESETS = PRESETS / "pipeline"
+FAILED = 1
+INTERRUPTED = 130
+
+
+def described(
+    file: Path | None, preset: str | None, assignments: Sequence[str], folder: Path, *, resume: bool
+) -> Pipeline:
+    """The pipeline that the command names; on `resume`, that of the folder. Raises UserError, on `resume` for anything
+    given besides that would change it."""
+    from trainer.pipeline.run import recorded_pipeline
+
+    if not resume:
+        if file is None and preset is None:
+            names = ", ".join(preset_names(PIPELINE_PRESETS))
+            raise UserError(f"say what to train with a YAML file or --preset ({names})")
+        return parse_as(Pipeline, overlaid(preset, file, assignments, {}, PIPELINE_PRESETS))
+    recorded = recorded_pipeline(folder)
+    before = recorded.model_dump(mode="json")
+    named = file is not None or preset is not None
+    given = overlaid(preset, file, assignments, {} if named else before, PIPELINE_PRESETS)
+    after = parse_as(Pipeline, given).model_dump(mode="json")
+    if changed := list(changed_fields(before, after)):
+        fields = ", ".join(f"`{field}`" for field in changed)
+        raise UserError(
+            f"{folder} was started with another description: {fields} changed; "
+            "resume without them, or start a new pipeline in another --to"
+        )
+    return recorded
+
+
+def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
+    """Runs the pipeline, or what is left of it; returns the exit code. Raises UserError."""
+    from rewards_generated.sandbox import require_strength
+    from search.config.checks import base_model_fingerprint
+    from search.driver.drive import stop_on_termination
+    from search.executors.local import LocalExecutor
+    from search.ledger import DriverLock
+    from trainer.pipeline.run import open_pipeline, run_pipeline
+
+    # The driver itself merges adapters; what transformers says of its own plans is not for the user.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=120)
+    base_model_fingerprint(pipeline.base_model)
+    if pipeline.grpo.tuning != "none":
+        require_strength(pipeline.sandbox)
+    open_pipeline(pipeline, folder, resume=resume)
+    try:
+        with stop_on_termination(), DriverLock(folder):
+            console.print(f"pipeline directory: {folder}", soft_wrap=True)
+            result = run_pipeline(
+                pipeline,
+                folder,
+                LocalExecutor().run_at,
+                resume=True,
+                note=lambda text: console.print(text, markup=False, soft_wrap=True),
+            )
+    except KeyboardInterrupt:
+        console.print(f"stopped; continue with: reward-search pipeline --to {folder} --resume", soft_wrap=True)
+        return INTERRUPTED
+    print_result(result, folder, console)
+    return 0 if result.failure is None else FAILED
+
+
+def print_result(result: PipelineResult, folder: Path, console: Console) -> None:
+    """What each stage took, how each policy answers each suite, and where the last policy lies."""
+    for name, stage in result.stages.items():
+        console.print(f"{name}: {_taken(stage)}", markup=False, soft_wrap=True)
+    if result.scores:
+        console.print(_answers(result))
+    if result.failure is not None:
+        console.print(f"failed: {result.failure}", markup=False, soft_wrap=True)
+    if result.policy is not None:
+        console.print(
+            f"policy: {folder / 'policy'}\n"
+            f"a search that starts from it: reward-search run --preset testbed --set base_model={folder / 'policy'}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _taken(stage: StageRecord) -> str:
+    if stage.failure is not None:
+        return stage.failure
+    parts = [f"{stage.tuning}, {stage.steps} steps in {duration(stage.seconds.get('train', 0.0))}"]
+    parts += [f"peak memory {kind} {size / 2**20:,.0f} MiB" for kind, size in stage.memory.items()]
+    if stage.losses:
+        parts.append(f"loss {stage.losses[0]:.3f} -> {stage.losses[1]:.3f}")
+    parts += [
+        f"{reward.name} fires on {reward.firing_rate:.0%}" for reward in stage.rewards if reward.firing_rate is not None
+    ]
+    return ", ".join(parts)
+
+
+def _answers(result: PipelineResult) -> Table:
+    table = Table(caption="intervals hold for new questions, not for new seeds", caption_justify="left")
+    for column in ("suite", "policy"):
+        table.add_column(column, overflow="fold")
+    for column in ("accuracy", "flexible", "answered", "tokens"):
+        table.add_column(column, justify="right", no_wrap=True)
+    suites = next(iter(result.scores.values()))
+    for suite in suites:
+        for policy, scores in result.scores.items():
+            found = scores[suite]
+            table.add_row(
+                Text(suite),
+                policy,
+                _share(found.accuracy),
+                _share(found.accuracy_flexible),
+                f"{found.extraction_rate.value:.3f}",
+                f"{found.mean_completion_tokens:.1f}",
+            )
+    return table
+
+
+def _share(share: Share) -> str:
+    return f"{share.value:.3f} [{share.low:.3f}, {share.high:.3f}]"

@@ -1,0 +1,168 @@
+"""After the last round: ensembles are fixed, retrained, the winner named; only then is the test split opened, and after
+it the out-of-distribution suites are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from eval.report.data import Scores
+from rewards_generated.errors import UserError
+from rewards_generated.rollout import Rollout
+from search.finals.ensembles import DECORRELATED, GREEDY, choose_ensembles, decorrelated, draw_controls, is_random_draw
+from search.finals.greedy import select_greedily
+from search.finals.suites import evaluate_suites
+from search.jobs.descriptions import UNTRAINED, evaluation_job, jobs_folder, retraining_job
+from search.jobs.dispatch import evaluate, unscored
+from search.jobs.packing import train_together
+from search.jobs.seeds import retraining_seeds
+from search.ledger import Candidate, Finalist, Ledger
+from search.results.ranking import complete_scores, outcomes, ranked
+from search.rounds.base_scores import BaseScores
+from search.session import Run
+
+POLICIES_PER_JOB = 8
+"""Adapters that one test job evaluates: enough to share the start-up, few enough to lose little when it is killed."""
+
+
+def run_finals(run: Run, rollouts: Sequence[Rollout], pool: Sequence[Candidate] | None = None) -> None:
+    """`pool`: scored candidates from which random controls are drawn; None: those of the search itself."""
+    if run.ledger.milestone("finished") is not None:
+        return
+    scores = BaseScores(run, rollouts)
+    fix_ensembles(run, scores)
+    retrain(run, "the finalists", [item for item in run.ledger.finalists() if not is_random_draw(item)])
+    winner = name_winner(run)
+    fix_random_controls(run, winner, scores, pool)
+    retrain(run, "the random controls", [item for item in run.ledger.finalists() if is_random_draw(item)])
+    open_test(run)
+    evaluate_suites(run, _policies(run), POLICIES_PER_JOB)
+    run.ledger.record_milestone("finished", {})
+
+
+def fix_ensembles(run: Run, scores: BaseScores) -> None:
+    if run.ledger.milestone("ensembles_fixed") is None:
+        best = [outcome.candidate for outcome in ranked(outcomes(run.config, run.ledger))]
+        finalists = choose_ensembles(run.config, best, scores.frozen, measured_members(run, best, scores))
+        run.ledger.record_finalists(finalists, "ensembles_fixed")
+
+
+def measured_members(run: Run, best: Sequence[Candidate], scores: BaseScores) -> dict[str, Sequence[Candidate]]:
+    """Of the ensembles that take more than the ranking: scores on the base rollouts, or short runs."""
+
+    def alike(first: Candidate, second: Candidate) -> float:
+        return scores.rank_correlation(first.member, second.member)
+
+    members: dict[str, Sequence[Candidate]] = {}
+    for name in run.config.finals.ensembles:
+        if name.startswith(DECORRELATED):
+            size = int(name.removeprefix(DECORRELATED))
+            members[name] = decorrelated(best, size, run.config.finals.decorrelation_bound, alike)
+        elif name == GREEDY:
+            members[name] = select_greedily(run, best, scores)
+    return members
+
+
+def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
+    """Every finalist over the fresh seeds that all of them share; the same members are trained once."""
+    jobs = {}
+    for finalist in finalists:
+        for seed in retraining_seeds(run.config.seed, run.config.finals.seeds):
+            if finalist.same_as is None and run.ledger.job("retraining", finalist.name, seed) is None:
+                job = retraining_job(run.config, finalist, seed)
+                jobs[job.digest] = (finalist.name, job)
+    run.progress.phase(f"retraining {what}", len(jobs), run.config.final_steps)
+    with closing(train_together(run, "retraining", [job for _, job in jobs.values()])) as ended:
+        for done in ended:
+            subject = jobs[done.job.digest][0]
+            run.ledger.record_training("retraining", subject, done.job, done.result, run.config.search.select_on)
+            run.progress.job_done(done.job.label, unscored(done.result))
+
+
+def name_winner(run: Run) -> Finalist | None:
+    """The best ensemble on the split that ranks; controls and entries listed apart cannot win.
+
+    None if no ensemble was scored: there is no winner then, and the leaderboard says so.
+    """
+    finalists = {finalist.name: finalist for finalist in run.ledger.finalists()}
+    named = run.ledger.milestone("winner_named")
+    if named is None:
+        best: tuple[Finalist, Scores] | None = None
+        for finalist in finalists.values():
+            scores = finalist_scores(run, finalist)
+            eligible = finalist.kind == "selected" and finalist.listed_apart is None
+            if eligible and scores and (best is None or scores.accuracy.value > best[1].accuracy.value):
+                best = (finalist, scores)
+        detail = {
+            "name": best[0].name if best else None,
+            "split": run.config.search.select_on,
+            "f1": best[1].f1.value if best else None,
+        }
+        run.ledger.record_milestone("winner_named", detail)
+        run.progress.note(f"winner on {run.config.search.select_on}: {detail['name'] or 'none, nothing was scored'}")
+        return best[0] if best else None
+    name = named.detail["name"]
+    return finalists[name] if name else None
+
+
+def finalist_scores(run: Run, finalist: Finalist) -> Scores | None:
+    seeds = retraining_seeds(run.config.seed, run.config.finals.seeds)
+    return complete_scores(run.ledger, "retraining", finalist.name, seeds, run.config.search.select_on)
+
+
+def fix_random_controls(
+    run: Run, winner: Finalist | None, scores: BaseScores, pool: Sequence[Candidate] | None = None
+) -> None:
+    """Drawn once the winner is known, since they have its size; they are controls and cannot win."""
+    if run.ledger.milestone("controls_fixed") is not None:
+        return
+    own = [outcome.candidate for outcome in outcomes(run.config, run.ledger) if outcome.scores]
+    scored = own if pool is None else pool
+    size = len(winner.candidates) if winner else 0
+    controls = draw_controls(run.config, size, scored, run.ledger.finalists(), scores.frozen)
+    run.ledger.record_finalists(controls, "controls_fixed")
+
+
+def open_test(run: Run) -> None:
+    """All finalists and the untrained base on the test split, in one go, after the winner has been named."""
+    config, ledger = run.config, run.ledger
+    if config.search.select_on == "test":
+        return  # It ranked: every finalist has been evaluated on it, and the ledger says when it was opened.
+    if ledger.milestone("test_opened") is None:
+        named = ledger.milestone("winner_named")
+        ledger.record_milestone("test_opened", {"winner": named.detail["name"] if named else None})
+    policies = _policies(run)
+    packs = [policies[start : start + POLICIES_PER_JOB] for start in range(0, len(policies), POLICIES_PER_JOB)]
+    jobs = {}
+    for number, pack in enumerate(packs, start=1):
+        subject = f"pack-{number}"
+        adapters = [adapter for _, _, adapter in pack]
+        job = evaluation_job(config, "test", config.finals.test_questions, f"test split, {subject}", adapters)
+        if ledger.job("test", subject, job.seed) is None:
+            jobs[job.digest] = (subject, job, pack)
+    run.progress.phase("sealed test split", len(jobs))
+    with closing(evaluate(run.executor, [job for _, job, _ in jobs.values()], jobs_folder(run.folder))) as ended:
+        for done in ended:
+            subject, _, pack = jobs[done.job.digest]
+            if done.result.failure:
+                raise UserError(f"the test split could not be evaluated ({done.result.failure}); resume to try again")
+            names = [(name, seed) for name, seed, _ in pack]
+            ledger.record_evaluation("test", subject, done.job, done.result, names)
+            run.progress.job_done(done.job.label, None)
+
+
+def _policies(run: Run) -> list[tuple[str, int, tuple[str, Path] | None]]:
+    """Name, training seed, and adapter with the digest of its job; the untrained base first."""
+    policies: list[tuple[str, int, tuple[str, Path] | None]] = [(UNTRAINED, 0, None)]
+    for finalist in run.ledger.finalists():
+        if finalist.same_as is None and finalist_scores(run, finalist) is not None:
+            for seed in retraining_seeds(run.config.seed, run.config.finals.seeds):
+                policies.append((finalist.name, seed, _adapter(run.ledger, run.folder, finalist.name, seed)))
+    return policies
+
+
+def _adapter(ledger: Ledger, folder: Path, name: str, seed: int) -> tuple[str, Path]:
+    record = ledger.job("retraining", name, seed)
+    assert record is not None
+    return record.digest, jobs_folder(folder) / record.digest / record.result["adapter"]

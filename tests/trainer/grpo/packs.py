@@ -1,0 +1,139 @@
+"""Packs and the single runs that they must equal: scripted rewards, forced completions, float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eval.engines.policy import Policy, load_policy
+from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.rollout import Sample
+from rewards_generated.score import Score
+from rewards_generated.scorer import EnsembleScorer
+from tests.trainer.tiny import Sums, train_job
+from trainer.grpo.rewards import RolloutScoring
+from trainer.grpo.run import PackRun
+from trainer.jobs.pack import PackJob
+from trainer.jobs.train import TrainJob
+
+VOCABULARY = range(5, 33)
+END = 1
+
+
+class Formula:
+    """A reward whose value depends on the completion; about one sample in `gap` cannot be scored."""
+
+    def __init__(self, scale: float, gap: int | None) -> None:
+        self.scale, self.gap = scale, gap
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [self._score(sample.completion) for sample in samples]
+
+    def _score(self, completion: str) -> Score:
+        if self.gap and sum(map(ord, completion)) % self.gap == 0:
+            return Score(None, "scripted failure")
+        return Score(self.scale * (len(completion) % 7 + completion.count("1")))
+
+    def close(self) -> None: ...
+
+
+def member_job(base: Path, name: str, scale: float = 1.0, gap: int | None = None, **changes: Any) -> TrainJob:
+    """A job whose only reward is a `Formula`."""
+    aggregation = changes.pop("aggregation", "sum")
+    frozen = {"mean": 3.0, "std": 2.5} if aggregation == "zscore" else {}
+    member = Member(name=name, code=f"# {scale} {gap or 0} {name}", **frozen)
+    ensemble = Ensemble(name=name, members=(member,), aggregation=aggregation)
+    fields = {"ensemble": ensemble, "label": name, "failure_rate_limit": 1.0, **changes}
+    return train_job(base, **fields)
+
+
+def scoring_of(job: TrainJob) -> RolloutScoring:
+    def worker(code: str, settings: object) -> Formula:
+        _, scale, gap, _ = code.split(" ")
+        return Formula(float(scale), int(gap) or None)
+
+    return RolloutScoring(
+        EnsembleScorer(job.ensemble, worker=worker),
+        Sums({}),
+        generations=job.grpo.generations,
+        steps=job.grpo.steps,
+        failure_rate_limit=job.failure_rate_limit,
+    )
+
+
+def exact_policy(base: Path, dtype: str = "float64") -> Policy:
+    torch.set_num_threads(1)
+    policy = load_policy(str(base), "cpu")
+    policy.model.to(getattr(torch, dtype))
+    return policy
+
+
+def forced(job: TrainJob, step: int, rows: int) -> list[list[int]]:
+    """Completions that are a function of the job's name and the step, of various lengths, some without an end."""
+    draws = torch.Generator().manual_seed(sum(map(ord, job.label)) * 1000 + step)
+    limit = job.grpo.max_completion_tokens
+    completions = []
+    for _ in range(rows):
+        length = int(torch.randint(1, limit + 1, (1,), generator=draws))
+        ids = torch.randint(VOCABULARY.start, VOCABULARY.stop, (length,), generator=draws).tolist()
+        completions.append([*ids[:-1], END] if length < limit else ids)
+    return completions
+
+
+def pack_run(
+    base: Path, folder: Path, jobs: Sequence[TrainJob], force: bool = True, dtype: str = "float64", **fields: Any
+) -> PackRun:
+    """`fields`: of the `PackJob`, beside its members."""
+    run = PackRun(
+        PackJob(label="pack", members=tuple(jobs), **fields),
+        exact_policy(base, dtype),
+        Sums({}),
+        [scoring_of(job) for job in jobs],
+        folder,
+    )
+    if force:
+
+        def rollouts(model: Any, prompts: list[list[int]], members: list[int], step: int) -> list[list[int]]:
+            found = {place: forced(jobs[place], step, members.count(place)) for place in dict.fromkeys(members)}
+            return [completion for place in found for completion in found[place]]
+
+        run._trainer._pack_rollouts = rollouts
+    return run
+
+
+def plain_trl(
+    base: Path, folder: Path, job: TrainJob, dtype: str = "float64"
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The adapter and the logs of TRL's own trainer on the same forced completions."""
+    from datasets import Dataset
+    from peft import get_peft_model_state_dict
+    from transformers import PrinterCallback
+    from trl import GRPOTrainer
+
+    from trainer.determinism import prompt_order
+    from trainer.grpo.single import dataset_row, grpo_arguments, lora_config
+
+    class Forced(GRPOTrainer):  # type: ignore[misc]
+        def _generate_single_turn(self, prompt_ids: Any, *arguments: Any, **options: Any) -> Any:
+            return forced(job, self.state.global_step + 1, len(prompt_ids)), None
+
+    policy = exact_policy(base, dtype)
+    examples = prompt_order(Sums({}).examples("train"), job.grpo.steps * job.grpo.prompts_per_step, job.seed)
+    trainer = Forced(
+        model=policy.model,
+        processing_class=policy.tokenizer,
+        reward_funcs=scoring_of(job).reward,
+        args=grpo_arguments(job, folder, "cpu"),
+        train_dataset=Dataset.from_list([dataset_row(example) for example in examples]),
+        peft_config=lora_config(job),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    logs = [entry for entry in trainer.state.log_history if "loss" in entry]
+    return get_peft_model_state_dict(trainer.model), logs
+
+
+Rollouts = Callable[..., list[list[int]]]

@@ -1,0 +1,125 @@
+"""A pack from its folder to the results of its members."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewards_generated.ensemble import Ensemble, Member
+from tests.trainer.tiny import COUNTS_SO, train_job, write_policy
+from trainer.jobs.folder import write_atomically
+from trainer.jobs.pack import PackJob, PackResult
+from trainer.jobs.process import run
+from trainer.jobs.train import EvaluationRequest, TrainJob, TrainResult
+
+VALIDATION = EvaluationRequest(split="validation", limit=15, max_completion_tokens=12, batch_size=4)
+NEVER_SCORES = """
+def reward(prompt: str, completion: str, answer: str) -> float:
+    raise ValueError("no")
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_policy(tmp_path_factory.mktemp("policy"))
+
+
+def job(base: Path, name: str, *codes: str, **changes: Any) -> TrainJob:
+    members = [Member(name="format_approximate"), *(Member(name=f"c{i}", code=code) for i, code in enumerate(codes))]
+    ensemble = Ensemble(name=name, members=tuple(members))
+    return train_job(base, ensemble=ensemble, label=name, evaluation=VALIDATION, **changes)
+
+
+def ran(description: TrainJob | PackJob, folder: Path) -> Any:
+    folder.mkdir(parents=True)
+    write_atomically(folder / "job.json", description)
+    return run(folder)
+
+
+def test_members_have_the_results_of_jobs_by_themselves(base: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    jobs = [job(base, "base only"), job(base, "failing", NEVER_SCORES), job(base, "counts", COUNTS_SO, seed=2)]
+    pack = PackJob(label="pack", members=tuple(jobs))
+    result = ran(pack, tmp_path / "pack")
+    assert isinstance(result, PackResult)
+    assert PackResult.model_validate_json((tmp_path / "pack" / "result.json").read_bytes()) == result
+    assert (result.digest, result.failure, result.too_large) == (pack.digest, None, False)
+    assert [member.digest for member in result.members] == [member.digest for member in jobs]
+    assert {"start", "train", "generate", "score", "evaluate"} <= result.seconds.keys()
+
+    assert int((tmp_path / "pack" / "steps").read_text()) == jobs[0].grpo.steps
+
+    failed = result.members[1]
+    assert failed.adapter is None
+    assert failed.failure is not None
+    assert "reward c0 failed in" in failed.failure
+    assert failed.predictions == ()
+    assert not (tmp_path / "pack" / "members" / failed.digest / "adapter").exists()
+
+    for place in (0, 2):
+        packed = result.members[place]
+        folder = tmp_path / "pack" / "members" / packed.digest
+        assert TrainResult.model_validate_json((folder / "result.json").read_bytes()) == packed
+        alone = ran(jobs[place], tmp_path / f"alone {place}")
+        assert packed.failure is alone.failure is None
+        assert [entry.keys() for entry in packed.curves] == [entry.keys() for entry in alone.curves]
+        # In float32 the two round differently, which can turn a draw; the first step is before any of that.
+        assert packed.curves[0]["rewards"] == alone.curves[0]["rewards"]
+        assert packed.curves[0]["loss"] == pytest.approx(alone.curves[0]["loss"], abs=1e-4)
+        assert packed.curves[0]["gradient_norm"] == pytest.approx(alone.curves[0]["gradient_norm"], rel=1e-3)
+        assert [item.id for item in packed.predictions] == [item.id for item in alone.predictions]
+        assert [reward.calls for reward in packed.rewards] == [reward.calls for reward in alone.rewards]
+        model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder / "adapter")
+        assert any(tensor.any() for name, tensor in model.named_parameters() if "lora_B" in name)
+        written = (folder / "adapter" / "adapter_config.json").read_text()
+        assert written == (tmp_path / f"alone {place}" / "adapter" / "adapter_config.json").read_text()
+
+    again = ran(pack, tmp_path / "again")
+    assert [member.predictions for member in again.members] == [member.predictions for member in result.members]
+    assert [member.curves for member in again.members] == [member.curves for member in result.members]
+
+
+def test_a_pack_for_which_memory_runs_out_says_so(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def out_of_memory(*arguments: Any, **options: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nDetails")
+
+    monkeypatch.setattr("trainer.grpo.run.decode", out_of_memory)
+    result = ran(PackJob(label="pack", members=(job(base, "one"), job(base, "two", COUNTS_SO))), tmp_path / "pack")
+    assert result.too_large
+    assert result.members == ()
+    assert "a pack of 2 is too large" in result.failure
+    assert "Tried to allocate 2 GiB." in result.failure
+    assert "Details" not in result.failure
+
+
+def test_a_pack_whose_base_is_missing_fails_in_words(tmp_path: Path) -> None:
+    result = ran(PackJob(label="pack", members=(job(tmp_path / "nowhere", "one"),)), tmp_path / "pack")
+    assert isinstance(result, PackResult)
+    assert "there is no such folder" in (result.failure or "")
+    assert not result.too_large
+
+
+def test_a_pack_that_stops_is_evaluated_there_and_some_members_go_on(base: Path, tmp_path: Path) -> None:
+    jobs = [job(base, "base only"), job(base, "failing", NEVER_SCORES), job(base, "counts", COUNTS_SO, seed=2)]
+    first = PackJob(label="to step 2", members=tuple(jobs), stop=2)
+    at_two = ran(first, tmp_path / first.digest)
+    assert [len(member.curves) for member in at_two.members if not member.failure] == [2, 2]
+    assert [len(member.predictions) for member in at_two.members] == [15, 0, 15]
+    assert "reward c0 failed in" in at_two.members[1].failure
+    last = PackJob(label="to the end", members=(jobs[2],), origins=(first.digest,))
+    (at_end,) = ran(last, tmp_path / last.digest).members
+    assert at_end.failure is None
+    assert [entry["step"] for entry in at_end.curves] == [1, 2, 3]
+    assert at_end.curves[:2] == at_two.members[2].curves
+    assert len(at_end.predictions) == 15
+    done = [int((tmp_path / pack.digest / "steps").read_text()) for pack in (first, last)]
+    assert done == [2, 1], "each pack counts its own steps"
+    for phase in ("start", "train", "generate", "score", "evaluate"):
+        assert at_end.seconds[phase] > at_two.members[2].seconds[phase]
+    assert not (tmp_path / last.digest / "checkpoint").exists()

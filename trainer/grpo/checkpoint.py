@@ -1,0 +1,139 @@
+"""Where a pack that was interrupted goes on: one folder, replaced as a whole, always of a step that was finished.
+
+The state of a pack holds everything per member, so that a member's part can go on in a pack of others.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rewards_generated.errors import UserError
+from trainer.jobs.folder import CHECKPOINT
+
+STATE_FILE = "state.pt"
+TRAINER_STATE_FILE = "trainer_state.json"
+
+
+class Checkpoint:
+    """The last finished step that was kept. At most one is on disk, beside one that is being written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._partial = folder.with_name(folder.name + ".partial")
+        self._former = folder.with_name(folder.name + ".former")
+
+    @property
+    def exists(self) -> bool:
+        if not self.folder.is_dir() and self._former.is_dir():
+            # The process ended between the two renames of `write`.
+            self._former.rename(self.folder)
+        return (self.folder / STATE_FILE).is_file()
+
+    @property
+    def step(self) -> int:
+        """Steps that were finished."""
+        return int(self._trainer_state().global_step)
+
+    def write(self, trainer_state: Any, state: dict[str, Any]) -> None:
+        """`trainer_state`: transformers' `TrainerState`. `state`: tensors and plain values."""
+        import torch
+
+        for leftover in (self._partial, self._former):
+            shutil.rmtree(leftover, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        trainer_state.save_to_json(str(self._partial / TRAINER_STATE_FILE))
+        with (self._partial / STATE_FILE).open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if self.folder.exists():
+            self.folder.rename(self._former)
+        self._partial.rename(self.folder)
+        shutil.rmtree(self._former, ignore_errors=True)
+
+    def read(self) -> dict[str, Any]:
+        """The `state` of the last `write`, on the CPU. It is a file of this project's own, and read as such."""
+        import torch
+
+        state: dict[str, Any] = torch.load(self.folder / STATE_FILE, map_location="cpu", weights_only=False)
+        return state
+
+    def gather(self, members: Sequence[str], origins: Sequence[Checkpoint]) -> None:
+        """Writes the checkpoint of members, named by their digests, that each come from one of another pack.
+
+        Raises UserError if one of those is gone, ValueError if they do not belong together.
+        """
+        import torch
+
+        states: dict[Path, dict[str, Any]] = {}
+        for origin in origins:
+            if not origin.exists:
+                raise UserError(f"{origin.folder} is gone, from which this pack has to go on; start a new search")
+            if origin.folder not in states:
+                states[origin.folder] = origin.read()
+        if len({origin.step for origin in origins}) > 1:
+            raise ValueError("the members of a pack come from different steps")
+        parts = []
+        for member, origin in zip(members, origins, strict=True):
+            state = states[origin.folder]
+            place = state["kept"]["members"].index(member)
+            if place in state["kept"]["failures"]:
+                raise ValueError(f"member {member} has failed in {origin.folder} and cannot go on")
+            parts.append(_of_member(state, place))
+        first = states[origins[0].folder]
+        optimizer = {
+            "state": {
+                index: {
+                    name: torch.stack([part["optimizer"][index][name] for part in parts]) if value.ndim else value
+                    for name, value in moments.items()
+                }
+                for index, moments in first["optimizer"]["state"].items()
+            },
+            "param_groups": first["optimizer"]["param_groups"],
+        }
+        gathered = {
+            "adapters": [torch.stack(weights) for weights in zip(*(part["adapters"] for part in parts), strict=True)],
+            "optimizer": optimizer,
+            "schedule": first["schedule"],
+            "random": first["random"],
+            "kept": {
+                "members": list(members),
+                "scorings": [part["scoring"] for part in parts],
+                "figures": [part["figures"] for part in parts],
+                "failures": {},
+                "seconds": dict.fromkeys(first["kept"]["seconds"], 0.0),
+            },
+        }
+        self.write(origins[0]._trainer_state(), gathered)
+
+    def _trainer_state(self) -> Any:
+        from transformers import TrainerState
+
+        return TrainerState.load_from_json(str(self.folder / TRAINER_STATE_FILE))
+
+    def remove(self) -> None:
+        for folder in (self.folder, self._partial, self._former):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def checkpoint_of(folder: Path) -> Checkpoint:
+    """That of the pack that runs in the folder."""
+    return Checkpoint(folder / CHECKPOINT)
+
+
+def _of_member(state: dict[str, Any], place: int) -> dict[str, Any]:
+    """The part of a pack's state that is one member's: the first dimension of every weight is the member."""
+    kept = state["kept"]
+    return {
+        "adapters": [weights[place] for weights in state["adapters"]],
+        "optimizer": {
+            index: {name: value[place] if value.ndim else value for name, value in moments.items()}
+            for index, moments in state["optimizer"]["state"].items()
+        },
+        "scoring": kept["scorings"][place],
+        "figures": kept["figures"][place],
+    }

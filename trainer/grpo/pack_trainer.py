@@ -1,0 +1,312 @@
+"""TRL's GRPO trainer for a pack: many candidates in one batch, each trained as if alone. Imports torch and TRL."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import torch
+from trl.trainer.utils import nanstd
+
+from eval.engines.stacked_adapters import StackedAdapters
+from trainer.grpo.checkpoint import Checkpoint
+from trainer.grpo.rollout_trainer import CPU_ROWS_PER_FORWARD, RolloutTrainer
+from trainer.grpo.shared_prompts import logps_and_entropies
+
+SCALE_EPSILON = 1e-4
+"""What TRL adds to a standard deviation that it divides by."""
+CLIP_EPSILON = 1e-6
+"""What torch adds to a gradient norm that it divides by."""
+
+PackRollouts = Callable[..., list[list[int]]]
+"""(model, prompt token ids, member of each, step counted from 1) -> completion token ids; with `layer=2` for the second
+layer of a run that has one."""
+
+
+class _BasePolicy:
+    """Stands where TRL keeps a reference model: the base without any adapter, which needs no second copy."""
+
+
+class PackTrainer(RolloutTrainer):
+    """Every member's loss is TRL's own, computed on its rows alone; only the model's passes are shared.
+
+    The gradient of the sum of the members' losses is, adapter by adapter, that of each, because no row depends on
+    another member's adapter. Gradients are clipped per adapter, and AdamW is elementwise.
+    """
+
+    _buffered_inputs: list[dict[str, Any]] | None
+    _metrics: dict[str, Any]
+
+    def __init__(
+        self,
+        *,
+        adapters: StackedAdapters,
+        alive: Callable[[], list[int]],
+        rollouts: PackRollouts,
+        beta: float,
+        record: Callable[[int, dict[str, Any]], None],
+        checkpoint: Checkpoint,
+        kept: Callable[[], dict[str, Any]],
+        batch_scaled: Collection[int] = (),
+        **arguments: Any,
+    ) -> None:
+        """`alive`: the members that still train, asked before every step. `record`: takes a member's figures when a
+        step ends. `batch_scaled`: members whose advantages are divided by the standard deviation of all their rewards
+        of the step (TRL's "batch"), whatever the arguments say of the others. `kept`: what a
+        checkpoint has to hold beside the trainer's own state."""
+        super().__init__(rollouts=self._no_rollouts, **arguments)
+        self._batch_scaled = batch_scaled
+        self._checkpoint = checkpoint
+        self._kept = kept
+        self._adapters = adapters
+        self._alive = alive
+        self._pack_rollouts = rollouts
+        self._record_member = record
+        self._members: list[int] = []
+        self._row_members: list[int] = []
+        self._precomputed: tuple[torch.Tensor, torch.Tensor | None] | None = None
+        self._figures: dict[int, dict[str, list[float]]] = {}
+        self._item_counts: dict[int, torch.Tensor] = {}
+        # With beta > 0 from the start, TRL would load a second copy of a model that is no PEFT model.
+        self.beta = beta
+        if beta > 0:
+            self.ref_model = _BasePolicy()
+
+    @staticmethod
+    def _no_rollouts(model: Any, prompts: list[list[int]], step: int) -> list[list[int]]:
+        raise AssertionError("a pack draws its rollouts per member")
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], *arguments: Any, **options: Any
+    ) -> tuple[list[list[int]], None]:
+        step = self.state.global_step + 1
+        with self.accelerator.autocast():
+            completions = self._sample(prompt_ids, step)
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        for member in self._members:
+            own = [ids for ids, owner in zip(completions, self._row_members, strict=True) if owner == member]
+            self._figures[member]["truncated"].append(sum(ids[-1] not in ends for ids in own) / len(own))
+        return completions, None
+
+    def _sample(self, prompt_ids: list[list[int]], step: int) -> list[list[int]]:
+        return self._pack_rollouts(self.model, prompt_ids, self._row_members, step)
+
+    def _calculate_rewards(self, *arguments: Any) -> torch.Tensor:
+        self._rewards: torch.Tensor = super()._calculate_rewards(*arguments)
+        return self._rewards
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self._members = self._alive()
+        self._figures = {member: defaultdict(list) for member in self._members}
+        inputs = [row for row in inputs if row["member"] in self._figures]
+        self._row_members = [row["member"] for row in inputs]
+        self._adapters.assign(self._row_members)
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        output["member"] = torch.tensor(self._row_members, device=output["advantages"].device)
+        for member in self._members:
+            own = output["member"] == member
+            rewards = self._rewards[own].view(-1, self.num_generations)
+            spread = nanstd(rewards, dim=1)
+            if member in self._batch_scaled:
+                spread = nanstd(rewards.flatten())
+                centred = rewards - rewards.nanmean(dim=1, keepdim=True)
+                output["advantages"][own] = torch.nan_to_num(centred / (spread + SCALE_EPSILON), nan=0.0).flatten()
+            still = torch.isclose(spread, torch.zeros_like(spread)).float().mean()
+            self._figures[member]["groups_without_spread"].append(still.item())
+            self._item_counts[member] = output["completion_mask"][own].sum()
+        return output
+
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        """TRL's, but every micro-batch holds as many rows of each member, which stand together."""
+        parts = self.args.steps_per_generation
+        if self._step % parts == 0 or self._buffered_inputs is None:
+            batch = self._generate_and_score_completions(generation_batch)
+            places = torch.arange(len(self._row_members)).view(len(self._members), parts, -1)
+            self._buffered_inputs = [
+                {
+                    name: value[places[:, part].flatten().to(value.device)]
+                    if isinstance(value, torch.Tensor) and value.ndim > 0
+                    else value
+                    for name, value in batch.items()
+                }
+                for part in range(parts)
+            ]
+        return self._buffered_inputs[self._step % parts]  # type: ignore[no-any-return]
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """The sum of the members' losses."""
+        members = self._members
+        share = len(inputs["member"]) // len(members)
+        input_ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+        attention_mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+        self._row_members = inputs["member"].tolist()
+        logps, entropies, _ = self._get_per_token_logps_and_entropies(
+            model, input_ids, attention_mask, inputs["completion_ids"].size(1), compute_entropy=True
+        )
+        losses = []
+        metrics = self._metrics
+        try:
+            for place, member in enumerate(members):
+                own = slice(place * share, (place + 1) * share)
+                self._precomputed = logps[own], entropies[own] if entropies is not None else None
+                self._metrics = {"train": self._figures[member], "eval": defaultdict(list)}
+                part = {
+                    name: value[own] if isinstance(value, torch.Tensor) and value.ndim > 0 else value
+                    for name, value in inputs.items()
+                }
+                part["num_items_in_batch"] = self._item_counts[member]
+                losses.append(super()._compute_loss(model, part))
+                self._figures[member]["loss"].append(losses[-1].detach())
+        finally:
+            self._metrics = metrics
+            self._precomputed = None
+        return torch.stack(losses).sum()
+
+    def _get_per_token_logps_and_entropies(  # type: ignore[override]
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **options: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Log-probabilities and entropies, (rows, logits_to_keep), of rows that stand together by member.
+
+        They go through the model in chunks of as many rows of each member, those of similar length together, so
+        that a chunk has little padding and every adapter's rows stand side by side.
+        """
+        if self._precomputed is not None:
+            return *self._precomputed, None
+        if isinstance(model, _BasePolicy):
+            adapter_of_row = None
+            model = self.model
+        else:
+            adapter_of_row = self._row_members
+        rows, members = input_ids.size(0), len(self._members)
+        share = rows // members
+        per_chunk = self._rows_per_chunk(share, members, batch_size)
+        width = input_ids.size(1) - logits_to_keep
+        prompts, completions = attention_mask[:, :width].sum(1), attention_mask[:, width:].sum(1)
+        order = completions.view(members, share).argsort(dim=1, stable=True)
+        order = order + share * torch.arange(members, device=order.device)[:, None]
+        chunks = [order[:, start : start + per_chunk].flatten() for start in range(0, share, per_chunk)]
+        if input_ids.device.type == "cpu" and self._shares_prompts(model, logits_to_keep):
+            if adapter_of_row is None:
+                self._adapters.assign(None)
+            shared = logps_and_entropies(
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                temperature=self.temperature,
+                compute_entropy=compute_entropy,
+                chunks=chunks,
+                adapter_of_row=None if adapter_of_row is None else torch.tensor(adapter_of_row),
+                assign=self._adapters.assign,
+            )
+            return *shared, None
+        logps, entropies = [], []
+        for chunk in chunks:
+            self._adapters.assign(None if adapter_of_row is None else [adapter_of_row[row] for row in chunk.tolist()])
+            kept = max(1, int(completions[chunk].max()))
+            columns = slice(width - int(prompts[chunk].max()), width + kept)
+            found, spread, _ = super(RolloutTrainer, self)._get_per_token_logps_and_entropies(
+                model, input_ids[chunk, columns], attention_mask[chunk, columns], kept, compute_entropy=compute_entropy
+            )
+            missing = (0, logits_to_keep - kept)
+            logps.append(torch.nn.functional.pad(found, missing))
+            if spread is not None:
+                entropies.append(torch.nn.functional.pad(spread, missing))
+        back = torch.cat(chunks).argsort()
+        return torch.cat(logps)[back], torch.cat(entropies)[back] if entropies else None, None
+
+    def _rows_per_chunk(self, share: int, members: int, batch_size: int | None) -> int:
+        """Rows of each member that go through the model at once."""
+        if batch_size is not None:
+            share = min(share, max(1, batch_size // members))
+        # Under checkpointing a chunk is computed again in the backward pass, when the adapters of another are assigned.
+        if self.args.device.type == "cpu" and not self.args.gradient_checkpointing:
+            share = min(share, max(1, CPU_ROWS_PER_FORWARD // members))
+        return share
+
+    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+        """Clips each adapter's gradients to the norm by itself. Returns the largest of the norms before."""
+        gradients = [parameter.grad for parameter in self._adapters.parameters() if parameter.grad is not None]
+        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        factors = (self.args.max_grad_norm / (norms + CLIP_EPSILON)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factors.view(-1, 1, 1).to(gradient.dtype))
+        listed = norms.tolist()
+        for member in self._members:
+            self._figures[member]["gradient_norm"].append(listed[member])
+        return norms.max()
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Whatever the coming steps depend on, and what was kept so far; an earlier checkpoint goes."""
+        import random
+
+        import numpy
+
+        state = {
+            "adapters": [parameter.detach().cpu() for parameter in self._adapters.parameters()],
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.lr_scheduler.state_dict(),
+            "random": {
+                "python": random.getstate(),
+                "numpy": numpy.random.get_state(legacy=False),
+                "torch": torch.get_rng_state(),
+            },
+            "kept": self._kept(),
+        }
+        self._checkpoint.write(self.state, state)
+
+    def take_adapters(self) -> None:
+        """Gives the adapters the weights of the checkpoint."""
+        state = self._checkpoint.read()
+        with torch.no_grad():
+            for parameter, value in zip(self._adapters.parameters(), state["adapters"], strict=True):
+                parameter.copy_(value)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self.take_adapters()
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            state = self._checkpoint.read()
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.lr_scheduler.load_state_dict(state["schedule"])
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            import random
+
+            import numpy
+
+            kept = self._checkpoint.read()["random"]
+            random.setstate(kept["python"])
+            numpy.random.set_state(kept["numpy"])
+            torch.set_rng_state(kept["torch"])
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            for member, figures in self._figures.items():
+                self._record_member(member, _step_figures(figures, logs))
+        super().log(logs, start_time)
+
+
+def _step_figures(figures: dict[str, list[Any]], logs: dict[str, Any]) -> dict[str, Any]:
+    """A member's figures of one step under the names that TRL logs a single run's under."""
+    entry: dict[str, Any] = {"learning_rate": logs["learning_rate"]} if "learning_rate" in logs else {}
+    entry["loss"] = torch.stack(figures["loss"]).sum().item()
+    entry["grad_norm"] = figures["gradient_norm"][-1]
+    for name, theirs in (("truncated", "completions/clipped_ratio"), ("groups_without_spread", "frac_reward_zero_std")):
+        if figures[name]:
+            entry[theirs] = figures[name][-1]
+    for name in ("entropy", "kl"):
+        values: Sequence[float] = figures.get(name, [])
+        if values:
+            entry[name] = sum(values) / len(values)
+    return entry

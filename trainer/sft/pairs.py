@@ -1,0 +1,102 @@
+"""Pairs of prompt and completion for supervised fine-tuning: from a JSONL file, or reasoning traces of the testbed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from eval.tasks.base import Message
+from rewards_generated.errors import UserError
+from trainer.jobs.sft import SftJob
+
+_ROLES = ("system", "user", "assistant")
+
+
+def read_pairs(job: SftJob) -> list[dict[str, list[Message]]]:
+    """The job's pairs in the conversational form of TRL.
+
+    Raises UserError for a file that cannot be read, has changed since the job was described or holds anything else,
+    and for traces of a task that is not the testbed.
+    """
+    source = job.source
+    if source.file is None:
+        return _traces(job)
+    content = _content(source.file)
+    if job.file_sha256 is not None and hashlib.sha256(content).hexdigest() != job.file_sha256:
+        raise UserError(f"{source.file} has changed since this run began; put the file back, or begin anew")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source.file} is not UTF-8 text (byte {error.start}): convert it first") from None
+    pairs: list[dict[str, list[Message]]] = []
+    # Not splitlines(): JSON strings may hold U+2028 and other characters that it would break at.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip() and len(pairs) < source.pairs:
+            pairs.append(_pair(line, f"{source.file}, line {number}"))
+    if not pairs:
+        raise UserError(f"{source.file} holds no pairs: it is empty")
+    return pairs
+
+
+def file_sha256(path: str) -> str:
+    """SHA-256 of the file's content, hex. Raises UserError if it cannot be read."""
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+def require_traces(task: str) -> None:
+    """Raises UserError if there are no traces for the task of that name."""
+    if task != "testbed":
+        raise UserError(
+            f"sft.source.file is empty, and there are reasoning traces for the task 'testbed' alone, not for {task!r}: "
+            "name a JSONL file of pairs, or set sft.tuning to none"
+        )
+
+
+def _traces(job: SftJob) -> list[dict[str, list[Message]]]:
+    from eval.tasks.options import read_options
+    from eval.tasks.testbed.problem import ProblemOptions
+    from eval.tasks.testbed.task import TestbedOptions
+    from trainer.testbed.traces import traces
+
+    require_traces(job.task.name)
+    options = read_options("testbed", TestbedOptions, job.task.options)
+    count = min(job.source.pairs, options.train)
+    problems = ProblemOptions(**options.model_dump(include=set(ProblemOptions.model_fields)))
+    written = traces(problems, count, job.source.reflecting, job.settings.seed)
+    return [{"prompt": pair["prompt"], "completion": pair["completion"]} for pair in written]
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise UserError(f"sft.source.file = {path!r} cannot be read: {error.strerror}") from None
+
+
+def _pair(line: str, where: str) -> dict[str, list[Message]]:
+    try:
+        record = json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        raise UserError(f"{where}: this is not JSON: {line[:60]!r}") from None
+    if not isinstance(record, dict) or not {"prompt", "completion"} <= record.keys():
+        raise UserError(f"{where}: a pair needs the fields 'prompt' and 'completion'")
+    return {
+        "prompt": _messages(record["prompt"], "user", f"{where}, prompt"),
+        "completion": _messages(record["completion"], "assistant", f"{where}, completion"),
+    }
+
+
+def _messages(value: Any, role: str, where: str) -> list[Message]:
+    if isinstance(value, str):
+        value = [{"role": role, "content": value}]
+    if not isinstance(value, list) or not value:
+        raise UserError(f"{where}: expected a text or a list of chat messages")
+    for message in value:
+        known = isinstance(message, dict) and message.get("role") in _ROLES
+        if not known or not isinstance(message.get("content"), str):
+            raise UserError(f"{where}: every message needs a role ({', '.join(_ROLES)}) and a text as content")
+    if value[-1]["role"] != role:
+        raise UserError(f"{where}: the last message must be of the {role}, not of the {value[-1]['role']}")
+    return [{"role": message["role"], "content": message["content"]} for message in value]

@@ -1,0 +1,52 @@
+"""Runs a job of supervised fine-tuning in this process, or what is left of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from trainer.jobs.folder import ADAPTER, versions
+from trainer.jobs.peak_memory import peak_memory
+from trainer.jobs.sft import POLICY, SftJob, SftJobResult
+
+
+def run_sft(job: SftJob, folder: Path, started: float) -> SftJobResult:
+    """Leaves the whole policy in `folder`, and the adapter beside it if one was trained.
+
+    A run that was interrupted goes on from its last checkpoint, to the same weights. `started`: when the process
+    began, by `time.perf_counter`. Raises UserError for a base or pairs that cannot be used.
+    """
+    from trainer.merging import merge_adapter
+    from trainer.policy import base_model_source
+    from trainer.sft.fine_tune import fine_tune
+    from trainer.sft.pairs import read_pairs
+
+    pairs = read_pairs(job)
+    output = folder / (POLICY if job.settings.tuning == "full" else ADAPTER)
+    seconds = {"start": time.perf_counter() - started}
+    before = time.process_time()
+    tuned = fine_tune(base_model_source(job.base_model), pairs, job.settings, output, job.hardware, resume=True)
+    seconds.update(train=tuned.seconds, processor=time.process_time() - before)
+    memory = peak_memory()
+    if not all(math.isfinite(loss) for _, loss in tuned.losses):
+        step = next(step for step, loss in tuned.losses if not math.isfinite(loss))
+        return SftJobResult(
+            digest=job.digest, failure=f"training diverged at step {step}: the loss is not finite", versions=versions()
+        )
+    if job.settings.tuning == "lora":
+        try:
+            merge_adapter(job.base_model, output, folder / POLICY, job.hardware.dtype)
+        except FloatingPointError as error:
+            return SftJobResult(digest=job.digest, failure=f"training diverged: {error}", versions=versions())
+    return SftJobResult(
+        digest=job.digest,
+        policy=POLICY,
+        adapter=ADAPTER if job.settings.tuning == "lora" else None,
+        losses=tuned.losses,
+        pairs=len(pairs),
+        trained_parameters=tuned.trained_parameters,
+        seconds=seconds,
+        memory=memory,
+        versions=versions(),
+    )
