@@ -17,8 +17,8 @@ from rewards_generated.rollout import Rollout
 from search.config.checks import base_model_fingerprint
 from search.driver.plan import candidate_steps
 from search.finals.finals import run_finals
-from search.jobs.descriptions import UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder
-from search.jobs.dispatch import evaluate
+from search.jobs.descriptions import UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder, split_of
+from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Stage
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
 from search.results.ranking import control_scores, outcomes
@@ -67,24 +67,23 @@ def require_same_base(run: Run) -> None:
 def observe_base(run: Run) -> list[Rollout]:
     """Rollouts of the untrained base on train questions, and its score on the split that ranks."""
     config, ledger = run.config, run.ledger
-    split, limit = config.search.select_on, config.selection_questions
+    split = config.search.select_on
     if split == "test" and ledger.milestone("test_opened") is None:
         ledger.record_milestone("test_opened", {"why": "search.select_on is test: candidates are ranked on it"})
     rollouts_job = base_rollouts_job(config)
-    score_job = evaluation_job(config, split, limit, "untrained base")
+    score_job = evaluation_job(config, split_of(config, split), "untrained base")
     missing = []
     if ledger.job("base-rollouts", UNTRAINED, rollouts_job.seed) is None:
         missing.append(rollouts_job)
     if ledger.job("screening", UNTRAINED, score_job.seed) is None:
         missing.append(score_job)
     run.progress.phase("untrained base policy", len(missing))
-    with closing(evaluate(run.executor, missing, jobs_folder(run.folder))) as ended:
+    with closing(run_jobs(run.executor, missing, jobs_folder(run.folder))) as ended:
         for done in ended:
             if done.result.failure:
                 raise UserError(f"the base policy {config.base_model!r} could not be evaluated: {done.result.failure}")
             stage: Stage = "base-rollouts" if done.job.digest == rollouts_job.digest else "screening"
-            policies = [(UNTRAINED, done.job.seed)]
-            ledger.record_evaluation(stage, UNTRAINED, done.job, done.result, policies)
+            ledger.record_evaluation(stage, UNTRAINED, done.job, done.result, [(UNTRAINED, done.job.seed)])
             run.progress.job_done(done.job.label, None)
     evaluations = ledger.evaluations("base-rollouts")
     return rollouts_of(run.task, ledger.completions(evaluations[0]))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
-from trainer.jobs.train import Hardware
+from trainer.jobs.settings import Hardware
 
 Item = TypeVar("Item")
 

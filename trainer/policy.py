@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eval.engines.policy import Policy, load_policy
-from trainer.jobs.train import Hardware
+from trainer.jobs.settings import Hardware
 
 
 def base_model_source(base_model: str) -> str:

@@ -1,12 +1,38 @@
-"""The contract of generation engines: many prompts in, completions out."""
+"""The contract of generation engines: many prompts in, completions out, each by the adapter that its row names.
+
+Rollouts of the base policy, rollouts in training and evaluation all go through the one engine that the configuration
+names. An engine of one's own is a subclass of `GenerationEngine` with `complete` and `refresh`.
+"""
 
 from __future__ import annotations
 
+import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
 
 from eval.tasks.base import Message
+from rewards_generated.errors import UserError
+
+if TYPE_CHECKING:
+    from eval.engines.policy import Policy
+
+Adapter = str | int | None
+"""Of a row: the folder of a PEFT adapter or of a whole model, the place of one among those in training, or None for the
+base policy."""
+
+
+class EngineSettings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str = "transformers"
+    """What generates, in training and in evaluation: `transformers`, or `package.module:Class`."""
+    options: dict[str, Any] = {}
+    """Options of that engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +57,100 @@ class Generated:
     """No end token within the limit."""
 
 
-class GenerationEngine(Protocol):
-    """Generates for a fixed base policy, with one adapter for all rows or one adapter per row."""
+class LiveAdapters(Protocol):
+    """The policies that are being trained: LoRA adapters of one base, or the one policy whose every weight is."""
+
+    count: int
+
+    def save(self, adapter: int, folder: str | Path) -> None:
+        """Writes the adapter, as it is now, as a PEFT folder (a whole model where every weight is trained)."""
+        ...
+
+
+class GenerationEngine(ABC):
+    """Generates with one base policy and any number of adapters of it."""
+
+    def __init__(self, policy: Policy, batch_size: int = 64) -> None:
+        """`batch_size`: rows of one adapter to decode together. Options of the configuration follow by keyword.
+
+        Raises UserError for a `batch_size` below 1.
+        """
+        if batch_size < 1:
+            raise UserError(f"batch_size = {batch_size} must be at least 1")
+        self.policy = policy
+        self.batch_size = batch_size
+
+    @abstractmethod
+    def complete(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        adapters: Sequence[Adapter],
+        draws: Sequence[tuple[int, int]],
+    ) -> list[list[int]]:
+        """Token ids of one completion per prompt (token ids), in order, each with its end token if one came.
+
+        `adapters`: of each row. `draws`: names the random numbers of each row by a seed and a place: what a row draws
+        depends on these alone, so that rows with equal ones see the same luck, in whatever call or batch. `sampling`'s
+        own `seed` and `draws_period` are not looked at. Raises UserError for a folder without an adapter,
+        FloatingPointError for one that is not finite.
+        """
+
+    @abstractmethod
+    def refresh(self, adapters: LiveAdapters | None) -> None:
+        """From now on a number as the adapter of a row is a place in `adapters`, with the weights that these have now.
+
+        Called before the first rollouts of a training run, after every optimizer step, and with None at its end.
+        """
 
     def generate(
         self,
         prompts: Sequence[Sequence[Message]],
         sampling: Sampling,
-        adapters: str | Sequence[str | None] | None = None,
+        adapters: Adapter | Sequence[Adapter] = None,
     ) -> list[Generated]:
-        """Completions in the order of the prompts.
+        """Completions of chats in their order; `adapters`: one for all rows, or one per row.
 
-        `adapters`: path of a PEFT adapter for every row, a path (or None: the base) per row, or None for the
-        base policy. Raises ValueError where the lengths differ.
+        Row i of a sampled call depends on the seed and i alone. Raises ValueError if there are not as many adapters
+        as prompts, and what `complete` raises.
         """
-        ...
+        if adapters is None or isinstance(adapters, str | int):
+            adapters = [adapters] * len(prompts)
+        if len(adapters) != len(prompts):
+            raise ValueError(f"{len(adapters)} adapters were given for {len(prompts)} prompts")
+        period = sampling.draws_period or len(prompts)
+        draws = [(sampling.seed, row % period) for row in range(len(prompts))]
+        completions = self.complete(self.policy.prompt_tokens(prompts), sampling, adapters, draws)
+        ends = set(self.policy.stop_tokens)
+        return [
+            Generated(text, len(ids), truncated=not ids or ids[-1] not in ends)
+            for text, ids in zip(self.policy.texts(completions), completions, strict=True)
+        ]
+
+
+BUILT_IN_ENGINES = {"transformers": "eval.engines.transformers_engine:TransformersEngine"}
+
+
+def engine_class(settings: EngineSettings) -> type[GenerationEngine]:
+    """Raises UserError for an engine that is not known or cannot be imported, or options that it does not take."""
+    from eval.tasks.registry import _load
+
+    target = BUILT_IN_ENGINES.get(settings.name, settings.name)
+    if ":" not in target:
+        known = ", ".join(BUILT_IN_ENGINES)
+        raise UserError(
+            f"engine.name = {settings.name!r} is not one of {known}; your own is written package.module:Class"
+        )
+    found = _load(target)
+    if not (isinstance(found, type) and issubclass(found, GenerationEngine)):
+        raise UserError(f"engine.name = {settings.name!r} is no subclass of eval.engines.base.GenerationEngine")
+    try:
+        inspect.signature(found).bind(None, 1, **settings.options)
+    except TypeError as error:
+        raise UserError(f"engine {settings.name!r} does not take these options: {error}") from error
+    return found
+
+
+def build_engine(settings: EngineSettings, policy: Policy, batch_size: int) -> GenerationEngine:
+    """Raises UserError as `engine_class` does, and as the engine itself does."""
+    return engine_class(settings)(policy, batch_size, **settings.options)

@@ -17,6 +17,8 @@ class Policy:
 
     model: Any
     tokenizer: Any
+    source: str = ""
+    """Folder or hub id that it was loaded from, for an engine that loads it itself."""
 
     @property
     def stop_tokens(self) -> list[int]:
@@ -79,4 +81,4 @@ def load_policy(
         tokenizer.pad_token = tokenizer.eos_token
     model.to(device_name(device))
     model.eval()
-    return Policy(model, tokenizer)
+    return Policy(model, tokenizer, source)

@@ -8,6 +8,7 @@ imports torch.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,27 @@ from typing import Any
 import torch
 from torch import nn
 
-from eval.engines.adapters import PLAIN_LORA
 from rewards_generated.errors import UserError
+
+PLAIN_LORA: dict[str, Any] = {
+    "use_dora": False,
+    "use_rslora": False,
+    "bias": "none",
+    "lora_bias": False,
+    "fan_in_fan_out": False,
+    "modules_to_save": None,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+    "layers_to_transform": None,
+    "target_parameters": None,
+}
+"""Fields of a LoRA configuration and the values without which there is more to it than two matrices per layer."""
 
 NO_ADAPTER = -1
 """As the adapter of a row: the base policy."""
+
+CLIP_EPSILON = 1e-6
+"""What torch adds to a gradient norm that it divides by."""
 
 MERGED_BYTES = 2**24
 """Merged copies of the adapted weights may take so much memory: beyond a processor's cache, reading a copy for every
@@ -127,6 +144,15 @@ class StackedLinear(nn.Module):  # type: ignore[misc]
         if self._merged is not None and rows is not None and rows.even:
             self._in_use = _chosen(self._merged, rows)
 
+    def _reduced(self, x: torch.Tensor, rows: _Rows) -> torch.Tensor:
+        """`x A^T`, (adapters, rows, rank). Under dropout every layer draws its own zeros, as in PEFT."""
+        shared, adapters = self._shared[0], self._adapters[0]
+        if not (self.training and adapters.dropout):
+            return shared.reduced(x, rows, self._place)
+        dropped = nn.functional.dropout(x.to(shared.A.dtype), adapters.dropout)
+        own = shared.A[:, self._place * adapters.rank : (self._place + 1) * adapters.rank]
+        return torch.bmm(_by_adapter(dropped, rows), _chosen(own, rows).transpose(1, 2))
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         adapters = self._adapters[0]
         rows = adapters.rows
@@ -135,7 +161,7 @@ class StackedLinear(nn.Module):  # type: ignore[misc]
         if self._in_use is not None:
             product = torch.bmm(_by_adapter(x, rows), self._in_use).view(*x.shape[:-1], -1)
             return product if self.base.bias is None else product + self.base.bias
-        reduced = self._shared[0].reduced(x, rows, self._place)
+        reduced = self._reduced(x, rows)
         raised = _chosen(self.B, rows).transpose(1, 2)
         if rows.even and x.dtype == self.B.dtype and not torch.is_autocast_enabled(x.device.type):
             added: torch.Tensor = self.base(_by_adapter(x, rows))
@@ -174,12 +200,18 @@ class StackedAdapters:
     While they are on, the model's rows are those of `assign`; its trainable parameters are those of all adapters.
     """
 
+    reference = None
+    """Of a KL term: the model without its adapters."""
+
     def __init__(self, model: Any, config: Any, count: int) -> None:
         """`config`: a `peft.LoraConfig` with a list of target modules. All adapters begin as no change at all.
 
         Raises UserError for what a stack cannot hold: other kinds of LoRA, or targets that are no linear layers.
         """
         _require_plain(config)
+        self.dropout: float = config.lora_dropout
+        if self.dropout and count > 1:
+            raise UserError(f"lora.dropout = {self.dropout:g} takes an adapter by itself: its draws would be shared")
         self.model = model
         self.config = config
         self.count = count
@@ -211,13 +243,15 @@ class StackedAdapters:
     def merged(self) -> Iterator[None]:
         """For decoding: every adapter added to a copy of the base's weights, so that a layer is one matrix product.
 
-        Nothing happens where the copies would take more than MERGED_BYTES, or where the base has less than float32,
-        because the sum would be rounded to its precision.
+        Nothing happens where the copies of several adapters would take more than MERGED_BYTES, or where the base has
+        less than float32, because the sum would be rounded to its precision.
         """
         layers = [layer for layer, _, _ in self._layers.values()]
         weights = [layer.base.weight for layer in layers]
         size = self.count * sum(weight.nbytes for weight in weights)
-        if size > MERGED_BYTES or any(weight.dtype not in (torch.float32, torch.float64) for weight in weights):
+        if (self.count > 1 and size > MERGED_BYTES) or any(
+            weight.dtype not in (torch.float32, torch.float64) for weight in weights
+        ):
             yield
             return
         with torch.no_grad():
@@ -234,6 +268,15 @@ class StackedAdapters:
     def parameters(self) -> list[nn.Parameter]:
         """All trainable parameters; the first dimension of each is the adapter."""
         return [*(shared.A for _, shared, place in self._layers.values() if place == 0), *self._raising()]
+
+    def clip_gradients(self, most: float) -> list[float]:
+        """Clips each adapter's gradients by itself to the norm `most`. Returns the norms before, per adapter."""
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        factors = (most / (norms + CLIP_EPSILON)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factors.view(-1, 1, 1).to(gradient.dtype))
+        return norms.tolist()  # type: ignore[no-any-return]
 
     def initialise(self, adapter: int, seed: int) -> None:
         """Gives the adapter the weights that PEFT draws for a run of this seed, as TRL's trainer does it."""
@@ -364,3 +407,37 @@ def _require_plain(config: Any) -> None:
             raise UserError(f"a stack of LoRA adapters takes no {field} = {getattr(config, field)!r}; it is plain LoRA")
     if isinstance(config.target_modules, str) or not config.target_modules:
         raise UserError("a stack of LoRA adapters needs the names of its target modules as a list")
+
+
+@contextmanager
+def stacked(model: Any, folders: Sequence[str]) -> Iterator[StackedAdapters]:
+    """`model` with the PEFT adapters of all folders on it, in that order; afterwards it is what it was, to the bit.
+
+    The folders' adapters must be of one shape, see `stackable_shape`. Raises UserError otherwise, and
+    FloatingPointError if one is not finite.
+    """
+    from peft import PeftConfig
+
+    stack = StackedAdapters(model, PeftConfig.from_pretrained(folders[0]), len(folders))
+    try:
+        for place, folder in enumerate(folders):
+            stack.load(place, folder)
+        for folder, finite in zip(folders, stack.finite(), strict=True):
+            if not finite:
+                raise FloatingPointError(f"the adapter {folder!r} holds values that are not finite")
+        yield stack
+    finally:
+        stack.remove()
+
+
+def stackable_shape(folder: str | None) -> str | None:
+    """Equal for adapters that can be stacked on each other; None for the base policy and what is no plain LoRA."""
+    try:
+        config = json.loads((Path(folder or "") / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if config.get("peft_type") != "LORA" or not isinstance(config.get("target_modules"), list):
+        return None
+    if any((config.get(field) or value) != value for field, value in PLAIN_LORA.items()):
+        return None
+    return json.dumps([config["r"], config["lora_alpha"], sorted(config["target_modules"])])

@@ -7,104 +7,108 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from eval.engines.adapters import adapted, stackable_shape, stacked
-from eval.engines.base import Generated, Sampling
+from eval.engines.adapters import adapted
+from eval.engines.base import Adapter, GenerationEngine, LiveAdapters, Sampling
 from eval.engines.decoding import decode, uniform_draws
 from eval.engines.policy import Policy, load_policy
-from eval.tasks.base import Message
 from rewards_generated.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
+
     from eval.engines.stacked_adapters import StackedAdapters
 
 STACKED_ROWS = 512
 """Rows in one batch of several adapters, where the caller says nothing else."""
 
 
-class TransformersEngine:
-    """Implements `eval.engine.GenerationEngine` for a loaded policy.
-
-    An adapter is a folder: a PEFT adapter of the policy, or a whole model that was tuned from it.
-    """
+class TransformersEngine(GenerationEngine):
+    """Decodes with the loaded policy itself; adapters in training are those on its model, so nothing is copied."""
 
     def __init__(self, policy: Policy, batch_size: int = 64, stacked_rows: int = STACKED_ROWS) -> None:
-        """`batch_size`: rows of one adapter that are decoded together; several adapters of one shape are decoded
-        together up to `stacked_rows` rows. Raises UserError for a `batch_size` below 1."""
-        if batch_size < 1:
-            raise UserError(f"batch_size = {batch_size} must be at least 1")
-        self.policy = policy
-        self.batch_size = batch_size
+        """Several adapters of one shape are decoded together up to `stacked_rows` rows; those in training, all rows of
+        a call at once."""
+        super().__init__(policy, batch_size)
         self.stacked_rows = stacked_rows
+        self._live: LiveAdapters | None = None
 
-    def generate(
+    def refresh(self, adapters: LiveAdapters | None) -> None:
+        self._live = adapters
+
+    def complete(
         self,
-        prompts: Sequence[Sequence[Message]],
+        prompts: Sequence[Sequence[int]],
         sampling: Sampling,
-        adapters: str | Sequence[str | None] | None = None,
-    ) -> list[Generated]:
-        """Completions in the order of the prompts; row i of a sampled call depends on `seed` and i alone.
-
-        Raises ValueError if there are not as many adapters as prompts, and UserError for a folder without adapter.
-        """
-        if adapters is None or isinstance(adapters, str):
-            adapters = [adapters] * len(prompts)
-        if len(adapters) != len(prompts):
-            raise ValueError(f"{len(adapters)} adapters were given for {len(prompts)} prompts")
-        tokens = self.policy.prompt_tokens(prompts)
-        draws = None
-        if sampling.temperature > 0:
-            period = sampling.draws_period or len(prompts)
-            drawn = uniform_draws(period, sampling.max_completion_tokens, sampling.seed)
-            draws = drawn[[row % period for row in range(len(prompts))]]
-        rows_of: dict[str | None, list[int]] = {}
-        for row, adapter in enumerate(adapters):
-            rows_of.setdefault(adapter, []).append(row)
-        for rows in rows_of.values():
-            rows.sort(key=lambda row: (-len(tokens[row]), tokens[row], row))
+        adapters: Sequence[Adapter],
+        draws: Sequence[tuple[int, int]],
+    ) -> list[list[int]]:
+        """Raises ValueError for rows of adapters in training beside others: those are on the model, or they are not."""
+        if not prompts:
+            return []
+        numbers = _numbers(draws, sampling.max_completion_tokens) if sampling.temperature > 0 else None
         completions: list[list[int]] = [[] for _ in prompts]
 
-        def complete(model: Any, batch: list[int], stack: StackedAdapters | None, owners: list[int] | None) -> None:
+        def decode_rows(
+            model: Any, rows: list[int], stack: StackedAdapters | None = None, owners: list[int] | None = None
+        ) -> None:
             decoded = decode(
                 model,
-                [tokens[row] for row in batch],
+                [prompts[row] for row in rows],
                 stop_tokens=self.policy.stop_tokens,
                 pad_token=self.policy.tokenizer.pad_token_id,
                 max_completion_tokens=sampling.max_completion_tokens,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
-                draws=draws[batch] if draws is not None else None,
+                draws=numbers[rows] if numbers is not None else None,
                 adapters=stack,
                 adapter_of_prompt=owners,
             )
-            for row, completion in zip(batch, decoded, strict=True):
+            for row, completion in zip(rows, decoded, strict=True):
                 completions[row] = completion
 
+        places = [adapter for adapter in adapters if isinstance(adapter, int)]
+        if places:
+            if self._live is None or len(places) < len(adapters):
+                raise ValueError("rows of adapters in training need `refresh` first, and a call of their own")
+            model = self.policy.model
+            model.eval()
+            try:
+                decode_rows(model, list(range(len(prompts))), *_on_model(self._live, places))
+            finally:
+                model.train()
+            return completions
+
+        from eval.engines.stacked_adapters import stacked
+
+        rows_of: dict[str | None, list[int]] = {}
+        for row, adapter in enumerate(adapters):
+            rows_of.setdefault(adapter, []).append(row)  # type: ignore[arg-type]
+        for rows in rows_of.values():
+            rows.sort(key=lambda row: (-len(prompts[row]), prompts[row], row))
         for together in self._together(list(rows_of)):
             if len(together) == 1:
                 rows = rows_of[together[0]]
                 with self._adapted(together[0]) as model:
                     for start in range(0, len(rows), self.batch_size):
-                        complete(model, rows[start:][: self.batch_size], None, None)
+                        decode_rows(model, rows[start:][: self.batch_size])
             else:
                 with stacked(self.policy.model, [folder for folder in together if folder is not None]) as stack:
                     for start in range(0, max(len(rows_of[folder]) for folder in together), self.batch_size):
                         batch = {
                             place: rows_of[folder][start:][: self.batch_size] for place, folder in enumerate(together)
                         }
-                        complete(
+                        decode_rows(
                             self.policy.model,
                             [row for rows in batch.values() for row in rows],
                             stack,
                             [place for place, rows in batch.items() for _ in rows],
                         )
-        stop_tokens = set(self.policy.stop_tokens)
-        return [
-            Generated(text, len(ids), truncated=not ids or ids[-1] not in stop_tokens)
-            for text, ids in zip(self.policy.texts(completions), completions, strict=True)
-        ]
+        return completions
 
     def _together(self, adapters: list[str | None]) -> list[list[str | None]]:
         """The adapters in lists of such as can decode in one batch; each by itself where that is not possible."""
+        from eval.engines.stacked_adapters import stackable_shape
+
         shapes: dict[str, list[str | None]] = {}
         for adapter in adapters:
             shapes.setdefault(stackable_shape(adapter) or f"alone: {adapter}", []).append(adapter)
@@ -123,6 +127,24 @@ class TransformersEngine:
             yield load_policy(adapter, self.policy.model.device.type, _dtype_name(self.policy.model)).model
         else:
             raise UserError(f"adapter {adapter!r} holds neither adapter_config.json nor config.json")
+
+
+def _on_model(live: LiveAdapters, places: list[int]) -> tuple[StackedAdapters | None, list[int] | None]:
+    """What `decode` needs for rows of adapters in training; nothing where the whole model is what is trained."""
+    from eval.engines.stacked_adapters import StackedAdapters
+
+    return (live, places) if isinstance(live, StackedAdapters) else (None, None)
+
+
+def _numbers(draws: Sequence[tuple[int, int]], tokens: int) -> torch.Tensor:
+    """The uniform numbers of each row, (rows, tokens)."""
+    import torch
+
+    last: dict[int, int] = {}
+    for seed, place in draws:
+        last[seed] = max(place, last.get(seed, 0))
+    drawn = {seed: uniform_draws(most + 1, tokens, seed) for seed, most in last.items()}
+    return torch.stack([drawn[seed][place] for seed, place in draws])
 
 
 def _dtype_name(model: Any) -> Literal["float32", "bfloat16"]:

@@ -31,7 +31,7 @@ def build(
 
     Example: reward-search testbed build --to my-policy
     """
-    from trainer.jobs.train import Hardware
+    from trainer.jobs.settings import Hardware
     from trainer.testbed.recipe import QUICK, SHIPPED, build_policy
 
     record = build_policy(to, QUICK if quick else SHIPPED, Hardware(device="cpu", threads=threads), work)

@@ -10,14 +10,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from eval.audit.settings import AuditSettings
+from eval.engines.base import EngineSettings
+from eval.second_turn import SECOND_TURN
 from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Aggregation
 from rewards_generated.errors import UserError
 from rewards_generated.gate.settings import GateSettings
 from rewards_generated.sandbox.settings import SandboxSettings
 from search.config.halving import Halving
-from trainer.jobs.train import GrpoSettings, Hardware, LoraSettings
-from trainer.multilayer.settings import MultilayerSettings
+from trainer.algorithms import algorithm_of
+from trainer.jobs.settings import AlgorithmSettings, GrpoSettings, Hardware, LoraSettings
 
 ENSEMBLE_NAMES = ("top-N", "correctness-family", "diverse-rounds", "decorrelated-N", "greedy")
 
@@ -76,13 +78,13 @@ class PrescreenSettings(_Section):
 class ScreeningSettings(_Section):
     grpo: GrpoSettings
     """The short GRPO run that every candidate gets."""
-    algorithm: Literal["grpo", "multilayer"] = "grpo"
-    """How policies are trained, in screenings and retrainings alike: grpo, or multilayer, with a second layer in which
-    they correct their own responses (arXiv 2506.04746)."""
-    multilayer: MultilayerSettings = MultilayerSettings()
+    algorithm: AlgorithmSettings = AlgorithmSettings()
+    """How policies are trained, in screenings and retrainings alike: a name, or `name` with `options`."""
     evaluation_turns: Literal[1, 2] | None = None
-    """2: the policy is shown its answer with multilayer.phrase and answers again, and the second answer counts; empty:
-    2 with the algorithm multilayer, else 1."""
+    """2: the policy is shown its answer with second_turn_phrase and answers again, and the second answer counts; empty:
+    2 with an algorithm that trains it (multilayer), else 1."""
+    second_turn_phrase: str | None = Field(default=None, min_length=1)
+    """What the second prompt of an evaluation ends with; empty: the algorithm's own phrase, or the usual one."""
     lora: LoraSettings = LoraSettings()
     """The adapter that is trained, in screenings and retrainings alike."""
     seeds: int = Field(default=1, ge=1)
@@ -103,33 +105,25 @@ class ScreeningSettings(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> ScreeningSettings:
-        """Raises UserError for settings of the second layer that do not fit, or that nothing would use."""
-        if self.algorithm == "multilayer":
-            completions = self.grpo.prompts_per_step * self.grpo.generations
-            parts = completions // (self.grpo.completions_per_forward or completions)
-            self.multilayer.check(self.grpo.prompts_per_step, self.grpo.generations, parts)
-            return self
-        unset = MultilayerSettings()
-        for name, value in self.multilayer:
-            if value != getattr(unset, name) and not (name == "phrase" and self.evaluation_turns == 2):
-                raise UserError(
-                    f"`screening.multilayer.{name}` = {value!r} has no effect with screening.algorithm = 'grpo'; "
-                    "set screening.algorithm to multilayer, or leave it out"
-                )
+        """Raises UserError for an algorithm that is not known or does not fit, and a phrase that nothing would use."""
+        algorithm_of(self.algorithm).check(self.grpo)
+        if self.second_turn_phrase is not None and self.second_turn is None:
+            raise UserError(
+                f"`screening.second_turn_phrase` = {self.second_turn_phrase!r} has no effect where evaluations have "
+                "one turn; set screening.evaluation_turns to 2, or leave it out"
+            )
         return self
 
     @property
     def second_turn(self) -> str | None:
-        """The phrase of a second pass in evaluations; None: they have one pass."""
-        passes = self.evaluation_turns or (2 if self.algorithm == "multilayer" else 1)
-        return self.multilayer.phrase if passes == 2 else None
+        """The phrase of a second turn in evaluations; None: they have one turn."""
+        trained = algorithm_of(self.algorithm).second_turn
+        turns = self.evaluation_turns or (1 if trained is None else 2)
+        return (self.second_turn_phrase or trained or SECOND_TURN) if turns == 2 else None
 
     def completions(self, steps: int) -> int:
         """Sampled in a training run of so many steps."""
-        grpo = self.grpo
-        if self.algorithm == "multilayer":
-            return self.multilayer.completions_of_run(steps, grpo.prompts_per_step, grpo.generations)
-        return steps * grpo.prompts_per_step * grpo.generations
+        return algorithm_of(self.algorithm).completions(self.grpo, steps)
 
 
 class RandomControls(_Section):
@@ -230,17 +224,8 @@ class SearchConfig(_Section):
     audit: AuditSettings = AuditSettings()
     finals: FinalsSettings
     hardware: Hardware = Hardware()
+    engine: EngineSettings = EngineSettings()
     executor: ExecutorSettings = ExecutorSettings()
-
-    @model_validator(mode="after")
-    def _halving_in_packs(self) -> SearchConfig:
-        rungs = self.screening.halving.rungs
-        if rungs and self.executor.pack == 1:
-            raise UserError(
-                f"screening.halving.rungs = {list(rungs)} needs packs, which keep the state of a run at a rung: set "
-                "executor.pack to auto or to a number above 1, or leave the rungs empty"
-            )
-        return self
 
     @property
     def digest(self) -> str:

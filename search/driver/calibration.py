@@ -12,11 +12,13 @@ from search.config.models import SearchConfig
 from search.driver.launch import configured_executor
 from search.driver.plan import Plan
 from search.executors.gpus import jobs_at_once
-from search.jobs.descriptions import BASE_ONLY, screening_job
-from search.jobs.dispatch import train
+from search.jobs.descriptions import BASE_ONLY, screening_run
+from search.jobs.dispatch import run_jobs
+from search.jobs.packing import runs_of
 from search.jobs.seeds import screening_seeds
 from search.proposers.registry import build_proposer
 from search.rounds.request import first_request
+from trainer.jobs.train import TrainJob
 
 STEPS = 3
 QUESTIONS = 32
@@ -46,7 +48,7 @@ class Pace:
 def calibrate(config: SearchConfig) -> Pace:
     """Runs the base rewards alone for a few steps in a temporary folder. Raises UserError if that fails."""
     checked_task(config)
-    job = screening_job(config, BASE_ONLY, None, screening_seeds(config.seed, 1)[0])
+    job = screening_run(config, BASE_ONLY, None, screening_seeds(config.seed, 1)[0])
     assert job.evaluation is not None
     questions = min(QUESTIONS, job.evaluation.limit)
     job = job.model_copy(
@@ -56,10 +58,11 @@ def calibrate(config: SearchConfig) -> Pace:
         }
     )
     with tempfile.TemporaryDirectory(prefix="reward-search-calibration-") as folder:
-        results = [done.result for done in train(configured_executor(config), [job], Path(folder))]
-    if results[0].failure:
-        raise UserError(f"the calibration run failed: {results[0].failure}")
-    seconds = results[0].seconds
+        [done] = run_jobs(configured_executor(config), [TrainJob.of(job)], Path(folder))
+        [ended] = runs_of(done, Path(folder))
+    if ended.result.failure:
+        raise UserError(f"the calibration run failed: {ended.result.failure}")
+    seconds = ended.result.seconds
     return Pace(
         start=seconds["start"],
         per_step=seconds["train"] / STEPS,

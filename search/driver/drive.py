@@ -15,7 +15,6 @@ from search.config.models import SearchConfig
 from search.config.source import parse_config
 from search.driver.launch import opened_run, require_free
 from search.driver.plan import candidate_steps, greedy_runs, plan
-from search.executors.base import WatchableExecutor
 from search.finals.greedy import SELECTED, STAGE
 from search.jobs.descriptions import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger
@@ -76,8 +75,8 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
 
 def watch(run: Run) -> None:
     """Lets the live view ask the executor how far the running jobs have come, if it can tell."""
-    if isinstance(run.executor, WatchableExecutor):
-        run.progress.steps_in_progress = run.executor.steps_in_progress
+    if (asked := getattr(run.executor, "steps_in_progress", None)) is not None:
+        run.progress.steps_in_progress = asked
 
 
 def recorded_steps(ledger: Ledger) -> int:

@@ -10,6 +10,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from eval.engines.base import engine_class
 from rewards_generated.errors import UserError
 from rewards_generated.sandbox import SandboxStrength, require_strength
 from search.config.checks import base_model_fingerprint, checked_task
@@ -18,7 +19,7 @@ from search.config.source import changed_fields, parse_config
 from search.executors.base import Executor
 from search.executors.gpus import jobs_at_once
 from search.executors.registry import build_executor
-from search.jobs.descriptions import jobs_folder
+from search.jobs.descriptions import BASE_ONLY, jobs_folder, screening_run
 from search.ledger import DriverLock, Ledger
 from search.proposers.registry import build_proposer, prepare
 from search.session import Progress, Run
@@ -71,6 +72,8 @@ def opened_run(
     proposer = build_proposer(config.proposer.name, config.proposer.options)
     prepare(proposer)
     executor = configured_executor(config)
+    engine_class(config.engine)
+    require_packable(config)
     strength = require_strength(config.sandbox)
     if not resume:
         _create(folder, config, strength)
@@ -114,6 +117,12 @@ def configured_executor(config: SearchConfig) -> Executor:
         job_timeout_seconds=settings.job_timeout_seconds,
         **settings.options,
     )
+
+
+def require_packable(config: SearchConfig) -> None:
+    """Raises UserError where so many runs in a job are wanted as cannot train independently of each other."""
+    if config.executor.pack not in (1, "auto"):
+        screening_run(config, BASE_ONLY, None, config.seed).require_packable()
 
 
 def _hardware() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -53,6 +54,7 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
     from search.config.checks import base_model_fingerprint
     from search.driver.drive import stop_on_termination
     from search.executors.local import LocalExecutor
+    from search.jobs.dispatch import run_jobs
     from search.ledger import DriverLock
     from trainer.pipeline.run import open_pipeline, run_pipeline
 
@@ -70,7 +72,7 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
             result = run_pipeline(
                 pipeline,
                 folder,
-                LocalExecutor().run_at,
+                partial(run_jobs, LocalExecutor()),
                 resume=True,
                 note=lambda text: console.print(text, markup=False, soft_wrap=True),
             )

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from tempfile import gettempdir
 
-from trainer.jobs.train import Hardware
+from trainer.jobs.settings import Hardware
 
 PASSED_ON = (
     "PATH",

@@ -13,8 +13,8 @@ from rewards_generated.rollout import Rollout
 from search.finals.ensembles import DECORRELATED, GREEDY, choose_ensembles, decorrelated, draw_controls, is_random_draw
 from search.finals.greedy import select_greedily
 from search.finals.suites import evaluate_suites
-from search.jobs.descriptions import UNTRAINED, evaluation_job, jobs_folder, retraining_job
-from search.jobs.dispatch import evaluate, unscored
+from search.jobs.descriptions import UNTRAINED, evaluation_job, jobs_folder, retraining_run, split_of
+from search.jobs.dispatch import run_jobs, unscored
 from search.jobs.packing import train_together
 from search.jobs.seeds import retraining_seeds
 from search.ledger import Candidate, Finalist, Ledger
@@ -70,14 +70,14 @@ def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
     for finalist in finalists:
         for seed in retraining_seeds(run.config.seed, run.config.finals.seeds):
             if finalist.same_as is None and run.ledger.job("retraining", finalist.name, seed) is None:
-                job = retraining_job(run.config, finalist, seed)
+                job = retraining_run(run.config, finalist, seed)
                 jobs[job.digest] = (finalist.name, job)
     run.progress.phase(f"retraining {what}", len(jobs), run.config.final_steps)
     with closing(train_together(run, "retraining", [job for _, job in jobs.values()])) as ended:
         for done in ended:
-            subject = jobs[done.job.digest][0]
-            run.ledger.record_training("retraining", subject, done.job, done.result, run.config.search.select_on)
-            run.progress.job_done(done.job.label, unscored(done.result))
+            subject = jobs[done.run.digest][0]
+            run.ledger.record_training("retraining", subject, done.run, done.result, run.config.search.select_on)
+            run.progress.job_done(done.run.label, unscored(done.result))
 
 
 def name_winner(run: Run) -> Finalist | None:
@@ -138,11 +138,11 @@ def open_test(run: Run) -> None:
     for number, pack in enumerate(packs, start=1):
         subject = f"pack-{number}"
         adapters = [adapter for _, _, adapter in pack]
-        job = evaluation_job(config, "test", config.finals.test_questions, f"test split, {subject}", adapters)
+        job = evaluation_job(config, split_of(config, "test"), f"test split, {subject}", adapters)
         if ledger.job("test", subject, job.seed) is None:
             jobs[job.digest] = (subject, job, pack)
     run.progress.phase("sealed test split", len(jobs))
-    with closing(evaluate(run.executor, [job for _, job, _ in jobs.values()], jobs_folder(run.folder))) as ended:
+    with closing(run_jobs(run.executor, [job for _, job, _ in jobs.values()], jobs_folder(run.folder))) as ended:
         for done in ended:
             subject, _, pack = jobs[done.job.digest]
             if done.result.failure:

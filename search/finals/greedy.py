@@ -12,7 +12,7 @@ from contextlib import closing
 from rewards_generated.ensemble import Ensemble
 from search.driver.plan import greedy_runs
 from search.finals.ensembles import ensemble_of
-from search.jobs.descriptions import greedy_job
+from search.jobs.descriptions import greedy_run
 from search.jobs.dispatch import unscored
 from search.jobs.packing import train_together
 from search.jobs.seeds import greedy_seeds
@@ -103,15 +103,15 @@ def _try(
     for trial in trials.values():
         for seed in seeds:
             if ledger.job(STAGE, trial.name, seed) is None:
-                job = greedy_job(config, trial, seed)
+                job = greedy_run(config, trial, seed)
                 jobs[job.digest] = (trial.name, job)
     what = f"greedy selection, member {len(taken) + 1} of at most {config.finals.greedy.size_limit}"
     run.progress.phase(what, len(jobs), config.greedy_steps)
     with closing(train_together(run, STAGE, [job for _, job in jobs.values()])) as ended:
         for done in ended:
-            subject = jobs[done.job.digest][0]
-            ledger.record_training(STAGE, subject, done.job, done.result, config.search.select_on)
-            run.progress.job_done(done.job.label, unscored(done.result))
+            subject = jobs[done.run.digest][0]
+            ledger.record_training(STAGE, subject, done.run, done.result, config.search.select_on)
+            run.progress.job_done(done.run.label, unscored(done.result))
     found = {
         name: complete_scores(ledger, STAGE, trial.name, seeds, config.search.select_on)
         for name, trial in trials.items()

@@ -14,7 +14,7 @@ from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
 from search.config.suites import Suite, suites_of
 from search.jobs.descriptions import UNTRAINED, jobs_folder, suite_job
-from search.jobs.dispatch import evaluate
+from search.jobs.dispatch import run_jobs
 from search.ledger import Ledger
 from search.session import Run
 
@@ -42,7 +42,7 @@ def evaluate_suites(run: Run, policies: Sequence[Policy], policies_per_job: int)
             if ledger.job(STAGE, subject, job.seed) is None:
                 jobs[job.digest] = (name, subject, job, pack)
     run.progress.phase("out-of-distribution suites", len(jobs))
-    with closing(evaluate(run.executor, [job for *_, job, _ in jobs.values()], jobs_folder(run.folder))) as ended:
+    with closing(run_jobs(run.executor, [job for *_, job, _ in jobs.values()], jobs_folder(run.folder))) as ended:
         for done in ended:
             name, subject, _, pack = jobs[done.job.digest]
             if done.result.failure:

@@ -10,8 +10,8 @@ from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
 from search.jobs.seeds import derive_seed
 from search.ledger import Finalist
-from trainer.jobs.evaluate import EvaluationJob
-from trainer.jobs.train import EvaluationRequest, TrainJob
+from trainer.jobs.evaluate import EvaluateJob, Suite
+from trainer.jobs.train import EvaluationRequest, TrainingRun
 
 BASE_ONLY = "base-rewards-only"
 """Subject of runs without any candidate."""
@@ -27,34 +27,35 @@ def base_members(config: SearchConfig) -> tuple[Member, ...]:
     return tuple(Member(name=name) for name in config.search.base_rewards)
 
 
-def screening_job(config: SearchConfig, subject: str, code: str | None, seed: int) -> TrainJob:
+def screening_run(config: SearchConfig, subject: str, code: str | None, seed: int) -> TrainingRun:
     """The run of one candidate beside the base rewards; `code` None: the base rewards alone."""
     candidate = () if code is None else (Member(name=subject, code=code),)
     ensemble = Ensemble(name=subject, members=(*base_members(config), *candidate))
-    return _train_job(config, f"screening {subject}, seed {seed}", ensemble, config.screening.grpo.steps, seed)
+    return _training_run(config, f"screening {subject}, seed {seed}", ensemble, config.screening.grpo.steps, seed)
 
 
-def greedy_job(config: SearchConfig, ensemble: Ensemble, seed: int) -> TrainJob:
+def greedy_run(config: SearchConfig, ensemble: Ensemble, seed: int) -> TrainingRun:
     """The short run of one addition that greedy selection tries."""
-    return _train_job(config, f"trying {ensemble.name}, seed {seed}", ensemble, config.greedy_steps, seed)
+    return _training_run(config, f"trying {ensemble.name}, seed {seed}", ensemble, config.greedy_steps, seed)
 
 
-def retraining_job(config: SearchConfig, finalist: Finalist, seed: int) -> TrainJob:
-    return _train_job(config, f"retraining {finalist.name}, seed {seed}", finalist.ensemble, finalist.steps, seed)
+def retraining_run(config: SearchConfig, finalist: Finalist, seed: int) -> TrainingRun:
+    label = f"retraining {finalist.name}, seed {seed}"
+    return _training_run(config, label, finalist.ensemble, finalist.steps, seed)
 
 
-def _train_job(config: SearchConfig, label: str, ensemble: Ensemble, steps: int, seed: int) -> TrainJob:
+def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: int, seed: int) -> TrainingRun:
     screening = config.screening
-    return TrainJob(
+    return TrainingRun(
         label=label,
         base_model=config.base_model,
         task=config.task,
         ensemble=ensemble,
         algorithm=screening.algorithm,
-        multilayer=screening.multilayer if screening.algorithm == "multilayer" else None,
         lora=screening.lora,
         grpo=screening.grpo.model_copy(update={"steps": steps}),
         seed=seed,
+        engine=config.engine,
         evaluation=EvaluationRequest(
             split=config.search.select_on,
             limit=config.selection_questions,
@@ -68,52 +69,55 @@ def _train_job(config: SearchConfig, label: str, ensemble: Ensemble, steps: int,
     )
 
 
-def base_rollouts_job(config: SearchConfig) -> EvaluationJob:
+def base_rollouts_job(config: SearchConfig) -> EvaluateJob:
     """Sampled completions of the base policy on train questions."""
     rollouts = config.search.base_rollouts
-    return EvaluationJob(
+    return EvaluateJob(
         label="rollouts of the base policy",
         base_model=config.base_model,
-        task=config.task,
-        split="train",
-        limit=rollouts.questions,
+        suites={"train": Suite(task=config.task, split="train", questions=rollouts.questions)},
         max_completion_tokens=config.screening.grpo.max_completion_tokens,
         temperature=rollouts.temperature,
         samples_per_question=rollouts.per_question,
         seed=derive_seed(config.seed, "base rollouts"),
         batch_size=config.screening.evaluation_batch_size,
+        engine=config.engine,
         hardware=config.hardware,
     )
 
 
 def evaluation_job(
     config: SearchConfig,
-    split: Split,
-    limit: int,
+    suite: Suite,
     label: str,
     adapters: Sequence[tuple[str, Path] | None] = (None,),
-) -> EvaluationJob:
-    """Greedy answers on a split; each adapter is the digest of its training job and its folder, None the base."""
-    return EvaluationJob(
+    max_completion_tokens: int | None = None,
+) -> EvaluateJob:
+    """Greedy answers to a suite; each adapter is the digest of its training run and its folder, None the base."""
+    return EvaluateJob(
         label=label,
         base_model=config.base_model,
-        task=config.task,
         adapters=tuple(str(adapter[1]) if adapter else None for adapter in adapters),
         adapter_digests=tuple(adapter[0] if adapter else None for adapter in adapters),
-        split=split,
-        limit=limit,
-        max_completion_tokens=config.screening.grpo.max_completion_tokens,
+        suites={"questions": suite},
+        max_completion_tokens=max_completion_tokens or config.screening.grpo.max_completion_tokens,
         batch_size=config.screening.evaluation_batch_size,
         second_turn=config.second_turn,
+        engine=config.engine,
         hardware=config.hardware,
     )
 
 
+def split_of(config: SearchConfig, split: Split) -> Suite:
+    """The questions of the search's own task that a split is judged by."""
+    questions = config.finals.test_questions if split == "test" else config.selection_questions
+    return Suite(task=config.task, split=split, questions=questions)
+
+
 def suite_job(
     config: SearchConfig, task: TaskReference, label: str, adapters: Sequence[tuple[str, Path] | None]
-) -> EvaluationJob:
+) -> EvaluateJob:
     """Greedy answers to the test split of another task."""
     finals = config.finals
-    job = evaluation_job(config, "test", finals.ood_questions, label, adapters)
-    longest = finals.ood_completion_tokens or job.max_completion_tokens
-    return job.model_copy(update={"task": task, "max_completion_tokens": longest})
+    suite = Suite(task=task, questions=finals.ood_questions)
+    return evaluation_job(config, suite, label, adapters, finals.ood_completion_tokens)

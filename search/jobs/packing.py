@@ -1,26 +1,24 @@
-"""Training jobs sent off in packs: which train together, written down before they start, and halved if too large."""
+"""Training runs sent off together: which share a job, written down before it starts, and halved if it is too large."""
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from rewards_generated.errors import UserError
-from search.executors.base import JobDone, PackDone, PackExecutor
 from search.executors.gpus import jobs_at_once, visible_gpus
-from search.executors.local import whole_result
 from search.jobs.descriptions import jobs_folder
-from search.jobs.dispatch import ATTEMPTS, stopped, train
+from search.jobs.dispatch import ATTEMPTS, stopped
 from search.ledger import Stage
 from search.session import Run
-from trainer.jobs.folder import CHECKPOINT, MEMBERS
-from trainer.jobs.pack import PackJob, require_packable, shared_fields
-from trainer.jobs.train import TrainJob, TrainResult
+from trainer.jobs.base import Done
+from trainer.jobs.folder import CHECKPOINT, kept_result
+from trainer.jobs.train import RunResult, TrainingRun, TrainJob, member_folder
 
 MOST_ON_A_CPU = 16
 """Beyond so many members, arithmetic is all that a CPU does, and a larger pack is no faster."""
@@ -31,8 +29,8 @@ CHARACTERS_PER_TOKEN = 2
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The part of training runs that packs go through, in steps. `start` None: from the beginning; `stop` None: to the
-    end."""
+    """The part of training runs that a job goes through, in steps. `start` None: from the beginning; `stop` None: to
+    the end."""
 
     start: int | None = None
     stop: int | None = None
@@ -41,28 +39,32 @@ class Segment:
 WHOLE = Segment()
 
 
-def train_together(
-    run: Run, stage: Stage, jobs: Sequence[TrainJob], segment: Segment = WHOLE
-) -> Generator[JobDone, None, None]:
-    """Yields every job once, when it has ended for good, or come to the end of the segment; in packs, if the
-    configuration says so. A segment other than the whole needs them.
+@dataclass(frozen=True, slots=True)
+class RunDone:
+    """A training run that has ended, or come to the end of its segment."""
 
-    What is yielded has to be recorded before the next is asked for: a pack is over when its members are recorded. A
-    pack of these jobs that an interrupted search had written down runs as it was; those of other jobs, which a resumed
+    run: TrainingRun
+    result: RunResult
+    folder: Path
+    """Where its adapter lies."""
+
+
+def train_together(
+    run: Run, stage: Stage, runs: Sequence[TrainingRun], segment: Segment = WHOLE
+) -> Generator[RunDone, None, None]:
+    """Yields every training run once, when it has ended for good, or come to the end of the segment; as many in one
+    job as the configuration says.
+
+    What is yielded has to be recorded before the next is asked for: a job is over when its members are recorded. A job
+    of these runs that an interrupted search had written down runs as it was; those of other runs, which a resumed
     search has yet to come to, are left alone. Use it under `contextlib.closing`.
     """
     folder = jobs_folder(run.folder)
     # Results of whole runs are no results of a part of them.
-    known = adopted(run, jobs) if segment == WHOLE else []
+    known = adopted(run, runs) if segment == WHOLE else []
     yield from known
-    done_elsewhere = {done.job.digest for done in known}
-    jobs = [job for job in jobs if job.digest not in done_elsewhere]
-    if run.config.executor.pack == 1:
-        yield from train(run.executor, jobs, folder)
-        return
-    if not isinstance(run.executor, PackExecutor):
-        raise UserError(f"executor {run.config.executor.name!r} cannot run packs; set executor.pack to 1")
-    missing = {job.digest: job for job in jobs}
+    wanted = {item.digest for item in runs} - {done.run.digest for done in known}
+    missing = {item.digest: item for item in runs if item.digest in wanted}
     waiting = []
     origins: dict[str, str] = {}
     for record in run.ledger.packs(stage):
@@ -77,70 +79,66 @@ def train_together(
             run.ledger.record_pack_outcome(pack, "done")
         if record.outcome != "too large" and segment.start is not None and pack.stop == segment.start:
             origins.update((member.digest, pack.digest) for member in pack.members)
-    groups = _groups(list(missing.values()))
-    fresh = [pack for group in groups for pack in planned_packs(run, group, segment.stop, origins)]
+    groups: dict[str, list[TrainingRun]] = {}
+    for item in missing.values():
+        groups.setdefault(item.shared_fields, []).append(item)
+    fresh = [pack for group in groups.values() for pack in planned_packs(run, group, segment.stop, origins)]
     if fresh:
         run.ledger.record_packs(stage, fresh)
-    wanted = {job.digest for job in jobs}
-    with closing(_run_packs(run, run.executor, stage, [*waiting, *fresh], folder)) as ended:
+    with closing(_run_packs(run, stage, [*waiting, *fresh], folder)) as ended:
         for done in ended:
-            yield from (member for member in _members(done, folder) if member.job.digest in wanted)
+            yield from (member for member in runs_of(done, folder) if member.run.digest in wanted)
             run.ledger.record_pack_outcome(done.job, "failed" if done.result.failure else "done")
 
 
-def adopted(run: Run, jobs: Sequence[TrainJob]) -> list[JobDone]:
-    """Jobs that a sibling search has trained already, with its results and their files copied here.
+def adopted(run: Run, runs: Sequence[TrainingRun]) -> list[RunDone]:
+    """Runs that another search, a cache of this one, has trained already, with their files copied here.
 
-    A job is a pure function of its description, up to rounding where another pack trained it.
+    A run is a pure function of its description, up to rounding where it trained beside others.
     """
     found = []
-    for job in jobs:
-        own = jobs_folder(run.folder) / job.digest
+    for item in runs:
+        own = jobs_folder(run.folder) / item.digest
         for cache in run.caches:
-            place = jobs_folder(cache) / job.digest
-            if (result := whole_result(place, job.digest, TrainResult)) is not None:
+            place = jobs_folder(cache) / item.digest
+            if (result := kept_result(place, item.digest, RunResult)) is not None:
                 shutil.copytree(place, own, dirs_exist_ok=True)
-                found.append(JobDone(job, result, own))
+                found.append(RunDone(item, result, own))
                 break
     return found
 
 
 def forget_states(run: Run, stage: Stage, subjects: Collection[str], stop: int) -> None:
-    """Removes what packs of these subjects kept at a rung, once all who went on from there have come further."""
+    """Removes what jobs of these subjects kept at a rung, once all who went on from there have come further."""
     for record in run.ledger.packs(stage):
         if record.job.stop == stop and any(member.ensemble.name in subjects for member in record.job.members):
             shutil.rmtree(jobs_folder(run.folder) / record.job.digest / CHECKPOINT, ignore_errors=True)
 
 
 def planned_packs(
-    run: Run, jobs: Sequence[TrainJob], stop: int | None = None, origins: Mapping[str, str] | None = None
-) -> list[PackJob]:
-    """The jobs in packs of like size, in order. `origins`: of each job, by digest, the pack from which it goes on.
-
-    Raises UserError for settings that cannot be packed.
-    """
-    require_packable(jobs[0])
-    most = _most_together(run, jobs)
-    count = math.ceil(len(jobs) / most)
-    bounds = [round(index * len(jobs) / count) for index in range(count + 1)]
+    run: Run, runs: Sequence[TrainingRun], stop: int | None = None, origins: Mapping[str, str] | None = None
+) -> list[TrainJob]:
+    """The runs in jobs of like size, in order. `origins`: of each run, by digest, the job from which it goes on."""
+    most = _most_together(run, runs)
+    count = math.ceil(len(runs) / most)
+    bounds = [round(index * len(runs) / count) for index in range(count + 1)]
     return [
-        PackJob(
-            label=f"{jobs[start].label} and {end - start - 1} more" if end - start > 1 else jobs[start].label,
-            members=tuple(jobs[start:end]),
+        TrainJob.of(
+            *runs[start:end],
             stop=stop,
-            origins=tuple(origins[job.digest] for job in jobs[start:end]) if origins else (),
+            origins=tuple(origins[item.digest] for item in runs[start:end]) if origins else (),
         )
         for start, end in pairwise(bounds)
     ]
 
 
-def halves(pack: PackJob) -> list[PackJob]:
-    """Two packs of the members of one."""
+def halves(pack: TrainJob) -> list[TrainJob]:
+    """Two jobs of the members of one."""
     middle = (len(pack.members) + 1) // 2
     return [
-        PackJob(
+        TrainJob.of(
+            *pack.members[part],
             label=f"{pack.label}, half {number}",
-            members=pack.members[part],
             stop=pack.stop,
             origins=pack.origins[part],
         )
@@ -148,74 +146,78 @@ def halves(pack: PackJob) -> list[PackJob]:
     ]
 
 
-def _groups(jobs: Sequence[TrainJob]) -> list[list[TrainJob]]:
-    """Jobs that differ in nothing but reward, seed and label, together."""
-    groups: dict[str, list[TrainJob]] = {}
-    for job in jobs:
-        groups.setdefault(shared_fields(job), []).append(job)
-    return list(groups.values())
-
-
-def _most_together(run: Run, jobs: Sequence[TrainJob]) -> int:
-    """Members of a pack at most: what the configuration says, or what memory holds of a share of the jobs."""
+def _most_together(run: Run, runs: Sequence[TrainingRun]) -> int:
+    """Members of a job at most: what the configuration says, or what memory holds of a share of the runs."""
     settings = run.config.executor
     if settings.pack != "auto":
         return settings.pack
-    at_once = jobs_at_once(settings.parallel_jobs, jobs[0].hardware.device)
-    share = math.ceil(len(jobs) / at_once)
-    return min(share, _most_in_memory(run, jobs[0], at_once))
+    try:
+        runs[0].require_packable()
+    except UserError:
+        return 1
+    at_once = jobs_at_once(settings.parallel_jobs, runs[0].hardware.device)
+    share = math.ceil(len(runs) / at_once)
+    return min(share, _most_in_memory(run, runs[0], at_once))
 
 
-def _most_in_memory(run: Run, job: TrainJob, at_once: int) -> int:
+def _most_in_memory(run: Run, item: TrainingRun, at_once: int) -> int:
     from transformers import AutoConfig
 
     from eval.engines.policy import device_name
     from trainer.grpo.memory import ModelShape, free_memory, members_that_fit
     from trainer.policy import base_model_source
 
-    device = device_name(job.hardware.device)
-    shape = ModelShape.of(AutoConfig.from_pretrained(base_model_source(job.base_model)))
+    device = device_name(item.hardware.device)
+    shape = ModelShape.of(AutoConfig.from_pretrained(base_model_source(item.base_model)))
     longest = max(sum(len(turn["content"]) for turn in example.prompt) for example in run.task.examples("train"))
-    gpus = visible_gpus(job.hardware.device)
+    gpus = visible_gpus(item.hardware.device)
     free = free_memory(gpus) // math.ceil(at_once / max(1, len(gpus)))
-    fits = members_that_fit(job, shape, longest // CHARACTERS_PER_TOKEN, free)
+    fits = members_that_fit(item, shape, longest // CHARACTERS_PER_TOKEN, free)
     return min(fits, MOST_ON_A_GPU if device == "cuda" else MOST_ON_A_CPU)
 
 
-def _run_packs(
-    run: Run, executor: PackExecutor, stage: Stage, packs: Sequence[PackJob], folder: Path
-) -> Generator[PackDone, None, None]:
-    """Yields every pack that has ended for good. One that is too large is replaced by its halves.
+def _run_packs(run: Run, stage: Stage, packs: Sequence[TrainJob], folder: Path) -> Generator[Done, None, None]:
+    """Yields every job that has ended for good. One that is too large is replaced by its halves.
 
     A process that is killed is started again; one that is killed again may well have taken too much memory.
     """
     waiting = list(packs)
     lost: dict[str, int] = {}
     while waiting:
-        again: list[PackJob] = []
-        with stopped(executor.run_packs(waiting, folder)) as ended:
+        again: list[TrainJob] = []
+        with stopped(run.executor.run(waiting, folder)) as ended:
             for done in ended:
-                size, digest = len(done.job.members), done.job.digest
+                job, digest = done.job, done.job.digest
                 lost[digest] = lost.get(digest, 0) + done.result.lost
-                if size > 1 and (done.result.too_large or lost[digest] == ATTEMPTS - 1):
-                    parts = halves(done.job)
-                    run.ledger.record_packs(stage, parts, instead_of=done.job)
-                    run.progress.note(f"{done.result.failure}; its {size} members run again in two packs")
+                too_large = done.result.owner == "memory" or lost[digest] == ATTEMPTS - 1
+                if len(job.members) > 1 and too_large:
+                    parts = halves(job)
+                    run.ledger.record_packs(stage, parts, instead_of=job)
+                    run.progress.note(f"{done.result.failure}; its {len(job.members)} members run again in two packs")
                     again += parts
                 elif done.result.lost and lost[digest] < ATTEMPTS:
-                    again.append(done.job)
+                    again.append(job)
                 else:
                     yield done
         waiting = again
 
 
-def _members(done: PackDone, folder: Path) -> list[JobDone]:
-    """What the members came to; if the pack failed as a whole, each failed."""
+def runs_of(done: Done, folder: Path) -> Iterator[RunDone]:
+    """What the runs of a training job came to, which ran in `folder`; if it failed as a whole, each failed.
+
+    Those that trained to their end come to lie by themselves; what a job with a stop leaves is not yet their result, and
+    stays where it is.
+    """
+    job: TrainJob = done.job
     results = done.result.members or tuple(
-        TrainResult(digest=member.digest, failure=done.result.failure, lost=done.result.lost, versions={})
-        for member in done.job.members
+        RunResult(digest=member.digest, failure=done.result.failure, owner=done.result.owner) for member in job.members
     )
-    place = folder if done.job.stop is None else done.folder / MEMBERS
-    return [
-        JobDone(member, result, place / member.digest) for member, result in zip(done.job.members, results, strict=True)
-    ]
+    for member, result in zip(job.members, results, strict=True):
+        place = member_folder(done.folder, member)
+        if job.stop is None:
+            own = folder / member.digest
+            if place.is_dir():
+                shutil.rmtree(own, ignore_errors=True)
+                place.rename(own)
+            place = own
+        yield RunDone(member, result, place)

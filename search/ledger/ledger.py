@@ -32,9 +32,8 @@ from search.ledger.records import (
 )
 from search.ledger.schema import SCHEMA, SCHEMA_VERSION
 from search.proposers.base import LanguageModelCall, UnusableItem
-from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
-from trainer.jobs.pack import PackJob
-from trainer.jobs.train import TrainJob, TrainResult
+from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
+from trainer.jobs.train import RunResult, TrainingRun, TrainJob
 
 LEDGER_FILE = "ledger.sqlite"
 
@@ -76,7 +75,10 @@ class Ledger:
             connection.execute("PRAGMA query_only = 1")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
-            raise UserError(f"{path} has version {version}, this program reads version {SCHEMA_VERSION}")
+            raise UserError(
+                f"{path} has version {version}, this program reads version {SCHEMA_VERSION}: read it with the version "
+                "that wrote it, or start a new search"
+            )
         return cls(folder, connection)
 
     @staticmethod
@@ -237,9 +239,9 @@ class Ledger:
     def packs(self, stage: Stage) -> list[PackRecord]:
         """In the order in which they were written down."""
         rows = self._all("SELECT stage, description, outcome FROM packs WHERE stage = ? ORDER BY rowid", stage)
-        return [PackRecord(row[0], PackJob.model_validate_json(row[1]), row[2]) for row in rows]
+        return [PackRecord(row[0], TrainJob.model_validate_json(row[1]), row[2]) for row in rows]
 
-    def record_packs(self, stage: Stage, packs: Sequence[PackJob], instead_of: PackJob | None = None) -> None:
+    def record_packs(self, stage: Stage, packs: Sequence[TrainJob], instead_of: TrainJob | None = None) -> None:
         """Before they start: who trains with whom decides the last bits. `instead_of`: a pack that was too large."""
         with self._transaction():
             if instead_of is not None:
@@ -252,13 +254,13 @@ class Ledger:
                     (pack.digest, stage, len(pack.members), pack.model_dump_json(), _now()),
                 )
 
-    def record_pack_outcome(self, pack: PackJob, outcome: PackOutcome) -> None:
+    def record_pack_outcome(self, pack: TrainJob, outcome: PackOutcome) -> None:
         """When the results of all its members are recorded."""
         with self._transaction():
             self._connection.execute("UPDATE packs SET outcome = ? WHERE digest = ?", (outcome, pack.digest))
 
     def record_training(
-        self, stage: Stage, subject: str, job: TrainJob, result: TrainResult, split: Split | None
+        self, stage: Stage, subject: str, job: TrainingRun, result: RunResult, split: Split | None
     ) -> None:
         """A training run that is over, with its evaluation on `split`, if it was scored. One that was stopped at a
         rung has the predictions of its rungs alone: its result holds none."""
@@ -269,7 +271,7 @@ class Ledger:
                 self._insert_evaluation(stage, subject, job.seed, split, completions, result.predictions)
 
     def record_rung(
-        self, stage: Stage, subject: str, job: TrainJob, rung: int, result: TrainResult, split: Split
+        self, stage: Stage, subject: str, job: TrainingRun, rung: int, result: RunResult, split: Split
     ) -> None:
         """A training run that came to a rung, with its evaluation there. Raises ValueError for a rung that is not
         below the job's steps, or a result that is not scored."""
@@ -286,12 +288,12 @@ class Ledger:
             )
             self._insert_evaluation(stage, subject, job.seed, split, completions, result.predictions, rung)
 
-    def rung_result(self, stage: Stage, subject: str, seed: int, rung: int) -> TrainResult | None:
+    def rung_result(self, stage: Stage, subject: str, seed: int, rung: int) -> RunResult | None:
         """What a run had come to at a rung, without predictions; None if it has not come there."""
         row = self._one(
             "SELECT result FROM rungs WHERE (stage, subject, seed, rung) = (?, ?, ?, ?)", stage, subject, seed, rung
         )
-        return None if row is None else TrainResult.model_validate_json(row[0])
+        return None if row is None else RunResult.model_validate_json(row[0])
 
     def digests(self, stage: Stage, rung: int | None = None) -> set[str]:
         """Of the jobs that are over, and of those that came to the rung."""
@@ -304,16 +306,19 @@ class Ledger:
         self,
         stage: Stage,
         subject: str,
-        job: EvaluationJob,
-        result: EvaluationResult,
+        job: EvaluateJob,
+        result: EvaluateResult,
         policies: Sequence[tuple[str, int]],
     ) -> None:
-        """An evaluation of several policies, each named by its subject and training seed, in the job's order."""
-        names = [self.files.put_predictions(predictions) for predictions in result.predictions]
+        """An evaluation of several policies on the job's one suite, each named by its subject and training seed, in the
+        job's order. Raises ValueError for a job of several suites."""
+        [(suite, asked)] = job.suites.items()
+        answers = [found[suite] for found in result.predictions]
+        names = [self.files.put_predictions(predictions) for predictions in answers]
         with self._transaction():
             self._insert_job(stage, subject, job.seed, job, result)
-            for (name, seed), file, predictions in zip(policies, names, result.predictions, strict=False):
-                self._insert_evaluation(stage, name, seed, job.split, file, predictions)
+            for (name, seed), file, predictions in zip(policies, names, answers, strict=False):
+                self._insert_evaluation(stage, name, seed, asked.split, file, predictions)
 
     def evaluations(self, stage: Stage | None = None) -> list[Evaluation]:
         where, values = ("WHERE stage = ?", (stage,)) if stage else ("", ())
@@ -426,8 +431,8 @@ class Ledger:
         stage: Stage,
         subject: str,
         seed: int,
-        job: TrainJob | EvaluationJob,
-        result: TrainResult | EvaluationResult,
+        job: TrainingRun | EvaluateJob,
+        result: RunResult | EvaluateResult,
     ) -> None:
         self._connection.execute(
             "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

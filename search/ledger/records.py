@@ -9,7 +9,7 @@ from typing import Any, Literal
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble, Member
 from search.proposers.base import UnusableItem
-from trainer.jobs.pack import PackJob
+from trainer.jobs.train import TrainJob
 
 Stage = Literal["base-rollouts", "screening", "greedy", "retraining", "test", "suite"]
 
@@ -75,7 +75,7 @@ class PackRecord:
     """Training jobs that were sent off as one. `outcome` None: it is not over."""
 
     stage: Stage
-    job: PackJob
+    job: TrainJob
     outcome: PackOutcome | None
 
 

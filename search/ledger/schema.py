@@ -1,6 +1,6 @@
 """The tables of a ledger. A row is written when the step that it records has ended."""
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 SCHEMA = """
 CREATE TABLE facts (

@@ -13,6 +13,7 @@ from eval.report.text import counted
 from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.base import Spending
+from trainer.algorithms import algorithm_of
 
 
 def run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
@@ -25,7 +26,7 @@ def run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     settings = {
         "screening": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
         f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}",
-        **_second_layer(config),
+        **algorithm_of(config.screening.algorithm).description(config.screening.grpo),
         "screening seeds": str(config.screening.seeds),
         "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy"
         + (", in two passes" if config.second_turn else ""),
@@ -82,18 +83,6 @@ def _protocol(config: SearchConfig) -> Protocol:
         aggregation=finals.aggregation,
         test_questions=finals.test_questions,
     )
-
-
-def _second_layer(config: SearchConfig) -> dict[str, str]:
-    screening = config.screening
-    if screening.algorithm != "multilayer":
-        return {}
-    settings = screening.multilayer
-    responses = settings.places(screening.grpo.generations)
-    return {
-        "second layer": f"{settings.corrections} corrections of {responses} responses per question "
-        f"({settings.select}), groups by {settings.group}, updates {settings.updates}"
-    }
 
 
 def _seconds(ledger: Ledger) -> dict[str, float]:

@@ -9,6 +9,7 @@ from rewards_generated.rollout import Rollout
 from search.config.models import SearchConfig
 from search.jobs.seeds import derive_seed
 from search.proposers.base import Feedback, ProposalRequest
+from trainer.algorithms import algorithm_of
 
 QUESTION_POOL = 200
 """Train questions from which a proposer may draw its examples."""
@@ -22,22 +23,11 @@ def first_request(config: SearchConfig, task: Task, number: int, rollouts: Seque
         count=settings.candidates_per_round,
         reflection_minimum=settings.reflection_minimum,
         feedback=Feedback(settings.feedback),
-        task_description=f"{task.description}{_second_prompts(config)}",
+        task_description=f"{task.description} {algorithm_of(config.screening.algorithm).note_for_rewards}".rstrip(),
         question_answer_pairs=[(example.question, example.answer) for example in task.examples("train", QUESTION_POOL)],
         rollouts=rollouts,
         seed=derive_seed(config.seed, "proposals", number),
         known_identities=frozenset(),
         base_rewards=settings.base_rewards,
         rejects_duplicates=config.prescreen.rejects_duplicates,
-    )
-
-
-def _second_prompts(config: SearchConfig) -> str:
-    """What a reward for two layers has to know."""
-    if config.screening.algorithm != "multilayer" or not config.screening.multilayer.corrections:
-        return ""
-    return (
-        " The policy is trained in two layers, and rewards score both. In the second it is shown one of its own "
-        "answers and corrects or confirms it: `prompt` is then the question, a line that starts with `Earlier: ` and "
-        f"holds that answer, and the line `{config.screening.multilayer.phrase}`; `completion` is the second answer."
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-from search.jobs.descriptions import BASE_ONLY, screening_job
+from search.jobs.descriptions import BASE_ONLY, screening_run
 from search.jobs.dispatch import unscored
 from search.jobs.packing import Segment, forget_states, train_together
 from search.jobs.seeds import screening_seeds
 from search.ledger import Candidate
 from search.results.ranking import complete_scores
 from search.session import Run
-from trainer.jobs.train import TrainJob
+from trainer.jobs.train import TrainingRun
 
 
 def screen(run: Run, number: int, accepted: Sequence[Candidate]) -> None:
@@ -47,11 +47,11 @@ def rung_accuracy(run: Run, subject: str, rung: int) -> float | None:
 def _train(run: Run, number: int, subjects: Mapping[str, str | None], segment: Segment) -> None:
     """Brings the runs that have not ended to the end of the segment."""
     config, ledger = run.config, run.ledger
-    jobs: dict[str, tuple[str, TrainJob]] = {}
+    jobs: dict[str, tuple[str, TrainingRun]] = {}
     for subject, code in subjects.items():
         for seed in screening_seeds(config.seed, config.screening.seeds):
             if ledger.job("screening", subject, seed) is None and not _reached(run, subject, seed, segment.stop):
-                job = screening_job(config, subject, code, seed)
+                job = screening_run(config, subject, code, seed)
                 jobs[job.digest] = (subject, job)
     end = config.screening.grpo.steps
     label = f"round {number} of {config.search.rounds}: screening"
@@ -60,12 +60,12 @@ def _train(run: Run, number: int, subjects: Mapping[str, str | None], segment: S
     run.progress.phase(label, len(jobs), (segment.stop or end) - (segment.start or 0))
     with closing(train_together(run, "screening", [job for _, job in jobs.values()], segment)) as ended:
         for done in ended:
-            subject, split = jobs[done.job.digest][0], config.search.select_on
+            subject, split = jobs[done.run.digest][0], config.search.select_on
             if segment.stop is None or done.result.failure is not None:
-                ledger.record_training("screening", subject, done.job, done.result, split)
+                ledger.record_training("screening", subject, done.run, done.result, split)
             else:
-                ledger.record_rung("screening", subject, done.job, segment.stop, done.result, split)
-            run.progress.job_done(done.job.label, unscored(done.result))
+                ledger.record_rung("screening", subject, done.run, segment.stop, done.result, split)
+            run.progress.job_done(done.run.label, unscored(done.result))
 
 
 def _reached(run: Run, subject: str, seed: int, stop: int | None) -> bool:
@@ -82,7 +82,7 @@ def _stop(run: Run, subjects: Mapping[str, str | None], rung: int, compared: int
             if result is not None and ledger.job("screening", subject, seed) is None:
                 # Its adapter is not that of the job, which was not trained to its end.
                 result = result.model_copy(update={"adapter": None})
-                ledger.record_training("screening", subject, screening_job(config, subject, code, seed), result, None)
+                ledger.record_training("screening", subject, screening_run(config, subject, code, seed), result, None)
                 stopped.append(subject)
     if stopped:
         run.progress.note(

@@ -14,7 +14,7 @@ from search.config.source import load_config
 from search.jobs.descriptions import base_rollouts_job
 from search.rounds.base_policy import rollouts_of
 from search.rounds.prescreen import configured
-from trainer.jobs.evaluate import EvaluationResult
+from trainer.jobs.evaluate import EvaluateResult
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
 from trainer.jobs.process import run
 
@@ -29,7 +29,7 @@ def testbed_rollouts(folder: Path) -> tuple[SearchConfig, list[Rollout]]:
         work.mkdir(parents=True, exist_ok=True)
         write_atomically(work / JOB_FILE, job)
         run(work)
-    result = EvaluationResult.model_validate_json((work / RESULT_FILE).read_text())
+    result = EvaluateResult.model_validate_json((work / RESULT_FILE).read_text())
     return config, rollouts_of(task, result.predictions[0])
 
 

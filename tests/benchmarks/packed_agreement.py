@@ -24,21 +24,21 @@ from eval.statistics.correlation import spearman
 from tests.benchmarks.machine import machine
 from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, REWARDS, job
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
-from trainer.jobs.pack import PackJob, PackResult
 from trainer.jobs.process import run
+from trainer.jobs.train import TrainJob, TrainResult
 
 NAMES = (BASE_ONLY, *REWARDS, *CONTROLS)
 SEPARATE = Path(__file__).with_name("testbed_properties.json")
 
 
-def packed(seed: int, work: Path) -> PackResult:
+def packed(seed: int, work: Path) -> TrainResult:
     folder = work / f"pack-{seed}"
     if not (folder / RESULT_FILE).is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        pack = PackJob(label=f"seed {seed}", members=tuple(job(name, seed) for name in NAMES))
+        pack = TrainJob(label=f"seed {seed}", members=tuple(job(name, seed) for name in NAMES))
         write_atomically(folder / JOB_FILE, pack)
         run(folder)
-    result = PackResult.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    result = TrainResult.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
     if result.failure or any(member.failure for member in result.members):
         raise SystemExit(f"seed {seed}: {result.failure or [member.failure for member in result.members]}")
     return result

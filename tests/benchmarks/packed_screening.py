@@ -26,6 +26,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from trainer.grpo.single import GrpoRun
+
 from eval.engines.base import Sampling
 from eval.engines.policy import Policy
 from eval.engines.transformers_engine import TransformersEngine
@@ -33,14 +35,12 @@ from eval.evaluate import evaluate, evaluate_all
 from eval.tasks.registry import build_task
 from rewards_generated.ensemble import Member
 from rewards_generated.scorer import EnsembleScorer
-from tests.benchmarks.screening_step import CANDIDATES, ROOT, Stopwatch, machine, per_step, screening_job
+from tests.benchmarks.screening_step import CANDIDATES, ROOT, Stopwatch, machine, per_step, screening_run
 from trainer.determinism import make_deterministic
 from trainer.grpo.rewards import RolloutScoring
-from trainer.grpo.run import PackRun
-from trainer.grpo.single import GrpoRun
+from trainer.grpo.training import Training
 from trainer.jobs.folder import versions
-from trainer.jobs.pack import PackJob
-from trainer.jobs.train import TrainJob
+from trainer.jobs.train import TrainingRun, TrainJob
 from trainer.policy import load_base_policy
 
 LLAMA_3B = {
@@ -69,7 +69,7 @@ class EndlessPolicy(Policy):
         return super().texts([[token % known for token in ids] for ids in completions])
 
 
-def random_llama(job: TrainJob) -> Policy:
+def random_llama(job: TrainingRun) -> Policy:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -83,9 +83,9 @@ def random_llama(job: TrainJob) -> Policy:
     return EndlessPolicy(model, tokenizer)
 
 
-def jobs(count: int, rows: int, steps: int, arguments: argparse.Namespace) -> list[TrainJob]:
+def jobs(count: int, rows: int, steps: int, arguments: argparse.Namespace) -> list[TrainingRun]:
     """The preset's screenings of the first `count` rewards, with `rows` completions a step in groups of four."""
-    single = screening_job(steps)
+    single = screening_run(steps)
     base = single.ensemble.members[: len(single.ensemble.members) - 1]
     grpo = single.grpo.model_copy(
         update={
@@ -131,7 +131,7 @@ class Arm:
         self.policy = policy
         self.questions = questions
 
-    def scorings(self, jobs: Sequence[TrainJob], task: Any, stack: ExitStack) -> list[RolloutScoring]:
+    def scorings(self, jobs: Sequence[TrainingRun], task: Any, stack: ExitStack) -> list[RolloutScoring]:
         return [
             RolloutScoring(
                 stack.enter_context(EnsembleScorer(job.ensemble, job.sandbox)),
@@ -143,7 +143,7 @@ class Arm:
             for job in jobs
         ]
 
-    def sequential(self, jobs: Sequence[TrainJob], watch: Stopwatch, trl: bool = False) -> dict[str, float]:
+    def sequential(self, jobs: Sequence[TrainingRun], watch: Stopwatch, trl: bool = False) -> dict[str, float]:
         from trl import GRPOTrainer
 
         seconds = {"train": 0.0, "evaluate": 0.0}
@@ -175,13 +175,13 @@ class Arm:
                 seconds["evaluate"] += time.perf_counter() - before
         return seconds
 
-    def packed(self, jobs: Sequence[TrainJob], watch: Stopwatch) -> dict[str, float]:
+    def packed(self, jobs: Sequence[TrainingRun], watch: Stopwatch) -> dict[str, float]:
         task = build_task(jobs[0].task)
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             scorings = self.scorings(jobs, task, stack)
             before = time.perf_counter()
-            run = PackRun(PackJob(label="benchmark", members=tuple(jobs)), self.policy, task, scorings, folder)
+            run = Training(TrainJob(label="benchmark", members=tuple(jobs)), self.policy, task, scorings, folder)
             timed_trainer(run._trainer, watch)
             watch.time("rest", run.train)()
             for place in range(len(jobs)):
@@ -199,7 +199,7 @@ class Arm:
                 )
             return {"train": trained, "evaluate": time.perf_counter() - before}
 
-    def one_by_one(self, job: TrainJob, questions: int) -> float:
+    def one_by_one(self, job: TrainingRun, questions: int) -> float:
         """Seconds per question of the base policy, each question a batch of its own."""
         task = build_task(job.task)
         before = time.perf_counter()
@@ -264,7 +264,7 @@ def bandwidth(device: str) -> float:
     return 2 * source.nbytes / min(seconds)
 
 
-def token_bound(job: TrainJob, policy: Policy, count: int, rows: int, bytes_per_second: float) -> float:
+def token_bound(job: TrainingRun, policy: Policy, count: int, rows: int, bytes_per_second: float) -> float:
     """Milliseconds that reading weights and cache takes for one token of every row, half of the completions written."""
     from trainer.grpo.memory import ModelShape, cache_bytes
 

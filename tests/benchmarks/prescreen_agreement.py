@@ -29,7 +29,7 @@ from search.config.checks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import scores_of, testbed_rollouts
 from tests.benchmarks.machine import machine
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE
-from trainer.jobs.train import TrainJob, TrainResult
+from trainer.jobs.train import RunResult, TrainingRun
 
 OUTPUT = Path(__file__).with_suffix(".json")
 
@@ -66,8 +66,8 @@ def read_runs(folders: Sequence[Path]) -> dict[str, Reward]:
     controls = {item.name for item in load_library() if item.role == "control"}
     rewards: dict[str, Reward] = {}
     for path in sorted(path for folder in folders for path in folder.glob(f"*/{RESULT_FILE}")):
-        job = TrainJob.model_validate_json((path.parent / JOB_FILE).read_text())
-        result = TrainResult.model_validate_json(path.read_text())
+        job = TrainingRun.model_validate_json((path.parent / JOB_FILE).read_text())
+        result = RunResult.model_validate_json(path.read_text())
         own = [member for member in job.ensemble.members if member.code is not None]
         if len(own) != 1 or not result.predictions or job.base_model != "testbed":
             continue

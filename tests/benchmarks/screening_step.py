@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from trainer.grpo.single import GrpoRun
+
 from eval.engines.base import Sampling
 from eval.engines.transformers_engine import TransformersEngine
 from eval.evaluate import evaluate
@@ -30,13 +32,12 @@ from rewards_generated.ensemble import Member
 from rewards_generated.library import load_library
 from rewards_generated.scorer import EnsembleScorer
 from search.config.source import load_config
-from search.jobs.descriptions import screening_job as preset_screening
+from search.jobs.descriptions import screening_run as preset_screening
 from tests.benchmarks.machine import processor
 from trainer.determinism import make_deterministic
 from trainer.grpo.rewards import RolloutScoring
-from trainer.grpo.single import GrpoRun
 from trainer.jobs.folder import versions
-from trainer.jobs.train import TrainJob
+from trainer.jobs.train import TrainingRun
 from trainer.policy import load_base_policy
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ class Stopwatch:
         return timed
 
 
-def screening_job(steps: int, candidates: int = 1, mode: Mode = "default") -> TrainJob:
+def screening_run(steps: int, candidates: int = 1, mode: Mode = "default") -> TrainingRun:
     """The preset's screening with so many steps, against the base rewards and the first `candidates` of the library."""
     config = load_config("testbed", None, [])
     job = preset_screening(config, "benchmark", None, seed=0)
@@ -85,7 +86,7 @@ def screening_job(steps: int, candidates: int = 1, mode: Mode = "default") -> Tr
     )
 
 
-def measure(job: TrainJob, ours: bool) -> dict[str, Any]:
+def measure(job: TrainingRun, ours: bool) -> dict[str, Any]:
     """Trains and returns milliseconds per step by phase, wall-clock and CPU, and the completions' mean length."""
     from trl import GRPOTrainer
 
@@ -140,11 +141,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
-    job = screening_job(arguments.steps)
+    job = screening_run(arguments.steps)
     make_deterministic(job.hardware)
     load = os.getloadavg()
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    measure(screening_job(1), ours=True)  # warms imports and kernels
+    measure(screening_run(1), ours=True)  # warms imports and kernels
     report = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
@@ -157,8 +158,8 @@ def main() -> None:
         "completions per step": job.grpo.prompts_per_step * job.grpo.generations,
         "this project": measure(job, ours=True),
         "TRL itself": measure(job, ours=False),
-        "ensemble of ten": measure(screening_job(arguments.steps, 10), ours=True),
-        "ensemble of ten, fast worker": measure(screening_job(arguments.steps, 10, "fast"), ours=True),
+        "ensemble of ten": measure(screening_run(arguments.steps, 10), ours=True),
+        "ensemble of ten, fast worker": measure(screening_run(arguments.steps, 10, "fast"), ours=True),
     }
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     for arm in ("this project", "TRL itself", "ensemble of ten", "ensemble of ten, fast worker"):

@@ -56,12 +56,13 @@ def job(name: str, seed: int) -> Any:
     from rewards_generated.base import BASE_REWARDS
     from rewards_generated.ensemble import Ensemble, Member
     from rewards_generated.library import library_codes
-    from trainer.jobs.train import EvaluationRequest, GrpoSettings, Hardware, LoraSettings, TrainJob
+    from trainer.jobs.settings import GrpoSettings, Hardware, LoraSettings
+from trainer.jobs.train import EvaluationRequest, TrainingRun
 
     members = [Member(name=base) for base in BASE_REWARDS]
     if name != BASE_ONLY:
         members.append(Member(name=name, code=library_codes()[name], weight=WEIGHTS.get(name, 1.0)))
-    return TrainJob(
+    return TrainingRun(
         label=name,
         base_model="testbed",
         task=TaskReference(name="testbed"),
@@ -103,7 +104,7 @@ def base_accuracy(split: str, limit: int) -> dict[str, Any]:
     from eval.evaluate import evaluate
     from eval.statistics.wilson import wilson_interval
     from eval.tasks.testbed import build
-    from trainer.jobs.train import Hardware
+    from trainer.jobs.settings import Hardware
     from trainer.policy import load_base_policy
 
     task = build({})
@@ -195,12 +196,12 @@ def _agreement(table: dict[str, Any], rewards: list[str], seeds: int) -> dict[st
 
 
 def _read(work: Path) -> tuple[dict[str, dict[int, list[bool]]], dict[str, list[float]]]:
-    from trainer.jobs.train import TrainResult
+    from trainer.jobs.train import RunResult
 
     scores: dict[str, dict[int, list[bool]]] = {}
     seconds: dict[str, list[float]] = {}
     for path in sorted(work.glob("*/result.json")):
-        result = TrainResult.model_validate_json(path.read_text())
+        result = RunResult.model_validate_json(path.read_text())
         name, _, seed = path.parent.name.rpartition("-")
         if result.digest != job(name, int(seed)).digest:
             sys.exit(f"{path} was made under other settings; remove it")

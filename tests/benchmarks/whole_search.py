@@ -26,7 +26,7 @@ from typing import Any
 
 from tests.benchmarks.machine import machine
 from trainer.jobs.folder import RESULT_FILE
-from trainer.jobs.train import TrainResult
+from trainer.jobs.train import RunResult
 
 ARMS = {"packed": "auto", "sequential": "1"}
 OUTPUT = Path(__file__).with_suffix(".json")
@@ -114,7 +114,7 @@ def same_completions(work: Path) -> dict[str, int]:
     for path in (work / "sequential" / "jobs").glob(f"*/{RESULT_FILE}"):
         other = work / "packed" / "jobs" / path.parent.name / RESULT_FILE
         if other.is_file() and "adapter" in json.loads(path.read_text()):
-            first, second = (TrainResult.model_validate_json(file.read_bytes()) for file in (path, other))
+            first, second = (RunResult.model_validate_json(file.read_bytes()) for file in (path, other))
             both += 1
             same += [p.completion for p in first.predictions] == [p.completion for p in second.predictions]
     return {"in both": both, "with the same answers to every question": same}

@@ -17,11 +17,18 @@ from eval.prediction import Prediction
 from eval.tasks.base import Example, Split, TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.ensemble import Ensemble
-from search.executors.base import EvaluationDone, JobDone, PackDone
-from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
+from trainer.jobs.base import Done, Job
+from trainer.jobs.evaluate import EvaluateJob, EvaluateResult, Suite
 from trainer.jobs.folder import CHECKPOINT
-from trainer.jobs.pack import PackJob, PackResult
-from trainer.jobs.train import RewardStatistics, SampleCompletion, TrainJob, TrainResult
+from trainer.jobs.train import (
+    RewardStatistics,
+    RunResult,
+    SampleCompletion,
+    TrainingRun,
+    TrainJob,
+    TrainResult,
+    member_folder,
+)
 
 
 class InstantExecutor:
@@ -42,26 +49,36 @@ class InstantExecutor:
         self.lost: dict[str, int] = {}
         self.ran: list[str] = []
 
-    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+    packs: ClassVar[list[TrainJob]] = []
+    """Training jobs of several runs that the last executor ran, in order."""
+
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         for job in reversed(jobs):  # whatever the order
-            self.ran.append(job.label)
-            if self.interrupt and self.interrupt in job.label:
-                raise KeyboardInterrupt
-            yield JobDone(job, self._train(job, folder / job.digest), folder / job.digest)
+            yield self._done(job, folder)
 
-    def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
-        for job in reversed(jobs):
-            self.ran.append(job.label)
-            predictions = tuple(_answers(job, adapter) for adapter in job.adapters)
-            result = EvaluationResult(digest=job.digest, predictions=predictions, seconds={"evaluate": 0.0})
-            yield EvaluationDone(job, result, folder / job.digest)
+    def _done(self, job: Job, folder: Path) -> Done:
+        self.ran.append(job.label)
+        if self.interrupt and self.interrupt in job.label:
+            raise KeyboardInterrupt
+        result = self._trained(job, folder) if isinstance(job, TrainJob) else _evaluated(job)
+        return Done(job, result, folder / job.digest)
 
-    def _train(self, job: TrainJob, folder: Path, stop: int | None = None) -> TrainResult:
+    def _trained(self, job: TrainJob, folder: Path) -> TrainResult:
+        require_origins(job, folder)
+        place = folder / job.digest
+        members = tuple(self._train(member, member_folder(place, member), job.stop) for member in job.members)
+        if any(member.lost for member in members):
+            return TrainResult(digest=job.digest, failure="the job was killed by SIGKILL", owner="process")
+        if job.stop is not None:
+            keep_states(job, members, folder)
+        return TrainResult(digest=job.digest, members=members)
+
+    def _train(self, job: TrainingRun, folder: Path, stop: int | None = None) -> RunResult:
         if self.lose and self.lose in job.label and self.lost.get(job.digest, 0) < self.lose_times:
             self.lost[job.digest] = self.lost.get(job.digest, 0) + 1
-            return TrainResult(digest=job.digest, failure="the job was killed by SIGKILL", lost=True)
+            return RunResult(digest=job.digest, failure="the job was killed by SIGKILL", owner="process")
         if self.fail and self.fail in job.label:
-            return TrainResult(digest=job.digest, failure="20 % of the reward calls failed")
+            return RunResult(digest=job.digest, failure="20 % of the reward calls failed", owner="candidate")
         adapter = folder / "adapter"
         adapter.mkdir(parents=True, exist_ok=True)
         steps = stop or job.grpo.steps
@@ -69,7 +86,7 @@ class InstantExecutor:
         (adapter / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
         assert job.evaluation is not None
         examples = _examples(job.task.model_dump_json(), job.evaluation.split)[: job.evaluation.limit]
-        return TrainResult(
+        return RunResult(
             digest=job.digest,
             adapter="adapter",
             curves=tuple({"step": step, "reward_mean": step / 10} for step in range(1, steps + 1)),
@@ -86,39 +103,27 @@ class InstantExecutor:
 
 
 class PackingExecutor(InstantExecutor):
-    """Runs packs too. Those of more than `holds` members are too large."""
+    """Runs jobs in their order, and keeps them in `packs`. Those of more than `holds` members are too large."""
 
     def __init__(
         self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None, holds: int = 99, **options: Any
     ):
         super().__init__(parallel_jobs, job_timeout_seconds, **options)
         self.holds = holds
-        PackingExecutor.packs = []
+        InstantExecutor.packs = []
 
-    packs: ClassVar[list[PackJob]] = []
-    """Those that the last executor ran, in order."""
-
-    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         for job in jobs:
-            PackingExecutor.packs.append(job)
-            if len(job.members) > self.holds:
-                result = PackResult(digest=job.digest, failure="a pack is too large", too_large=True)
-            else:
-                require_origins(job, folder)
-                members = tuple(self._train(member, folder / member.digest, job.stop) for member in job.members)
-                lost = any(member.lost for member in members)
-                result = PackResult(
-                    digest=job.digest,
-                    failure="the job was killed by SIGKILL" if lost else None,
-                    lost=lost,
-                    members=() if lost else members,
-                )
-                if job.stop is not None and not lost:
-                    keep_states(job, members, folder)
-            yield PackDone(job, result, folder / job.digest)
+            yield self._done(job, folder)
+
+    def _trained(self, job: TrainJob, folder: Path) -> TrainResult:
+        InstantExecutor.packs.append(job)
+        if len(job.members) > self.holds:
+            return TrainResult(digest=job.digest, failure="a pack is too large", owner="memory")
+        return super()._trained(job, folder)
 
 
-def keep_states(job: PackJob, members: Sequence[TrainResult], folder: Path) -> None:
+def keep_states(job: TrainJob, members: Sequence[RunResult], folder: Path) -> None:
     """Leaves what says which members stopped where, as a real pack leaves their states."""
     checkpoint = folder / job.digest / CHECKPOINT
     checkpoint.mkdir(parents=True, exist_ok=True)
@@ -126,7 +131,7 @@ def keep_states(job: PackJob, members: Sequence[TrainResult], folder: Path) -> N
     (checkpoint / "state.json").write_text(json.dumps([job.stop, sound]), encoding="utf-8")
 
 
-def require_origins(job: PackJob, folder: Path) -> None:
+def require_origins(job: TrainJob, folder: Path) -> None:
     """Every member's state is where it should be, and all are of the same step, below the pack's own stop."""
     steps = set()
     for member, origin in zip(job.members, job.origins, strict=bool(job.origins)):
@@ -141,15 +146,15 @@ class PackingInterruptedOnce(PackingExecutor):
     """The user presses Ctrl-C when the second pack is about to start, once."""
 
     pressed = False
-    before: ClassVar[list[PackJob]] = []
+    before: ClassVar[list[Job]] = []
 
-    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         for number, job in enumerate(jobs):
-            if number == 1 and not PackingInterruptedOnce.pressed:
+            if isinstance(job, TrainJob) and number == 1 and not PackingInterruptedOnce.pressed:
                 PackingInterruptedOnce.pressed = True
                 PackingInterruptedOnce.before = list(jobs)
                 raise KeyboardInterrupt
-            yield from super().run_packs([job], folder)
+            yield self._done(job, folder)
 
 
 class InterruptedLater(InstantExecutor):
@@ -157,8 +162,8 @@ class InterruptedLater(InstantExecutor):
 
     starts = 0
 
-    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
-        InterruptedLater.starts += 1
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
+        InterruptedLater.starts += isinstance(jobs[0], TrainJob) if jobs else 0
         if InterruptedLater.starts == 2:
             raise KeyboardInterrupt
         yield from super().run(jobs, folder)
@@ -182,8 +187,16 @@ def accuracy(ensemble: Ensemble, seed: int, rung: int | None = None) -> float:
     return 0.1 + 0.7 * worth + 0.1 * _share("noise", ensemble.identity, seed)
 
 
-def _answers(job: EvaluationJob, adapter: str | None) -> tuple[Prediction, ...]:
-    examples = _examples(job.task.model_dump_json(), job.split)[: job.limit]
+def _evaluated(job: Job) -> EvaluateResult:
+    assert isinstance(job, EvaluateJob)
+    predictions = tuple(
+        {name: _answers(job, suite, adapter) for name, suite in job.suites.items()} for adapter in job.adapters
+    )
+    return EvaluateResult(digest=job.digest, predictions=predictions, seconds={"evaluate": 0.0})
+
+
+def _answers(job: EvaluateJob, suite: Suite, adapter: str | None) -> tuple[Prediction, ...]:
+    examples = _examples(suite.task.model_dump_json(), suite.split)[: suite.questions]
     identity, right, seed = "base", 0.3, job.seed
     if adapter is not None:
         identity, right = json.loads((Path(adapter) / "policy.json").read_text(encoding="utf-8"))

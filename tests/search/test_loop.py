@@ -32,7 +32,7 @@ def records(run: Path) -> dict[str, dict[str, Any]]:
 
 def test_every_screening_shares_seeds_questions_and_everything_but_the_reward(run: Path, ledger: Ledger) -> None:
     jobs = [json.loads(row[0]) for row in rows(run, "SELECT description FROM jobs WHERE stage='screening'")]
-    trained = [job for job in jobs if job["kind"] == "train"]
+    trained = [job for job in jobs if "ensemble" in job]
     assert len(trained) == 5  # four candidates and the base rewards alone
     for job in trained:
         job.pop("label")

@@ -1,4 +1,4 @@
-"""A search with `algorithm: multilayer`: what its jobs are told, what its evaluations keep, and what it refuses."""
+"""A search with the algorithm multilayer: what its jobs are told, what its evaluations keep, and what it refuses."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from search.rounds.request import first_request
 from tests.search.searches import run_search, small_config
 
 LAYERS: dict[str, Any] = {
-    "algorithm": "multilayer",
-    "multilayer": {"corrections": 3, "responses": 1, "select": "wrong"},
+    "algorithm": {"name": "multilayer", "options": {"corrections": 3, "responses": 1, "select": "wrong"}},
 }
 
 
@@ -36,11 +35,11 @@ def test_a_search_with_two_layers_ends_with_a_leaderboard_of_second_answers(
     config = parse_config(ledger.fact("config"))
     try:
         rows = ledger._all("SELECT description FROM jobs WHERE stage IN ('screening', 'retraining')")
-        jobs = [job for (text,) in rows if (job := json.loads(text))["kind"] == "train"]
+        jobs = [job for (text,) in rows if "ensemble" in (job := json.loads(text))]
         assert jobs
         for job in jobs:
-            assert job["algorithm"] == "multilayer"
-            assert job["multilayer"]["select"] == "wrong"
+            assert job["algorithm"]["name"] == "multilayer"
+            assert job["algorithm"]["options"]["select"] == "wrong"
             assert job["evaluation"]["second_turn"] == SECOND_TURN
         evaluated = [item for item in ledger.evaluations() if item.stage != "base-rollouts"]
         assert {item.stage for item in evaluated} == {"screening", "retraining", "test"}
@@ -69,7 +68,7 @@ def test_two_passes_without_a_second_layer_and_the_reverse() -> None:
 
     assert second_turn() is None
     assert second_turn(evaluation_turns=2) == SECOND_TURN
-    assert second_turn(evaluation_turns=2, multilayer={"phrase": "look"}) == "look"
+    assert second_turn(evaluation_turns=2, second_turn_phrase="look") == "look"
     assert second_turn(**LAYERS) == SECOND_TURN
     assert second_turn(**LAYERS, evaluation_turns=1) is None
     assert base_rollouts_job(parse_config(small_config(screening=LAYERS))).second_turn is None
@@ -94,11 +93,12 @@ def test_the_proposer_is_told_of_second_prompts() -> None:
 @pytest.mark.parametrize(
     ("screening", "sentence"),
     [
-        ({"multilayer": {"corrections": 4}}, "`screening.multilayer.corrections` = 4 has no effect"),
-        ({"multilayer": {"phrase": "look"}}, "`screening.multilayer.phrase` = 'look' has no effect"),
-        ({"algorithm": "multilayer", "multilayer": {"corrections": 1}}, "groups of one completion"),
-        ({"algorithm": "multilayer", "multilayer": {"corection": 1}}, "has no field 'corection'; .*corrections"),
-        ({"algorithm": "multilayer", "multilayer": {"updates": "both"}}, "`screening.multilayer.updates` = 'both'"),
+        ({"algorithm": {"name": "grpo", "options": {"corrections": 4}}}, r"algorithm\.options\.corrections"),
+        ({"second_turn_phrase": "look"}, "`screening.second_turn_phrase` = 'look' has no effect"),
+        ({"algorithm": {"name": "multilayer", "options": {"corrections": 1}}}, "groups of one completion"),
+        ({"algorithm": {"name": "multilayer", "options": {"corection": 1}}}, r"algorithm\.options\.corection"),
+        ({"algorithm": {"name": "multilayer", "options": {"updates": "both"}}}, r"options\.updates = 'both'"),
+        ({"algorithm": "multilayr"}, "'multilayr' is not one of grpo, multilayer"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )

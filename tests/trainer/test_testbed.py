@@ -16,7 +16,7 @@ from eval.tasks.testbed.problem import Problem, ProblemOptions, Step, draw_probl
 from eval.tasks.testbed.wording import OTHER_SCENES, SCENES
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
-from trainer.jobs.train import Hardware
+from trainer.jobs.settings import Hardware
 from trainer.testbed import policy_path
 from trainer.testbed.behaviours import CLEAN, HABITS, PRACTICE, write_response, write_steps
 from trainer.testbed.corpus import SECOND_TURN, corpus, vocabulary_texts

@@ -8,7 +8,11 @@ from typing import Any
 
 from eval.tasks.base import Example, Extraction, Split, Task, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
-from trainer.jobs.train import GrpoSettings, LoraSettings, TrainJob
+from trainer.jobs.base import Job
+from trainer.jobs.folder import write_atomically
+from trainer.jobs.process import run
+from trainer.jobs.settings import GrpoSettings, LoraSettings
+from trainer.jobs.train import RunResult, TrainingRun, TrainJob, TrainResult
 
 WORDS = [*(str(number) for number in range(19)), "+", "=", "?", "so", "wait", "check", "<thinking>", "</thinking>"]
 WORDS += ["<solution>", "</solution>"]
@@ -92,7 +96,7 @@ def write_policy(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def train_job(base_model: Path, *members: Member, **changes: Any) -> TrainJob:
+def training_run(base_model: Path, *members: Member, **changes: Any) -> TrainingRun:
     """Three steps of two groups of four completions, CPU, one thread; `changes` replace fields of the job."""
     grpo = {
         "steps": 3,
@@ -113,4 +117,22 @@ def train_job(base_model: Path, *members: Member, **changes: Any) -> TrainJob:
         "hardware": {"device": "cpu"},
         **changes,
     }
-    return TrainJob.model_validate(fields)
+    return TrainingRun.model_validate(fields)
+
+
+def ran(job: Job, folder: Path) -> Any:
+    """The result of the job, run in this process in a new folder, and as it lies there."""
+    folder.mkdir(parents=True)
+    write_atomically(folder / "job.json", job)
+    result = run(folder)
+    assert type(result).model_validate_json((folder / "result.json").read_bytes()) == result
+    return result
+
+
+def trained(alone: TrainingRun, folder: Path) -> RunResult:
+    """The result of a run by itself."""
+    result = ran(TrainJob.of(alone), folder)
+    assert isinstance(result, TrainResult)
+    assert result.failure is None
+    [member] = result.members
+    return member

@@ -14,6 +14,8 @@ from typing import Any
 from rewards_generated.errors import UserError
 from trainer.jobs.folder import CHECKPOINT
 
+BYTES_PER_PARAMETER = 12
+"""Of a trained parameter in a checkpoint: weight and AdamW's two moments, in float32."""
 STATE_FILE = "state.pt"
 TRAINER_STATE_FILE = "trainer_state.json"
 
@@ -77,14 +79,18 @@ class Checkpoint:
                 states[origin.folder] = origin.read()
         if len({origin.step for origin in origins}) > 1:
             raise ValueError("the members of a pack come from different steps")
-        parts = []
+        places = []
         for member, origin in zip(members, origins, strict=True):
-            state = states[origin.folder]
-            place = state["kept"]["members"].index(member)
-            if place in state["kept"]["failures"]:
+            kept = states[origin.folder]["kept"]
+            places.append(kept["members"].index(member))
+            if places[-1] in kept["failures"]:
                 raise ValueError(f"member {member} has failed in {origin.folder} and cannot go on")
-            parts.append(_of_member(state, place))
         first = states[origins[0].folder]
+        if list(members) == first["kept"]["members"]:
+            # The same runs together again: as it is, whatever is trained.
+            self.write(origins[0]._trainer_state(), {**first, "kept": {**first["kept"], "seconds": _no_seconds(first)}})
+            return
+        parts = [_of_member(states[origin.folder], place) for place, origin in zip(places, origins, strict=True)]
         optimizer = {
             "state": {
                 index: {
@@ -105,7 +111,7 @@ class Checkpoint:
                 "scorings": [part["scoring"] for part in parts],
                 "figures": [part["figures"] for part in parts],
                 "failures": {},
-                "seconds": dict.fromkeys(first["kept"]["seconds"], 0.0),
+                "seconds": _no_seconds(first),
             },
         }
         self.write(origins[0]._trainer_state(), gathered)
@@ -137,3 +143,13 @@ def _of_member(state: dict[str, Any], place: int) -> dict[str, Any]:
         "scoring": kept["scorings"][place],
         "figures": kept["figures"][place],
     }
+
+
+def _no_seconds(state: dict[str, Any]) -> dict[str, float]:
+    return dict.fromkeys(state["kept"]["seconds"], 0.0)
+
+
+def has_room(folder: Path, trained_parameters: int) -> bool:
+    """Whether the disk holds the two checkpoints that may lie there at once, and half as much besides."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free > 3 * BYTES_PER_PARAMETER * trained_parameters

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.jobs.train import TrainJob
+from trainer.algorithms import algorithm_of
+from trainer.jobs.train import TrainingRun
 
 USABLE_SHARE = 0.8
 """Of the memory that is free, what a pack may be planned to fill: the estimate is rough, and allocators waste some."""
@@ -87,36 +88,29 @@ def adapter_bytes(shape: ModelShape, rank: int, targets: Sequence[str]) -> int:
     return OPTIMIZER_BYTES * shape.layers * rank * sum(sizes.get(target, widest) for target in targets)
 
 
-def candidate_bytes(job: TrainJob, shape: ModelShape, prompt_tokens: int) -> int:
+def candidate_bytes(run: TrainingRun, shape: ModelShape, prompt_tokens: int) -> int:
     """What one more member costs a pack: its adapter, and the larger of its caches and its activations.
 
     `prompt_tokens`: of a long prompt.
     """
-    settings = job.grpo
-    width = 2 if job.hardware.dtype == "bfloat16" else 4
-    tokens = prompt_tokens + settings.max_completion_tokens
-    rows = settings.prompts_per_step * settings.generations
-    trained = settings.completions_per_forward or rows
-    if job.multilayer is not None and job.multilayer.corrections:
-        second = job.multilayer.completions(settings.prompts_per_step, settings.generations)
-        both = max(rows, second) if job.multilayer.updates == "alternating" else rows + second
-        trained = trained * both // rows
-        rows = max(rows, second)
-    if job.multilayer is not None or (job.evaluation is not None and job.evaluation.second_turn):
-        tokens += settings.max_completion_tokens  # a second prompt holds an earlier response
-    cache = rows * cache_bytes(shape, tokens, width)
-    if job.evaluation is not None:
-        cache = max(cache, job.evaluation.batch_size * cache_bytes(shape, tokens, width))
+    settings, size = run.grpo, algorithm_of(run.algorithm).step_size(run.grpo)
+    width = 2 if run.hardware.dtype == "bfloat16" else 4
+    turns = 2 if run.evaluation is not None and run.evaluation.second_turn else size.turns
+    tokens = prompt_tokens + turns * settings.max_completion_tokens  # a later prompt holds earlier responses
+    trained = (settings.completions_per_forward or settings.completions) * size.trained // settings.completions
+    cache = size.decoded * cache_bytes(shape, tokens, width)
+    if run.evaluation is not None:
+        cache = max(cache, run.evaluation.batch_size * cache_bytes(shape, tokens, width))
     activations = trained * activation_bytes(shape, tokens, width, checkpointed=width == 2)
-    return adapter_bytes(shape, job.lora.rank, job.lora.target_modules) + max(cache, activations)
+    return adapter_bytes(shape, run.lora.rank, run.lora.target_modules) + max(cache, activations)
 
 
-def members_that_fit(job: TrainJob, shape: ModelShape, prompt_tokens: int, free_bytes: int) -> int:
+def members_that_fit(run: TrainingRun, shape: ModelShape, prompt_tokens: int, free_bytes: int) -> int:
     """The largest pack of such jobs that the memory holds beside the base policy; 1 even where that seems too many."""
-    width = 2 if job.hardware.dtype == "bfloat16" else 4
+    width = 2 if run.hardware.dtype == "bfloat16" else 4
     logits = LOGITS_TOKENS * shape.vocabulary * 4
     left = USABLE_SHARE * free_bytes - shape.parameters * width - logits
-    return max(1, int(left // candidate_bytes(job, shape, prompt_tokens)))
+    return max(1, int(left // candidate_bytes(run, shape, prompt_tokens)))
 
 
 def free_memory(gpus: Sequence[str] = ()) -> int:

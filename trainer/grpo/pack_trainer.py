@@ -1,38 +1,43 @@
-"""TRL's GRPO trainer for a pack: many candidates in one batch, each trained as if alone. Imports torch and TRL."""
+"""TRL's GRPO trainer for several runs in one batch, each trained as if alone. Importing this imports torch and TRL."""
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
-from trl.trainer.utils import nanstd
+from trl import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head, nanstd
 
-from eval.engines.stacked_adapters import StackedAdapters
 from trainer.grpo.checkpoint import Checkpoint
-from trainer.grpo.rollout_trainer import CPU_ROWS_PER_FORWARD, RolloutTrainer
-from trainer.grpo.shared_prompts import logps_and_entropies
+from trainer.grpo.shared_prompts import can_share_prompts, logps_and_entropies
+from trainer.grpo.tuned import Tuned
 
 SCALE_EPSILON = 1e-4
 """What TRL adds to a standard deviation that it divides by."""
-CLIP_EPSILON = 1e-6
-"""What torch adds to a gradient norm that it divides by."""
+CPU_ROWS_PER_FORWARD = 16
+"""On a CPU the loss is computed for so many rows of similar length at a time, without their common padding."""
 
-PackRollouts = Callable[..., list[list[int]]]
-"""(model, prompt token ids, member of each, step counted from 1) -> completion token ids; with `layer=2` for the second
-layer of a run that has one."""
+LOGITS_IN_MEMORY = 2**26
+"""So many logits at once may lie in memory (256 MiB); beyond that TRL's head computes them in tiles."""
+
+Rollouts = Callable[..., list[list[int]]]
+"""(prompt token ids, member of each, step counted from 1) -> completion token ids; with `layer=2` for the second layer
+of runs that have one."""
 
 
 class _BasePolicy:
     """Stands where TRL keeps a reference model: the base without any adapter, which needs no second copy."""
 
 
-class PackTrainer(RolloutTrainer):
+class PackTrainer(GRPOTrainer):  # type: ignore[misc]
     """Every member's loss is TRL's own, computed on its rows alone; only the model's passes are shared.
 
-    The gradient of the sum of the members' losses is, adapter by adapter, that of each, because no row depends on
-    another member's adapter. Gradients are clipped per adapter, and AdamW is elementwise.
+    Completions come from `rollouts` instead of `model.generate`. The gradient of the sum of the members' losses is,
+    adapter by adapter, that of each, because no row depends on another member's adapter. Gradients are clipped per
+    adapter, and AdamW is elementwise.
     """
 
     _buffered_inputs: list[dict[str, Any]] | None
@@ -41,9 +46,9 @@ class PackTrainer(RolloutTrainer):
     def __init__(
         self,
         *,
-        adapters: StackedAdapters,
+        tuned: Tuned,
         alive: Callable[[], list[int]],
-        rollouts: PackRollouts,
+        rollouts: Rollouts,
         beta: float,
         record: Callable[[int, dict[str, Any]], None],
         checkpoint: Checkpoint,
@@ -55,13 +60,15 @@ class PackTrainer(RolloutTrainer):
         step ends. `batch_scaled`: members whose advantages are divided by the standard deviation of all their rewards
         of the step (TRL's "batch"), whatever the arguments say of the others. `kept`: what a
         checkpoint has to hold beside the trainer's own state."""
-        super().__init__(rollouts=self._no_rollouts, **arguments)
+        # A row that no reward could score is counted and reported by the scoring; TRL would print it whole.
+        logging.getLogger("trl").setLevel(logging.ERROR)
+        super().__init__(**arguments)
         self._batch_scaled = batch_scaled
         self._checkpoint = checkpoint
         self._kept = kept
-        self._adapters = adapters
+        self._tuned = tuned
         self._alive = alive
-        self._pack_rollouts = rollouts
+        self._rollouts = rollouts
         self._record_member = record
         self._members: list[int] = []
         self._row_members: list[int] = []
@@ -70,12 +77,11 @@ class PackTrainer(RolloutTrainer):
         self._item_counts: dict[int, torch.Tensor] = {}
         # With beta > 0 from the start, TRL would load a second copy of a model that is no PEFT model.
         self.beta = beta
-        if beta > 0:
+        if beta > 0 and tuned.reference is None:
             self.ref_model = _BasePolicy()
-
-    @staticmethod
-    def _no_rollouts(model: Any, prompts: list[list[int]], step: int) -> list[list[int]]:
-        raise AssertionError("a pack draws its rollouts per member")
+        elif beta > 0:
+            self.ref_model = tuned.reference
+            add_fused_lm_head(self.ref_model, temperature=self.temperature)
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *arguments: Any, **options: Any
@@ -90,7 +96,7 @@ class PackTrainer(RolloutTrainer):
         return completions, None
 
     def _sample(self, prompt_ids: list[list[int]], step: int) -> list[list[int]]:
-        return self._pack_rollouts(self.model, prompt_ids, self._row_members, step)
+        return self._rollouts(prompt_ids, self._row_members, step)
 
     def _calculate_rewards(self, *arguments: Any) -> torch.Tensor:
         self._rewards: torch.Tensor = super()._calculate_rewards(*arguments)
@@ -101,7 +107,7 @@ class PackTrainer(RolloutTrainer):
         self._figures = {member: defaultdict(list) for member in self._members}
         inputs = [row for row in inputs if row["member"] in self._figures]
         self._row_members = [row["member"] for row in inputs]
-        self._adapters.assign(self._row_members)
+        self._tuned.assign(self._row_members)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         output["member"] = torch.tensor(self._row_members, device=output["advantages"].device)
         for member in self._members:
@@ -163,7 +169,7 @@ class PackTrainer(RolloutTrainer):
             self._precomputed = None
         return torch.stack(losses).sum()
 
-    def _get_per_token_logps_and_entropies(  # type: ignore[override]
+    def _get_per_token_logps_and_entropies(
         self,
         model: Any,
         input_ids: torch.Tensor,
@@ -180,11 +186,8 @@ class PackTrainer(RolloutTrainer):
         """
         if self._precomputed is not None:
             return *self._precomputed, None
-        if isinstance(model, _BasePolicy):
-            adapter_of_row = None
-            model = self.model
-        else:
-            adapter_of_row = self._row_members
+        adapter_of_row = None if isinstance(model, _BasePolicy) else self._row_members
+        model = self.model if isinstance(model, _BasePolicy) else model
         rows, members = input_ids.size(0), len(self._members)
         share = rows // members
         per_chunk = self._rows_per_chunk(share, members, batch_size)
@@ -195,7 +198,7 @@ class PackTrainer(RolloutTrainer):
         chunks = [order[:, start : start + per_chunk].flatten() for start in range(0, share, per_chunk)]
         if input_ids.device.type == "cpu" and self._shares_prompts(model, logits_to_keep):
             if adapter_of_row is None:
-                self._adapters.assign(None)
+                self._tuned.assign(None)
             shared = logps_and_entropies(
                 model,
                 input_ids,
@@ -205,15 +208,15 @@ class PackTrainer(RolloutTrainer):
                 compute_entropy=compute_entropy,
                 chunks=chunks,
                 adapter_of_row=None if adapter_of_row is None else torch.tensor(adapter_of_row),
-                assign=self._adapters.assign,
+                assign=self._tuned.assign,
             )
             return *shared, None
         logps, entropies = [], []
         for chunk in chunks:
-            self._adapters.assign(None if adapter_of_row is None else [adapter_of_row[row] for row in chunk.tolist()])
+            self._tuned.assign(None if adapter_of_row is None else [adapter_of_row[row] for row in chunk.tolist()])
             kept = max(1, int(completions[chunk].max()))
             columns = slice(width - int(prompts[chunk].max()), width + kept)
-            found, spread, _ = super(RolloutTrainer, self)._get_per_token_logps_and_entropies(
+            found, spread, _ = super()._get_per_token_logps_and_entropies(
                 model, input_ids[chunk, columns], attention_mask[chunk, columns], kept, compute_entropy=compute_entropy
             )
             missing = (0, logits_to_keep - kept)
@@ -232,17 +235,22 @@ class PackTrainer(RolloutTrainer):
             share = min(share, max(1, CPU_ROWS_PER_FORWARD // members))
         return share
 
+    def _shares_prompts(self, model: Any, logits_to_keep: int) -> bool:
+        """Whether log-probabilities are computed with prompts read once and the logits of a chunk in memory.
+
+        TRL's head instead spares memory: it computes logits in tiles, of the prompts too, and again in the backward
+        pass. Models in half precision keep it, and those in double precision, since it rounds to single.
+        """
+        size = CPU_ROWS_PER_FORWARD * logits_to_keep * model.config.get_text_config().vocab_size
+        plain = model.dtype == torch.float32 and not self.args.bf16 and not self.args.gradient_checkpointing
+        return plain and size <= LOGITS_IN_MEMORY and can_share_prompts(model)
+
     def _clip_grad_norm(self, model: Any) -> torch.Tensor:
-        """Clips each adapter's gradients to the norm by itself. Returns the largest of the norms before."""
-        gradients = [parameter.grad for parameter in self._adapters.parameters() if parameter.grad is not None]
-        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
-        factors = (self.args.max_grad_norm / (norms + CLIP_EPSILON)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(factors.view(-1, 1, 1).to(gradient.dtype))
-        listed = norms.tolist()
+        """Clips each member's gradients to the norm by itself. Returns the largest of the norms before."""
+        norms = self._tuned.clip_gradients(self.args.max_grad_norm)
         for member in self._members:
-            self._figures[member]["gradient_norm"].append(listed[member])
-        return norms.max()
+            self._figures[member]["gradient_norm"].append(norms[member])
+        return torch.tensor(max(norms))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Whatever the coming steps depend on, and what was kept so far; an earlier checkpoint goes."""
@@ -251,7 +259,7 @@ class PackTrainer(RolloutTrainer):
         import numpy
 
         state = {
-            "adapters": [parameter.detach().cpu() for parameter in self._adapters.parameters()],
+            "adapters": [parameter.detach().cpu() for parameter in self._tuned.parameters()],
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.lr_scheduler.state_dict(),
             "random": {
@@ -263,15 +271,15 @@ class PackTrainer(RolloutTrainer):
         }
         self._checkpoint.write(self.state, state)
 
-    def take_adapters(self) -> None:
-        """Gives the adapters the weights of the checkpoint."""
+    def take_weights(self) -> None:
+        """Takes over the trained weights of the checkpoint."""
         state = self._checkpoint.read()
         with torch.no_grad():
-            for parameter, value in zip(self._adapters.parameters(), state["adapters"], strict=True):
+            for parameter, value in zip(self._tuned.parameters(), state["adapters"], strict=True):
                 parameter.copy_(value)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self.take_adapters()
+        self.take_weights()
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from trainer.grpo.rewards import RolloutScoring, RunUnscored
-from trainer.multilayer.scoring import LayeredScoring
+from trainer.algorithms import Scoring
+from trainer.grpo.rewards import RunUnscored
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 class PackScoring:
     """TRL's reward function for all members. `failures`: member -> the sentence saying why it is unscored."""
 
-    def __init__(self, scorings: Sequence[RolloutScoring | LayeredScoring], labels: Sequence[str]) -> None:
+    def __init__(self, scorings: Sequence[Scoring], labels: Sequence[str]) -> None:
         self.scorings = scorings
         self.failures: dict[int, str] = {}
         self.seconds = 0.0

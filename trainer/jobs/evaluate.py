@@ -1,35 +1,43 @@
-"""The contract of evaluation by itself: many adapters of one base, or the base, on one split in one process."""
+"""The contract of evaluation: answers of one base policy, and of adapters of it, on one or several suites."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from eval.engines.base import EngineSettings
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
-from trainer.jobs.train import Hardware
+from trainer.jobs.base import Job, Result
+from trainer.jobs.settings import Frozen
 
 
-class EvaluationJob(BaseModel):
-    """Everything that the predictions depend on, beside the adapters' contents."""
+class Suite(Frozen):
+    """The first questions of one split of one task."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    task: TaskReference
+    """The task: `name` and its `options`."""
+    split: Split = "test"
+    """Split that is answered."""
+    questions: int = Field(ge=1)
+    """The first so many questions of the split."""
 
-    kind: Literal["evaluation"] = "evaluation"
-    label: str
-    """For people. Not part of the digest."""
+
+class EvaluateJob(Job):
+    """Everything that the predictions depend on, beside the contents of policy and adapters."""
+
+    kind: Literal["evaluate"] = "evaluate"
     base_model: str
     """`testbed`, a local folder, or a hub id."""
-    task: TaskReference
+    base_digest: str | None = None
+    """Digest of the job that made `base_model`; with it the digest names its content, not its place."""
     adapters: tuple[str | None, ...] = (None,)
     """Folders of PEFT adapters (or of fully tuned models), absolute; None: the untrained base."""
     adapter_digests: tuple[str | None, ...] = ()
-    """Digests of the jobs that trained them, in the same order: with them the digest names contents, not places."""
-    split: Split
-    limit: int = Field(ge=1)
-    """The first so many questions of the split."""
+    """Digests of the runs that trained them, in the same order: with them the digest names contents, not places."""
+    suites: dict[str, Suite] = Field(min_length=1)
+    """By name, in the order in which they are answered."""
     max_completion_tokens: int = Field(ge=1)
     temperature: float = Field(default=0.0, ge=0)
     """0: greedy."""
@@ -38,30 +46,18 @@ class EvaluationJob(BaseModel):
     """Decides the draws where temperature is above 0; they are the same for every adapter."""
     batch_size: int = Field(default=64, ge=1)
     second_turn: str | None = Field(default=None, min_length=1)
-    """Phrase with which each policy is shown its answer and answers again; the second answer counts. None: one pass."""
-    hardware: Hardware = Hardware()
+    """Phrase with which each policy is shown its answer and answers again; the second answer counts. None: one turn."""
+    engine: EngineSettings = EngineSettings()
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the description without its label, hex. Adapters count by their digests where those are given."""
-        left_out = {"label", "adapters"} if self.adapter_digests else {"label"}
-        if self.second_turn is None:
-            left_out.add("second_turn")
-        return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
+        """SHA-256 of the description without its label, hex. Base and adapters count by their digests where given."""
+        left_out = {"base_model"} if self.base_digest else set()
+        return self._digest(left_out | ({"adapters"} if self.adapter_digests else set()))
 
 
-class EvaluationResult(BaseModel):
-    """What comes back. `failure` is None exactly when every adapter was evaluated."""
+class EvaluateResult(Result):
+    """What comes back. `failure` is None exactly when every adapter answered every suite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    digest: str
-    failure: str | None = None
-    """One sentence saying why there are no predictions."""
-    lost: bool = False
-    """The process was killed or crashed and left no result, so the failure says nothing of the job: run it again."""
-    predictions: tuple[tuple[Prediction, ...], ...] = ()
-    """Per adapter, in the job's order: the split's questions in order, with all samples of one question together."""
-    seconds: dict[str, float] = {}
-    """Wall-clock by phase: start, evaluate."""
-    versions: dict[str, str] = {}
+    predictions: tuple[dict[str, tuple[Prediction, ...]], ...] = ()
+    """Per adapter, per suite, in the job's order: its questions in order, all samples of one question together."""

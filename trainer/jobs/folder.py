@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+
+from trainer.jobs.base import Result
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
@@ -14,9 +17,11 @@ ADAPTER = "adapter"
 STEPS_FILE = "steps"
 """Of a job that trains: how many steps it has done, for those who watch it."""
 CHECKPOINT = "checkpoint"
-"""Of a pack: where it goes on after an interruption, and its members in other packs after its stop."""
+"""Of a job that trains: where it goes on after an interruption, and its members in other jobs after its stop."""
 MEMBERS = "members"
-"""Of a pack: a folder for each member, by its digest, like that of a job by itself."""
+"""Of a job that trains: a folder for each member, by its digest."""
+
+AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 def write_atomically(path: Path, content: BaseModel) -> None:
@@ -27,6 +32,24 @@ def write_atomically(path: Path, content: BaseModel) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def read_result(folder: Path, digest: str, kind: type[AnyResult]) -> AnyResult | None:
+    """The result in the folder; None where there is none, or one of another job, or of another version."""
+    try:
+        result = kind.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return result if result.digest == digest else None
+
+
+def kept_result(folder: Path, digest: str, kind: type[AnyResult]) -> AnyResult | None:
+    """The result that an earlier run left, if the job need not run again: what it names is there, and a failure is the
+    candidate's own."""
+    result = read_result(folder, digest, kind)
+    if result is None or result.owner not in (None, "candidate"):
+        return None
+    return result if all((folder / name).is_dir() for name in result.files) else None
 
 
 def versions() -> dict[str, str]:

@@ -1,88 +1,28 @@
-"""The contract between the search and training: a job is a pure function of its description."""
+"""The contract of training: GRPO runs on one base policy that train together; one by itself is a pack of one."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from eval.engines.base import EngineSettings
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble
 from rewards_generated.errors import UserError
 from rewards_generated.sandbox.settings import SandboxSettings
-from trainer.multilayer.settings import MultilayerSettings
+from trainer.jobs.base import Job, Resources, Result
+from trainer.jobs.folder import MEMBERS
+from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings, Hardware, LoraSettings
+
+MEMBERS_DIFFER_IN = frozenset({"label", "ensemble", "seed"})
+"""Fields in which the runs of a job may differ."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class LoraSettings(_Frozen):
-    rank: int = Field(default=32, ge=1)
-    """Rank of the adapter."""
-    alpha: int = Field(default=32, ge=1)
-    """Scale of the adapter: its output is multiplied by alpha / rank."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout before the adapter."""
-    target_modules: tuple[str, ...] = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-        "gate_proj",
-        "up_proj",
-        "down_proj",
-    )
-    """Linear layers that get an adapter."""
-
-
-class GrpoSettings(_Frozen):
-    """One GRPO run. A step is one optimizer step on `prompts_per_step * generations` completions."""
-
-    steps: int = Field(ge=1)
-    """Optimizer steps."""
-    prompts_per_step: int = Field(ge=1)
-    """Questions per step."""
-    generations: int = Field(ge=2)
-    """Completions per prompt: the size of a group."""
-    max_completion_tokens: int = Field(ge=1)
-    """Longest completion in tokens, in training and in evaluation."""
-    learning_rate: float = Field(gt=0)
-    """Peak learning rate."""
-    learning_rate_schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    """How the learning rate falls after the warm-up."""
-    warmup_fraction: float = Field(default=0.1, ge=0, le=1)
-    """Share of the steps over which the learning rate rises."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay of AdamW."""
-    max_gradient_norm: float = Field(default=1.0, gt=0)
-    """Gradients are clipped to this norm."""
-    temperature: float = Field(default=1.0, gt=0)
-    """Sampling temperature of the rollouts."""
-    beta: float = Field(default=0.0, ge=0)
-    """Weight of the KL term to the base policy."""
-    loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "grpo"
-    """How token losses are normalised."""
-    scale_advantages: Literal["group", "none"] = "group"
-    """Whether advantages are divided by the standard deviation of their group."""
-    optimizer: Literal["adamw_torch", "adamw_8bit"] = "adamw_torch"
-    """AdamW in full precision, or with 8-bit states."""
-    completions_per_forward: int | None = Field(default=None, ge=1)
-    """Micro-batch of the loss; None: all completions of the step at once."""
-
-
-class Hardware(_Frozen):
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where a job runs; `auto` is the GPU where there is one."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the base policy's weights."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of the training process; part of the description because it decides the last bits."""
-
-
-class EvaluationRequest(_Frozen):
+class EvaluationRequest(Frozen):
     """Greedy evaluation of the trained policy in the training process, right after training."""
 
     split: Split
@@ -93,57 +33,148 @@ class EvaluationRequest(_Frozen):
     """Phrase with which the policy is shown its answer and answers again; the second answer counts. None: one pass."""
 
 
-class TrainJob(_Frozen):
-    """Everything a training run depends on; any executor may run it, again if need be."""
+class TrainingRun(Frozen):
+    """Everything that one run depends on, beside the runs that it trains with, which decide its last bits."""
 
-    kind: Literal["train"] = "train"
     label: str
     """For people: which candidate or ensemble. Not part of the digest."""
     base_model: str
     """`testbed`, a local folder, or a hub id."""
     base_digest: str | None = None
-    """Digest of the job that made `base_model`; with it this job's digest names its content, not its place."""
+    """Digest of the job that made `base_model`; with it this run's digest names its content, not its place."""
     task: TaskReference
     ensemble: Ensemble
     """The whole reward: base rewards and candidates alike."""
-    algorithm: Literal["grpo", "multilayer"] = "grpo"
-    multilayer: MultilayerSettings | None = None
-    """Of the algorithm `multilayer`, which needs it; None for any other."""
+    algorithm: AlgorithmSettings = AlgorithmSettings()
     tuning: Literal["lora", "full"] = "lora"
     lora: LoraSettings = LoraSettings()
     grpo: GrpoSettings
     seed: int
     """Decides the adapter's initial weights, the draws of generation and the order of prompts."""
+    engine: EngineSettings = EngineSettings()
     evaluation: EvaluationRequest | None = None
     hardware: Hardware = Hardware()
     sandbox: SandboxSettings = SandboxSettings()
     failure_rate_limit: float = 0.1
     """Share of reward calls that may fail before the run is marked failed and stays unscored."""
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the description without its label, hex. A base made by a job counts by that job's digest."""
+        base = "base_digest" if self.base_digest is None else "base_model"
+        return hashlib.sha256(self.model_dump_json(exclude={"label", base}).encode()).hexdigest()
+
+    @property
+    def shared_fields(self) -> str:
+        """Equal for runs that can train together: the description without the fields in which they may differ."""
+        return self.model_dump_json(exclude=set(MEMBERS_DIFFER_IN))
+
+    def require_packable(self) -> None:
+        """Raises UserError for settings under which several runs would not train independently of each other."""
+        refusals = (
+            (self.tuning != "lora", f"tuning = {self.tuning!r}", "only LoRA adapters share a base; use 'lora'"),
+            (
+                self.lora.dropout > 0,
+                f"lora.dropout = {self.lora.dropout:g}",
+                "its random numbers would be shared; use 0",
+            ),
+            (
+                self.grpo.optimizer != "adamw_torch",
+                f"grpo.optimizer = {self.grpo.optimizer!r}",
+                "its states are kept in blocks across candidates; use 'adamw_torch'",
+            ),
+            (
+                self.grpo.loss == "bnpo" and self.grpo.completions_per_forward is not None,
+                "grpo.loss = 'bnpo' with grpo.completions_per_forward",
+                "it weighs by the tokens of a micro-batch, and a pack's hold other rows than those of a run by itself; "
+                "leave that field empty",
+            ),
+        )
+        for refused, setting, why in refusals:
+            if refused:
+                raise UserError(f"{setting} cannot be packed: {why}, or set executor.pack to 1")
+
+
+class TrainJob(Job):
+    """Runs that train together. All of it runs, or none."""
+
+    kind: Literal["train"] = "train"
+    members: tuple[TrainingRun, ...] = Field(min_length=1)
+    """In the order in which their rows stand in a batch. How many train together decides the last bits of each."""
+    stop: int | None = None
+    """Steps after which the members are evaluated and their states kept, so that each can go on in another job, be it
+    beside others; None: they train to the end."""
+    origins: tuple[str, ...] = ()
+    """Per member, the digest of the job from whose kept state it goes on, which ran in a folder beside this one's;
+    empty: all start from the beginning."""
+
+    @classmethod
+    def of(cls, *members: TrainingRun, **fields: Any) -> TrainJob:
+        """A job of these runs, named after them."""
+        first, more = members[0], len(members) - 1
+        label = f"{first.label} and {more} more" if more else first.label
+        return cls(**{"label": label, "members": members, **fields})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _placed(cls, values: Any) -> Any:
+        """It runs where its members do."""
+        if isinstance(values, dict) and "hardware" not in values and values.get("members"):
+            first = values["members"][0]
+            found = first.hardware if isinstance(first, TrainingRun) else first.get("hardware", Hardware())
+            return {**values, "hardware": found}
+        return values
+
     @model_validator(mode="after")
     def _check(self) -> TrainJob:
-        """Raises UserError where the algorithm and its settings do not belong together."""
-        if (self.algorithm == "multilayer") != (self.multilayer is not None):
-            raise UserError(
-                f"algorithm = {self.algorithm!r} of {self.label!r} does not go with "
-                f"{'no ' if self.multilayer is None else ''}settings `multilayer`; give both or neither"
-            )
+        """Raises UserError for runs that cannot train together."""
+        first = self.members[0]
+        shared = first.model_dump(exclude=set(MEMBERS_DIFFER_IN))
+        for member in self.members:
+            for field, value in member.model_dump(exclude=set(MEMBERS_DIFFER_IN)).items():
+                if value != shared[field]:
+                    raise UserError(
+                        f"the runs {first.label!r} and {member.label!r} differ in `{field}`; "
+                        f"runs that train together may differ only in {', '.join(sorted(MEMBERS_DIFFER_IN))}"
+                    )
+        if len(self.members) > 1:
+            first.require_packable()
+        if self.hardware != first.hardware:
+            raise UserError(f"the job {self.label!r} and its runs differ in `hardware`; give both the same")
+        if self.stop is not None and not 0 < self.stop < first.grpo.steps:
+            raise UserError(f"stop = {self.stop} of a job is not below the {first.grpo.steps} steps of its runs")
+        if self.origins and len(self.origins) != len(self.members):
+            raise UserError(f"{len(self.members)} runs of a job have {len(self.origins)} origins; give one each")
+        digests = [member.digest for member in self.members]
+        if len(set(digests)) < len(digests):
+            raise UserError("two runs of a job are the same; give each once")
         return self
 
     @property
+    def shared(self) -> TrainingRun:
+        """A member, for what is the same in all."""
+        return self.members[0]
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of the description without its label, hex. A base made by a job counts by that job's digest, and
-        fields that came later count where they are set."""
-        left_out: dict[str, Any] = {"label": True}
-        left_out["base_digest" if self.base_digest is None else "base_model"] = True
-        if self.multilayer is None:
-            left_out["multilayer"] = True
-        if self.evaluation is not None and self.evaluation.second_turn is None:
-            left_out["evaluation"] = {"second_turn"}
-        return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
+        """SHA-256 over the members' digests in order, the stop, and the origins, hex."""
+        parts = ["train", *(member.digest for member in self.members)]
+        if self.stop is not None:
+            parts.append(f"stop {self.stop}")
+        parts += [f"origin {origin}" for origin in self.origins]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def resources(self) -> Resources:
+        return Resources(self.hardware.threads, gpu=self.hardware.device != "cpu", runs=len(self.members))
 
 
-class RewardStatistics(_Frozen):
+def member_folder(folder: Path, member: TrainingRun) -> Path:
+    """Where the adapter and the result of a member lie, in the folder of its job."""
+    return folder / MEMBERS / member.digest
+
+
+class RewardStatistics(Frozen):
     """What one member of the ensemble did over the whole run, all completions together."""
 
     name: str
@@ -155,7 +186,7 @@ class RewardStatistics(_Frozen):
     std: float | None
 
 
-class SampleCompletion(_Frozen):
+class SampleCompletion(Frozen):
     step: int
     prompt: str
     completion: str
@@ -165,16 +196,12 @@ class SampleCompletion(_Frozen):
     total: float | None
 
 
-class TrainResult(_Frozen):
-    """What comes back. `failure` is None exactly when the run finished and may be scored."""
+class RunResult(Result):
+    """What one run came to. `failure` is None exactly when it finished and may be scored. Its `seconds` are its share
+    of the job's, those of the jobs that it came through included."""
 
-    digest: str
-    failure: str | None = None
-    """One sentence saying why the run is unscored."""
-    lost: bool = False
-    """The process was killed or crashed and left no result, so the failure says nothing of the job: run it again."""
     adapter: str | None = None
-    """Folder of the trained PEFT adapter (or full model), relative to the job's folder."""
+    """Folder of the trained PEFT adapter (or full model), relative to the run's own folder."""
     curves: tuple[dict[str, Any], ...] = ()
     """One entry per logged step: step, loss, reward mean and std, per-member mean, std and firing rate, mean
     completion length in tokens, extraction rate, accuracy of the rollouts, entropy, gradient norm."""
@@ -182,8 +209,14 @@ class TrainResult(_Frozen):
     samples: tuple[SampleCompletion, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     """Of `evaluation`, in the split's order; empty when none was asked for."""
-    seconds: dict[str, float] = {}
-    """Wall-clock by phase: start, train, generate, score, evaluate."""
-    memory: dict[str, int] = {}
-    """Peaks in bytes up to the end of training: resident, cuda (`trainer.jobs.peak_memory`); empty for a member."""
-    versions: dict[str, str] = {}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return () if self.adapter is None else (self.adapter,)
+
+
+class TrainResult(Result):
+    """What comes back: one result per member, in the job's order, unless the job failed as a whole."""
+
+    members: tuple[RunResult, ...] = ()
+    """Of a job with a stop: the results so far, evaluated there."""

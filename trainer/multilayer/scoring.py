@@ -10,7 +10,8 @@ from eval.second_turn import second_prompt, second_question
 from eval.tasks.base import Task
 from trainer.determinism import derived_seed
 from trainer.grpo.rewards import BatchScorer, RolloutScoring
-from trainer.jobs.train import RewardStatistics, SampleCompletion, TrainJob
+from trainer.jobs.train import RewardStatistics, SampleCompletion, TrainingRun
+from trainer.multilayer.algorithm import Multilayer
 from trainer.multilayer.selection import Response, select
 
 
@@ -20,16 +21,13 @@ class LayeredScoring:
     The second layer's rewards see its own prompt: the question, the response that is shown, and the phrase.
     """
 
-    def __init__(self, job: TrainJob, scorer: BatchScorer, task: Task) -> None:
-        """Raises ValueError for a job without a second layer."""
-        if job.multilayer is None or job.multilayer.corrections == 0:
-            raise ValueError(f"{job.label} has no second layer")
-        grpo, self._settings = job.grpo, job.multilayer
-        self._seed = job.seed
+    def __init__(self, run: TrainingRun, settings: Multilayer, scorer: BatchScorer, task: Task) -> None:
+        grpo, self._settings = run.grpo, settings
+        self._seed = run.seed
         self._generations = grpo.generations
         self._layers = {
             layer: RolloutScoring(
-                scorer, task, generations=size, steps=grpo.steps, failure_rate_limit=job.failure_rate_limit
+                scorer, task, generations=size, steps=grpo.steps, failure_rate_limit=run.failure_rate_limit
             )
             for layer, size in ((1, grpo.generations), (2, self._settings.group_size(grpo.generations)))
         }
@@ -146,23 +144,6 @@ class LayeredScoring:
                 "qualified": float(columns["qualified"][0]),
             },
         )
-
-
-def scoring_for(job: TrainJob, scorer: BatchScorer, task: Task) -> RolloutScoring | LayeredScoring:
-    """What scores the rollouts of the job."""
-    if has_second_layer(job):
-        return LayeredScoring(job, scorer, task)
-    return RolloutScoring(
-        scorer,
-        task,
-        generations=job.grpo.generations,
-        steps=job.grpo.steps,
-        failure_rate_limit=job.failure_rate_limit,
-    )
-
-
-def has_second_layer(job: TrainJob) -> bool:
-    return job.multilayer is not None and job.multilayer.corrections > 0
 
 
 def _pooled(first: RewardStatistics, second: RewardStatistics) -> RewardStatistics:

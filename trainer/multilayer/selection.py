@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from eval.tasks.base import Message
-from trainer.multilayer.settings import MultilayerSettings
+from trainer.multilayer.algorithm import Multilayer
 
 Item = TypeVar("Item")
 
@@ -45,9 +45,7 @@ class Place:
     """False: no response of the step qualified, and this one only fills the batch; nothing is learned from it."""
 
 
-def select(
-    groups: Sequence[Sequence[Response]], settings: MultilayerSettings, per_question: int, seed: int
-) -> list[Place]:
+def select(groups: Sequence[Sequence[Response]], settings: Multilayer, per_question: int, seed: int) -> list[Place]:
     """`per_question` places for each group of responses to one question, the places of a question side by side.
 
     Only `seed` decides what is left to chance. Raises ValueError for no responses.
@@ -67,13 +65,13 @@ def select(
     return places
 
 
-def _qualifies(response: Response, settings: MultilayerSettings) -> bool:
+def _qualifies(response: Response, settings: Multilayer) -> bool:
     return settings.select != "wrong" or not response.correct
 
 
 def _responses(
     group: Sequence[Response],
-    settings: MultilayerSettings,
+    settings: Multilayer,
     count: int,
     index: int,
     qualified: bool,

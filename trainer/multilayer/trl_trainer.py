@@ -14,63 +14,20 @@ from typing import Any
 import torch
 
 from trainer.grpo.pack_trainer import PackTrainer
-from trainer.grpo.rollout_trainer import RolloutTrainer
+from trainer.multilayer.algorithm import Multilayer
 from trainer.multilayer.scoring import LayeredScoring
-from trainer.multilayer.settings import MultilayerSettings
 
 LEFT_PADDED = frozenset({"prompt_ids", "prompt_mask"})
 """Of TRL's tensors with one column per position, those whose padding stands on the left."""
 
-_NOTED = {
-    "completions/clipped_ratio": "truncated",
-    "truncated": "truncated",
-    "frac_reward_zero_std": "groups_without_spread",
-    "groups_without_spread": "groups_without_spread",
-}
-"""Names of what is logged of the second layer's rollouts, by TRL and by a pack -> ours."""
+_NOTED = ("truncated", "groups_without_spread")
+"""What is logged of the second layer's rollouts."""
 
 
-class MultilayerTrainer(RolloutTrainer):
-    """One run with two layers."""
+class MultilayerTrainer(PackTrainer):
+    """Runs with two layers, in one batch."""
 
-    _metrics: dict[str, Any]
-
-    def __init__(self, *, scoring: LayeredScoring, settings: MultilayerSettings, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._scoring = scoring
-        self._settings = settings
-        self._layer = 1
-
-    def _generate_single_turn(
-        self, prompt_ids: list[list[int]], *arguments: Any, **options: Any
-    ) -> tuple[list[list[int]], None]:
-        with self.accelerator.autocast():
-            return self._rollouts(self.model, prompt_ids, self.state.global_step + 1, layer=self._layer), None
-
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        step = self.state.global_step + 1
-        batches = []
-        for layer in self._settings.trains(step):
-            if layer == 1:
-                batches.append(super()._generate_and_score_completions(inputs))
-                continue
-            rows = self._scoring.rows(step)
-            with second_layer(self, self._settings.group_size(self.num_generations)):
-                metrics, self._metrics = self._metrics, {"train": defaultdict(list), "eval": defaultdict(list)}
-                try:
-                    batch = super()._generate_and_score_completions(rows)
-                finally:
-                    found, self._metrics = self._metrics["train"], metrics
-            self._metrics["train"]["num_tokens"] = found["num_tokens"]
-            self._scoring.note(step, _noted(found))
-            batches.append(without_unqualified(batch, rows))
-        return joined(batches)
-
-
-class MultilayerPackTrainer(PackTrainer):
-    """Several runs with two layers, in one batch."""
-
-    def __init__(self, *, scorings: Sequence[LayeredScoring], settings: MultilayerSettings, **arguments: Any) -> None:
+    def __init__(self, *, scorings: Sequence[LayeredScoring], settings: Multilayer, **arguments: Any) -> None:
         """`scorings`: of each member."""
         super().__init__(**arguments)
         self._scorings = scorings
@@ -80,7 +37,7 @@ class MultilayerPackTrainer(PackTrainer):
     def _sample(self, prompt_ids: list[list[int]], step: int) -> list[list[int]]:
         if self._layer == 1:
             return super()._sample(prompt_ids, step)
-        return self._pack_rollouts(self.model, prompt_ids, self._row_members, step, layer=self._layer)
+        return self._rollouts(prompt_ids, self._row_members, step, layer=self._layer)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         step = self.state.global_step + 1
@@ -161,4 +118,4 @@ def _joined(name: str, parts: Sequence[Any]) -> Any:
 
 
 def _noted(found: dict[str, list[Any]]) -> dict[str, float]:
-    return {ours: found[name][-1] for name, ours in _NOTED.items() if found.get(name)}
+    return {name: found[name][-1] for name in _NOTED if found.get(name)}

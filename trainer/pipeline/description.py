@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from eval.tasks.base import TaskReference
 from rewards_generated.sandbox.settings import SandboxSettings
-from trainer.jobs.sft import PairSource
-from trainer.jobs.suites import Suite
-from trainer.jobs.train import GrpoSettings, Hardware, LoraSettings
+from trainer.jobs.evaluate import Suite
+from trainer.jobs.fine_tune import PairSource
+from trainer.jobs.settings import GrpoSettings, Hardware, LoraSettings
 
 Policy = Literal["base", "sft", "grpo"]
 POLICIES: tuple[Policy, ...] = ("base", "sft", "grpo")

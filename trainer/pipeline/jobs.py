@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from trainer.determinism import derived_seed
-from trainer.jobs.sft import SftJob
-from trainer.jobs.suites import SuitesJob
-from trainer.jobs.train import TrainJob
+from trainer.jobs.evaluate import EvaluateJob
+from trainer.jobs.fine_tune import FineTuneJob
+from trainer.jobs.settings import SftSettings
+from trainer.jobs.train import TrainingRun, TrainJob
 from trainer.pipeline.description import Pipeline, Policy
 from trainer.pipeline.rewards import weighted_ensemble
-from trainer.sft.fine_tune import SftSettings
 from trainer.sft.pairs import file_sha256
 
 _SEEDS = 2**31
 """Seeds of transformers' trainers fit into 32 bits."""
 
 
-def sft_job(pipeline: Pipeline) -> SftJob:
+def sft_job(pipeline: Pipeline) -> FineTuneJob:
     """Raises UserError if the file of pairs cannot be read, ValueError where the stage is skipped."""
     stage = pipeline.sft
     if stage.tuning == "none":
         raise ValueError("the supervised stage is skipped")
-    return SftJob(
+    return FineTuneJob(
         label=f"{pipeline.name}: sft {stage.tuning}",
         base_model=pipeline.base_model,
         task=pipeline.task,
@@ -53,7 +53,7 @@ def grpo_job(pipeline: Pipeline, base_model: str, base_digest: str | None) -> Tr
     stage = pipeline.grpo
     if stage.tuning == "none":
         raise ValueError("the GRPO stage is skipped")
-    return TrainJob(
+    run = TrainingRun(
         label=f"{pipeline.name}: grpo {stage.tuning}",
         base_model=base_model,
         base_digest=base_digest,
@@ -67,14 +67,15 @@ def grpo_job(pipeline: Pipeline, base_model: str, base_digest: str | None) -> Tr
         sandbox=pipeline.sandbox,
         failure_rate_limit=stage.failure_rate_limit,
     )
+    return TrainJob.of(run)
 
 
-def suites_job(pipeline: Pipeline, policy: Policy, base_model: str, base_digest: str | None) -> SuitesJob:
+def suites_job(pipeline: Pipeline, policy: Policy, base_model: str, base_digest: str | None) -> EvaluateJob:
     """Of one of the pipeline's policies. Raises ValueError where there is no evaluation."""
     stage = pipeline.evaluation
     if stage is None:
         raise ValueError("the evaluation is skipped")
-    return SuitesJob(
+    return EvaluateJob(
         label=f"{pipeline.name}: evaluation of {policy}",
         base_model=base_model,
         base_digest=base_digest,

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from eval.metrics import compute_metrics
 from eval.prediction import Prediction
 from eval.statistics.wilson import wilson_interval
-from trainer.jobs.sft import SftJobResult
-from trainer.jobs.train import RewardStatistics, TrainResult
+from trainer.jobs.fine_tune import FineTuneResult
+from trainer.jobs.train import RewardStatistics, RunResult
 from trainer.pipeline.description import Policy
 
 
@@ -71,7 +71,7 @@ class PipelineResult(_Frozen):
     """Per policy, per suite."""
 
 
-def sft_record(tuning: str, steps: int, result: SftJobResult, policy: str | None) -> StageRecord:
+def sft_record(tuning: str, steps: int, result: FineTuneResult, policy: str | None) -> StageRecord:
     return StageRecord(
         tuning=tuning,
         failure=result.failure,
@@ -83,7 +83,7 @@ def sft_record(tuning: str, steps: int, result: SftJobResult, policy: str | None
     )
 
 
-def grpo_record(tuning: str, steps: int, result: TrainResult, policy: str | None) -> StageRecord:
+def grpo_record(tuning: str, steps: int, result: RunResult, policy: str | None) -> StageRecord:
     return StageRecord(
         tuning=tuning,
         failure=result.failure,

@@ -6,16 +6,16 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from rewards_generated.errors import UserError
-from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
-from trainer.jobs.process import RESULTS, AnyJob, AnyResult, run
-from trainer.jobs.sft import POLICY, SftJobResult
-from trainer.jobs.suites import SuitesResult
-from trainer.jobs.train import TrainResult
+from trainer.jobs.base import Done, Job
+from trainer.jobs.evaluate import EvaluateResult
+from trainer.jobs.fine_tune import POLICY, FineTuneResult
+from trainer.jobs.folder import RESULT_FILE, write_atomically
+from trainer.jobs.here import RunJobs, run_here
+from trainer.jobs.train import RunResult, TrainResult, member_folder
 from trainer.merging import merge_adapter
 from trainer.pipeline.description import Pipeline, Policy
 from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
@@ -23,31 +23,19 @@ from trainer.pipeline.result import PipelineResult, StageRecord, grpo_record, sf
 
 DESCRIPTION = "pipeline.json"
 EVALUATION = "evaluation"
-
-RunJob = Callable[[Any, Path], Any]
-"""(job, folder) -> its result; a whole result of that job that lies in the folder already is taken as it is."""
-
-
-def in_this_process(job: AnyJob, folder: Path) -> AnyResult:
-    """The simplest `RunJob`. Peak memory is then of the whole process, not of the stage."""
-    kept = _kept(job, folder)
-    if kept is not None:
-        return kept
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESULT_FILE).unlink(missing_ok=True)
-    write_atomically(folder / JOB_FILE, job)
-    return run(folder)
+JOBS = "jobs"
 
 
 def run_pipeline(
     pipeline: Pipeline,
     folder: Path,
-    run_job: RunJob = in_this_process,
+    run_jobs: RunJobs = run_here,
     *,
     resume: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> PipelineResult:
-    """Leaves `sft/`, `grpo/` and `evaluation/POLICY/` in the folder, each with its result, and `result.json` last.
+    """Leaves `sft/`, `grpo/` and `evaluation/POLICY/` in the folder, each with its result, and `result.json` last. They
+    are links to the folders of their jobs, in `jobs/`.
 
     `sft/policy` and `grpo/policy` are whole models, adapters merged, and `policy` is a link to the last of them.
     `resume`: goes on where the folder's pipeline was interrupted, between or within stages, to the same policies. A
@@ -61,7 +49,7 @@ def run_pipeline(
     for stage in [stage for stage in pipeline.policies if stage != "base"]:
         base = list(bases.values())[-1]
         note(f"{stage} ({pipeline.sft.tuning if stage == 'sft' else pipeline.grpo.tuning}) from {base[0]}")
-        record, digest = (_sft if stage == "sft" else _grpo)(pipeline, folder, base, run_job)
+        record, digest = (_sft if stage == "sft" else _grpo)(pipeline, folder, base, run_jobs)
         stages[stage] = record
         if record.policy is None:
             failure = f"{stage}: {record.failure}"
@@ -72,7 +60,9 @@ def run_pipeline(
         if policy in bases:
             note(f"evaluation of {policy}")
             job = suites_job(pipeline, policy, *bases[policy])
-            answered: SuitesResult = run_job(job, folder / EVALUATION / policy)
+            (folder / EVALUATION).mkdir(exist_ok=True)
+            answered = _run(job, folder, f"{EVALUATION}/{policy}", run_jobs).result
+            assert isinstance(answered, EvaluateResult)
             if answered.failure is not None:
                 failure = failure or f"evaluation of {policy}: {answered.failure}"
             else:
@@ -88,7 +78,7 @@ def run_pipeline(
 def check(pipeline: Pipeline) -> None:
     """Raises UserError for what can be seen to be wrong before anything runs."""
     from eval.tasks.registry import build_task
-    from trainer.grpo.single import check as check_grpo
+    from trainer.grpo.arguments import check as check_grpo
     from trainer.sft.pairs import require_traces
 
     build_task(pipeline.task)
@@ -99,7 +89,7 @@ def check(pipeline: Pipeline) -> None:
             require_traces(pipeline.task.name)
         sft_job(pipeline)
     if pipeline.grpo.tuning != "none":
-        check_grpo(grpo_job(pipeline, pipeline.base_model, None))
+        check_grpo(grpo_job(pipeline, pipeline.base_model, None).shared)
     for name, suite in pipeline.evaluation.suites.items() if pipeline.evaluation else ():
         if not build_task(suite.task).examples(suite.split, 1):
             raise UserError(f"`evaluation.suites.{name}`: the {suite.split} split of {suite.task.name!r} is empty")
@@ -129,36 +119,42 @@ def open_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> None:
 
 
 def _sft(
-    pipeline: Pipeline, folder: Path, base: tuple[str, str | None], run_job: RunJob
+    pipeline: Pipeline, folder: Path, base: tuple[str, str | None], run_jobs: RunJobs
 ) -> tuple[StageRecord, str | None]:
     job = sft_job(pipeline)
-    result: SftJobResult = run_job(job, folder / "sft")
+    result = _run(job, folder, "sft", run_jobs).result
+    assert isinstance(result, FineTuneResult)
     policy = None if result.policy is None else f"sft/{result.policy}"
     return sft_record(job.settings.tuning, job.settings.steps, result, policy), job.digest
 
 
 def _grpo(
-    pipeline: Pipeline, folder: Path, base: tuple[str, str | None], run_job: RunJob
+    pipeline: Pipeline, folder: Path, base: tuple[str, str | None], run_jobs: RunJobs
 ) -> tuple[StageRecord, str | None]:
     job = grpo_job(pipeline, *base)
-    result: TrainResult = run_job(job, folder / "grpo")
+    run = job.shared
+    done = _run(job, folder, "grpo", run_jobs)
+    assert isinstance(done.result, TrainResult)
+    [result] = done.result.members or [
+        RunResult(digest=run.digest, failure=done.result.failure, owner=done.result.owner)
+    ]
     policy = None
     if result.adapter is not None:
-        trained, merged = folder / "grpo" / result.adapter, folder / "grpo" / POLICY
-        if job.tuning == "full":
-            _link(merged, result.adapter)
+        trained, merged = member_folder(done.folder, run) / result.adapter, done.folder / POLICY
+        if run.tuning == "full":
+            _link(merged, os.path.relpath(trained, done.folder))
         elif not merged.is_dir():
             merge_adapter(base[0], trained, merged, pipeline.hardware.dtype)
         policy = f"grpo/{POLICY}"
-    return grpo_record(job.tuning, job.grpo.steps, result, policy), job.digest
+    return grpo_record(run.tuning, run.grpo.steps, result, policy), job.digest
 
 
-def _kept(job: AnyJob, folder: Path) -> AnyResult | None:
-    try:
-        result = RESULTS[job.kind].model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
-        return None
-    return result if result.digest == job.digest and result.failure is None else None
+def _run(job: Job, folder: Path, name: str, run_jobs: RunJobs) -> Done:
+    """The job, ended; a link of that name leads to its folder."""
+    place = folder / JOBS / job.digest
+    _link(folder / name, os.path.relpath(place, (folder / name).parent))
+    [done] = run_jobs([job], place.parent)
+    return done
 
 
 def _link(path: Path, target: str) -> None:

@@ -8,47 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from eval.engines.policy import device_name, load_policy
 from rewards_generated.errors import UserError
 from trainer.determinism import make_deterministic
-from trainer.grpo.saving import newest
-from trainer.jobs.train import Hardware, LoraSettings
+from trainer.jobs.settings import Hardware, SftSettings
 
 _CHECKPOINTS = "checkpoints"
 _SETTINGS = "sft.json"
 _DEFAULT_HARDWARE = Hardware()
-
-
-class SftSettings(BaseModel):
-    """One supervised run. A step is one optimizer step on `batch_size` pairs; the loss is on completions only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    learning_rate_schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    adam_beta2: float = 0.999
-    max_gradient_norm: float = 1.0
-    max_length: int = 2048
-    """Tokens of prompt and completion together; longer pairs are cut."""
-    tuning: Literal["full", "lora"] = "full"
-    lora: LoraSettings = LoraSettings()
-    group_by_prompt_length: bool = False
-    """Batches of prompts of like length, in random order, for less padding. Not of pairs of like length: the mean over
-    a batch's tokens would then weigh the tokens of short completions more, and the model would prefer to be brief."""
-    mixed_precision: bool = False
-    """Matrix products in bfloat16 with weights and optimizer in float32."""
-    checkpoint_steps: int | None = None
-    """Steps between checkpoints that a later call can resume from; None: no checkpoint."""
-    seed: int = 0
-    """Decides the order of the pairs, the weights of a fresh model and those of a fresh adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +213,4 @@ def _arguments(settings: SftSettings, output: Path, hardware: Hardware) -> Any:
 def _last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end; the state file is written last."""
     complete = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
-    return newest(complete)
+    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)

@@ -9,12 +9,12 @@ from typing import Any
 
 from eval.tasks.base import Message
 from rewards_generated.errors import UserError
-from trainer.jobs.sft import SftJob
+from trainer.jobs.fine_tune import FineTuneJob
 
 _ROLES = ("system", "user", "assistant")
 
 
-def read_pairs(job: SftJob) -> list[dict[str, list[Message]]]:
+def read_pairs(job: FineTuneJob) -> list[dict[str, list[Message]]]:
     """The job's pairs in the conversational form of TRL.
 
     Raises UserError for a file that cannot be read, has changed since the job was described or holds anything else,
@@ -54,7 +54,7 @@ def require_traces(task: str) -> None:
         )
 
 
-def _traces(job: SftJob) -> list[dict[str, list[Message]]]:
+def _traces(job: FineTuneJob) -> list[dict[str, list[Message]]]:
     from eval.tasks.options import read_options
     from eval.tasks.testbed.problem import ProblemOptions
     from eval.tasks.testbed.task import TestbedOptions

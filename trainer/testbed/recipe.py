@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rewards_generated.errors import UserError
-from trainer.jobs.train import Hardware
-from trainer.sft.fine_tune import FreshModel, SftSettings, fine_tune
+from trainer.jobs.settings import Hardware, SftSettings
+from trainer.sft.fine_tune import FreshModel, fine_tune
 from trainer.testbed.corpus import corpus, vocabulary_texts
 from trainer.testbed.tokenizer import END, PAD, build_tokenizer
 

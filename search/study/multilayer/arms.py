@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from search.config.models import SearchConfig
-from trainer.multilayer.settings import MultilayerSettings
+from trainer.multilayer.algorithm import Multilayer
 
 MULTILAYER, GRPO, LONGER, RANDOM = "multilayer", "grpo", "grpo-longer", "random-response"
 ARMS = (MULTILAYER, GRPO, LONGER, RANDOM)
@@ -62,7 +62,7 @@ def arm_config(config: SearchConfig, arm: str, seed: int) -> SearchConfig:
         screening = screening.model_copy(
             update={
                 "algorithm": "grpo",
-                "multilayer": MultilayerSettings(phrase=screening.multilayer.phrase),
+                "multilayer": Multilayer(phrase=screening.multilayer.phrase),
                 "evaluation_turns": 2,
                 "grpo": screening.grpo.model_copy(update={"steps": steps_of(config, arm)}),
             }

@@ -8,13 +8,13 @@ from typing import Any
 
 from eval.prediction import Prediction
 from search.study.base import Result
-from trainer.jobs.train import TrainJob, TrainResult
+from trainer.jobs.train import RunResult, TrainingRun
 
 PARTS = 5
 """The training is shown in so many parts of equal length."""
 
 
-def run_record(job: TrainJob, result: TrainResult, sampled: Sequence[Prediction]) -> Result:
+def run_record(job: TrainingRun, result: RunResult, sampled: Sequence[Prediction]) -> Result:
     """`sampled`: one sampled answer per question, in order, for the vote; empty where there is none."""
     if result.failure is not None:
         return {"digest": job.digest, "failure": result.failure}
@@ -48,7 +48,7 @@ def answers_record(predictions: Sequence[Prediction], sampled: Sequence[Predicti
     return record
 
 
-def sampled_tokens(job: TrainJob, curves: Sequence[dict[str, Any]]) -> int:
+def sampled_tokens(job: TrainingRun, curves: Sequence[dict[str, Any]]) -> int:
     """Tokens of all completions that the run sampled in training."""
     grpo = job.grpo
     first = grpo.prompts_per_step * grpo.generations

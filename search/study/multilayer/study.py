@@ -14,16 +14,15 @@ from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
 from search.driver.launch import configured_executor
 from search.executors.base import Executor, JobDone, PackExecutor
-from search.jobs.descriptions import BASE_ONLY, evaluation_job, screening_job
+from search.jobs.descriptions import BASE_ONLY, evaluation_job, screening_run
 from search.jobs.dispatch import ATTEMPTS, evaluate, stopped, train, unscored
 from search.jobs.seeds import derive_seed, screening_seeds
 from search.study.base import Cost, Result, Size, StudyContext, Unit
 from search.study.multilayer.arms import ARMS, VOTING, arm_config, completions_of, rivals, steps_of
 from search.study.multilayer.records import answers_record, run_record
 from search.study.multilayer.report import UNTRAINED, block_name, multilayer_report
-from trainer.jobs.evaluate import EvaluationJob
-from trainer.jobs.pack import PackJob
-from trainer.jobs.train import TrainJob, TrainResult
+from trainer.jobs.evaluate import EvaluateJob
+from trainer.jobs.train import RunResult, TrainingRun, TrainJob
 
 MOST_IN_A_PACK = 8
 """Seeds of an arm that train together where `executor.pack` is auto."""
@@ -131,7 +130,7 @@ class MultilayerStudy:
         jobs = {(arm, seed): self._job(arm, seed) for arm in ARMS for seed in seeds}
         mean_steps = round(sum(job.grpo.steps for job in jobs.values()) / len(jobs))
         place.progress.phase("training", len(jobs), mean_steps)
-        ended: dict[str, TrainResult] = {}
+        ended: dict[str, RunResult] = {}
         with closing(self._run(executor, jobs, seeds, folder)) as running:
             for done in running:
                 ended[done.job.digest] = done.result
@@ -154,7 +153,7 @@ class MultilayerStudy:
         }
 
     def _run(
-        self, executor: Executor, jobs: Mapping[tuple[str, int], TrainJob], seeds: Sequence[int], folder: Path
+        self, executor: Executor, jobs: Mapping[tuple[str, int], TrainingRun], seeds: Sequence[int], folder: Path
     ) -> Generator[JobDone, None, None]:
         """Yields every run when it has ended for good."""
         if len(seeds) == 1:
@@ -163,20 +162,20 @@ class MultilayerStudy:
         if not isinstance(executor, PackExecutor):
             raise UserError(f"executor {self.config.executor.name!r} cannot run packs; set executor.pack to 1")
         packs = [
-            PackJob(label=f"{arm}, {len(seeds)} seeds", members=tuple(jobs[arm, seed] for seed in seeds))
+            TrainJob(label=f"{arm}, {len(seeds)} seeds", members=tuple(jobs[arm, seed] for seed in seeds))
             for arm in ARMS
         ]
         yield from _run_packs(executor, packs, folder)
 
-    def _job(self, arm: str, seed: int) -> TrainJob:
+    def _job(self, arm: str, seed: int) -> TrainingRun:
         config = arm_config(self.config, arm, seed)
-        job = screening_job(config, BASE_ONLY, None, screening_seeds(seed, 1)[0])
+        job = screening_run(config, BASE_ONLY, None, screening_seeds(seed, 1)[0])
         return job.model_copy(update={"label": f"{arm}, seed {seed}"})
 
-    def _greedy_job(self) -> EvaluationJob:
+    def _greedy_job(self) -> EvaluateJob:
         return evaluation_job(self.config, "validation", self.config.screening.questions, "untrained base")
 
-    def _sampling_job(self, adapters: Sequence[tuple[str, Path] | None]) -> EvaluationJob:
+    def _sampling_job(self, adapters: Sequence[tuple[str, Path] | None]) -> EvaluateJob:
         """One sampled answer per question, in one pass."""
         questions = self.config.screening.questions
         job = evaluation_job(self.config, "validation", questions, "sampled answers for votes", adapters)
@@ -199,11 +198,11 @@ class MultilayerStudy:
         return [seeds[start : start + size] for start in range(0, len(seeds), size)]
 
 
-def _run_packs(executor: PackExecutor, packs: Sequence[PackJob], folder: Path) -> Generator[JobDone, None, None]:
+def _run_packs(executor: PackExecutor, packs: Sequence[TrainJob], folder: Path) -> Generator[JobDone, None, None]:
     """Yields every member when its pack has ended for good; packs whose process was lost run again."""
     waiting = list(packs)
     for attempt in range(1, ATTEMPTS + 1):
-        again: list[PackJob] = []
+        again: list[TrainJob] = []
         if not waiting:
             break
         with stopped(executor.run_packs(waiting, folder)) as ended:
@@ -215,7 +214,7 @@ def _run_packs(executor: PackExecutor, packs: Sequence[PackJob], folder: Path) -
                     again.append(done.job)
                     continue
                 members = result.members or tuple(
-                    TrainResult(digest=member.digest, failure=result.failure, lost=result.lost)
+                    RunResult(digest=member.digest, failure=result.failure, lost=result.lost)
                     for member in done.job.members
                 )
                 for member, ended_member in zip(done.job.members, members, strict=True):
@@ -224,7 +223,7 @@ def _run_packs(executor: PackExecutor, packs: Sequence[PackJob], folder: Path) -
 
 
 def _evaluated(
-    executor: Executor, jobs: Sequence[EvaluationJob], folder: Path, place: StudyContext
+    executor: Executor, jobs: Sequence[EvaluateJob], folder: Path, place: StudyContext
 ) -> Mapping[str, Sequence[Sequence[Prediction]]]:
     """Predictions by digest, per adapter. Raises UserError if an evaluation fails."""
     found = {}

@@ -10,8 +10,8 @@ from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
 from search.config.suites import suites_of
 from search.jobs.seeds import derive_seed
-from trainer.jobs.evaluate import EvaluationJob
-from trainer.jobs.train import TrainJob
+from trainer.jobs.evaluate import EvaluateJob
+from trainer.jobs.train import TrainingRun
 
 TILT, STANDARD, FIRST_SCALED, FIRST_PLAIN = "tilt", "standard", "first-scaled", "first-plain"
 ARMS = (TILT, STANDARD, FIRST_SCALED, FIRST_PLAIN)
@@ -37,7 +37,7 @@ def reward(prompt: str, completion: str, answer: str) -> float:
 '''
 
 
-def training_job(config: SearchConfig, arm: str, seed: int) -> TrainJob:
+def training_job(config: SearchConfig, arm: str, seed: int) -> TrainingRun:
     """One arm. The configuration's training is that of `tilt`; the others are GRPO without a KL term."""
     grpo = config.screening.grpo
     if arm != TILT:
@@ -46,7 +46,7 @@ def training_job(config: SearchConfig, arm: str, seed: int) -> TrainJob:
     if arm in FIRST:
         grpo = grpo.model_copy(update={"steps": FIRST_STEPS, "learning_rate_schedule": "constant"})
         grpo = grpo.model_copy(update={"warmup_fraction": 0.0})
-    return TrainJob(
+    return TrainingRun(
         label=f"{arm}, seed {seed}",
         base_model=config.base_model,
         task=config.task,
@@ -74,7 +74,7 @@ def matched_name(suite: str) -> str:
     return f"matched controls of {suite}"
 
 
-def base_sampling_job(config: SearchConfig, name: str) -> EvaluationJob:
+def base_sampling_job(config: SearchConfig, name: str) -> EvaluateJob:
     """Both draws of the base in one: twice the samples."""
     job = sampling_job(config, name, "base", (None,))
     return job.model_copy(update={"samples_per_question": 2 * job.samples_per_question})
@@ -82,14 +82,14 @@ def base_sampling_job(config: SearchConfig, name: str) -> EvaluationJob:
 
 def sampling_job(
     config: SearchConfig, name: str, draw: str, adapters: Sequence[tuple[str, Path] | None]
-) -> EvaluationJob:
+) -> EvaluateJob:
     """Samples of one task's test split at the temperature of training; `draw` names the random numbers.
 
     An adapter is the digest of its training and its folder, None the base.
     """
     task, questions = tasks(config)[name]
     longest = config.screening.grpo.max_completion_tokens
-    return EvaluationJob(
+    return EvaluateJob(
         label=f"samples of {name}, {draw}",
         base_model=config.base_model,
         task=task,

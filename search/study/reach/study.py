@@ -18,7 +18,7 @@ from search.jobs.dispatch import evaluate, train, unscored
 from search.study.base import Cost, Result, Size, StudyContext, Unit
 from search.study.reach.jobs import ARMS, LASTING, TILT, WITHIN, base_sampling_job, sampling_job, tasks, training_job
 from search.study.reach.report import reach_report
-from trainer.jobs.evaluate import EvaluationJob
+from trainer.jobs.evaluate import EvaluateJob
 
 if TYPE_CHECKING:
     from eval.prediction import Prediction
@@ -172,7 +172,7 @@ class ReachStudy:
         return {"seed": seed, "arms": arms}
 
     def _sampled(
-        self, executor: Executor, jobs: Sequence[EvaluationJob], folder: Path, place: StudyContext
+        self, executor: Executor, jobs: Sequence[EvaluateJob], folder: Path, place: StudyContext
     ) -> dict[str, list[list[int]]]:
         """By job and policy, how many of every so many samples in a row were right, as many as a draw has."""
         found = {}

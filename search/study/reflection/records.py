@@ -10,11 +10,11 @@ from eval.metrics import compute_metrics
 from eval.prediction import Prediction
 from search.study.base import Result
 from search.study.reflection.arms import COMPONENTS
-from trainer.jobs.sft import SftJobResult
-from trainer.jobs.train import TrainResult
+from trainer.jobs.fine_tune import FineTuneResult
+from trainer.jobs.train import RunResult
 
 
-def fine_tuning_record(result: SftJobResult) -> Result:
+def fine_tuning_record(result: FineTuneResult) -> Result:
     """`loss`: means over the first and the last quarter of what was logged; a single batch says little."""
     losses = [loss for _, loss in result.losses]
     part = max(1, len(losses) // 4)
@@ -26,7 +26,7 @@ def fine_tuning_record(result: SftJobResult) -> Result:
     }
 
 
-def grpo_record(result: TrainResult) -> Result:
+def grpo_record(result: RunResult) -> Result:
     """Per component its firing rate over the whole run, and curves by step; of a run without a score its failure."""
     if result.failure is not None:
         return {"failure": result.failure}

@@ -17,8 +17,8 @@ from search.study.base import Cost, Result, Size, StudyContext, Unit
 from search.study.reflection.arms import ARMS, FINE_TUNINGS, LORA_FACTOR, REWARDS, WEIGHTS, arm, supervised_stage
 from search.study.reflection.records import answers_record, fine_tuning_record, grpo_record
 from search.study.reflection.report import reflection_report, unit_name
-from trainer.jobs.sft import SftJob
-from trainer.jobs.train import TrainJob
+from trainer.jobs.fine_tune import FineTuneJob
+from trainer.jobs.train import TrainingRun
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
 
@@ -144,7 +144,7 @@ class ReflectionStudy:
         self, executor: PipelineExecutor, seed: int, folder: Path, place: StudyContext
     ) -> dict[str, tuple[tuple[str, str | None], Result]]:
         """By fine-tuning: the policy's folder with the digest of its job, and the record of the stage."""
-        jobs: dict[str, SftJob] = {
+        jobs: dict[str, FineTuneJob] = {
             name: sft_job(self._pipeline(seed, name, REWARDS[0])).model_copy(update={"label": f"fine-tuning {name}"})
             for name in FINE_TUNINGS
             if name != "none"
@@ -170,7 +170,7 @@ class ReflectionStudy:
     ) -> tuple[dict[tuple[str, str], JobDone], JobDone]:
         """By fine-tuning and reward; and the run of the first fine-tuning and the paper's reward that tunes all
         weights, for what it costs."""
-        jobs: dict[tuple[str, str], TrainJob] = {
+        jobs: dict[tuple[str, str], TrainingRun] = {
             (name, reward): grpo_job(self._pipeline(seed, name, reward), *tuned[name][0])
             for name in FINE_TUNINGS
             for reward in REWARDS

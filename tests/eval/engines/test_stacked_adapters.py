@@ -222,3 +222,38 @@ def test_an_adapter_of_another_shape_is_refused(base: Path, tmp_path: Path) -> N
         stack_of(base, folders, r=8)
     with pytest.raises(UserError, match="which is not adapted here"):
         stack_of(base, folders, target_modules=["q_proj"])
+
+
+def test_an_adapter_by_itself_drops_what_peft_drops(tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model = load_policy(str(write_policy(tmp_path / "policy")), "cpu").model
+    config = LoraConfig(
+        r=4, lora_alpha=8, lora_dropout=0.3, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False
+    )
+    torch.manual_seed(1)
+    wrapped = get_peft_model(model, config)
+    wrapped.save_pretrained(tmp_path / "adapter")
+    ids = torch.randint(5, 30, (6, 9))
+
+    def logits(called: torch.nn.Module, seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return called(ids).logits
+
+    wrapped.train()
+    expected = [logits(wrapped, seed) for seed in (1, 2)]
+    wrapped.eval()
+    in_evaluation = logits(wrapped, 1)
+    wrapped.unload()
+    stack = StackedAdapters(model, config, 1)
+    stack.load(0, tmp_path / "adapter")
+    stack.assign([0] * 6)
+    model.train()
+    for seed in (1, 2):
+        assert torch.allclose(logits(model, seed), expected[seed - 1], atol=1e-6)
+    assert not torch.allclose(expected[0], expected[1], atol=1e-3)
+    model.eval()
+    assert torch.allclose(logits(model, 1), in_evaluation, atol=1e-6)
+    stack.remove()
+    with pytest.raises(UserError, match=r"lora\.dropout = 0\.3 takes an adapter by itself"):
+        StackedAdapters(model, config, 2)

@@ -72,13 +72,13 @@ def test_fields_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_executor_fine_tunes_in_a_process_of_its_own(tmp_path: Path) -> None:
     pipeline = tiny_pipeline(write_policy(tmp_path / "base"), write_pairs(tmp_path / "pairs.jsonl"))
     job = sft_job(pipeline)
-    (done,) = LocalExecutor().fine_tune([job], tmp_path / "jobs")
+    (done,) = LocalExecutor().run([job], tmp_path / "jobs")
     assert done.result.failure is None
     assert done.result.digest == job.digest
     assert done.result.trained_parameters == 2 * 4 * (2 * (32 + 32) + 2 * (32 + 16) + 3 * (32 + 64))
     assert (done.folder / "policy" / "model.safetensors").is_file()
     before = (done.folder / "result.json").stat().st_mtime_ns
-    (again,) = LocalExecutor().fine_tune([job], tmp_path / "jobs")
+    (again,) = LocalExecutor().run([job], tmp_path / "jobs")
     assert again.result == done.result
     assert (done.folder / "result.json").stat().st_mtime_ns == before
 

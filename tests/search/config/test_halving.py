@@ -48,18 +48,18 @@ def test_a_late_bloomer_is_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "kept", "select"), [(16, 0.5, 8), (10, 0.3, 3), (9, 1 / 3, 3), (10, 0.25, 2), (3, 0.25, 1), (1, 0.5, 1)]
+    ("count", "kept", "expected"), [(16, 0.5, 8), (10, 0.3, 3), (9, 1 / 3, 3), (10, 0.25, 2), (3, 0.25, 1), (1, 0.5, 1)]
 )
-def test_the_floor_of_the_fraction_select_and_at_least_one(count: int, kept: float, select: int) -> None:
+def test_the_floor_of_the_fraction_goes_on_and_at_least_one(count: int, kept: float, expected: int) -> None:
     scores = {f"c{k}": float(k) for k in range(count)}
-    assert len(Halving(rungs=(5,), kept=kept).survivors(scores)) == select
+    assert len(Halving(rungs=(5,), kept=kept).survivors(scores)) == expected
 
 
-def test_of_equal_scores_the_earlier_select() -> None:
+def test_of_equal_scores_the_earlier_goes_on() -> None:
     assert Halving(rungs=(5,)).survivors({"b": 0.4, "a": 0.4, "d": 0.4, "c": 0.5}) == ("c", "b")
 
 
-def test_what_is_unscored_never_select() -> None:
+def test_what_is_unscored_never_goes_on() -> None:
     half = Halving(rungs=(5,))
     assert half.survivors({"a": None, "b": 0.0, "c": None, "d": -3.0}) == ("b", "d")
     assert half.survivors({"a": None, "b": 0.1, "c": None, "d": None}) == ("b",)

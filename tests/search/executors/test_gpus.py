@@ -12,7 +12,7 @@ from eval.tasks.base import TaskReference
 from search.executors import local
 from search.executors.gpus import jobs_at_once, least_busy, visible_gpus
 from search.executors.local import LocalExecutor
-from tests.trainer.tiny import train_job
+from tests.trainer.tiny import training_run
 from trainer.jobs.train import TrainJob
 
 
@@ -60,8 +60,7 @@ def test_every_running_job_sees_a_gpu_of_its_own(tmp_path: Path, monkeypatch: py
 
     def job(name: str, **hardware: Any) -> TrainJob:
         task = TaskReference(name="tests.search.job_tasks:shows_environment", options={"file": str(tmp_path / name)})
-        made = train_job(Path("nowhere"), task=task)
-        return made.model_copy(update={"hardware": made.hardware.model_copy(update=hardware)})
+        return TrainJob.of(training_run(Path("nowhere"), task=task, hardware=hardware))
 
     def seen(name: str) -> str:
         return str(json.loads((tmp_path / name).read_text())["CUDA_VISIBLE_DEVICES"])

@@ -18,22 +18,29 @@ import pytest
 from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Member
 from rewards_generated.errors import UserError
-from search.executors.base import JobDone
 from search.executors.environment import job_environment
-from search.executors.local import LocalExecutor, whole_result
+from search.executors.local import LocalExecutor
 from search.executors.registry import build_executor
-from tests.trainer.tiny import COUNTS_SO, train_job, write_policy
-from trainer.jobs.evaluate import EvaluationJob
-from trainer.jobs.folder import write_atomically
-from trainer.jobs.pack import PackJob
-from trainer.jobs.train import Hardware, TrainJob, TrainResult
+from search.jobs.packing import runs_of
+from tests.trainer.tiny import COUNTS_SO, training_run, write_policy
+from trainer.jobs.base import Done, Job
+from trainer.jobs.evaluate import EvaluateJob, Suite
+from trainer.jobs.folder import kept_result, write_atomically
+from trainer.jobs.settings import Hardware
+from trainer.jobs.train import RunResult, TrainingRun, TrainJob, member_folder
+
+
+def run(behaviour: str, **options: Any) -> TrainingRun:
+    return training_run(
+        Path("nowhere"), task=TaskReference(name=f"tests.search.job_tasks:{behaviour}", options=options)
+    )
 
 
 def job(behaviour: str, **options: Any) -> TrainJob:
-    return train_job(Path("nowhere"), task=TaskReference(name=f"tests.search.job_tasks:{behaviour}", options=options))
+    return TrainJob.of(run(behaviour, **options))
 
 
-def outcome(executor: LocalExecutor, *jobs: TrainJob, folder: Path) -> list[JobDone]:
+def outcome(executor: LocalExecutor, *jobs: Job, folder: Path) -> list[Done]:
     return list(executor.run(jobs, folder))
 
 
@@ -57,7 +64,7 @@ def test_jobs_run_side_by_side_and_a_whole_result_is_not_run_again(tmp_path: Pat
     log = tmp_path / "runs"
     task = TaskReference(name="tests.search.job_tasks:counts_runs", options={"file": str(log)})
     counts = Member(name="counts", code=COUNTS_SO)
-    jobs = [train_job(base, counts, task=task, seed=seed, grpo={"steps": 1}) for seed in (1, 2)]
+    jobs = [TrainJob.of(training_run(base, counts, task=task, seed=seed, grpo={"steps": 1})) for seed in (1, 2)]
     same_as_first = jobs[0].model_copy(update={"label": "the same"})
     done = outcome(LocalExecutor(parallel_jobs=3), *jobs, same_as_first, folder=tmp_path / "jobs")
     assert [item.result.failure for item in done] == [None] * 3
@@ -65,100 +72,99 @@ def test_jobs_run_side_by_side_and_a_whole_result_is_not_run_again(tmp_path: Pat
     for item in done:
         assert item.folder == tmp_path / "jobs" / item.job.digest
         assert item.result.digest == item.job.digest
-        assert (item.folder / "adapter" / "adapter_model.safetensors").is_file()
+        assert (member_folder(item.folder, item.job.shared) / "adapter" / "adapter_model.safetensors").is_file()
     assert len(log.read_text().split()) == 2
 
     again = outcome(LocalExecutor(), *jobs, folder=tmp_path / "jobs")
     assert len(log.read_text().split()) == 2
     assert {item.job.digest: item.result for item in again} == {item.job.digest: item.result for item in done}
 
-    evaluation = EvaluationJob(
+    evaluation = EvaluateJob(
         label="both",
         base_model=str(base),
-        task=task,
-        adapters=(None, *(str(item.folder / "adapter") for item in done[:2])),
-        split="test",
-        limit=5,
+        adapters=(None, *(str(member_folder(item.folder, item.job.shared) / "adapter") for item in done[:2])),
+        suites={"sums": Suite(task=task, questions=5)},
         max_completion_tokens=8,
         hardware=Hardware(device="cpu"),
     )
-    [evaluated] = LocalExecutor().evaluate([evaluation], tmp_path / "jobs")
+    [evaluated] = outcome(LocalExecutor(), evaluation, folder=tmp_path / "jobs")
     assert evaluated.result.failure is None
-    assert [len(predictions) for predictions in evaluated.result.predictions] == [5, 5, 5]
+    assert [len(predictions["sums"]) for predictions in evaluated.result.predictions] == [5, 5, 5]
 
 
-def test_the_members_of_a_pack_come_to_lie_where_jobs_by_themselves_would(tmp_path: Path) -> None:
+def test_the_runs_of_a_job_are_trained_once(tmp_path: Path) -> None:
     base = write_policy(tmp_path / "policy")
     log = tmp_path / "runs"
     task = TaskReference(name="tests.search.job_tasks:counts_runs", options={"file": str(log)})
     counts = Member(name="counts", code=COUNTS_SO)
-    members = tuple(train_job(base, counts, task=task, seed=seed, grpo={"steps": 1}) for seed in (1, 2))
-    pack = PackJob(label="pack", members=members)
-    [done] = LocalExecutor().run_packs([pack], tmp_path / "jobs")
+    members = tuple(training_run(base, counts, task=task, seed=seed, grpo={"steps": 1}) for seed in (1, 2))
+    pack = TrainJob.of(*members)
+    [done] = outcome(LocalExecutor(), pack, folder=tmp_path / "jobs")
     assert done.folder == tmp_path / "jobs" / pack.digest
-    assert (done.result.failure, done.result.too_large) == (None, False)
+    assert done.result.failure is None
     for member, result in zip(members, done.result.members, strict=True):
-        folder = tmp_path / "jobs" / member.digest
-        assert whole_result(folder, member.digest, TrainResult) == result
+        folder = member_folder(done.folder, member)
+        assert kept_result(folder, member.digest, RunResult) == result
         assert (folder / "adapter" / "adapter_model.safetensors").is_file()
     assert len(log.read_text().split()) == 1
 
-    # Neither the pack nor a member by itself is run again.
-    [again] = LocalExecutor().run_packs([pack], tmp_path / "jobs")
+    # What has trained to its end comes to lie by itself, where other searches find it.
+    for ended, result in zip(runs_of(done, tmp_path / "jobs"), done.result.members, strict=True):
+        assert ended.folder == tmp_path / "jobs" / ended.run.digest
+        assert kept_result(ended.folder, ended.run.digest, RunResult) == ended.result == result
+    [again] = outcome(LocalExecutor(), pack, folder=tmp_path / "jobs")
     assert again.result == done.result
-    assert [item.result for item in outcome(LocalExecutor(), *members, folder=tmp_path / "jobs")] == list(
-        done.result.members
-    )
+    assert [ended.result for ended in runs_of(again, tmp_path / "jobs")] == list(done.result.members)
     assert len(log.read_text().split()) == 1
 
 
-def test_a_pack_with_a_stop_leaves_its_members_where_the_next_pack_finds_them(tmp_path: Path) -> None:
+def test_a_job_with_a_stop_leaves_its_runs_where_the_next_job_finds_them(tmp_path: Path) -> None:
     base = write_policy(tmp_path / "policy")
     counts = Member(name="counts", code=COUNTS_SO)
-    members = tuple(train_job(base, counts, seed=seed, grpo={"steps": 2}) for seed in (1, 2))
-    first = PackJob(label="to step 1", members=members, stop=1)
-    [stopped] = LocalExecutor().run_packs([first], tmp_path / "jobs")
-    assert [len(member.curves) for member in stopped.result.members] == [1, 1]
+    members = tuple(training_run(base, counts, seed=seed, grpo={"steps": 2}) for seed in (1, 2))
+    first = TrainJob.of(*members, stop=1)
+    [stopped] = outcome(LocalExecutor(), first, folder=tmp_path / "jobs")
+    assert [len(ended.result.curves) for ended in runs_of(stopped, tmp_path / "jobs")] == [1, 1]
     assert not any((tmp_path / "jobs" / member.digest).exists() for member in members)
-    last = PackJob(label="to the end", members=members[1:], origins=(first.digest,))
-    [done] = LocalExecutor().run_packs([last], tmp_path / "jobs")
-    [result] = done.result.members
-    assert (result.failure, len(result.curves)) == (None, 2)
-    assert whole_result(tmp_path / "jobs" / members[1].digest, members[1].digest, TrainResult) == result
+    last = TrainJob.of(members[1], origins=(first.digest,))
+    [done] = outcome(LocalExecutor(), last, folder=tmp_path / "jobs")
+    [ended] = runs_of(done, tmp_path / "jobs")
+    assert (ended.result.failure, len(ended.result.curves)) == (None, 2)
+    assert ended.folder == tmp_path / "jobs" / members[1].digest
 
 
 def test_a_pack_may_take_as_long_as_its_members_together(tmp_path: Path) -> None:
     executor = LocalExecutor(job_timeout_seconds=2)
     members = tuple(
-        job("sleeps", file=str(tmp_path / "processes")).model_copy(update={"seed": seed}) for seed in (1, 2)
+        run("sleeps", file=str(tmp_path / "processes")).model_copy(update={"seed": seed}) for seed in (1, 2)
     )
     started = time.monotonic()
-    [done] = executor.run_packs([PackJob(label="pack", members=members)], tmp_path)
+    [done] = executor.run([TrainJob.of(*members)], tmp_path)
     assert done.result.failure == "the job ran past its limit of 4 seconds and was stopped"
     assert time.monotonic() - started > 4
 
 
 def test_a_result_that_is_not_whole_is_not_taken_over(tmp_path: Path) -> None:
     (tmp_path / "adapter").mkdir()
-    whole = TrainResult(digest="d", adapter="adapter")
+    whole = RunResult(digest="d", adapter="adapter")
     write_atomically(tmp_path / "result.json", whole)
-    assert whole_result(tmp_path, "d", TrainResult) == whole
-    assert whole_result(tmp_path, "of another job", TrainResult) is None
+    assert kept_result(tmp_path, "d", RunResult) == whole
+    assert kept_result(tmp_path, "of another job", RunResult) is None
     (tmp_path / "adapter").rmdir()
-    assert whole_result(tmp_path, "d", TrainResult) is None
+    assert kept_result(tmp_path, "d", RunResult) is None
     (tmp_path / "adapter").mkdir()
     (tmp_path / "result.json").write_text(whole.model_dump_json()[:20])
-    assert whole_result(tmp_path, "d", TrainResult) is None
+    assert kept_result(tmp_path, "d", RunResult) is None
 
 
 def test_a_crash_is_told_with_the_last_line_of_the_log(tmp_path: Path) -> None:
     done = outcome(LocalExecutor(2), job("crashes", code=7), job("killed"), folder=tmp_path)
-    failures = {item.job.task.name.partition(":")[2]: item.result for item in done}
+    failures = {item.job.shared.task.name.partition(":")[2]: item.result for item in done}
     assert failures["crashes"].failure == (
         "the job ended with exit code 7 and left no result; its log ends with: the last words of this job"
     )
     assert "was killed by SIGKILL" in (failures["killed"].failure or "")
-    assert all(result.lost and not result.predictions for result in failures.values())
+    assert all(result.lost and not result.members for result in failures.values())
 
 
 def test_a_failure_that_says_nothing_about_the_job_is_tried_again(tmp_path: Path) -> None:

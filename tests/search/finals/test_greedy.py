@@ -14,7 +14,6 @@ from search.cli import main
 from search.config.models import SearchConfig
 from search.config.source import parse_config
 from search.driver.plan import plan
-from search.executors.base import JobDone, PackDone
 from search.finals.ensembles import decorrelated
 from search.jobs.seeds import greedy_seeds, retraining_seeds, screening_seeds
 from search.ledger import Candidate, Finalist, Ledger, Milestone
@@ -23,7 +22,7 @@ from search.results.notes import notes
 from search.results.ranking import outcomes, ranked
 from tests.search.instant import InstantExecutor, PackingExecutor
 from tests.search.searches import run_search, small_config
-from trainer.jobs.pack import PackJob
+from trainer.jobs.base import Done, Job
 from trainer.jobs.train import TrainJob
 
 SEARCH = {"rounds": 2, "candidates_per_round": 4, "base_rollouts": {"questions": 20, "per_question": 8}}
@@ -65,7 +64,7 @@ class InterruptedInGreedy(InstantExecutor):
     pressed: ClassVar[bool] = False
     tried: ClassVar[list[str]] = []
 
-    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         for done in super().run(jobs, folder):
             yield done
             if done.job.label.startswith("trying"):
@@ -81,14 +80,15 @@ class PackingInterruptedInGreedy(PackingExecutor):
     pressed: ClassVar[bool] = False
     labels: ClassVar[list[str]] = []
 
-    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         for job in jobs:
-            second = all(" + " in member.ensemble.name for member in job.members)
-            if second and not PackingInterruptedInGreedy.pressed:
-                PackingInterruptedInGreedy.pressed = True
-                raise KeyboardInterrupt
-            self.labels.extend(member.label for member in job.members)
-            yield from super().run_packs([job], folder)
+            if isinstance(job, TrainJob):
+                second = all(" + " in member.ensemble.name for member in job.members)
+                if second and not PackingInterruptedInGreedy.pressed:
+                    PackingInterruptedInGreedy.pressed = True
+                    raise KeyboardInterrupt
+                self.labels.extend(member.label for member in job.members)
+            yield self._done(job, folder)
 
 
 def mixed_search(folder: Path, *arguments: str, **changes: Any) -> tuple[int, Path]:

@@ -61,10 +61,12 @@ def test_a_packed_search_has_the_jobs_and_the_leaderboard_of_one_without(tmp_pat
     assert (run / "leaderboard.json").is_file()
 
 
-def test_without_packs_no_pack_is_written_down(tmp_path: Path) -> None:
+def test_without_packs_every_run_is_a_job_of_its_own(tmp_path: Path) -> None:
     code, run = run_search(tmp_path)
     assert code == 0
-    assert records(run) == records(run, "retraining") == []
+    alone = records(run) + records(run, "retraining")
+    assert len(alone) == len(outcomes(run)) - 1, "the untrained base is no run"
+    assert {(len(record.job.members), record.outcome) for record in alone} == {(1, "done")}
 
 
 def test_a_pack_that_is_too_large_is_halved_and_nothing_else_runs_again(tmp_path: Path) -> None:
@@ -167,15 +169,21 @@ def test_automatic_packs_are_no_larger_than_memory(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("executor", "sentence"),
+    ("executor", "screening", "sentence"),
     [
-        ({"name": "tests.search.instant:InstantExecutor", "pack": 4}, "cannot run packs; set executor.pack to 1"),
-        ({"pack": 0}, "executor.pack"),
+        ({"pack": 0}, {}, "executor.pack"),
+        ({"pack": 4}, {"lora": {"dropout": 0.1}}, "lora.dropout = 0.1 cannot be packed"),
     ],
 )
 def test_what_cannot_run_packs_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], executor: dict[str, Any], sentence: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    executor: dict[str, Any],
+    screening: dict[str, Any],
+    sentence: str,
 ) -> None:
-    code, _ = run_search(tmp_path, executor=executor)
+    executor = {"name": "tests.search.instant:InstantExecutor", **executor}
+    code, run = run_search(tmp_path, executor=executor, screening=screening)
+    assert not run.exists(), "nothing was proposed"
     assert code == 2
     assert sentence in capsys.readouterr().err

@@ -66,7 +66,7 @@ def test_round_one_draws_uniformly_controls_too() -> None:
     assert all(seen[name] for name in controls)
 
 
-def test_a_library_that_is_used_up_select_with_mutations() -> None:
+def test_a_library_that_is_used_up_goes_on_with_mutations() -> None:
     many = proposals(first(5, count=len(LIBRARY) + 5))
     assert Counter(item.origin for item in many) == {"library": len(LIBRARY), "mutation": 5}
 

@@ -15,7 +15,7 @@ from rewards_generated.gate.verdict import Verdict
 from search.config.models import SearchConfig
 from search.config.source import parse_config
 from search.finals.ensembles import choose_ensembles
-from search.jobs.descriptions import screening_job
+from search.jobs.descriptions import screening_run
 from search.jobs.seeds import screening_seeds
 from search.ledger import Candidate, Ledger
 from search.results.leaderboard import leaderboard_text
@@ -24,7 +24,7 @@ from search.results.report import report_data
 from search.results.tables import outcomes_table
 from search.rounds.feedback import build_feedback
 from tests.search.searches import reward_code, small_config
-from trainer.jobs.train import TrainResult
+from trainer.jobs.train import RunResult
 
 QUESTIONS = 40
 
@@ -79,13 +79,13 @@ def record(
     ledger: Ledger, config: SearchConfig, name: str, by_rung: dict[int | None, int], failure: str | None = None
 ) -> None:
     for seed in screening_seeds(config.seed, 2):
-        job = screening_job(config, name, reward_code(1), seed)
+        job = screening_run(config, name, reward_code(1), seed)
         for rung, right in by_rung.items():
             if rung is not None:
-                so_far = TrainResult(digest=job.digest, predictions=answers(right))
+                so_far = RunResult(digest=job.digest, predictions=answers(right))
                 ledger.record_rung("screening", name, job, rung, so_far, "validation")
         at_end = answers(by_rung[None]) if None in by_rung else ()
-        result = TrainResult(digest=job.digest, predictions=at_end, failure=failure)
+        result = RunResult(digest=job.digest, predictions=at_end, failure=failure, owner="candidate" if failure else None)
         ledger.record_training("screening", name, job, result, "validation")
 
 
@@ -113,18 +113,18 @@ def test_a_rung_is_recorded_once_and_lies_below_the_jobs_steps(ledger: Ledger, c
 
 
 def test_a_rung_without_a_score_is_no_rung(ledger: Ledger, config: SearchConfig) -> None:
-    job = screening_job(config, "new", reward_code(1), 1)
+    job = screening_run(config, "new", reward_code(1), 1)
     for failure, predictions in ((None, ()), ("its reward raised too often", answers(3))):
-        result = TrainResult(digest=job.digest, failure=failure, predictions=predictions)
+        result = RunResult(digest=job.digest, failure=failure, owner="candidate" if failure else None, predictions=predictions)
         with pytest.raises(ValueError, match="new has no score at rung 2"):
             ledger.record_rung("screening", "new", job, 2, result, "validation")
 
 
 def test_what_a_run_had_come_to_at_a_rung_is_kept_without_its_predictions(ledger: Ledger, config: SearchConfig) -> None:
     seed = screening_seeds(config.seed, 2)[0]
-    job = screening_job(config, "kept", reward_code(1), seed)
+    job = screening_run(config, "kept", reward_code(1), seed)
     curves = ({"step": 1, "reward_mean": 0.5},)
-    result = TrainResult(digest=job.digest, curves=curves, predictions=answers(3))
+    result = RunResult(digest=job.digest, curves=curves, predictions=answers(3))
     ledger.record_rung("screening", "kept", job, 2, result, "validation")
     assert ledger.rung_result("screening", "kept", seed, 2) == result.model_copy(update={"predictions": ()})
     assert ledger.rung_result("screening", "kept", seed, 4) is None
@@ -168,12 +168,12 @@ def test_a_run_stopped_for_one_seed_only_has_the_rung_that_both_reached(ledger: 
     ledger.record_round(2, 1, [candidate], [], 0.1)
     ledger.record_verdict("uneven", Verdict(accepted=True, identity="uneven", checks=()))
     for seed, rungs in ((first, {2: 9, 4: 8}), (second, {2: 7})):
-        job = screening_job(config, "uneven", candidate.code, seed)
+        job = screening_run(config, "uneven", candidate.code, seed)
         for rung, right in rungs.items():
-            so_far = TrainResult(digest=job.digest, predictions=answers(right))
+            so_far = RunResult(digest=job.digest, predictions=answers(right))
             ledger.record_rung("screening", "uneven", job, rung, so_far, "validation")
         assert every(config, ledger)["uneven"].status == "pending"
-        ledger.record_training("screening", "uneven", job, TrainResult(digest=job.digest), "validation")
+        ledger.record_training("screening", "uneven", job, RunResult(digest=job.digest), "validation")
     outcome = every(config, ledger)["uneven"]
     assert (outcome.status, outcome.rung) == ("stopped", 2)
     assert outcome.rung_scores is not None

@@ -75,7 +75,7 @@ def test_a_round_is_compared_over_all_its_packs(ledger: Ledger) -> None:
     assert {record.outcome for record in ledger.packs("screening")} == {"done"}
 
 
-def test_who_select_is_the_run_that_it_would_have_been(tmp_path: Path, ledger: Ledger) -> None:
+def test_who_goes_on_is_the_run_that_it_would_have_been(tmp_path: Path, ledger: Ledger) -> None:
     whole = {**HALVED, "screening": {"seeds": 2}, "search": {**SEARCH, "rounds": 1}}
     code, folder = run_search(tmp_path, name="whole", **whole)
     assert code == 0
@@ -183,7 +183,7 @@ def test_with_nobody_scored_only_the_control_select(tmp_path: Path) -> None:
     assert [[member.ensemble.name for member in pack.members] for pack in last] == [[BASE_ONLY, BASE_ONLY]]
 
 
-def test_a_pack_that_is_too_large_select_in_halves_from_the_same_states(tmp_path: Path, run: Path) -> None:
+def test_a_pack_that_is_too_large_goes_on_in_halves_from_the_same_states(tmp_path: Path, run: Path) -> None:
     changes = {**HALVED, "executor": packing(4, holds=2)}
     code, folder = run_search(tmp_path, **changes)
     assert code == 0
@@ -232,7 +232,6 @@ def test_what_halving_needs_is_said_before_anything_is_spent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for halving, pack, sentence in (
-        ({"rungs": [2]}, 1, "screening.halving.rungs = [2] needs packs"),
         ({"rungs": [2, 5]}, 3, "rung 5 of screening.halving.rungs is not below the 5 steps"),
         ({"rungs": [4, 2]}, 3, "in rising order"),
         ({"rungs": [2], "kept": 1}, 3, "screening.halving.kept"),
@@ -241,6 +240,13 @@ def test_what_halving_needs_is_said_before_anything_is_spent(
         assert code == 2
         assert sentence in capsys.readouterr().err
         assert not folder.exists()
+
+
+def test_halving_does_not_need_packs(tmp_path: Path, run: Path) -> None:
+    """Every run by itself, to a rung and on from there: the same candidates stop as in packs."""
+    code, alone = run_search(tmp_path, name="alone", **{**HALVED, "executor": packing(1)})
+    assert code == 0
+    assert leaderboard(alone) == leaderboard(run)
 
 
 def test_dry_run_counts_the_steps_with_halving(

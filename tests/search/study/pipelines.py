@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 from eval.prediction import Prediction
 from search.executors.base import EvaluationDone, JobDone, SftDone, SuitesDone
 from search.study.reflection.arms import FINE_TUNINGS, REWARDS, WEIGHTS
-from trainer.jobs.evaluate import EvaluationJob
+from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
+from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult
 from trainer.jobs.folder import RESULT_FILE, write_atomically
-from trainer.jobs.sft import SftJob, SftJobResult
-from trainer.jobs.suites import SuitesJob, SuitesResult
-from trainer.jobs.train import RewardStatistics, TrainJob, TrainResult
+from trainer.jobs.train import RewardStatistics, RunResult, TrainingRun
 
 
 def right_answers(fine_tuning: str, reward: str | None, seed: int, suite: str, n: int) -> int:
@@ -37,13 +36,13 @@ class InstantPipelines:
         """GRPO jobs whose label holds `fail` fail; at one with `interrupt` the user presses Ctrl-C."""
         self.fail, self.interrupt = fail, interrupt
 
-    def fine_tune(self, jobs: Sequence[SftJob], folder: Path) -> Iterator[SftDone]:
+    def fine_tune(self, jobs: Sequence[FineTuneJob], folder: Path) -> Iterator[SftDone]:
         for job in jobs:
             place = folder / job.digest
             if not (place / RESULT_FILE).is_file():
                 self.ran.append((job.kind, job.digest))
                 _leave(place / "policy", {"tuning": job.settings.tuning})
-                result = SftJobResult(
+                result = FineTuneResult(
                     digest=job.digest,
                     policy="policy",
                     losses=((1, 2.0), (job.settings.steps, 1.0)),
@@ -52,9 +51,9 @@ class InstantPipelines:
                     memory={"resident": {"full": 2**31, "lora": 2**30}[job.settings.tuning]},
                 )
                 write_atomically(place / RESULT_FILE, result)
-            yield SftDone(job, SftJobResult.model_validate_json((place / RESULT_FILE).read_text()), place)
+            yield SftDone(job, FineTuneResult.model_validate_json((place / RESULT_FILE).read_text()), place)
 
-    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
         for job in reversed(jobs):
             place = folder / job.digest
             if self.interrupt and self.interrupt in job.label:
@@ -65,12 +64,12 @@ class InstantPipelines:
                 reward = next(name for name, wanted in WEIGHTS.items() if wanted == weights)
                 _leave(place / "adapter", {"reward": reward, "seed": job.seed})
                 write_atomically(place / RESULT_FILE, self._trained(job))
-            yield JobDone(job, TrainResult.model_validate_json((place / RESULT_FILE).read_text()), place)
+            yield JobDone(job, RunResult.model_validate_json((place / RESULT_FILE).read_text()), place)
 
-    def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
+    def evaluate(self, jobs: Sequence[EvaluateJob], folder: Path) -> Iterator[EvaluationDone]:
         raise AssertionError("the study evaluates on suites")
 
-    def evaluate_suites(self, jobs: Sequence[SuitesJob], folder: Path) -> Iterator[SuitesDone]:
+    def evaluate_suites(self, jobs: Sequence[EvaluateJob], folder: Path) -> Iterator[SuitesDone]:
         for job in jobs:
             self.ran.append((job.kind, job.digest))
             tuned = "none" if job.base_digest is None else _read(Path(job.base_model))["tuning"]
@@ -86,11 +85,13 @@ class InstantPipelines:
                         for name, suite in job.suites.items()
                     }
                 )
-            yield SuitesDone(job, SuitesResult(digest=job.digest, predictions=tuple(predictions)), folder / job.digest)
+            yield SuitesDone(
+                job, EvaluateResult(digest=job.digest, predictions=tuple(predictions)), folder / job.digest
+            )
 
-    def _trained(self, job: TrainJob) -> TrainResult:
+    def _trained(self, job: TrainingRun) -> RunResult:
         if self.fail and self.fail in job.label:
-            return TrainResult(digest=job.digest, failure="20 % of the reward calls failed")
+            return RunResult(digest=job.digest, failure="20 % of the reward calls failed")
         names = [member.name for member in job.ensemble.members]
         curves = tuple(
             {
@@ -105,7 +106,7 @@ class InstantPipelines:
             RewardStatistics(name=name, calls=8, failures=0, firing_rate=0.5, mean=0.25, std=0.1) for name in names
         )
         factor = {"full": 3, "lora": 1}[job.tuning]
-        return TrainResult(
+        return RunResult(
             digest=job.digest,
             adapter="adapter",
             curves=curves,

@@ -14,7 +14,7 @@ from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from tests.search.instant import InstantExecutor
 from tests.search.searches import reward_code
 from trainer.jobs.folder import RESULT_FILE, write_atomically
-from trainer.jobs.train import TrainJob
+from trainer.jobs.train import TrainingRun
 
 ARMS = ("ranked", "none", "shuffled")
 
@@ -25,7 +25,7 @@ class RecordingExecutor(InstantExecutor):
     trained: ClassVar[list[tuple[str, str]]] = []
     """Folder of the search and digest."""
 
-    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
         for done in super().run(jobs, folder):
             self.trained.append((folder.parent.name, done.job.digest))
             write_atomically(done.folder / RESULT_FILE, done.result)
@@ -37,7 +37,7 @@ class InterruptedInThirdSearch(RecordingExecutor):
 
     pressed = False
 
-    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
         if folder.parent.name == "none" and not InterruptedInThirdSearch.pressed:
             InterruptedInThirdSearch.pressed = True
             raise KeyboardInterrupt

@@ -19,10 +19,9 @@ from search.executors.base import EvaluationDone, JobDone, PackDone
 from search.study.multilayer.arms import ARMS
 from search.study.multilayer.records import answers_record, sampled_tokens
 from search.study.registry import build_study
-from tests.trainer.tiny import train_job
-from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
-from trainer.jobs.pack import PackJob, PackResult
-from trainer.jobs.train import TrainJob, TrainResult
+from tests.trainer.tiny import training_run
+from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
+from trainer.jobs.train import RunResult, TrainingRun, TrainJob, TrainResult
 
 RIGHT = {  # first and second answers right, of 40 questions
     "multilayer": (20, 30),
@@ -44,16 +43,16 @@ class CountingExecutor:
     def __init__(self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None, fail: str = "") -> None:
         self.fail = fail
 
-    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
         for job in jobs:
             yield JobDone(job, self._train(job), folder / job.digest)
 
-    def run_packs(self, jobs: Sequence[PackJob], folder: Path) -> Iterator[PackDone]:
+    def run_packs(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[PackDone]:
         for job in jobs:
             members = tuple(self._train(member) for member in job.members)
-            yield PackDone(job, PackResult(digest=job.digest, members=members), folder / job.digest)
+            yield PackDone(job, TrainResult(digest=job.digest, members=members), folder / job.digest)
 
-    def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
+    def evaluate(self, jobs: Sequence[EvaluateJob], folder: Path) -> Iterator[EvaluationDone]:
         for job in jobs:
             self.labels.append(job.label)
             names = [Path(adapter).name if adapter else "untrained" for adapter in job.adapters]
@@ -62,17 +61,15 @@ class CountingExecutor:
                 found = [predictions(job, 5, answered=True) for _ in names]
             else:
                 found = [two_passes(job, *RIGHT[name]) for name in names]
-            yield EvaluationDone(
-                job, EvaluationResult(digest=job.digest, predictions=tuple(found)), folder / job.digest
-            )
+            yield EvaluationDone(job, EvaluateResult(digest=job.digest, predictions=tuple(found)), folder / job.digest)
 
-    def _train(self, job: TrainJob) -> TrainResult:
+    def _train(self, job: TrainingRun) -> RunResult:
         if job.label in self.interrupted:
             self.interrupted.remove(job.label)
             raise KeyboardInterrupt
         self.labels.append(job.label)
         if self.fail and self.fail in job.label:
-            return TrainResult(digest=job.digest, failure="training diverged")
+            return RunResult(digest=job.digest, failure="training diverged")
         arm, _, seed = job.label.partition(", seed ")
         assert job.evaluation is not None
         assert job.evaluation.second_turn
@@ -80,7 +77,7 @@ class CountingExecutor:
         if job.multilayer:
             entry |= {"layers": [1, 2], "layer2": {"accuracy": 0.6, "completion_tokens": 20.0}}
         first, second = (count + int(seed) for count in RIGHT[arm])
-        return TrainResult(
+        return RunResult(
             digest=job.digest,
             adapter=arm,
             curves=tuple({"step": step + 1, **entry} for step in range(job.grpo.steps)),
@@ -91,8 +88,8 @@ class CountingExecutor:
 
 def predictions(job: Any, right: int, answered: bool = False) -> tuple[Prediction, ...]:
     """The first `right` questions are answered rightly, the others not at all, or wrongly."""
-    split: Split = job.evaluation.split if isinstance(job, TrainJob) else job.split
-    limit = job.evaluation.limit if isinstance(job, TrainJob) else job.limit
+    split: Split = job.evaluation.split if isinstance(job, TrainingRun) else job.split
+    limit = job.evaluation.limit if isinstance(job, TrainingRun) else job.limit
     found = []
     for place, example in enumerate(build_task(job.task).examples(split, limit)):
         correct = place < right
@@ -192,7 +189,7 @@ def test_budgets_and_answers_are_told(folder: Path) -> None:
     assert (folder / "report.html").read_text(encoding="utf-8").count("<svg") >= 3
 
 
-def test_an_interrupted_study_select_and_says_the_same(folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_study_goes_on_and_says_the_same(folder: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     CountingExecutor.interrupted.append("grpo, seed 1")
     assert study(again, pack="1") == 130
@@ -215,7 +212,7 @@ def test_a_failed_run_has_no_figures_and_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_vote_of_two_is_the_greedy_answer_unless_only_the_other_can_be_read() -> None:
-    job = EvaluationJob(
+    job = EvaluateJob(
         label="x",
         base_model="testbed",
         task={"name": "testbed", "options": {"train": 8, "validation": 8, "test": 8}},
@@ -231,7 +228,7 @@ def test_a_vote_of_two_is_the_greedy_answer_unless_only_the_other_can_be_read() 
 
 def test_tokens_are_counted_by_layer_in_alternating_steps() -> None:
     multilayer = {"corrections": 3, "responses": 1, "updates": "alternating"}
-    job = train_job(Path("/policy"), algorithm="multilayer", multilayer=multilayer)  # 2 x 4, and 2 x 1 x 3
+    job = training_run(Path("/policy"), algorithm="multilayer", multilayer=multilayer)  # 2 x 4, and 2 x 1 x 3
     first = {"layers": [1], "completion_tokens": 5.0}
     second = {"layers": [2], "completion_tokens": 5.0, "layer2": {"completion_tokens": 7.0}}
     assert sampled_tokens(job, [first, second]) == 8 * 5 + 6 * 7

@@ -25,8 +25,8 @@ from search.executors.base import EvaluationDone, JobDone
 from search.study.reach.jobs import ARMS, FIRST_PLAIN, FIRST_SCALED, RIGHT_ONLY, STANDARD, TILT, tasks, training_job
 from search.study.reach.study import ReachStudy
 from search.study.registry import build_study
-from trainer.jobs.evaluate import EvaluationJob, EvaluationResult
-from trainer.jobs.train import TrainJob, TrainResult
+from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
+from trainer.jobs.train import RunResult, TrainingRun
 
 BETA = 0.5
 SMALL = (
@@ -48,11 +48,11 @@ class SimulatedExecutor:
     def __init__(self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None, fail: str = "") -> None:
         self.fail = fail
 
-    def run(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[JobDone]:
+    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
         for job in jobs:
             place = folder / job.digest
             if self.fail and self.fail in job.label:
-                yield JobDone(job, TrainResult(digest=job.digest, failure="it diverged"), place)
+                yield JobDone(job, RunResult(digest=job.digest, failure="it diverged"), place)
                 continue
             few = job.grpo.steps < 16
             tilt = 1 / job.grpo.beta if job.grpo.beta else 0.4 if few else 3.0
@@ -60,15 +60,15 @@ class SimulatedExecutor:
             (place / "adapter" / "tilt.json").write_text(json.dumps(tilt))
             share = 0.5 + 0.02 * (job.seed % 5) / 5
             curve = [{"step": n, "accuracy": share * (1 - 0.8**n), "kl": 0.01} for n in range(1, job.grpo.steps + 1)]
-            yield JobDone(job, TrainResult(digest=job.digest, adapter="adapter", curves=tuple(curve)), place)
+            yield JobDone(job, RunResult(digest=job.digest, adapter="adapter", curves=tuple(curve)), place)
 
-    def evaluate(self, jobs: Sequence[EvaluationJob], folder: Path) -> Iterator[EvaluationDone]:
+    def evaluate(self, jobs: Sequence[EvaluateJob], folder: Path) -> Iterator[EvaluationDone]:
         for job in jobs:
             answers = tuple(_answers(job, place) for place in range(len(job.adapters)))
-            yield EvaluationDone(job, EvaluationResult(digest=job.digest, predictions=answers), folder / job.digest)
+            yield EvaluationDone(job, EvaluateResult(digest=job.digest, predictions=answers), folder / job.digest)
 
 
-def _answers(job: EvaluationJob, place: int) -> tuple[Prediction, ...]:
+def _answers(job: EvaluateJob, place: int) -> tuple[Prediction, ...]:
     adapter = job.adapters[place]
     tilt = 0.0 if adapter is None else json.loads((Path(adapter) / "tilt.json").read_text())
     if job.task.name == "testbed-depth":

@@ -109,7 +109,7 @@ def test_tables_hold_every_arm_its_components_and_the_costs(study: Path) -> None
     assert (study / "report.html").read_text().count("<svg") >= 2 * 2 + 7
 
 
-def test_an_interrupted_study_select_with_the_jobs_that_are_left(tmp_path: Path, study: Path) -> None:
+def test_an_interrupted_study_goes_on_with_the_jobs_that_are_left(tmp_path: Path, study: Path) -> None:
     InstantPipelines.ran.clear()
     folder = tmp_path / "again"
     assert run_study(folder, interrupt="reflection-full-plain: grpo") == 130

@@ -9,15 +9,16 @@ from typing import Any
 import torch
 
 from eval.engines.policy import Policy, load_policy
+from eval.engines.transformers_engine import TransformersEngine
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Sample
 from rewards_generated.score import Score
 from rewards_generated.scorer import EnsembleScorer
-from tests.trainer.tiny import Sums, train_job
+from tests.trainer.tiny import Sums, training_run
+from trainer.grpo.callbacks import CHECKPOINT_SECONDS
 from trainer.grpo.rewards import RolloutScoring
-from trainer.grpo.run import PackRun
-from trainer.jobs.pack import PackJob
-from trainer.jobs.train import TrainJob
+from trainer.grpo.training import Training
+from trainer.jobs.train import TrainingRun, TrainJob
 
 VOCABULARY = range(5, 33)
 END = 1
@@ -40,17 +41,17 @@ class Formula:
     def close(self) -> None: ...
 
 
-def member_job(base: Path, name: str, scale: float = 1.0, gap: int | None = None, **changes: Any) -> TrainJob:
+def member_run(base: Path, name: str, scale: float = 1.0, gap: int | None = None, **changes: Any) -> TrainingRun:
     """A job whose only reward is a `Formula`."""
     aggregation = changes.pop("aggregation", "sum")
     frozen = {"mean": 3.0, "std": 2.5} if aggregation == "zscore" else {}
     member = Member(name=name, code=f"# {scale} {gap or 0} {name}", **frozen)
     ensemble = Ensemble(name=name, members=(member,), aggregation=aggregation)
     fields = {"ensemble": ensemble, "label": name, "failure_rate_limit": 1.0, **changes}
-    return train_job(base, **fields)
+    return training_run(base, **fields)
 
 
-def scoring_of(job: TrainJob) -> RolloutScoring:
+def scoring_of(job: TrainingRun) -> RolloutScoring:
     def worker(code: str, settings: object) -> Formula:
         _, scale, gap, _ = code.split(" ")
         return Formula(float(scale), int(gap) or None)
@@ -71,7 +72,7 @@ def exact_policy(base: Path, dtype: str = "float64") -> Policy:
     return policy
 
 
-def forced(job: TrainJob, step: int, rows: int) -> list[list[int]]:
+def forced(job: TrainingRun, step: int, rows: int) -> list[list[int]]:
     """Completions that are a function of the job's name and the step, of various lengths, some without an end."""
     draws = torch.Generator().manual_seed(sum(map(ord, job.label)) * 1000 + step)
     limit = job.grpo.max_completion_tokens
@@ -84,37 +85,41 @@ def forced(job: TrainJob, step: int, rows: int) -> list[list[int]]:
 
 
 def pack_run(
-    base: Path, folder: Path, jobs: Sequence[TrainJob], force: bool = True, dtype: str = "float64", **fields: Any
-) -> PackRun:
-    """`fields`: of the `PackJob`, beside its members."""
-    run = PackRun(
-        PackJob(label="pack", members=tuple(jobs), **fields),
-        exact_policy(base, dtype),
-        Sums({}),
-        [scoring_of(job) for job in jobs],
-        folder,
+    base: Path,
+    folder: Path,
+    jobs: Sequence[TrainingRun],
+    force: bool = True,
+    dtype: str = "float64",
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    **fields: Any,
+) -> Training:
+    """`fields`: of the `TrainJob`, beside its members."""
+    policy = exact_policy(base, dtype)
+    job = TrainJob.of(*jobs, label="pack", **fields)
+    run = Training(
+        job, policy, TransformersEngine(policy), Sums({}), [scoring_of(job) for job in jobs], folder, checkpoint_seconds
     )
     if force:
 
-        def rollouts(model: Any, prompts: list[list[int]], members: list[int], step: int) -> list[list[int]]:
+        def rollouts(prompts: list[list[int]], members: list[int], step: int) -> list[list[int]]:
             found = {place: forced(jobs[place], step, members.count(place)) for place in dict.fromkeys(members)}
             return [completion for place in found for completion in found[place]]
 
-        run._trainer._pack_rollouts = rollouts
+        run._trainer._rollouts = rollouts
     return run
 
 
 def plain_trl(
-    base: Path, folder: Path, job: TrainJob, dtype: str = "float64"
+    base: Path, folder: Path, job: TrainingRun, dtype: str = "float64"
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The adapter and the logs of TRL's own trainer on the same forced completions."""
+    """The trained weights and the logs of TRL's own trainer on the same forced completions."""
     from datasets import Dataset
     from peft import get_peft_model_state_dict
     from transformers import PrinterCallback
     from trl import GRPOTrainer
 
     from trainer.determinism import prompt_order
-    from trainer.grpo.single import dataset_row, grpo_arguments, lora_config
+    from trainer.grpo.arguments import dataset_row, grpo_arguments, lora_config
 
     class Forced(GRPOTrainer):  # type: ignore[misc]
         def _generate_single_turn(self, prompt_ids: Any, *arguments: Any, **options: Any) -> Any:
@@ -128,12 +133,13 @@ def plain_trl(
         reward_funcs=scoring_of(job).reward,
         args=grpo_arguments(job, folder, "cpu"),
         train_dataset=Dataset.from_list([dataset_row(example) for example in examples]),
-        peft_config=lora_config(job),
+        peft_config=lora_config(job) if job.tuning == "lora" else None,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     logs = [entry for entry in trainer.state.log_history if "loss" in entry]
-    return get_peft_model_state_dict(trainer.model), logs
+    weights = get_peft_model_state_dict(trainer.model) if job.tuning == "lora" else trainer.model.state_dict()
+    return weights, logs
 
 
 Rollouts = Callable[..., list[list[int]]]

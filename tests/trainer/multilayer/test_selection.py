@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from trainer.multilayer.algorithm import Multilayer
 from trainer.multilayer.selection import Place, Response, select
-from trainer.multilayer.settings import MultilayerSettings
 
 
 def groups(*rights: str) -> list[list[Response]]:
@@ -25,7 +25,7 @@ def groups(*rights: str) -> list[list[Response]]:
 
 
 def selected(rights: list[str], count: int, seed: int = 0, **settings: Any) -> list[Place]:
-    places = select(groups(*rights), MultilayerSettings(**settings), count, seed)
+    places = select(groups(*rights), Multilayer(**settings), count, seed)
     assert len(places) == len(rights) * count, "the batch has one size"
     return places
 

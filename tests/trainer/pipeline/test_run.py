@@ -12,8 +12,8 @@ import pytest
 from rewards_generated.errors import UserError
 from tests.trainer.pipeline.tiny import tiny_pipeline, write_pairs
 from tests.trainer.tiny import COUNTS_SO, write_policy
-from trainer.jobs.sft import SftJob
-from trainer.jobs.train import TrainJob
+from trainer.jobs.fine_tune import FineTuneJob
+from trainer.jobs.train import TrainingRun
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.result import PipelineResult
 from trainer.pipeline.run import in_this_process, recorded_pipeline, run_pipeline
@@ -91,7 +91,7 @@ def test_what_it_leaves_is_a_base_model(whole: tuple[Pipeline, Path, PipelineRes
     assert run_pipeline(further, tmp_path / "further").failure is None
 
 
-@pytest.mark.parametrize("killed", [SftJob, TrainJob])
+@pytest.mark.parametrize("killed", [FineTuneJob, TrainingRun])
 def test_an_interruption_between_stages_changes_nothing(
     whole: tuple[Pipeline, Path, PipelineResult], tmp_path: Path, killed: type
 ) -> None:
@@ -112,11 +112,11 @@ def test_an_interruption_between_stages_changes_nothing(
     with pytest.raises(Interrupted):
         run_pipeline(pipeline, tmp_path / "again", until_killed)
     result = run_pipeline(pipeline, tmp_path / "again", counted, resume=True)
-    assert ran == (["train"] if killed is SftJob else []) + ["suites"] * 3
+    assert ran == (["train"] if killed is FineTuneJob else []) + ["suites"] * 3
     assert weights(tmp_path / "again" / "policy") == weights(folder / "policy")
     assert result.scores == whole[2].scores
     assert run_pipeline(pipeline, tmp_path / "again", counted, resume=True) == result
-    assert len(ran) == (4 if killed is SftJob else 3)
+    assert len(ran) == (4 if killed is FineTuneJob else 3)
 
 
 def test_every_setting_of_a_stage_reaches_its_job(base: Path, pairs: Path) -> None:

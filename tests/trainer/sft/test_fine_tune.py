@@ -9,7 +9,7 @@ import pytest
 
 from eval.tasks.testbed.problem import ProblemOptions
 from rewards_generated.errors import UserError
-from trainer.jobs.train import Hardware, LoraSettings
+from trainer.jobs.settings import Hardware, LoraSettings
 from trainer.sft.fine_tune import FreshModel, SftSettings, _ordered, fine_tune
 from trainer.testbed.corpus import Pair, corpus, vocabulary_texts
 from trainer.testbed.tokenizer import build_tokenizer

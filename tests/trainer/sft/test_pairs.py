@@ -13,7 +13,7 @@ import pytest
 from eval.tasks.base import TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
-from trainer.jobs.sft import PairSource, SftJob
+from trainer.jobs.fine_tune import FineTuneJob, PairSource
 from trainer.sft.fine_tune import SftSettings
 from trainer.sft.pairs import file_sha256, read_pairs
 
@@ -21,8 +21,8 @@ SETTINGS = SftSettings(steps=1, batch_size=1, learning_rate=1e-3)
 TESTBED = TaskReference(name="testbed")
 
 
-def job(source: PairSource, task: TaskReference = TESTBED, **changes: Any) -> SftJob:
-    return SftJob(label="x", base_model="testbed", task=task, source=source, settings=SETTINGS, **changes)
+def job(source: PairSource, task: TaskReference = TESTBED, **changes: Any) -> FineTuneJob:
+    return FineTuneJob(label="x", base_model="testbed", task=task, source=source, settings=SETTINGS, **changes)
 
 
 def test_texts_and_chats_are_read_alike(tmp_path: Path) -> None:

@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 
 from rewards_generated.ensemble import Ensemble, Member
-from tests.trainer.tiny import COUNTS_SO, train_job, write_policy
-from trainer.jobs.folder import write_atomically
-from trainer.jobs.pack import PackJob, PackResult
-from trainer.jobs.process import run
-from trainer.jobs.train import EvaluationRequest, TrainJob, TrainResult
+from tests.trainer.tiny import COUNTS_SO, ran, trained, training_run, write_policy
+from trainer.jobs.train import EvaluationRequest, RunResult, TrainingRun, TrainJob, TrainResult, member_folder
 
 VALIDATION = EvaluationRequest(split="validation", limit=15, max_completion_tokens=12, batch_size=4)
 NEVER_SCORES = """
@@ -26,16 +23,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_policy(tmp_path_factory.mktemp("policy"))
 
 
-def job(base: Path, name: str, *codes: str, **changes: Any) -> TrainJob:
+def job(base: Path, name: str, *codes: str, **changes: Any) -> TrainingRun:
     members = [Member(name="format_approximate"), *(Member(name=f"c{i}", code=code) for i, code in enumerate(codes))]
     ensemble = Ensemble(name=name, members=tuple(members))
-    return train_job(base, ensemble=ensemble, label=name, evaluation=VALIDATION, **changes)
-
-
-def ran(description: TrainJob | PackJob, folder: Path) -> Any:
-    folder.mkdir(parents=True)
-    write_atomically(folder / "job.json", description)
-    return run(folder)
+    return training_run(base, ensemble=ensemble, label=name, evaluation=VALIDATION, **changes)
 
 
 def test_members_have_the_results_of_jobs_by_themselves(base: Path, tmp_path: Path) -> None:
@@ -43,11 +34,11 @@ def test_members_have_the_results_of_jobs_by_themselves(base: Path, tmp_path: Pa
     from transformers import AutoModelForCausalLM
 
     jobs = [job(base, "base only"), job(base, "failing", NEVER_SCORES), job(base, "counts", COUNTS_SO, seed=2)]
-    pack = PackJob(label="pack", members=tuple(jobs))
+    pack = TrainJob.of(*jobs, label="pack")
     result = ran(pack, tmp_path / "pack")
-    assert isinstance(result, PackResult)
-    assert PackResult.model_validate_json((tmp_path / "pack" / "result.json").read_bytes()) == result
-    assert (result.digest, result.failure, result.too_large) == (pack.digest, None, False)
+    assert isinstance(result, TrainResult)
+    assert TrainResult.model_validate_json((tmp_path / "pack" / "result.json").read_bytes()) == result
+    assert (result.digest, result.failure, result.owner) == (pack.digest, None, None)
     assert [member.digest for member in result.members] == [member.digest for member in jobs]
     assert {"start", "train", "generate", "score", "evaluate"} <= result.seconds.keys()
 
@@ -63,8 +54,8 @@ def test_members_have_the_results_of_jobs_by_themselves(base: Path, tmp_path: Pa
     for place in (0, 2):
         packed = result.members[place]
         folder = tmp_path / "pack" / "members" / packed.digest
-        assert TrainResult.model_validate_json((folder / "result.json").read_bytes()) == packed
-        alone = ran(jobs[place], tmp_path / f"alone {place}")
+        assert RunResult.model_validate_json((folder / "result.json").read_bytes()) == packed
+        alone = trained(jobs[place], tmp_path / f"alone {place}")
         assert packed.failure is alone.failure is None
         assert [entry.keys() for entry in packed.curves] == [entry.keys() for entry in alone.curves]
         # In float32 the two round differently, which can turn a draw; the first step is before any of that.
@@ -76,7 +67,8 @@ def test_members_have_the_results_of_jobs_by_themselves(base: Path, tmp_path: Pa
         model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder / "adapter")
         assert any(tensor.any() for name, tensor in model.named_parameters() if "lora_B" in name)
         written = (folder / "adapter" / "adapter_config.json").read_text()
-        assert written == (tmp_path / f"alone {place}" / "adapter" / "adapter_config.json").read_text()
+        other = member_folder(tmp_path / f"alone {place}", jobs[place]) / "adapter" / "adapter_config.json"
+        assert written == other.read_text()
 
     again = ran(pack, tmp_path / "again")
     assert [member.predictions for member in again.members] == [member.predictions for member in result.members]
@@ -89,9 +81,9 @@ def test_a_pack_for_which_memory_runs_out_says_so(base: Path, tmp_path: Path, mo
     def out_of_memory(*arguments: Any, **options: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nDetails")
 
-    monkeypatch.setattr("trainer.grpo.run.decode", out_of_memory)
-    result = ran(PackJob(label="pack", members=(job(base, "one"), job(base, "two", COUNTS_SO))), tmp_path / "pack")
-    assert result.too_large
+    monkeypatch.setattr("eval.engines.transformers_engine.decode", out_of_memory)
+    result = ran(TrainJob.of(job(base, "one"), job(base, "two", COUNTS_SO)), tmp_path / "pack")
+    assert result.owner == "memory"
     assert result.members == ()
     assert "a pack of 2 is too large" in result.failure
     assert "Tried to allocate 2 GiB." in result.failure
@@ -99,20 +91,20 @@ def test_a_pack_for_which_memory_runs_out_says_so(base: Path, tmp_path: Path, mo
 
 
 def test_a_pack_whose_base_is_missing_fails_in_words(tmp_path: Path) -> None:
-    result = ran(PackJob(label="pack", members=(job(tmp_path / "nowhere", "one"),)), tmp_path / "pack")
-    assert isinstance(result, PackResult)
+    result = ran(TrainJob.of(job(tmp_path / "nowhere", "one")), tmp_path / "pack")
+    assert isinstance(result, TrainResult)
     assert "there is no such folder" in (result.failure or "")
-    assert not result.too_large
+    assert result.owner == "setup"
 
 
 def test_a_pack_that_stops_is_evaluated_there_and_some_members_go_on(base: Path, tmp_path: Path) -> None:
     jobs = [job(base, "base only"), job(base, "failing", NEVER_SCORES), job(base, "counts", COUNTS_SO, seed=2)]
-    first = PackJob(label="to step 2", members=tuple(jobs), stop=2)
+    first = TrainJob.of(*jobs, label="to step 2", stop=2)
     at_two = ran(first, tmp_path / first.digest)
     assert [len(member.curves) for member in at_two.members if not member.failure] == [2, 2]
     assert [len(member.predictions) for member in at_two.members] == [15, 0, 15]
     assert "reward c0 failed in" in at_two.members[1].failure
-    last = PackJob(label="to the end", members=(jobs[2],), origins=(first.digest,))
+    last = TrainJob.of(jobs[2], label="to the end", origins=(first.digest,))
     (at_end,) = ran(last, tmp_path / last.digest).members
     assert at_end.failure is None
     assert [entry["step"] for entry in at_end.curves] == [1, 2, 3]

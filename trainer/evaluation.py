@@ -1,18 +1,18 @@
-"""Evaluates a policy, and adapters of it, on several suites in this process."""
+"""Evaluates a policy, and adapters of it, on one or several suites in this process."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.folder import versions
-from trainer.jobs.suites import SuitesJob, SuitesResult
 
 
-def run_suites(job: SuitesJob, started: float) -> SuitesResult:
-    """`started`: when the process began, by `time.perf_counter`. Raises UserError for a policy or task that cannot be
-    used."""
-    from eval.engines.base import Sampling
-    from eval.engines.transformers_engine import TransformersEngine
+def run_evaluate(job: EvaluateJob, folder: Path, started: float) -> EvaluateResult:
+    """`started`: when the process began, by `time.perf_counter`. Raises UserError for a policy, task or engine that
+    cannot be used."""
+    from eval.engines.base import Sampling, build_engine
     from eval.evaluate import evaluate_all
     from eval.tasks.registry import build_task
     from trainer.determinism import make_deterministic
@@ -20,15 +20,17 @@ def run_suites(job: SuitesJob, started: float) -> SuitesResult:
 
     tasks = {name: build_task(suite.task) for name, suite in job.suites.items()}
     make_deterministic(job.hardware)
-    engine = TransformersEngine(load_base_policy(job.base_model, job.hardware), job.batch_size)
+    engine = build_engine(job.engine, load_base_policy(job.base_model, job.hardware), job.batch_size)
     ready = time.perf_counter()
     answers = {
         name: evaluate_all(
             engine,
             tasks[name],
             tasks[name].examples(suite.split, suite.questions),
-            Sampling(job.max_completion_tokens),
+            Sampling(job.max_completion_tokens, job.temperature, seed=job.seed),
             adapters=job.adapters,
+            samples_per_question=job.samples_per_question,
+            second_turn=job.second_turn,
         )
         for name, suite in job.suites.items()
     }
@@ -36,4 +38,4 @@ def run_suites(job: SuitesJob, started: float) -> SuitesResult:
         {name: tuple(found[place]) for name, found in answers.items()} for place in range(len(job.adapters))
     )
     seconds = {"start": ready - started, "evaluate": time.perf_counter() - ready}
-    return SuitesResult(digest=job.digest, predictions=predictions, seconds=seconds, versions=versions())
+    return EvaluateResult(digest=job.digest, predictions=predictions, seconds=seconds, versions=versions())

@@ -6,12 +6,12 @@ import math
 import time
 from pathlib import Path
 
+from trainer.jobs.fine_tune import POLICY, FineTuneJob, FineTuneResult
 from trainer.jobs.folder import ADAPTER, versions
 from trainer.jobs.peak_memory import peak_memory
-from trainer.jobs.sft import POLICY, SftJob, SftJobResult
 
 
-def run_sft(job: SftJob, folder: Path, started: float) -> SftJobResult:
+def run_fine_tune(job: FineTuneJob, folder: Path, started: float) -> FineTuneResult:
     """Leaves the whole policy in `folder`, and the adapter beside it if one was trained.
 
     A run that was interrupted goes on from its last checkpoint, to the same weights. `started`: when the process
@@ -29,17 +29,23 @@ def run_sft(job: SftJob, folder: Path, started: float) -> SftJobResult:
     tuned = fine_tune(base_model_source(job.base_model), pairs, job.settings, output, job.hardware, resume=True)
     seconds.update(train=tuned.seconds, processor=time.process_time() - before)
     memory = peak_memory()
+
+    def diverged(why: str) -> FineTuneResult:
+        return FineTuneResult(
+            digest=job.digest, failure=f"training diverged{why}", owner="candidate", versions=versions()
+        )
+
     if not all(math.isfinite(loss) for _, loss in tuned.losses):
         step = next(step for step, loss in tuned.losses if not math.isfinite(loss))
-        return SftJobResult(
-            digest=job.digest, failure=f"training diverged at step {step}: the loss is not finite", versions=versions()
-        )
+        return diverged(f" at step {step}: the loss is not finite")
     if job.settings.tuning == "lora":
         try:
             merge_adapter(job.base_model, output, folder / POLICY, job.hardware.dtype)
         except FloatingPointError as error:
-            return SftJobResult(digest=job.digest, failure=f"training diverged: {error}", versions=versions())
-    return SftJobResult(
+            return FineTuneResult(
+                digest=job.digest, failure=f"training diverged: {error}", owner="candidate", versions=versions()
+            )
+    return FineTuneResult(
         digest=job.digest,
         policy=POLICY,
         adapter=ADAPTER if job.settings.tuning == "lora" else None,

@@ -6,21 +6,17 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from eval.tasks.base import TaskReference
-from trainer.jobs.train import Hardware
-from trainer.sft.fine_tune import SftSettings
+from trainer.jobs.base import Job, Result
+from trainer.jobs.settings import Frozen, SftSettings
 
 POLICY = "policy"
 """Folder of a whole model with its tokenizer, in a job's folder."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class PairSource(_Frozen):
+class PairSource(Frozen):
     """Where pairs of prompt and completion come from."""
 
     file: str | None = None
@@ -33,12 +29,10 @@ class PairSource(_Frozen):
     Files are taken as they are."""
 
 
-class SftJob(_Frozen):
-    """Everything that a supervised run depends on; any executor may run it, again if need be."""
+class FineTuneJob(Job):
+    """Everything that a supervised run depends on."""
 
-    kind: Literal["sft"] = "sft"
-    label: str
-    """For people. Not part of the digest."""
+    kind: Literal["fine_tune"] = "fine_tune"
     base_model: str
     """`testbed`, a local folder, or a hub id."""
     task: TaskReference
@@ -47,7 +41,6 @@ class SftJob(_Frozen):
     file_sha256: str | None = None
     """Of the file of pairs; with it the digest names its content, not its place."""
     settings: SftSettings
-    hardware: Hardware = Hardware()
 
     @property
     def digest(self) -> str:
@@ -58,14 +51,10 @@ class SftJob(_Frozen):
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-class SftJobResult(_Frozen):
-    """What comes back. `failure` is None exactly when there is a policy."""
+class FineTuneResult(Result):
+    """What comes back. `failure` is None exactly when there is a policy. Its seconds by phase: start, train; and
+    processor, the CPU time of train, which other processes disturb less."""
 
-    digest: str
-    failure: str | None = None
-    """One sentence saying why there is no policy."""
-    lost: bool = False
-    """The process was killed or crashed and left no result, so the failure says nothing of the job: run it again."""
     policy: str | None = None
     """Folder of the whole policy, relative to the job's folder; after LoRA the base with the adapter merged into it."""
     adapter: str | None = None
@@ -74,8 +63,7 @@ class SftJobResult(_Frozen):
     """(step, loss) as logged."""
     pairs: int = 0
     trained_parameters: int = 0
-    seconds: dict[str, float] = {}
-    """Wall-clock by phase: start, train; and processor, the CPU time of train, which other processes disturb less."""
-    memory: dict[str, int] = {}
-    """Peaks in bytes: resident, cuda; see `trainer.jobs.peak_memory`."""
-    versions: dict[str, str] = {}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return () if self.policy is None else (self.policy,)

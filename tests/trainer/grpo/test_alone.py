@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from eval.engines.policy import load_policy
+from eval.engines.transformers_engine import TransformersEngine
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Sample
 from rewards_generated.score import Score
 from rewards_generated.scorer import EnsembleScorer
-from tests.trainer.tiny import Sums, train_job, write_policy
-from trainer.grpo.rewards import RolloutScoring
-from trainer.grpo.single import GrpoRun
+from tests.trainer.tiny import Sums, training_run, write_policy
+from trainer.algorithms import algorithm_of
+from trainer.grpo.training import Training
+from trainer.jobs.train import TrainJob
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,8 @@ class Scripted:
     def close(self) -> None: ...
 
 
-def grpo_run(base: Path, folder: Path, scripts: Sequence[list[float | None]], **changes: Any) -> GrpoRun:
-    """A run whose members give the scripted scores, the same ones at every step."""
+def grpo_run(base: Path, folder: Path, scripts: Sequence[list[float | None]], **changes: Any) -> Training:
+    """A run by itself whose members give the scripted scores, the same ones at every step."""
     import torch
 
     torch.set_num_threads(1)
@@ -45,22 +47,17 @@ def grpo_run(base: Path, folder: Path, scripts: Sequence[list[float | None]], **
     weights = changes.pop("weights", [1.0] * len(scripts))
     members = tuple(Member(name=f"m{index}", code=f"# {index}", weight=weight) for index, weight in enumerate(weights))
     ensemble = Ensemble(name="e", members=members, aggregation=aggregation)
-    job = train_job(base, ensemble=ensemble, failure_rate_limit=1.0, **changes)
+    run = training_run(base, ensemble=ensemble, failure_rate_limit=1.0, **changes)
 
     def worker(code: str, settings: object) -> Scripted:
-        return Scripted(iter(scripts[int(code[2:])] * job.grpo.steps))
+        return Scripted(iter(scripts[int(code[2:])] * run.grpo.steps))
 
-    scoring = RolloutScoring(
-        EnsembleScorer(ensemble, worker=worker),
-        Sums({}),
-        generations=job.grpo.generations,
-        steps=job.grpo.steps,
-        failure_rate_limit=1.0,
-    )
-    return GrpoRun(job, load_policy(str(base), "cpu"), Sums({}), scoring, folder)
+    scoring = algorithm_of(run.algorithm).scoring(run, EnsembleScorer(ensemble, worker=worker), Sums({}))
+    policy = load_policy(str(base), "cpu")
+    return Training(TrainJob.of(run), policy, TransformersEngine(policy), Sums({}), [scoring], folder)
 
 
-def advantages(run: GrpoRun) -> list[float]:
+def advantages(run: Training) -> list[float]:
     """Of the first step, in the order of the rollouts."""
     seen: list[list[float]] = []
     trainer = run._trainer
@@ -149,13 +146,10 @@ _KEPT = {
 }
 
 
-def final_weights(run: GrpoRun) -> dict[str, Any]:
+def final_weights(run: Training) -> dict[str, Any]:
     run.train()
-    return {
-        name: parameter.detach().clone()
-        for name, parameter in run._trainer.model.named_parameters()
-        if parameter.requires_grad
-    }
+    weights: dict[str, Any] = run.tuned.state(0)  # type: ignore[attr-defined]
+    return weights
 
 
 SCORES: list[float | None] = [1.0, 2.0, 0.0, 6.0, 0.0, 1.0, 3.0, 4.0]
@@ -188,6 +182,9 @@ def test_rows_in_chunks_have_the_log_probabilities_of_rows_together(base: Path, 
     ids[1::2, :prompt], mask[1::2, :prompt] = ids[::2, :prompt], mask[::2, :prompt]  # read once for two rows
     ids = ids.masked_fill(mask == 0, 0)
     assert trainer._shares_prompts(trainer.model, kept)
+
+    trainer._members, trainer._row_members = [0], [0] * rows
+    trainer._tuned.assign(trainer._row_members)
 
     def gradient(compute: Callable[..., Any]) -> tuple[Any, Any, Any]:
         trainer.model.zero_grad()
@@ -234,18 +231,18 @@ def test_learning_rates_follow_warm_up_and_schedule(base: Path, tmp_path: Path) 
     grpo = {"steps": 5, "learning_rate": 1.0e-4, "learning_rate_schedule": "linear", "warmup_fraction": 0.4}
     run = grpo_run(base, tmp_path, [SCORES], grpo=grpo)
     run.train()
-    rates = [entry["learning_rate"] for entry in run.curves]
+    rates = [entry["learning_rate"] for entry in run.curves(0)]
     assert rates == pytest.approx([0.0, 0.5e-4, 1e-4, 2e-4 / 3, 1e-4 / 3])
 
 
 def test_every_step_has_a_complete_entry(base: Path, tmp_path: Path) -> None:
     run = grpo_run(base, tmp_path, [SCORES], grpo={"beta": 0.1})
     run.train()
-    assert [entry["step"] for entry in run.curves] == [1, 2, 3]
+    assert [entry["step"] for entry in run.curves(0)] == [1, 2, 3]
     named = {"loss", "reward_mean", "reward_std", "rewards", "completion_tokens", "extraction_rate", "accuracy"}
     named |= {"entropy", "gradient_norm", "learning_rate", "truncated", "groups_without_spread", "kl"}
-    assert all(named <= entry.keys() for entry in run.curves)
-    assert all(entry["gradient_norm"] > 0 for entry in run.curves)
+    assert all(named <= entry.keys() for entry in run.curves(0))
+    assert all(entry["gradient_norm"] > 0 for entry in run.curves(0))
 
 
 def test_groups_without_spread_leave_the_adapter_untrained(base: Path, tmp_path: Path) -> None:

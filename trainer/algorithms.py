@@ -1,0 +1,149 @@
+"""Algorithms by name, and their contract: how a step of training turns rollouts into a loss.
+
+An algorithm is a frozen model whose fields are its options; the methods here are those of plain GRPO, and another
+algorithm replaces those in which it differs. One of one's own is `package.module:Class`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import ValidationError
+
+from eval.tasks.base import Task
+from rewards_generated.errors import UserError
+from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings
+
+if TYPE_CHECKING:
+    from trainer.grpo.pack_trainer import PackTrainer
+    from trainer.grpo.rewards import BatchScorer
+    from trainer.jobs.train import RewardStatistics, SampleCompletion, TrainingRun
+
+
+class Scoring(Protocol):
+    """Scores the rollouts of one run, and keeps what became of them."""
+
+    @property
+    def curve(self) -> dict[int, dict[str, Any]]:
+        """Per step, counted from 1: the figures that come from the rollouts."""
+        ...
+
+    @property
+    def samples(self) -> list[SampleCompletion]: ...
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock spent in reward calls."""
+        ...
+
+    @property
+    def reward(self) -> Callable[..., list[float | None]]:
+        """TRL's reward function: one total per completion, None where it could not be scored."""
+        ...
+
+    def statistics(self) -> tuple[RewardStatistics, ...]:
+        """Per member of the ensemble, over every completion so far."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that was kept so far, as plain JSON values, for `restore`."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepSize:
+    """What a step holds in memory, in completions of one run."""
+
+    decoded: int
+    """Sampled together at most."""
+    trained: int
+    """In the loss."""
+    turns: int = 1
+    """So many completions may stand in one row, earlier ones as a part of the prompt."""
+
+
+class Algorithm(Frozen):
+    name: ClassVar[str]
+
+    @property
+    def second_turn(self) -> str | None:
+        """Phrase with which evaluations show a policy its answer and ask again, as this algorithm trains it; None: they
+        ask once."""
+        return None
+
+    def check(self, grpo: GrpoSettings) -> None:
+        """Raises UserError for settings that do not fit together."""
+
+    def prompt_batches(self, steps: int) -> list[int]:
+        """Per step, which batch of prompts it works on, counted from 0."""
+        return list(range(steps))
+
+    def completions(self, grpo: GrpoSettings, steps: int) -> int:
+        """Sampled in a run of so many steps."""
+        return steps * grpo.completions
+
+    def step_size(self, grpo: GrpoSettings) -> StepSize:
+        return StepSize(grpo.completions, grpo.completions)
+
+    def scoring(self, run: TrainingRun, scorer: BatchScorer, task: Task) -> Scoring:
+        """What scores the rollouts of a run."""
+        from trainer.grpo.rewards import RolloutScoring
+
+        grpo = run.grpo
+        return RolloutScoring(
+            scorer,
+            task,
+            generations=grpo.generations,
+            steps=grpo.steps,
+            failure_rate_limit=run.failure_rate_limit,
+        )
+
+    def trainer(self, scorings: Sequence[Scoring]) -> tuple[type[PackTrainer], dict[str, Any]]:
+        """The subclass of TRL's trainer, and its arguments beyond those that every algorithm has; `scorings`: of each
+        run, as `scoring` made them."""
+        from trainer.grpo.pack_trainer import PackTrainer
+
+        return PackTrainer, {}
+
+    def description(self, grpo: GrpoSettings) -> dict[str, str]:
+        """For reports, what is to say of the options beyond the settings of GRPO, by name."""
+        return {}
+
+    @property
+    def note_for_rewards(self) -> str:
+        """What somebody who writes a reward has to know of this algorithm, as sentences; empty: nothing."""
+        return ""
+
+
+ALGORITHMS = {"grpo": "trainer.grpo.algorithm:Grpo", "multilayer": "trainer.multilayer.algorithm:Multilayer"}
+
+
+def algorithm_of(settings: AlgorithmSettings) -> Algorithm:
+    """Raises UserError for an algorithm that is not known, or options that it does not take."""
+    return _built(settings.model_dump_json())
+
+
+@lru_cache
+def _built(described: str) -> Algorithm:
+    settings = AlgorithmSettings.model_validate_json(described)
+    target = ALGORITHMS.get(settings.name, settings.name)
+    if ":" not in target:
+        raise UserError(
+            f"algorithm.name = {settings.name!r} is not one of {', '.join(ALGORITHMS)}; "
+            "your own is written package.module:Class"
+        )
+    module, _, name = target.partition(":")
+    found = getattr(import_module(module), name)
+    try:
+        algorithm: Algorithm = found.model_validate(settings.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(("algorithm", "options", *(str(part) for part in first["loc"])))
+        raise UserError(f"{place} = {first['input']!r}: {first['msg']}") from None
+    return algorithm

@@ -1,0 +1,113 @@
+"""What TRL's trainer is told of a run: its arguments, its adapter, its questions in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.tasks.base import Example
+from rewards_generated.errors import UserError
+from trainer.algorithms import algorithm_of
+from trainer.determinism import derived_seed, prompt_order
+from trainer.jobs.train import TrainingRun
+
+_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+_OPTIMIZERS = {"adamw_torch": "adamw_torch", "adamw_8bit": "adamw_8bit"}
+
+
+def rollout_seed(seed: int, step: int, layer: int = 1) -> int:
+    """Of the draws of a step's rollouts."""
+    return derived_seed(seed, "rollouts" if layer == 1 else "corrections", step)
+
+
+def prompt_batches(run: TrainingRun, examples: Sequence[Example]) -> list[list[Example]]:
+    """The questions of every step of the run."""
+    steps, size = run.grpo.steps, run.grpo.prompts_per_step
+    numbers = algorithm_of(run.algorithm).prompt_batches(steps)
+    order = prompt_order(examples, (numbers[-1] + 1) * size, run.seed)
+    return [order[number * size :][:size] for number in numbers]
+
+
+def dataset_row(example: Example) -> dict[str, Any]:
+    """What TRL needs of a question, and what the rewards need."""
+    return {"prompt": list(example.prompt), "question": example.question, "answer": example.answer}
+
+
+def lora_config(run: TrainingRun) -> Any:
+    """The `peft.LoraConfig` of the run."""
+    from peft import LoraConfig
+
+    lora = run.lora
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+    )
+
+
+def scale_of(run: TrainingRun) -> str:
+    """What the run's advantages are divided by, in TRL's words."""
+    if run.grpo.scale_advantages == "none":
+        return "none"
+    # The last step of TRL's normalize_then_sum scales by the whole batch.
+    return "batch" if run.ensemble.aggregation == "group_normalised" else "group"
+
+
+def grpo_arguments(run: TrainingRun, folder: Path, device: str, **changes: Any) -> Any:
+    """The `trl.GRPOConfig` of the run on a kind of device; `changes` replace fields of it."""
+    from trl import GRPOConfig
+
+    settings = run.grpo
+    completions = settings.completions
+    per_forward = settings.completions_per_forward or completions
+    reduced = run.hardware.dtype == "bfloat16"
+    on_cpu = device == "cpu"
+    arguments: dict[str, Any] = {
+        "output_dir": str(folder / "trainer"),
+        "seed": run.seed,
+        "max_steps": settings.steps,
+        "per_device_train_batch_size": per_forward,
+        "gradient_accumulation_steps": completions // per_forward,
+        "num_generations": settings.generations,
+        "max_completion_length": settings.max_completion_tokens,
+        "temperature": settings.temperature,
+        "beta": settings.beta,
+        "loss_type": settings.loss,
+        "scale_rewards": scale_of(run),
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": _SCHEDULES[settings.learning_rate_schedule],
+        "warmup_steps": round(settings.warmup_fraction * settings.steps),
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_gradient_norm,
+        "optim": _OPTIMIZERS[settings.optimizer],
+        "shuffle_dataset": False,
+        "bf16": reduced,
+        "gradient_checkpointing": reduced,
+        "use_cpu": on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+    }
+    return GRPOConfig(**{**arguments, **changes})
+
+
+def check(run: TrainingRun) -> None:
+    """Raises UserError for settings that TRL would refuse less clearly."""
+    from importlib.util import find_spec
+
+    settings = run.grpo
+    completions = settings.completions
+    if settings.completions_per_forward and completions % settings.completions_per_forward:
+        raise UserError(
+            f"grpo.completions_per_forward = {settings.completions_per_forward} must divide the {completions} "
+            "completions of a step (prompts_per_step x generations)"
+        )
+    algorithm_of(run.algorithm).check(settings)
+    if settings.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
+        raise UserError("grpo.optimizer = 'adamw_8bit' needs the package bitsandbytes; install it or use 'adamw_torch'")

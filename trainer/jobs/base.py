@@ -1,0 +1,98 @@
+"""The contract between the search and whatever runs its jobs: a description in, a result out.
+
+A job is a pure function of its description, so any executor may run it, anywhere, again if need be. Each kind of job is
+a subclass of `Job` and one of `Result`, named in `trainer.jobs.registry`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from trainer.jobs.settings import Frozen, Hardware
+
+FailureOwner = Literal["candidate", "setup", "memory", "process"]
+"""Whose failure it is. `candidate`: the reward or the training itself, which would fail again. `setup`: the model, the
+task or the settings; nothing is known of the candidate. `memory`: the job is too large for the machine. `process`: it
+was killed or crashed and left no result; run it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a job asks of the machine it runs on."""
+
+    threads: int
+    """CPU threads."""
+    gpu: bool
+    """Uses one GPU where there is one."""
+    runs: int = 1
+    """Training runs that go on in it side by side: its time limit and its steps count so often."""
+
+
+class Result(Frozen):
+    """What comes back. `failure` is None exactly when the job came to its end."""
+
+    digest: str
+    """Of the job."""
+    failure: str | None = None
+    """One sentence saying what went wrong."""
+    owner: FailureOwner | None = None
+    """Of the failure; None without one."""
+    seconds: dict[str, float] = Field(default={})
+    """Wall-clock by phase, such as start, train, generate, score, evaluate."""
+    memory: dict[str, int] = Field(default={})
+    """Peaks in bytes: resident, cuda (`trainer.jobs.peak_memory`)."""
+    versions: dict[str, str] = Field(default={})
+
+    @model_validator(mode="after")
+    def _owned(self) -> Result:
+        """Raises ValueError for a failure without an owner, or an owner without a failure."""
+        if (self.failure is None) != (self.owner is None):
+            raise ValueError("`failure` and `owner` go together")
+        return self
+
+    @property
+    def lost(self) -> bool:
+        return self.owner == "process"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What has to lie in the job's folder for the result to be whole, relative to it."""
+        return ()
+
+
+class Job(Frozen):
+    """Everything that the result depends on."""
+
+    kind: str
+    label: str
+    """For people. Not part of the digest."""
+    hardware: Hardware = Hardware()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the description without its label, hex: names the job's folder."""
+        return self._digest(set())
+
+    @property
+    def resources(self) -> Resources:
+        return Resources(self.hardware.threads, gpu=self.hardware.device != "cpu")
+
+    def _digest(self, left_out: set[str]) -> str:
+        return hashlib.sha256(self.model_dump_json(exclude={"label", *left_out}).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job that has ended."""
+
+    job: Any
+    """The `Job`, as it was given."""
+    result: Any
+    """The `Result` of its kind."""
+    folder: Path
+    """Where its files lie: log, result.json, and what its kind leaves."""
