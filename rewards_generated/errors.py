@@ -1,5 +1,9 @@
 """Who owns a failure. A user's mistake is one sentence; a reward's failure is data; the rest is our bug."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A mistake of the user's, told in one sentence: the field or file, its value, and what to do.
@@ -10,3 +14,13 @@ class UserError(Exception):
 
 class SandboxUnavailable(UserError):
     """The sandbox level that the configuration demands cannot be reached on this machine."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A phrase for error messages: the known name most like `name`, or all of them where none is alike."""
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    if alike := get_close_matches(name, names, n=1, cutoff=0.5):
+        return f"did you mean {alike[0]!r}?"
+    return f"choose one of {', '.join(names)}" if names else "none is known"

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rewards_generated.errors import UserError
+from rewards_generated.errors import UserError, nearest
 
 Options = TypeVar("Options", bound=BaseModel)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A phrase for error messages: the known name most like `name`, or all of them where none is alike."""
-    from difflib import get_close_matches
-
-    names = sorted(known)
-    if alike := get_close_matches(name, names, n=1, cutoff=0.5):
-        return f"did you mean {alike[0]!r}?"
-    return f"choose one of {', '.join(names)}" if names else "none is known"
 
 
 def read_options(task: str, model: type[Options], options: Mapping[str, Any]) -> Options:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from functools import partial
-from importlib import import_module
-from pathlib import Path
-
 from eval.tasks.base import Task, TaskReference
-from eval.tasks.options import nearest
-from rewards_generated.errors import UserError
+from rewards_generated.loading import load_object
 
 BUILT_IN_TASKS = {
     "testbed": "eval.tasks.testbed:build",
@@ -41,43 +34,8 @@ def build_task(reference: TaskReference) -> Task:
     the options (a dict of str to anything) and returns a Task. Modules in the working folder are found as well.
     Raises UserError for an unknown name, a builder that cannot be imported, or a bad option.
     """
-    name = reference.name
-    if name in BUILT_IN_TASKS:
-        builder = _load(BUILT_IN_TASKS[name])
-    elif name in task_names():
-        builder = partial(_load("eval.tasks.testbed.suites:build"), name)
-    elif ":" in name:
-        builder = _load_own(name)
-    else:
-        raise UserError(
-            f"task.name = {name!r} is not a known task: {nearest(name, task_names())} "
-            "(a task of your own is written package.module:function)"
-        )
-    task: Task = builder(reference.options)
+    known = dict.fromkeys(task_names(), "eval.tasks.testbed.suites:build") | BUILT_IN_TASKS
+    builder = load_object(reference.name, known, "task.name", "task", form="function")
+    suite = reference.name in known and reference.name not in BUILT_IN_TASKS
+    task: Task = builder(reference.name, reference.options) if suite else builder(reference.options)
     return task
-
-
-def _load(target: str) -> Callable[..., Task]:
-    module, _, function = target.partition(":")
-    builder: Callable[..., Task] = getattr(import_module(module), function)
-    return builder
-
-
-def _load_own(target: str) -> Callable[..., Task]:
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.append(folder)
-    name, _, function = target.partition(":")
-    if not name or not function:
-        raise UserError(f"task.name = {target!r}: write it as package.module:function")
-    try:
-        module = import_module(name)
-    except ModuleNotFoundError as error:
-        # A module that is missing inside the user's own module is a fault of that module: let it show itself.
-        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
-            raise
-        raise UserError(f"task.name = {target!r}: there is no module {error.name!r} to import") from None
-    builder: Callable[..., Task] | None = getattr(module, function, None)
-    if not callable(builder):
-        raise UserError(f"task.name = {target!r}: module {name!r} has no function {function!r}")
-    return builder

@@ -50,8 +50,7 @@ def compare(
     """
     from eval.prediction_file import read_answers
     from eval.report.comparison import compare_models, format_comparison
-    from eval.tasks.options import nearest
-    from rewards_generated.errors import UserError
+    from rewards_generated.errors import UserError, nearest
 
     if margin is not None and not 0 < margin < 1:
         raise UserError(f"--margin {margin:g} must lie between 0 and 1, in accuracy; write 0.02 for two points")

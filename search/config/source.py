@@ -12,8 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from eval.tasks.options import nearest
-from rewards_generated.errors import UserError
+from rewards_generated.errors import UserError, nearest
 from search.config.models import SearchConfig
 
 PRESETS = Path(__file__).parent / "presets"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from eval.tasks.options import nearest
 from rewards_generated.errors import UserError
+from rewards_generated.loading import construct, load_object
 from search.proposers.base import Proposer
 from search.proposers.settings import read_settings
 
@@ -35,10 +32,7 @@ def build_proposer(name: str, options: Mapping[str, Any]) -> Proposer:
     if isinstance(settings, type) and issubclass(settings, BaseModel):
         proposer = kind(read_settings(name, settings, options))
     else:
-        try:
-            proposer = kind(**options)
-        except TypeError as error:
-            raise UserError(f"proposer.options do not fit {name!r}: {error}") from None
+        proposer = construct(kind, options, "proposer.options", f"proposer {name!r}")
     if not callable(getattr(proposer, "propose", None)):
         raise UserError(f"proposer.name = {name!r}: the class has no method propose(request)")
     built: Proposer = proposer
@@ -57,32 +51,5 @@ def prepare(proposer: Proposer) -> None:
 
 def proposer_class(name: str) -> type[Any]:
     """The class behind a name; its `Settings` list the options with their help. Raises UserError."""
-    if name in PROPOSERS:
-        module, _, attribute = PROPOSERS[name].partition(":")
-        built_in: type[Any] = getattr(import_module(module), attribute)
-        return built_in
-    if ":" not in name:
-        raise UserError(
-            f"proposer.name = {name!r} is not a known proposer: {nearest(name, PROPOSERS)} "
-            "(a proposer of your own is written package.module:Class)"
-        )
-    return _own_class(name)
-
-
-def _own_class(target: str) -> type[Any]:
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.append(folder)
-    module, _, attribute = target.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        # A module that is missing inside the user's own module is a fault of that module: let it show itself.
-        if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
-            raise
-        raise UserError(f"proposer.name = {target!r}: there is no module {error.name!r} to import") from None
-    except (AttributeError, ValueError):
-        raise UserError(f"proposer.name = {target!r}: module {module!r} has no class {attribute!r}") from None
-    if not isinstance(found, type):
-        raise UserError(f"proposer.name = {target!r}: {attribute!r} is not a class")
-    return found
+    kind: type[Any] = load_object(name, PROPOSERS, "proposer.name", "proposer")
+    return kind

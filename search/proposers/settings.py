@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eval.tasks.options import nearest
-from rewards_generated.errors import UserError
+from rewards_generated.errors import UserError, nearest
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

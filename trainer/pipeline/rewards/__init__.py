@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.ensemble import Ensemble, Member
-from rewards_generated.errors import UserError
+from rewards_generated.errors import UserError, nearest
 from rewards_generated.library import library_codes
 
 
@@ -33,8 +33,6 @@ def weighted_ensemble(name: str, weights: Mapping[str, float]) -> Ensemble:
         elif reward in codes:
             members.append(Member(name=reward, code=codes[reward], weight=weight))
         else:
-            from eval.tasks.options import nearest
-
             known = nearest(reward, [*own_codes(), *BASE_REWARDS, *library_codes()])
             raise UserError(f"`grpo.rewards` names {reward!r}, which is no reward: {known} (a file's name ends in .py)")
     ensemble = Ensemble(name=name, members=tuple(members))
