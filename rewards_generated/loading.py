@@ -57,7 +57,13 @@ def load_object(
 
 
 def construct(factory: Callable[..., Any], options: Mapping[str, Any], field: str, owner: str) -> Any:
-    """`factory(**options)`. Raises UserError naming the option that it does not take, or needs and was not given.
+    """`factory(**options)`. Raises UserError as `require_options` does."""
+    require_options(factory, options, field, owner)
+    return factory(**options)
+
+
+def require_options(factory: Callable[..., Any], options: Mapping[str, Any], field: str, owner: str) -> None:
+    """Raises UserError naming the option that the factory does not take, or needs and was not given.
 
     `field`: where the options stand, such as `executor.options`; `owner`: what takes them, such as `executor 'local'`.
     """
@@ -70,4 +76,3 @@ def construct(factory: Callable[..., Any], options: Mapping[str, Any], field: st
     for option, parameter in named.items():
         if parameter.default is parameter.empty and option not in options:
             raise UserError(f"{field}.{option}: {owner} needs this option")
-    return factory(**options)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import ValidationError
 
 from eval.tasks.base import Task
 from rewards_generated.errors import UserError
+from rewards_generated.loading import load_object
 from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings
 
 if TYPE_CHECKING:
@@ -132,18 +132,12 @@ def algorithm_of(settings: AlgorithmSettings) -> Algorithm:
 @lru_cache
 def _built(described: str) -> Algorithm:
     settings = AlgorithmSettings.model_validate_json(described)
-    target = ALGORITHMS.get(settings.name, settings.name)
-    if ":" not in target:
-        raise UserError(
-            f"algorithm.name = {settings.name!r} is not one of {', '.join(ALGORITHMS)}; "
-            "your own is written package.module:Class"
-        )
-    module, _, name = target.partition(":")
-    found = getattr(import_module(module), name)
+    found: type[Algorithm] = load_object(settings.name, ALGORITHMS, "algorithm.name", "algorithm")
+    if not issubclass(found, Algorithm):
+        raise UserError(f"algorithm.name = {settings.name!r} is no subclass of trainer.algorithms.Algorithm")
     try:
-        algorithm: Algorithm = found.model_validate(settings.options)
+        return found.model_validate(settings.options)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(("algorithm", "options", *(str(part) for part in first["loc"])))
         raise UserError(f"{place} = {first['input']!r}: {first['msg']}") from None
-    return algorithm

@@ -6,7 +6,6 @@ names. An engine of one's own is a subclass of `GenerationEngine` with `complete
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.tasks.base import Message
 from rewards_generated.errors import UserError
+from rewards_generated.loading import load_object, require_options
 
 if TYPE_CHECKING:
     from eval.engines.policy import Policy
@@ -133,21 +133,11 @@ BUILT_IN_ENGINES = {"transformers": "eval.engines.transformers_engine:Transforme
 
 def engine_class(settings: EngineSettings) -> type[GenerationEngine]:
     """Raises UserError for an engine that is not known or cannot be imported, or options that it does not take."""
-    from eval.tasks.registry import _load
-
-    target = BUILT_IN_ENGINES.get(settings.name, settings.name)
-    if ":" not in target:
-        known = ", ".join(BUILT_IN_ENGINES)
-        raise UserError(
-            f"engine.name = {settings.name!r} is not one of {known}; your own is written package.module:Class"
-        )
-    found = _load(target)
-    if not (isinstance(found, type) and issubclass(found, GenerationEngine)):
+    found: type[GenerationEngine] = load_object(settings.name, BUILT_IN_ENGINES, "engine.name", "engine")
+    if not issubclass(found, GenerationEngine):
         raise UserError(f"engine.name = {settings.name!r} is no subclass of eval.engines.base.GenerationEngine")
-    try:
-        inspect.signature(found).bind(None, 1, **settings.options)
-    except TypeError as error:
-        raise UserError(f"engine {settings.name!r} does not take these options: {error}") from error
+    given = {"policy": None, "batch_size": 1, **settings.options}
+    require_options(found, given, "engine.options", f"engine {settings.name!r}")
     return found
 
 

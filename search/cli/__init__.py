@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
 from typer import Abort, Exit, TyperException
 from typer.core import TyperGroup
@@ -25,6 +27,19 @@ Example: the whole search on the embedded testbed, with no key, no GPU and no do
 """
 
 
+def require_own_packages() -> None:
+    """Raises UserError where a folder or file of the user's, earlier on Python's path, hides one of our packages."""
+    ours = Path(__file__).parents[2]
+    for name in ("rewards_generated", "eval", "trainer"):
+        found = find_spec(name)
+        places = [] if found is None else list(found.submodule_search_locations or [found.origin or ""])
+        if not any(Path(place).parent == ours for place in places):
+            raise UserError(
+                f"{places[0] if places else name} hides reward-search's own package {name!r}: rename it, or start from "
+                "another folder and without PYTHONPATH leading there"
+            )
+
+
 def application() -> TyperGroup:
     return LazyGroup(name="reward-search", help=HELP, rich_markup_mode=None)
 
@@ -37,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        require_own_packages()
         code = application().main(
             args=given or ["--help"],
             prog_name="reward-search",

@@ -205,8 +205,8 @@ def _run_packs(run: Run, stage: Stage, packs: Sequence[TrainJob], folder: Path) 
 def runs_of(done: Done, folder: Path) -> Iterator[RunDone]:
     """What the runs of a training job came to, which ran in `folder`; if it failed as a whole, each failed.
 
-    Those that trained to their end come to lie by themselves; what a job with a stop leaves is not yet their result, and
-    stays where it is.
+    Those that trained to their end come to lie by themselves; what a job with a stop leaves is not yet their result,
+    and stays where it is.
     """
     job: TrainJob = done.job
     results = done.result.members or tuple(

@@ -57,7 +57,7 @@ def job(name: str, seed: int) -> Any:
     from rewards_generated.ensemble import Ensemble, Member
     from rewards_generated.library import library_codes
     from trainer.jobs.settings import GrpoSettings, Hardware, LoraSettings
-from trainer.jobs.train import EvaluationRequest, TrainingRun
+    from trainer.jobs.train import EvaluationRequest, TrainingRun
 
     members = [Member(name=base) for base in BASE_REWARDS]
     if name != BASE_ONLY:

@@ -98,7 +98,7 @@ def test_the_proposer_is_told_of_second_prompts() -> None:
         ({"algorithm": {"name": "multilayer", "options": {"corrections": 1}}}, "groups of one completion"),
         ({"algorithm": {"name": "multilayer", "options": {"corection": 1}}}, r"algorithm\.options\.corection"),
         ({"algorithm": {"name": "multilayer", "options": {"updates": "both"}}}, r"options\.updates = 'both'"),
-        ({"algorithm": "multilayr"}, "'multilayr' is not one of grpo, multilayer"),
+        ({"algorithm": "multilayr"}, "'multilayr' is not a known algorithm"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )

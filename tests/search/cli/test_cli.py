@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,21 @@ def test_every_subcommand_has_help_with_an_example(capsys: pytest.CaptureFixture
             out = capsys.readouterr().out
             assert "Example" in out
             assert f"reward-search {name} {subcommand}" in out
+
+
+@pytest.mark.parametrize("hidden", ["trainer.py", "eval/__init__.py"])
+def test_a_user_s_own_package_of_our_name_is_said(tmp_path: Path, hidden: str) -> None:
+    """`python -m search.cli` puts the working folder first on the path."""
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    file = tmp_path / hidden
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("raise SystemExit('not ours')")
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    command = [sys.executable, "-P", "-m", "search.cli", "doctor"]
+    done = subprocess.run(command, env=environment, cwd=ours, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "hides reward-search's own package" in done.stderr
+    assert str(file) in done.stderr or str(file.parent) in done.stderr
+    assert done.stderr.count("\n") == 1

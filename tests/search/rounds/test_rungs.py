@@ -85,7 +85,9 @@ def record(
                 so_far = RunResult(digest=job.digest, predictions=answers(right))
                 ledger.record_rung("screening", name, job, rung, so_far, "validation")
         at_end = answers(by_rung[None]) if None in by_rung else ()
-        result = RunResult(digest=job.digest, predictions=at_end, failure=failure, owner="candidate" if failure else None)
+        result = RunResult(
+            digest=job.digest, predictions=at_end, failure=failure, owner="candidate" if failure else None
+        )
         ledger.record_training("screening", name, job, result, "validation")
 
 
@@ -115,7 +117,9 @@ def test_a_rung_is_recorded_once_and_lies_below_the_jobs_steps(ledger: Ledger, c
 def test_a_rung_without_a_score_is_no_rung(ledger: Ledger, config: SearchConfig) -> None:
     job = screening_run(config, "new", reward_code(1), 1)
     for failure, predictions in ((None, ()), ("its reward raised too often", answers(3))):
-        result = RunResult(digest=job.digest, failure=failure, owner="candidate" if failure else None, predictions=predictions)
+        result = RunResult(
+            digest=job.digest, failure=failure, owner="candidate" if failure else None, predictions=predictions
+        )
         with pytest.raises(ValueError, match="new has no score at rung 2"):
             ledger.record_rung("screening", "new", job, 2, result, "validation")
 

@@ -45,7 +45,7 @@ def test_algorithm_and_second_turn_are_part_of_the_digest() -> None:
 @pytest.mark.parametrize(
     ("algorithm", "sentence"),
     [
-        ({"name": "multilayr"}, "'multilayr' is not one of grpo, multilayer"),
+        ({"name": "multilayr"}, "'multilayr' is not a known algorithm"),
         (multilayer(correction=4), r"algorithm\.options\.correction = 4"),
         (multilayer(select="some"), r"algorithm\.options\.select = 'some'"),
         ({"name": "grpo", "options": {"corrections": 2}}, r"algorithm\.options\.corrections = 2"),
