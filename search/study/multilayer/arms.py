@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from search.config.models import SearchConfig
+from search.study.base import ArmKind
+from search.study.multilayer.records import How
 from trainer.multilayer.settings import MultilayerSettings
 
 MULTILAYER, GRPO, LONGER, RANDOM = "multilayer", "grpo", "grpo-longer", "random-response"
-ARMS = (MULTILAYER, GRPO, LONGER, RANDOM)
+ARMS: dict[str, ArmKind] = {MULTILAYER: "main", GRPO: "other", LONGER: "other", RANDOM: "control"}
 VOTING = (GRPO, LONGER)
 """Arms whose answers are also put to a vote of two."""
-
-KINDS: dict[str, Literal["main", "other", "control"]] = {
-    MULTILAYER: "main",
-    GRPO: "other",
-    LONGER: "other",
-    RANDOM: "control",
-}
-DESCRIPTIONS = {
-    MULTILAYER: "two layers: GRPO on the question, and on the question with one of the policy's responses",
-    GRPO: "ordinary GRPO with as many optimizer steps, and so fewer sampled completions",
-    LONGER: "ordinary GRPO with as many sampled completions, and so more optimizer steps",
-    RANDOM: "as multilayer, but the second prompt shows a random response to another question",
-}
-
 
 READINGS = {"first": "one pass", "second": "two passes", "vote": "vote of two"}
 """How answers are read, in words."""
@@ -34,7 +22,7 @@ class Reading(NamedTuple):
     """What counts as a policy's answer."""
 
     arm: str
-    how: Literal["first", "second", "vote"]
+    how: How
 
     @property
     def name(self) -> str:
