@@ -13,8 +13,7 @@ from search.driver.launch import configured_executor
 from search.driver.plan import Plan
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import BASE_ONLY, screening_run
-from search.jobs.dispatch import run_jobs
-from search.jobs.packing import runs_of
+from search.jobs.packing import train_runs
 from search.jobs.seeds import screening_seeds
 from search.proposers.registry import build_proposer
 from search.rounds.request import first_request
@@ -58,8 +57,7 @@ def calibrate(config: SearchConfig) -> Pace:
         }
     )
     with tempfile.TemporaryDirectory(prefix="reward-search-calibration-") as folder:
-        [done] = run_jobs(configured_executor(config), [TrainJob.of(job)], Path(folder))
-        [ended] = runs_of(done, Path(folder))
+        [ended] = train_runs(configured_executor(config), [TrainJob.of(job)], Path(folder))
     if ended.result.failure:
         raise UserError(f"the calibration run failed: {ended.result.failure}")
     seconds = ended.result.seconds

@@ -11,9 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from rewards_generated.errors import UserError
+from search.executors.base import Executor
 from search.executors.gpus import jobs_at_once, visible_gpus
 from search.jobs.descriptions import jobs_folder
-from search.jobs.dispatch import ATTEMPTS, stopped
+from search.jobs.dispatch import ATTEMPTS, run_jobs, stopped
 from search.ledger import Stage
 from search.session import Run
 from trainer.jobs.base import Done
@@ -200,6 +201,18 @@ def _run_packs(run: Run, stage: Stage, packs: Sequence[TrainJob], folder: Path) 
                 else:
                     yield done
         waiting = again
+
+
+def train_runs(executor: Executor, jobs: Sequence[TrainJob], folder: Path) -> Generator[RunDone, None, None]:
+    """Yields every run of the jobs when it has ended for good, without a ledger. Use it under `contextlib.closing`.
+
+    Raises UserError for a job that is too large for the machine.
+    """
+    with closing(run_jobs(executor, jobs, folder)) as ended:
+        for done in ended:
+            if done.result.owner == "memory":
+                raise UserError(f"{done.result.failure}; set executor.pack to fewer runs and resume")
+            yield from runs_of(done, folder)
 
 
 def runs_of(done: Done, folder: Path) -> Iterator[RunDone]:

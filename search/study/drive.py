@@ -20,9 +20,8 @@ from search.ledger import DriverLock
 from search.proposers.registry import build_proposer, prepare
 from search.session import duration
 from search.study.base import Cost, Study, StudyContext
-from search.study.ledger import StudyLedger, write_text
+from search.study.ledger import StudyFacts, StudyLedger, write_text
 from search.study.progress import StudyProgress
-from search.study.registry import study_facts
 
 MARKDOWN, PAGE, RECORD = "report.md", "report.html", "results.json"
 
@@ -39,26 +38,25 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
     prepare(build_proposer(study.config.proposer.name, study.config.proposer.options))
     configured_executor(study.config)
     require_strength(study.config.sandbox)
-    ledger = StudyLedger.open(folder) if resume else StudyLedger.create(folder, {**study_facts(study), **_origin()})
+    ledger = StudyLedger.open(folder) if resume else StudyLedger.create(folder, _facts(study))
     units = study.units()
     try:
         with stop_on_termination(), DriverLock(folder):
             console.print(f"study directory: {folder}", soft_wrap=True)
-            results = ledger.results()
-            progress = StudyProgress(console, sum(unit.cost.steps for unit in units if unit.name not in results))
+            ended = ledger.ended(units)
+            progress = StudyProgress(console, sum(unit.cost.steps for unit in units if unit.name not in ended))
             with progress:
                 for number, unit in enumerate(units, start=1):
-                    if unit.name in results:
+                    if unit.name in ended:
                         continue
                     progress.unit(f"{number}/{len(units)}", unit.label)
                     started = time.monotonic()
-                    result = study.run(unit, StudyContext(folder, progress, results))
-                    ledger.record(unit.name, result, time.monotonic() - started)
-                    results = ledger.results()
+                    record = study.run(unit, StudyContext(folder, progress))
+                    ledger.record(unit, record, time.monotonic() - started)
             _write_report(study, ledger, console)
             return 0
     except KeyboardInterrupt:
-        if ledger.results():
+        if ledger.ended(units):
             _write_report(study, ledger, console)
         console.print(
             f"stopped; continue with: reward-search study {study.name} --run-dir {folder} --resume", soft_wrap=True
@@ -91,8 +89,10 @@ def print_plan(study: Study) -> None:
 
 
 def _write_report(study: Study, ledger: StudyLedger, console: Console) -> None:
-    report = study.report(ledger.results())
-    record = {"facts": ledger.facts, "seconds": ledger.seconds()}
+    ended = ledger.ended(study.units())
+    report = study.report({name: item.record for name, item in ended.items()})
+    seconds = {name: item.seconds for name, item in ended.items()}
+    record = {"facts": ledger.facts.model_dump(), "seconds": seconds}
     write_text(ledger.folder / MARKDOWN, format_markdown(report))
     write_text(ledger.folder / PAGE, render_page(report))
     write_text(ledger.folder / RECORD, format_json(report, record))
@@ -100,16 +100,13 @@ def _write_report(study: Study, ledger: StudyLedger, console: Console) -> None:
     console.print(f"report: {ledger.folder / PAGE}", soft_wrap=True)
 
 
-def _origin() -> dict[str, object]:
-    """Where the figures come from."""
+def _facts(study: Study) -> StudyFacts:
     import os
     import platform
     from importlib.metadata import version
 
-    return {
-        "versions": {name: version(name) for name in PACKAGES},
-        "hardware": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores",
-    }
+    hardware = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
+    return StudyFacts.of(study, {name: version(name) for name in PACKAGES}, hardware)
 
 
 def _console() -> Console:

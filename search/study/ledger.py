@@ -5,35 +5,79 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rewards_generated.errors import UserError
 from search.driver.launch import require_free
-from search.study.base import Result
+from search.study.base import Size, Study, Unit, plain
 
 FACTS_FILE = "study.json"
 RESULTS_FOLDER = "results"
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class StudyFacts(BaseModel):
+    """What all results of a study depend on, and where they come from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: str
+    size: Size
+    seeds: int
+    config: dict[str, Any]
+    versions: dict[str, str]
+    hardware: str
+    started: str
+
+    @classmethod
+    def of(cls, study: Study, versions: dict[str, str], hardware: str) -> StudyFacts:
+        return cls(
+            study=study.name,
+            size=study.size,
+            seeds=study.seeds,
+            config=study.config.plain(),
+            versions=versions,
+            hardware=hardware,
+            started=_now(),
+        )
+
+
+class UnitFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: str
+    ended: str
+    seconds: float
+    result: dict[str, Any]
+
+
+class Ended(NamedTuple):
+    record: BaseModel
+    seconds: float
+    """Wall-clock of the unit since it was last started."""
 
 
 class StudyLedger:
     """A unit's file is written by atomic rename when the unit has ended: it is there wholly or not at all."""
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        self.folder = folder
-        self.facts = dict(facts)
+    def __init__(self, folder: Path, facts: StudyFacts) -> None:
+        self.folder, self.facts = folder, facts
 
     @classmethod
-    def create(cls, folder: Path, facts: Mapping[str, Any]) -> StudyLedger:
+    def create(cls, folder: Path, facts: StudyFacts) -> StudyLedger:
         """A new study's folder with its facts, by one rename. Raises UserError if the folder is not free."""
         require_free(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
             prepared = Path(temporary) / "study"
             (prepared / RESULTS_FOLDER).mkdir(parents=True)
-            write_json(prepared / FACTS_FILE, {**facts, "started": _now()})
+            _write(prepared / FACTS_FILE, facts)
             try:
                 prepared.rename(folder)
             except OSError:
@@ -45,32 +89,24 @@ class StudyLedger:
     def open(cls, folder: Path) -> StudyLedger:
         """Raises UserError if the folder holds no study."""
         path = folder / FACTS_FILE
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-        except OSError:
-            raise UserError(
-                f"{folder} holds no study: there is no {FACTS_FILE} in it; give the folder of one"
-            ) from None
-        except ValueError:
-            raise UserError(f"{path} is not the record of a study: it is no JSON") from None
-        return cls(folder, facts)
+        if not path.is_file():
+            raise UserError(f"{folder} holds no study: there is no {FACTS_FILE} in it; give the folder of one")
+        return cls(folder, _read(path, StudyFacts, "the record of a study"))
 
-    def record(self, unit: str, result: Result, seconds: float) -> None:
-        """`seconds`: wall-clock of the unit since it was last started."""
-        record = {"unit": unit, "ended": _now(), "seconds": round(seconds, 2), "result": result}
-        write_json(self.folder / RESULTS_FOLDER / f"{unit}.json", record)
+    def record(self, unit: Unit, record: BaseModel, seconds: float) -> None:
+        file = UnitFile(unit=unit.name, ended=_now(), seconds=round(seconds, 2), result=plain(record))
+        _write(self.folder / RESULTS_FOLDER / f"{unit.name}.json", file)
 
-    def results(self) -> dict[str, Result]:
-        """Of the units that ended, by name."""
-        return {name: record["result"] for name, record in self._records().items()}
-
-    def seconds(self) -> dict[str, float]:
-        """Wall-clock of the units that ended, by name."""
-        return {name: record["seconds"] for name, record in self._records().items()}
-
-    def _records(self) -> dict[str, dict[str, Any]]:
-        files = sorted((self.folder / RESULTS_FOLDER).glob("[!.]*.json"))
-        return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    def ended(self, units: Iterable[Unit]) -> dict[str, Ended]:
+        """Those of the units that ended, by name. Raises UserError for a file that is no record of its unit."""
+        found = {}
+        for unit in units:
+            path = self.folder / RESULTS_FOLDER / f"{unit.name}.json"
+            if path.is_file():
+                what = f"the record of the unit {unit.name!r}"
+                file = _read(path, UnitFile, what)
+                found[unit.name] = Ended(_checked(path, unit.record, file.result, what), file.seconds)
+        return found
 
 
 def write_text(path: Path, text: str) -> None:
@@ -83,8 +119,25 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+def _write(path: Path, values: BaseModel) -> None:
+    write_text(path, json.dumps(plain(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _read(path: Path, form: type[M], what: str) -> M:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UserError(f"{path} is not {what}: it is no JSON") from None
+    return _checked(path, form, values, what)
+
+
+def _checked(path: Path, form: type[M], values: object, what: str) -> M:
+    try:
+        return form.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{path} is not {what}: {place}: {first['msg'].lower()}; delete it or restore it") from None
 
 
 def _now() -> str:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rewards_generated.errors import UserError
 from search.config.source import changed_fields, load_config
 from search.study.base import Size, Study
 from search.study.feedback.study import FeedbackStudy
+from search.study.ledger import StudyFacts
 from search.study.multilayer.study import MultilayerStudy
 from search.study.reach.study import ReachStudy
 from search.study.reflection.study import ReflectionStudy
 
 STUDIES: dict[str, type[Study]] = {
-    "feedback": FeedbackStudy,
-    "multilayer": MultilayerStudy,
-    "reach": ReachStudy,
-    "reflection": ReflectionStudy,
+    kind.name: kind for kind in (FeedbackStudy, MultilayerStudy, ReachStudy, ReflectionStudy)
 }
 PRESET = "testbed"
 """What every study's configuration starts from."""
@@ -27,27 +24,25 @@ FEWEST_SEEDS = 2
 def build_study(name: str, size: Size, seeds: int | None, assignments: Sequence[str]) -> Study:
     """`seeds` None: as many as that size has; `assignments` replace fields of its configuration. Raises UserError."""
     kind = STUDIES[name]
-    usual, own = kind.defaults(size)
-    return kind(size, _checked(usual if seeds is None else seeds), load_config(PRESET, None, [*own, *assignments]))
-
-
-def study_facts(study: Study) -> dict[str, Any]:
-    """What all results of a study depend on."""
-    return {"study": study.name, "size": study.size, "seeds": study.seeds, "config": study.config.plain()}
+    usual, own = kind.presets[size]
+    chosen = usual if seeds is None else seeds
+    if chosen < FEWEST_SEEDS:
+        raise UserError(f"{chosen} is too few seeds: runs are compared over seeds, so give at least {FEWEST_SEEDS}")
+    return kind(size, chosen, load_config(PRESET, None, [*own, *assignments]))
 
 
 def recorded_study(
-    name: str, facts: dict[str, Any], size: Size | None, seeds: int | None, assignments: Sequence[str]
+    name: str, facts: StudyFacts, size: Size | None, seeds: int | None, assignments: Sequence[str]
 ) -> Study:
     """The study that the facts are of. Raises UserError naming what is given besides and would change it."""
-    if facts["study"] != name:
-        raise UserError(f"the folder holds the study {facts['study']!r}; resume it with `study {facts['study']}`")
-    config = load_config(values=facts["config"])
-    recorded = {"size": facts["size"], "seeds": facts["seeds"], "config": config.plain()}
+    if facts.study != name:
+        raise UserError(f"the folder holds the study {facts.study!r}; resume it with `study {facts.study}`")
+    config = load_config(values=facts.config)
+    recorded = {"size": facts.size, "seeds": facts.seeds, "config": config.plain()}
     given = {
-        "size": size or facts["size"],
-        "seeds": facts["seeds"] if seeds is None else seeds,
-        "config": load_config(values=facts["config"], assignments=list(assignments)).plain(),
+        "size": size or facts.size,
+        "seeds": facts.seeds if seeds is None else seeds,
+        "config": load_config(values=facts.config, assignments=list(assignments)).plain(),
     }
     if changed := list(changed_fields(recorded, given)):
         fields = ", ".join(f"`{field.removeprefix('config.')}`" for field in changed)
@@ -55,10 +50,4 @@ def recorded_study(
             f"the study was started with another configuration: {fields} changed; resume without them, "
             "or start a new study in another --run-dir"
         )
-    return STUDIES[name](facts["size"], facts["seeds"], config)
-
-
-def _checked(seeds: int) -> int:
-    if seeds < FEWEST_SEEDS:
-        raise UserError(f"{seeds} is too few seeds: runs are compared over seeds, so give at least {FEWEST_SEEDS}")
-    return seeds
+    return STUDIES[name](facts.size, facts.seeds, config)

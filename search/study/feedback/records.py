@@ -1,63 +1,121 @@
-"""What a search measured, as plain JSON values, and the figures of a search that the study compares."""
+"""What a search measured, and the figures of a search that the study compares."""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from eval.report.data import Entry, Scores
+from eval.report.data import Scores
 from search.config.models import SearchConfig
 from search.jobs.descriptions import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger
 from search.results.entries import final_entries
 from search.results.ranking import control_scores, outcomes
-from search.study.base import Result
+from search.study.base import Record
+from search.study.cells import mean
 
 
-def search_record(config: SearchConfig, ledger: Ledger) -> Result:
-    """Every candidate with its figures on the split that ranks, and the controls of the search."""
-    controls = control_scores(config, ledger)
-    return {
-        "seed": config.seed,
-        "feedback": config.search.feedback,
-        "candidates": [
-            {
-                "name": outcome.candidate.name,
-                "identity": outcome.candidate.identity,
-                "round": outcome.candidate.round,
-                "origin": outcome.candidate.origin,
-                "family": outcome.candidate.family,
-                "parents": list(outcome.candidate.parents),
-                "status": outcome.status,
-                **_figures(outcome.scores),
-            }
-            for outcome in outcomes(config, ledger)
-        ],
-        "base_only": _figures(controls[BASE_ONLY]),
-        "untrained": _figures(controls[UNTRAINED]),
-    }
-
-
-def finals_record(config: SearchConfig, ledger: Ledger) -> Result:
-    """Every retrained ensemble and control with its figures on the split that is reported."""
-    return {"seed": config.seed, "entries": [_entry(entry) for entry in final_entries(config, ledger)]}
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "kind": entry.kind,
-        "control": entry.control,
-        "members": list(entry.members),
-        "failure": entry.failure,
-        **_figures(entry.test),
-    }
-
-
-def _figures(scores: Scores | None) -> dict[str, float | None]:
+class Figures(Record):
     """None where there is no score, never 0."""
+
+    f1: float | None
+    accuracy: float | None
+
+
+PROPOSED = ("name", "identity", "round", "origin", "family", "parents")
+
+
+class CandidateRecord(Record):
+    name: str
+    identity: str | None
+    round: int
+    origin: str
+    family: str
+    parents: tuple[str, ...]
+    """Identities."""
+    status: str
+    f1: float | None
+    """This and accuracy are of the split that ranks."""
+    accuracy: float | None
+
+
+class SearchRecord(Record):
+    """Every candidate with its figures, and the controls of the search."""
+
+    seed: int
+    feedback: str
+    candidates: tuple[CandidateRecord, ...]
+    base_only: Figures
+    untrained: Figures
+
+
+class EntryRecord(Record):
+    """A retrained ensemble or a control, with its figures on the split that is reported."""
+
+    name: str
+    kind: str
+    control: str | None
+    members: tuple[str, ...]
+    failure: str | None
+    f1: float | None
+    accuracy: float | None
+
+
+class FinalsRecord(Record):
+    seed: int
+    entries: tuple[EntryRecord, ...]
+
+    @property
+    def ensemble(self) -> float | None:
+        """F1 of the ensemble."""
+        return next((entry.f1 for entry in self.entries if entry.kind == "ensemble"), None)
+
+    @property
+    def draws(self) -> list[float | None]:
+        """F1 of the random draws."""
+        return [entry.f1 for entry in self.entries if (entry.control or "").startswith("random draw")]
+
+    def control(self, name: str) -> float | None:
+        return next((entry.f1 for entry in self.entries if entry.control == name), None)
+
+
+def search_record(config: SearchConfig, ledger: Ledger) -> SearchRecord:
+    controls = control_scores(config, ledger)
+    candidates = [
+        CandidateRecord(
+            **{name: getattr(outcome.candidate, name) for name in PROPOSED},
+            status=outcome.status,
+            **_figures(outcome.scores),
+        )
+        for outcome in outcomes(config, ledger)
+    ]
+    return SearchRecord(
+        seed=config.seed,
+        feedback=config.search.feedback,
+        candidates=tuple(candidates),
+        base_only=Figures(**_figures(controls[BASE_ONLY])),
+        untrained=Figures(**_figures(controls[UNTRAINED])),
+    )
+
+
+def finals_record(config: SearchConfig, ledger: Ledger) -> FinalsRecord:
+    entries = [
+        EntryRecord(
+            name=entry.name,
+            kind=entry.kind,
+            control=entry.control,
+            members=tuple(entry.members),
+            failure=entry.failure,
+            **_figures(entry.test),
+        )
+        for entry in final_entries(config, ledger)
+    ]
+    return FinalsRecord(seed=config.seed, entries=tuple(entries))
+
+
+def _figures(scores: Scores | None) -> dict[Literal["f1", "accuracy"], float | None]:
     if scores is None:
         return {"f1": None, "accuracy": None}
     return {"f1": scores.f1.value, "accuracy": scores.accuracy.value}
@@ -79,40 +137,50 @@ class Measures:
     """Candidates after round 1."""
     scored_later: int
     with_scored_parent: int
-    origins: dict[str, int]
+    origins: Counter[str]
     """Of the candidates after round 1."""
 
+    @property
+    def first_f1(self) -> float | None:
+        return self.by_round_f1[0]
 
-def measures(record: Result, rounds: int) -> Measures:
-    candidates: list[dict[str, Any]] = record["candidates"]
-    scored = [item for item in candidates if item["f1"] is not None]
-    later = [item for item in candidates if item["round"] > 1]
+    @property
+    def last_f1(self) -> float | None:
+        return self.by_round_f1[-1]
+
+    @property
+    def gain_in_f1(self) -> float | None:
+        return _gain(self.by_round_f1)
+
+    @property
+    def gain_in_accuracy(self) -> float | None:
+        return _gain(self.by_round_accuracy)
+
+
+def _gain(by_round: Sequence[float | None]) -> float | None:
+    first, last = by_round[0], by_round[-1]
+    return None if first is None or last is None else last - first
+
+
+def measures(candidates: Sequence[CandidateRecord], rounds: int) -> Measures:
+    scored = [item for item in candidates if item.f1 is not None]
+    later = [item for item in candidates if item.round > 1]
     leads = [lead for item in later if (lead := _parents_lead(item, scored)) is not None]
-    origins: dict[str, int] = {}
-    for item in later:
-        origins[item["origin"]] = origins.get(item["origin"], 0) + 1
+    numbers = range(1, rounds + 1)
     return Measures(
-        by_round_f1=tuple(_mean_of_round(scored, number, "f1") for number in range(1, rounds + 1)),
-        by_round_accuracy=tuple(_mean_of_round(scored, number, "accuracy") for number in range(1, rounds + 1)),
-        best_f1=max((item["f1"] for item in scored), default=None),
-        parents_lead=_mean(leads),
+        by_round_f1=tuple(mean(item.f1 for item in scored if item.round == number) for number in numbers),
+        by_round_accuracy=tuple(mean(item.accuracy for item in scored if item.round == number) for number in numbers),
+        best_f1=max((item.f1 for item in scored if item.f1 is not None), default=None),
+        parents_lead=mean(leads),
         later=len(later),
-        scored_later=sum(item["f1"] is not None for item in later),
+        scored_later=sum(item.f1 is not None for item in later),
         with_scored_parent=len(leads),
-        origins=origins,
+        origins=Counter(item.origin for item in later),
     )
 
 
-def _parents_lead(candidate: dict[str, Any], scored: Sequence[dict[str, Any]]) -> float | None:
-    pool = [item for item in scored if item["round"] < candidate["round"]]
-    parents = _mean([item["f1"] for item in pool if item["identity"] in candidate["parents"]])
-    everyone = _mean([item["f1"] for item in pool])
+def _parents_lead(candidate: CandidateRecord, scored: Sequence[CandidateRecord]) -> float | None:
+    pool = [item for item in scored if item.round < candidate.round]
+    parents = mean(item.f1 for item in pool if item.identity in candidate.parents)
+    everyone = mean(item.f1 for item in pool)
     return None if parents is None or everyone is None else parents - everyone
-
-
-def _mean_of_round(scored: Sequence[dict[str, Any]], number: int, figure: str) -> float | None:
-    return _mean([item[figure] for item in scored if item["round"] == number])
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None

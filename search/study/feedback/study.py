@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from eval.report.study.data import StudyReport
-from eval.report.text import counted
-from eval.statistics.replicates import least_sign_flip_p_value
 from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
 from search.config.source import parse_config
@@ -21,9 +19,11 @@ from search.finals.finals import run_finals
 from search.ledger import Candidate, Ledger
 from search.loop import explore, observe_base
 from search.results.ranking import outcomes
-from search.study.base import Cost, Result, Size, StudyContext, Unit
-from search.study.feedback.records import finals_record, search_record
-from search.study.feedback.report import ARMS, PAIRS, feedback_report, unit_name
+from search.study.base import Cost, Findings, Record, Results, Study, StudyContext, Unit
+from search.study.cells import each
+from search.study.feedback.records import FinalsRecord, SearchRecord, finals_record, measures, search_record
+from search.study.feedback.report import ARMS, PAIRS, feedback_findings
+from search.study.words import Words
 
 FIRST_ROUND, CONTROLS = "first-round", "controls"
 
@@ -59,8 +59,8 @@ COMMON = (
 )
 
 
-class FeedbackStudy:
-    """Implements `search.study.base.Study`; see the module. A search is the unit of analysis.
+class FeedbackStudy(Study):
+    """A search is the unit of analysis.
 
     The arms of a seed go on from one first round, which is searched once: no arm has been told anything by then.
     Where `finals.random_controls.pool` is above 0, the best ensemble of `ranked` is retrained beside random draws
@@ -68,12 +68,15 @@ class FeedbackStudy:
     """
 
     name = "feedback"
+    presets: ClassVar = {"quick": (2, (*QUICK, *COMMON)), "full": (5, (*FULL, *COMMON))}
+    arms = ARMS
+    declared = len(PAIRS)
 
-    def __init__(self, size: Size, seeds: int, config: SearchConfig) -> None:
-        self.size, self.seeds, self.config = size, seeds, config
+    def check(self) -> None:
+        config = self.config
         if config.search.feedback != "ranked":
             raise UserError(
-                f"`search.rounds.feedback` = {config.search.feedback!r}: it is what the study varies; leave it out"
+                f"`search.feedback` = {config.search.feedback!r}: it is what the study varies; leave it out"
             )
         if config.search.rounds < 2:
             raise UserError(
@@ -100,71 +103,52 @@ class FeedbackStudy:
                 "set finals.random_controls.pool to 0"
             )
 
-    @classmethod
-    def defaults(cls, size: Size) -> tuple[int, tuple[str, ...]]:
-        return (5, (*FULL, *COMMON)) if size == "full" else (2, (*QUICK, *COMMON))
-
-    @property
-    def outline(self) -> Sequence[str]:
-        settings, pool = self.config.search, self.config.finals.random_controls.pool
-        least = min(1.0, len(PAIRS) * least_sign_flip_p_value(self.seeds))
-        said = [
-            f"study feedback, size {self.size}: {len(ARMS)} arms ({', '.join(ARMS)}) of "
-            f"{counted(self.seeds, 'search', 'searches')}, seeds {self._seeds()[0]} to {self._seeds()[-1]}, each "
-            f"{settings.rounds} rounds of {settings.candidates_per_round} candidates from the proposer "
-            f"{self.config.proposer.name}; the arms of a seed share their first round",
-            f"with {self.seeds} searches per arm the exact test can give no corrected p below {least:.3g}",
-        ]
-        if pool:
-            said.append(
-                f"then for every seed the {self.config.finals.ensembles[0]} of `ranked` against {pool} random draws of "
-                "that size from `none`, retrained and compared on the test split"
-            )
-        return said
-
     def units(self) -> Sequence[Unit]:
         """Seed by seed, so that an interrupted study has whole pairs."""
-        units = []
-        rounds, pool = self.config.search.rounds, self.config.finals.random_controls.pool
-        for seed in self._seeds():
-            units.append(Unit(unit_name(seed, FIRST_ROUND), f"seed {seed}: first round of all arms", self._rounds(1)))
-            for arm in ARMS:
-                units.append(Unit(unit_name(seed, arm), f"seed {seed}: feedback {arm}", self._rounds(rounds - 1, 0)))
-            if pool:
-                units.append(Unit(unit_name(seed, CONTROLS), f"seed {seed}: ensembles", self._controls_cost()))
-        return units
+        rounds = self.config.search.rounds
+        parts: list[tuple[str, str, Cost, type[Record]]] = [
+            (FIRST_ROUND, "first round of all arms", self._rounds(1), SearchRecord),
+            *((arm, f"feedback {arm}", self._rounds(rounds - 1, 0), SearchRecord) for arm in ARMS),
+        ]
+        if self.config.finals.random_controls.pool:
+            parts.append((CONTROLS, "ensembles", self._controls_cost(), FinalsRecord))
+        return [
+            Unit(f"seed-{seed}-{part}", f"seed {seed}: {label}", cost, record, (seed,), part)
+            for seed in self.seed_numbers
+            for part, label, cost, record in parts
+        ]
 
-    def run(self, unit: Unit, place: StudyContext) -> Result:
-        seed, part = next(
-            (seed, part)
-            for seed in self._seeds()
-            for part in (FIRST_ROUND, *ARMS, CONTROLS)
-            if unit_name(seed, part) == unit.name
-        )
-        folders = place.folder / "searches" / f"seed-{seed}"
+    def run(self, unit: Unit, context: StudyContext) -> Record:
+        (seed,), part = unit.seeds, unit.part
+        folders = context.folder / "searches" / f"seed-{seed}"
         config = self._config(seed, part)
         if part == FIRST_ROUND:
-            return _explored(folders / part, None, config, 1, place)
+            return _explored(folders / part, None, config, 1, context)
         if part == CONTROLS:
-            return self._compared(folders, config, place)
-        before = tuple(folders / arm for arm in ARMS[: ARMS.index(part)])
-        return _explored(folders / part, folders / FIRST_ROUND, config, config.search.rounds, place, before)
+            return self._compared(folders, config, context)
+        names = list(ARMS)
+        before = tuple(folders / arm for arm in names[: names.index(part)])
+        return _explored(folders / part, folders / FIRST_ROUND, config, config.search.rounds, context, before)
 
-    def report(self, results: Mapping[str, Result]) -> StudyReport:
-        return feedback_report(self.config, self.size, self._seeds(), results)
+    def findings(self, words: Words, results: Results) -> Findings:
+        rounds = self.config.search.rounds
+        found = {
+            arm: each(self.ended(results, SearchRecord, arm), lambda item: measures(item.candidates, rounds))
+            for arm in ARMS
+        }
+        compared = self.config.finals.random_controls.pool > 0
+        finals = self.ended(results, FinalsRecord, CONTROLS) if compared else []
+        return feedback_findings(self.config, words, found, finals)
 
-    def _compared(self, folders: Path, config: SearchConfig, place: StudyContext) -> Result:
+    def _compared(self, folders: Path, config: SearchConfig, context: StudyContext) -> FinalsRecord:
         """The finals of `ranked` in a folder of their own, with random draws from what `none` scored."""
         folder = folders / CONTROLS
         if not Ledger.exists(folder):
             fork(folders / "ranked", folder, config)
-        with opened_run(folder, config, place.progress, resume=True) as run:
+        with opened_run(folder, config, context.progress, resume=True) as run:
             watch(run)
             run_finals(run, observe_base(run), _scored(folders / "none"))
             return finals_record(config, run.ledger)
-
-    def _seeds(self) -> tuple[int, ...]:
-        return tuple(range(self.config.seed, self.config.seed + self.seeds))
 
     def _config(self, seed: int, part: str) -> SearchConfig:
         arm = part if part in ARMS else "ranked"
@@ -206,19 +190,19 @@ def _explored(
     start: Path | None,
     config: SearchConfig,
     rounds: int,
-    place: StudyContext,
+    context: StudyContext,
     caches: tuple[Path, ...] = (),
-) -> Result:
+) -> SearchRecord:
     """A search up to that round, begun anew, or from where the search in `start` stands, or gone on with.
 
     What a sibling has trained is not trained again: a candidate that two arms propose has one score.
     """
     begun = Ledger.exists(folder)
     if begun:
-        place.progress.skip_steps(_steps(folder) - (_steps(start) if start else 0))
+        context.progress.skip_steps(_steps(folder) - (_steps(start) if start else 0))
     elif start is not None:
         fork(start, folder, config)
-    with opened_run(folder, config, place.progress, resume=begun or start is not None, caches=caches) as run:
+    with opened_run(folder, config, context.progress, resume=begun or start is not None, caches=caches) as run:
         watch(run)
         explore(run, rounds)
         return search_record(run.config, run.ledger)

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from search.config.models import SearchConfig
+from search.study.base import ArmKind
+from search.study.multilayer.records import How
+from trainer.algorithms import algorithm_of
+from trainer.jobs.settings import AlgorithmSettings
 from trainer.multilayer.algorithm import Multilayer
 
 MULTILAYER, GRPO, LONGER, RANDOM = "multilayer", "grpo", "grpo-longer", "random-response"
-ARMS = (MULTILAYER, GRPO, LONGER, RANDOM)
+ARMS: dict[str, ArmKind] = {MULTILAYER: "main", GRPO: "other", LONGER: "other", RANDOM: "control"}
 VOTING = (GRPO, LONGER)
 """Arms whose answers are also put to a vote of two."""
-
-KINDS: dict[str, Literal["main", "other", "control"]] = {
-    MULTILAYER: "main",
-    GRPO: "other",
-    LONGER: "other",
-    RANDOM: "control",
-}
-DESCRIPTIONS = {
-    MULTILAYER: "two layers: GRPO on the question, and on the question with one of the policy's responses",
-    GRPO: "ordinary GRPO with as many optimizer steps, and so fewer sampled completions",
-    LONGER: "ordinary GRPO with as many sampled completions, and so more optimizer steps",
-    RANDOM: "as multilayer, but the second prompt shows a random response to another question",
-}
-
 
 READINGS = {"first": "one pass", "second": "two passes", "vote": "vote of two"}
 """How answers are read, in words."""
@@ -34,7 +24,7 @@ class Reading(NamedTuple):
     """What counts as a policy's answer."""
 
     arm: str
-    how: Literal["first", "second", "vote"]
+    how: How
 
     @property
     def name(self) -> str:
@@ -56,13 +46,14 @@ def arm_config(config: SearchConfig, arm: str, seed: int) -> SearchConfig:
     """The study's configuration, which is that of the arm `multilayer`, as the arm changes it."""
     screening = config.screening
     if arm == RANDOM:
-        layered = screening.multilayer.model_copy(update={"control": "random_response"})
-        screening = screening.model_copy(update={"multilayer": layered})
+        options = {**screening.algorithm.options, "control": "random_response"}
+        algorithm = screening.algorithm.model_copy(update={"options": options})
+        screening = screening.model_copy(update={"algorithm": algorithm})
     elif arm in VOTING:
         screening = screening.model_copy(
             update={
-                "algorithm": "grpo",
-                "multilayer": Multilayer(phrase=screening.multilayer.phrase),
+                "algorithm": AlgorithmSettings(),
+                "second_turn_phrase": layers_of(config).phrase,
                 "evaluation_turns": 2,
                 "grpo": screening.grpo.model_copy(update={"steps": steps_of(config, arm)}),
             }
@@ -70,12 +61,17 @@ def arm_config(config: SearchConfig, arm: str, seed: int) -> SearchConfig:
     return config.model_copy(update={"seed": seed, "screening": screening})
 
 
+def layers_of(config: SearchConfig) -> Multilayer:
+    """The options of the second layer."""
+    algorithm = algorithm_of(config.screening.algorithm)
+    assert isinstance(algorithm, Multilayer)
+    return algorithm
+
+
 def steps_of(config: SearchConfig, arm: str) -> int:
     """Optimizer steps of the arm's runs."""
     grpo = config.screening.grpo
-    if arm != LONGER:
-        return grpo.steps
-    return config.screening.multilayer.steps_of_as_many_completions(grpo.steps, grpo.prompts_per_step, grpo.generations)
+    return layers_of(config).steps_of_as_many_completions(grpo) if arm == LONGER else grpo.steps
 
 
 def completions_of(config: SearchConfig, arm: str) -> int:

@@ -1,58 +1,118 @@
-"""What a run of the study comes to, as plain JSON values."""
+"""What a run of the study comes to."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+from pydantic import RootModel
 
 from eval.prediction import Prediction
-from search.study.base import Result
+from search.study.base import Record
+from search.study.cells import mean
+from trainer.algorithms import algorithm_of
 from trainer.jobs.train import RunResult, TrainingRun
+from trainer.multilayer.algorithm import Multilayer
 
 PARTS = 5
 """The training is shown in so many parts of equal length."""
 
+How = Literal["first", "second", "vote"]
 
-def run_record(job: TrainingRun, result: RunResult, sampled: Sequence[Prediction]) -> Result:
+
+class Answers(Record):
+    """Which questions are answered rightly, one character per question: 1 or 0."""
+
+    first: str
+    second: str
+    vote: str | None = None
+
+    def right(self, how: How) -> list[bool]:
+        return [bit == "1" for bit in getattr(self, how) or ""]
+
+    def accuracy(self, how: How) -> float | None:
+        """None where it was not read so."""
+        right = self.right(how)
+        return sum(right) / len(right) if right else None
+
+    @property
+    def delta(self) -> float | None:
+        """Acc@t2 - Acc@t1."""
+        first, second = self.accuracy("first"), self.accuracy("second")
+        return None if first is None or second is None else second - first
+
+    def changed(self, before: str, after: str) -> float | None:
+        """Share of the questions whose first answer is `before` and whose second is `after`, each 1 (right) or 0."""
+        pairs = list(zip(self.first, self.second, strict=True))
+        return pairs.count((before, after)) / len(pairs) if pairs else None
+
+
+class ScoredRun(Answers):
+    digest: str
+    failure: None
+    steps: int
+    tokens: int
+    """Of all completions that the run sampled in training."""
+    seconds: float
+    first_layer: tuple[float | None, ...]
+    """Accuracy of sampled completions over `PARTS` parts of the training, as in `second_layer`."""
+    second_layer: tuple[float | None, ...]
+
+
+class FailedRun(Record):
+    digest: str
+    failure: str
+
+
+class Runs(RootModel[dict[str, dict[int, ScoredRun | FailedRun]]]):
+    """Of some seeds, by arm and seed."""
+
+
+def run_record(job: TrainingRun, result: RunResult, sampled: Sequence[Prediction]) -> ScoredRun | FailedRun:
     """`sampled`: one sampled answer per question, in order, for the vote; empty where there is none."""
     if result.failure is not None:
-        return {"digest": job.digest, "failure": result.failure}
-    return {
-        "digest": job.digest,
-        "failure": None,
-        "steps": len(result.curves),
-        "tokens": sampled_tokens(job, result.curves),
-        "seconds": round(result.seconds.get("train", 0.0), 2),
-        "first_layer": _by_part(result.curves, lambda entry: entry.get("accuracy")),
-        "second_layer": _by_part(result.curves, lambda entry: entry.get("layer2", {}).get("accuracy")),
-        **answers_record(result.predictions, sampled),
-    }
+        return FailedRun(digest=job.digest, failure=result.failure)
+    return ScoredRun(
+        digest=job.digest,
+        failure=None,
+        steps=len(result.curves),
+        tokens=sampled_tokens(job, result.curves),
+        seconds=round(result.seconds.get("train", 0.0), 2),
+        first_layer=_by_part(result.curves, lambda entry: entry.get("accuracy")),
+        second_layer=_by_part(result.curves, lambda entry: entry.get("layer2", {}).get("accuracy")),
+        **_bits(result.predictions, sampled),
+    )
 
 
-def answers_record(predictions: Sequence[Prediction], sampled: Sequence[Prediction]) -> Result:
-    """Which questions are answered rightly, one character per question: 1 or 0.
+def answers_record(predictions: Sequence[Prediction], sampled: Sequence[Prediction]) -> Answers:
+    """Two votes have no majority where they differ: then the greedy answer stands, unless only the other can be read.
 
-    Two votes have no majority where they differ: then the greedy answer stands, unless only the other can be read.
     Raises ValueError for predictions of one pass.
     """
+    return Answers(**_bits(predictions, sampled))
+
+
+def _bits(predictions: Sequence[Prediction], sampled: Sequence[Prediction]) -> dict[How, str]:
     firsts = [prediction.earlier for prediction in predictions]
     first = [item for item in firsts if item is not None]
     if len(first) < len(firsts):
         raise ValueError("predictions of one pass have no second answers")
-    record: Result = {"first": _bits(first), "second": _bits(predictions)}
+
+    def bits(given: Iterable[Prediction]) -> str:
+        return "".join("1" if prediction.correct else "0" for prediction in given)
+
+    found: dict[How, str] = {"first": bits(first), "second": bits(predictions)}
     if sampled:
-        record["vote"] = _bits(
-            greedy if greedy.answered else other for greedy, other in zip(first, sampled, strict=True)
-        )
-    return record
+        votes = (greedy if greedy.answered else other for greedy, other in zip(first, sampled, strict=True))
+        found["vote"] = bits(votes)
+    return found
 
 
 def sampled_tokens(job: TrainingRun, curves: Sequence[dict[str, Any]]) -> int:
     """Tokens of all completions that the run sampled in training."""
-    grpo = job.grpo
-    first = grpo.prompts_per_step * grpo.generations
-    second = job.multilayer.completions(grpo.prompts_per_step, grpo.generations) if job.multilayer else 0
+    algorithm, first = algorithm_of(job.algorithm), job.grpo.completions
+    second = algorithm.second_layer(job.grpo) if isinstance(algorithm, Multilayer) else 0
     total = 0.0
     for entry in curves:
         layers = entry.get("layers", [1])
@@ -63,35 +123,9 @@ def sampled_tokens(job: TrainingRun, curves: Sequence[dict[str, Any]]) -> int:
     return round(total)
 
 
-def accuracy(record: Result, how: str) -> float | None:
-    """Of a reading of the run; None where it has no score."""
-    bits = record.get(how)
-    return bits.count("1") / len(bits) if bits else None
-
-
-def delta(record: Result) -> float | None:
-    """Acc@t2 - Acc@t1."""
-    first, second = accuracy(record, "first"), accuracy(record, "second")
-    return None if first is None or second is None else second - first
-
-
-def changed(record: Result, before: str, after: str) -> float | None:
-    """Share of the questions whose first answer is `before` and whose second is `after`, each 1 (right) or 0."""
-    if not record.get("first"):
-        return None
-    pairs = list(zip(record["first"], record["second"], strict=True))
-    return pairs.count((before, after)) / len(pairs)
-
-
-def _bits(predictions: Iterable[Prediction]) -> str:
-    return "".join("1" if prediction.correct else "0" for prediction in predictions)
-
-
-def _by_part(curves: Sequence[dict[str, Any]], figure: Any) -> list[float | None]:
+def _by_part(
+    curves: Sequence[dict[str, Any]], figure: Callable[[dict[str, Any]], float | None]
+) -> tuple[float | None, ...]:
     """The mean of the figure over each part of the training."""
-    parts = []
-    for part in range(PARTS):
-        steps = curves[part * len(curves) // PARTS : (part + 1) * len(curves) // PARTS]
-        known = [value for entry in steps if (value := figure(entry)) is not None]
-        parts.append(math.fsum(known) / len(known) if known else None)
-    return parts
+    bounds = [part * len(curves) // PARTS for part in range(PARTS + 1)]
+    return tuple(mean(map(figure, curves[low:high])) for low, high in pairwise(bounds))

@@ -10,7 +10,7 @@ from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
 from search.config.suites import suites_of
 from search.jobs.seeds import derive_seed
-from trainer.jobs.evaluate import EvaluateJob
+from trainer.jobs.evaluate import EvaluateJob, Suite
 from trainer.jobs.train import TrainingRun
 
 TILT, STANDARD, FIRST_SCALED, FIRST_PLAIN = "tilt", "standard", "first-scaled", "first-plain"
@@ -54,6 +54,7 @@ def training_job(config: SearchConfig, arm: str, seed: int) -> TrainingRun:
         lora=config.screening.lora,
         grpo=grpo,
         seed=derive_seed(seed, "reach"),
+        engine=config.engine,
         hardware=config.hardware,
         sandbox=config.sandbox,
         failure_rate_limit=config.screening.failure_rate_limit,
@@ -92,15 +93,14 @@ def sampling_job(
     return EvaluateJob(
         label=f"samples of {name}, {draw}",
         base_model=config.base_model,
-        task=task,
         adapters=tuple(str(adapter[1]) if adapter else None for adapter in adapters),
         adapter_digests=tuple(adapter[0] if adapter else None for adapter in adapters),
-        split="test",
-        limit=questions,
+        suites={"questions": Suite(task=task, questions=questions)},
         max_completion_tokens=longest if name == WITHIN else config.finals.ood_completion_tokens or longest,
         temperature=config.screening.grpo.temperature,
         samples_per_question=config.search.base_rollouts.per_question,
         seed=derive_seed(config.seed, "reach", draw, name),
         batch_size=config.screening.evaluation_batch_size,
+        engine=config.engine,
         hardware=config.hardware,
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +24,13 @@ from eval.statistics.tilt import (
     tilted,
 )
 from eval.statistics.wilson import wilson_interval
-from search.study.base import Result
+from search.study.reach.records import BaseRecord, SeedRecord
 
 Floats = NDArray[np.float64]
 
 BINS = ("0", "to 1/4", "to 1/2", "to 3/4", "below 1", "1")
 """Of the share of right ones among the first samples of the base."""
 RESAMPLED = 500
-WINDOWS = 8
-"""Parts of a training over which accuracy is averaged."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +42,8 @@ class Questions:
     second: Floats
 
     @classmethod
-    def of(cls, base: Result, name: str, samples: int) -> Questions:
-        return cls(samples, np.array(base["first"][name], dtype=float), np.array(base["second"][name], dtype=float))
+    def of(cls, base: BaseRecord, name: str, samples: int) -> Questions:
+        return cls(samples, np.array(base.first[name], dtype=float), np.array(base.second[name], dtype=float))
 
     @property
     def both(self) -> list[int]:
@@ -77,6 +73,10 @@ class Questions:
         edges = np.array([0.0, 0.25, 0.5, 0.75, 1 - 1e-9])
         return np.asarray(np.searchsorted(edges, self.first / self.samples, side="left"), dtype=np.int64)
 
+    @property
+    def bin_counts(self) -> list[int]:
+        return [int(count) for count in np.bincount(self.bins, minlength=len(BINS))]
+
     def solved_again(self) -> Estimate | None:
         """Share of the unsolved ones that the base solves in as many samples more."""
         count = int(self.unsolved.sum())
@@ -98,9 +98,9 @@ class Questions:
         return expected_tilted(self.both, 2 * self.samples, self.prior, tilt)
 
 
-def right_after(run: Result | None, arm: str, name: str) -> Floats | None:
+def right_after(run: SeedRecord | None, arm: str, name: str) -> Floats | None:
     """Counts of one trained policy; None where it was not sampled."""
-    right = run["arms"][arm]["right"].get(name) if run else None
+    right = run.arms[arm].right.get(name) if run else None
     return None if right is None else np.array(right, dtype=float)
 
 
@@ -226,7 +226,7 @@ def shape_errors(before: Questions, after: Floats | None) -> tuple[float, float]
         return None
     prior = fit_mass_prior(before.counts, before.samples)
     places = before.bins
-    weights = np.sqrt(np.bincount(places, minlength=len(BINS))[np.unique(places)])
+    weights = np.sqrt(np.array(before.bin_counts)[np.unique(places)])
     gains = _binned(gain_again(before, after), places)
     scaled, plain = (
         _binned(expected_over_mass(partial(first_gain, scaled=kind), before.counts, before.samples, prior), places)
@@ -237,30 +237,3 @@ def shape_errors(before: Questions, after: Floats | None) -> tuple[float, float]
 
 def _binned(values: Floats, places: NDArray[np.int64]) -> Floats:
     return np.array([values[places == place].mean() for place in np.unique(places)], dtype=np.float64)
-
-
-def windows(curve: Sequence[float]) -> tuple[float | None, ...]:
-    """Means over `WINDOWS` parts of a curve of equal length."""
-    bounds = [round(part * len(curve) / WINDOWS) for part in range(WINDOWS + 1)]
-    return tuple(float(np.mean(curve[low:high])) if high > low else None for low, high in pairwise(bounds))
-
-
-def half_gains(run: Result | None, arm: str) -> tuple[float | None, float | None]:
-    """What accuracy on fresh questions of training rose by in the first half of the steps, and in the second."""
-    curve: list[Any] = run["arms"][arm]["accuracy"] if run else []
-    parts = windows(curve) if len(curve) >= WINDOWS else ()
-    if not parts:
-        return None, None
-    start, middle, end = parts[0], parts[WINDOWS // 2 - 1], parts[-1]
-    if start is None or middle is None or end is None:
-        return None, None
-    return middle - start, end - middle
-
-
-def drift(run: Result | None, arm: str) -> float | None:
-    """Change of that accuracy between the last two parts of the training: about 0 where it has converged."""
-    curve = run["arms"][arm]["accuracy"] if run else []
-    if len(curve) < WINDOWS:
-        return None
-    *_, before, last = windows(curve)
-    return None if before is None or last is None else last - before

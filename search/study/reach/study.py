@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from eval.report.study.data import StudyReport
-from eval.report.text import counted
 from eval.tasks.registry import SUITES
 from rewards_generated.errors import UserError
-from search.config.models import SearchConfig
 from search.config.suites import suites_of
 from search.driver.launch import configured_executor
-from search.jobs.dispatch import evaluate, train, unscored
-from search.study.base import Cost, Result, Size, StudyContext, Unit
-from search.study.reach.jobs import ARMS, LASTING, TILT, WITHIN, base_sampling_job, sampling_job, tasks, training_job
-from search.study.reach.report import reach_report
+from search.jobs.dispatch import run_jobs, unscored
+from search.jobs.packing import train_runs
+from search.study.base import Cost, Findings, Results, Study, StudyContext, Unit, plain
+from search.study.reach.jobs import (
+    ARMS,
+    FIRST_PLAIN,
+    FIRST_SCALED,
+    FIRST_STEPS,
+    LASTING,
+    STANDARD,
+    TILT,
+    WITHIN,
+    base_sampling_job,
+    sampling_job,
+    tasks,
+    training_job,
+)
+from search.study.reach.records import ArmRecord, BaseRecord, SeedRecord
+from search.study.reach.report import reach_findings
+from search.study.words import Words
 from trainer.jobs.evaluate import EvaluateJob
+from trainer.jobs.train import TrainJob
 
 if TYPE_CHECKING:
     from eval.prediction import Prediction
+    from eval.tasks.base import TaskReference
     from search.executors.base import Executor
 
 BASE = "base"
@@ -57,8 +73,8 @@ COMMON = (
 )
 
 
-class ReachStudy:
-    """Implements `search.study.base.Study`; see the module. A training run is the unit of analysis.
+class ReachStudy(Study):
+    """A training run is the unit of analysis.
 
     The configuration's training is that of the arm `tilt`, which makes the assumptions of the theory true: a binary
     reward, a KL term, advantages that are not scaled, and steps enough to converge. `standard` has no KL term and
@@ -66,10 +82,20 @@ class ReachStudy:
     """
 
     name = "reach"
+    presets: ClassVar = {"quick": (2, (*QUICK, *COMMON)), "full": (5, (*FULL, *COMMON))}
+    arms: ClassVar = {
+        TILT: "main",
+        STANDARD: "other",
+        FIRST_SCALED: "other",
+        FIRST_PLAIN: "other",
+        "base": "control",
+        "predicted": "control",
+    }
+    trained = ARMS
+    first_steps = FIRST_STEPS
 
-    def __init__(self, size: Size, seeds: int, config: SearchConfig) -> None:
-        self.size, self.seeds, self.config = size, seeds, config
-        grpo = config.screening.grpo
+    def check(self) -> None:
+        config, grpo = self.config, self.config.screening.grpo
         if config.task.name != "testbed":
             raise UserError(
                 f"`task.name` = {config.task.name!r}: the study's reward reads whole numbers in solution tags, and its "
@@ -89,25 +115,14 @@ class ReachStudy:
         if not suites_of(config):
             raise UserError("`finals.ood` is empty: name the tasks that lie outside pretraining")
 
-    @classmethod
-    def defaults(cls, size: Size) -> tuple[int, tuple[str, ...]]:
-        return (5, (*FULL, *COMMON)) if size == "full" else (2, (*QUICK, *COMMON))
-
-    @property
-    def outline(self) -> Sequence[str]:
-        grpo, samples = self.config.screening.grpo, self.config.search.base_rollouts.per_question
-        return [
-            f"study reach, size {self.size}: {counted(self.seeds, 'seed')}, each with {len(ARMS)} trainings on the "
-            f"right answer alone: GRPO with beta {grpo.beta:g} and without, {grpo.steps} steps of "
-            f"{grpo.prompts_per_step * grpo.generations} completions, and two of a few steps",
-            f"{samples} samples of each trained policy, and twice as many of the base, to "
-            f"{self.config.finals.test_questions} questions within the distribution and to "
-            f"{self.config.finals.ood_questions} of each of {len(tasks(self.config)) - 1} suites and controls",
-        ]
+    @cached_property
+    def tasks(self) -> dict[str, tuple[TaskReference, int]]:
+        """By name, what is sampled and how many questions of it."""
+        return tasks(self.config)
 
     def units(self) -> Sequence[Unit]:
         samples = self.config.search.base_rollouts.per_question
-        asked = {name: questions * samples for name, (_, questions) in tasks(self.config).items()}
+        asked = {name: questions * samples for name, (_, questions) in self.tasks.items()}
         answers = sum(len(LASTING) * number for number in asked.values())
         answers += (len(ARMS) - len(LASTING)) * asked[WITHIN]
         steps = [training_job(self.config, arm, 0).grpo for arm in ARMS]
@@ -117,85 +132,91 @@ class ReachStudy:
             completions=sum(grpo.steps * grpo.prompts_per_step * grpo.generations for grpo in steps),
             questions=answers,
         )
-        base = Unit(BASE, "samples of the base policy", Cost(questions=len(DRAWS) * sum(asked.values())))
-        return [base, *(Unit(unit_name(seed), f"seed {seed}", cost) for seed in self._seeds())]
+        drawn = Cost(questions=len(DRAWS) * sum(asked.values()))
+        base = Unit(BASE, "samples of the base policy", drawn, BaseRecord)
+        seeds = (Unit(f"seed-{seed}", f"seed {seed}", cost, SeedRecord, (seed,)) for seed in self.seed_numbers)
+        return [base, *seeds]
 
-    def run(self, unit: Unit, place: StudyContext) -> Result:
-        folder = (place.folder / "jobs").resolve()
+    def run(self, unit: Unit, context: StudyContext) -> BaseRecord | SeedRecord:
+        folder = (context.folder / "jobs").resolve()
         executor = configured_executor(self.config)
         if unit.name == BASE:
-            return self._base(executor, folder, place)
-        seed = next(seed for seed in self._seeds() if unit_name(seed) == unit.name)
-        return self._trained(executor, folder, place, seed)
+            return self._base(executor, folder, context)
+        return self._trained(executor, folder, context, *unit.seeds)
 
-    def report(self, results: Mapping[str, Result]) -> StudyReport:
-        found = [results.get(unit_name(seed)) for seed in self._seeds()]
-        return reach_report(self.config, self.size, self._seeds(), results.get(BASE), found)
+    def findings(self, words: Words, results: Results) -> Findings:
+        return reach_findings(self.config, words, _of_base(results), self.ended(results, SeedRecord))
 
-    def _base(self, executor: Executor, folder: Path, place: StudyContext) -> Result:
-        jobs = {name: base_sampling_job(self.config, name) for name in self._names}
-        answers = self._sampled(executor, list(jobs.values()), folder, place)
+    def measured(self, results: Results) -> dict[str, Any]:
+        base, runs = _of_base(results), self.ended(results, SeedRecord)
+        return {"base": base and plain(base), "runs": [run and plain(run) for run in runs]}
+
+    def _base(self, executor: Executor, folder: Path, context: StudyContext) -> BaseRecord:
+        jobs = {name: base_sampling_job(self.config, name) for name in self.tasks}
+        answers = self._sampled(executor, list(jobs.values()), folder, context)
         # Every other run of so many samples is of the first draw, those between are of the second.
         counts = {name: answers[job.digest][0] for name, job in jobs.items()}
-        return {draw: {name: found[half::2] for name, found in counts.items()} for half, draw in enumerate(DRAWS)}
+        first, second = ({name: tuple(of[half::2]) for name, of in counts.items()} for half in range(len(DRAWS)))
+        return BaseRecord(first=first, second=second)
 
-    def _trained(self, executor: Executor, folder: Path, place: StudyContext, seed: int) -> Result:
+    def _trained(self, executor: Executor, folder: Path, context: StudyContext, seed: int) -> SeedRecord:
         jobs = {arm: training_job(self.config, arm, seed) for arm in ARMS}
-        place.progress.phase("training", len(jobs), jobs[TILT].grpo.steps)
+        context.progress.phase("training", len(jobs), jobs[TILT].grpo.steps)
         results = {}
-        with closing(train(executor, list(jobs.values()), folder)) as ended:
+        with closing(train_runs(executor, [TrainJob.of(job) for job in jobs.values()], folder)) as ended:
             for done in ended:
-                results[done.job.digest] = done.result
-                place.progress.job_done(done.job.label, unscored(done.result))
-        arms: dict[str, Result] = {}
-        adapters: dict[str, tuple[str, Path]] = {}
-        for arm, job in jobs.items():
-            result = results[job.digest]
-            arms[arm] = {
-                "failure": result.failure,
-                "accuracy": [entry["accuracy"] for entry in result.curves],
-                "kl": [entry.get("kl") for entry in result.curves],
-                "right": {},
-            }
-            if result.failure is None and result.adapter is not None:
-                adapters[arm] = (job.digest, folder / job.digest / result.adapter)
-        sampled = {name: [arm for arm in adapters if name == WITHIN or arm in LASTING] for name in self._names}
+                results[done.run.digest] = done.result
+                context.progress.job_done(done.run.label, unscored(done.result))
+        trained = {arm: results[job.digest] for arm, job in jobs.items()}
+        adapters = {
+            arm: (jobs[arm].digest, folder / jobs[arm].digest / result.adapter)
+            for arm, result in trained.items()
+            if result.failure is None and result.adapter is not None
+        }
+        sampled = {name: [arm for arm in adapters if name == WITHIN or arm in LASTING] for name in self.tasks}
         samples = {
             name: sampling_job(self.config, name, f"seed {seed}", [adapters[arm] for arm in asked])
             for name, asked in sampled.items()
             if asked
         }
-        answers = self._sampled(executor, list(samples.values()), folder, place)
+        answers = self._sampled(executor, list(samples.values()), folder, context)
+        right: dict[str, dict[str, tuple[int, ...]]] = {arm: {} for arm in ARMS}
         for name, sampling in samples.items():
-            for arm, right in zip(sampled[name], answers[sampling.digest], strict=True):
-                arms[arm]["right"][name] = right
-        return {"seed": seed, "arms": arms}
+            for arm, counts in zip(sampled[name], answers[sampling.digest], strict=True):
+                right[arm][name] = tuple(counts)
+        arms = {
+            arm: ArmRecord(
+                failure=result.failure,
+                accuracy=tuple(entry["accuracy"] for entry in result.curves),
+                kl=tuple(entry.get("kl") for entry in result.curves),
+                right=right[arm],
+            )
+            for arm, result in trained.items()
+        }
+        return SeedRecord(seed=seed, arms=arms)
 
     def _sampled(
-        self, executor: Executor, jobs: Sequence[EvaluateJob], folder: Path, place: StudyContext
+        self, executor: Executor, jobs: Sequence[EvaluateJob], folder: Path, context: StudyContext
     ) -> dict[str, list[list[int]]]:
         """By job and policy, how many of every so many samples in a row were right, as many as a draw has."""
         found = {}
         samples = self.config.search.base_rollouts.per_question
-        place.progress.phase("sampling", len(jobs))
-        with closing(evaluate(executor, jobs, folder)) as ended:
+        context.progress.phase("sampling", len(jobs))
+        with closing(run_jobs(executor, jobs, folder)) as ended:
             for done in ended:
                 if done.result.failure:
                     raise UserError(f"{done.job.label} could not be drawn ({done.result.failure}); resume to try again")
-                found[done.job.digest] = [count_right(answers, samples) for answers in done.result.predictions]
-                place.progress.job_done(done.job.label, None)
+                found[done.job.digest] = [
+                    count_right(answers["questions"], samples) for answers in done.result.predictions
+                ]
+                context.progress.job_done(done.job.label, None)
         return found
 
-    @property
-    def _names(self) -> list[str]:
-        return list(tasks(self.config))
 
-    def _seeds(self) -> tuple[int, ...]:
-        return tuple(range(self.config.seed, self.config.seed + self.seeds))
-
-
-def unit_name(seed: int) -> str:
-    return f"seed-{seed}"
+def _of_base(results: Results) -> BaseRecord | None:
+    base = results.get(BASE)
+    assert base is None or isinstance(base, BaseRecord)
+    return base
 
 
 def count_right(predictions: Sequence[Prediction], samples: int) -> list[int]:

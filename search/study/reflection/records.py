@@ -1,71 +1,131 @@
-"""What a pipeline run measured, as plain JSON values."""
+"""What the pipelines of a seed measured."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from eval.metrics import compute_metrics
 from eval.prediction import Prediction
-from search.study.base import Result
+from search.study.base import Record
+from search.study.cells import mean
 from search.study.reflection.arms import COMPONENTS
 from trainer.jobs.fine_tune import FineTuneResult
 from trainer.jobs.train import RunResult
 
 
-def fine_tuning_record(result: FineTuneResult) -> Result:
-    """`loss`: means over the first and the last quarter of what was logged; a single batch says little."""
+class SuiteRecord(Record):
+    """Shares of right answers to one suite, and their mean length."""
+
+    n: int
+    accuracy: float | None
+    accuracy_flexible: float | None
+    extraction_rate: float | None
+    tokens: float | None
+
+
+Suites = dict[str, SuiteRecord]
+
+
+class Policy(Record):
+    """That GRPO starts from; alone, the base policy."""
+
+    suites: Suites
+
+
+class FineTuned(Policy):
+    loss: tuple[float, float]
+    """Means over the first and the last quarter of what was logged; a single batch says little."""
+    trained_parameters: int
+    seconds: dict[str, float]
+    memory: dict[str, int]
+    """Peaks in bytes."""
+
+
+class ScoredRun(Record):
+    failure: None
+    seconds: dict[str, float]
+    memory: dict[str, int]
+    """Peaks in bytes."""
+    firing: dict[str, float | None]
+    """Per component its firing rate over the whole run."""
+    curves: dict[str, tuple[float | None, ...]]
+    """By step."""
+    suites: Suites | None = None
+    """None where the policy was not asked."""
+
+    def quarter(self, curve: str, number: int) -> float | None:
+        return quarter(self.curves[curve], number)
+
+    def rise(self, curve: str) -> float | None:
+        """From the third to the last quarter."""
+        third, last = self.quarter(curve, 3), self.quarter(curve, 4)
+        return None if third is None or last is None else last - third
+
+
+class FailedRun(Record):
+    failure: str
+    suites: None = None
+
+
+class SeedRecord(Record):
+    seed: int
+    fine_tunings: dict[str, FineTuned | Policy]
+    arms: dict[str, ScoredRun | FailedRun]
+    grpo_in_full: ScoredRun | FailedRun
+
+    def scored(self, arm: str) -> ScoredRun | None:
+        run = self.arms[arm]
+        return run if isinstance(run, ScoredRun) else None
+
+
+def fine_tuning_record(result: FineTuneResult, suites: Suites) -> FineTuned:
     losses = [loss for _, loss in result.losses]
     part = max(1, len(losses) // 4)
-    return {
-        "loss": [math.fsum(losses[:part]) / part, math.fsum(losses[-part:]) / part],
-        "trained_parameters": result.trained_parameters,
-        "seconds": result.seconds,
-        "memory": result.memory,
-    }
+    return FineTuned(
+        suites=suites,
+        loss=(math.fsum(losses[:part]) / part, math.fsum(losses[-part:]) / part),
+        trained_parameters=result.trained_parameters,
+        seconds=result.seconds,
+        memory=result.memory,
+    )
 
 
-def grpo_record(result: RunResult) -> Result:
-    """Per component its firing rate over the whole run, and curves by step; of a run without a score its failure."""
+def grpo_record(result: RunResult, suites: Suites | None = None) -> ScoredRun | FailedRun:
     if result.failure is not None:
-        return {"failure": result.failure}
-    curves = result.curves
-    return {
-        "failure": None,
-        "seconds": result.seconds,
-        "memory": result.memory,
-        "firing": {COMPONENTS[reward.name]: reward.firing_rate for reward in result.rewards},
-        "curves": {
-            "accuracy": [entry["accuracy"] for entry in curves],
-            "tokens": [entry["completion_tokens"] for entry in curves],
-            **{
-                f"{said}, {figure}": [entry["rewards"][name][figure] for entry in curves]
-                for name, said in COMPONENTS.items()
-                for figure in ("firing_rate", "mean")
-            },
-        },
+        return FailedRun(failure=result.failure)
+    curves = {
+        "accuracy": tuple(entry["accuracy"] for entry in result.curves),
+        "tokens": tuple(entry["completion_tokens"] for entry in result.curves),
     }
+    for name, said in COMPONENTS.items():
+        for figure in ("firing_rate", "mean"):
+            curves[f"{said}, {figure}"] = tuple(entry["rewards"][name][figure] for entry in result.curves)
+    return ScoredRun(
+        failure=None,
+        seconds=result.seconds,
+        memory=result.memory,
+        firing={COMPONENTS[reward.name]: reward.firing_rate for reward in result.rewards},
+        curves=curves,
+        suites=suites,
+    )
 
 
-def answers_record(predictions: Mapping[str, Sequence[Prediction]]) -> Result:
-    """Per suite the shares of right answers and the mean length."""
+def answers_record(predictions: Mapping[str, Sequence[Prediction]]) -> Suites:
     found = {}
     for suite, given in predictions.items():
         metrics = compute_metrics(given)
-        found[suite] = {
-            "n": metrics.n,
-            "accuracy": metrics.strict.accuracy,
-            "accuracy_flexible": metrics.flexible.accuracy,
-            "extraction_rate": metrics.strict.extraction_rate,
-            "tokens": metrics.mean_completion_tokens,
-        }
+        found[suite] = SuiteRecord(
+            n=metrics.n,
+            accuracy=metrics.strict.accuracy,
+            accuracy_flexible=metrics.flexible.accuracy,
+            extraction_rate=metrics.strict.extraction_rate,
+            tokens=metrics.mean_completion_tokens,
+        )
     return found
 
 
-def quarter(run: Result, curve: str, number: int) -> float | None:
+def quarter(curve: Sequence[float | None], number: int) -> float | None:
     """Mean of a curve over a quarter of the steps, 1 to 4; None where nothing was scored."""
-    values: list[Any] = run["curves"][curve]
-    bounds = [round(len(values) * part / 4) for part in (number - 1, number)]
-    known = [value for value in values[slice(*bounds)] if value is not None]
-    return math.fsum(known) / len(known) if known else None
+    low, high = (round(len(curve) * part / 4) for part in (number - 1, number))
+    return mean(curve[low:high])

@@ -1,199 +1,95 @@
-"""What the runs of the study say: arms compared over seeds, the components of the reward, and what full tuning "
-"costs."""
+"""What the runs of the study say: arms compared over seeds, and how accuracy and the reward developed."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from eval.report.data import Setting
-from eval.report.study.data import Arm, Family, StudyReport, Trajectory, TrajectoryFigure
-from eval.statistics.estimate import Estimate
-from eval.statistics.replicates import compare_arms
-from search.config.models import SearchConfig
-from search.study.base import Result, Size
-from search.study.cells import mean_over_seeds
-from search.study.reflection.arms import ARMS, FINE_TUNINGS, REWARDS, arm
-from search.study.reflection.records import quarter
-from search.study.reflection.tables import (
-    arms_table,
-    components_table,
-    cost_table,
-    grpo_cost_table,
-    paper_table,
-    plateau_table,
-)
-from search.study.reflection.words import CLAIM, DESCRIPTIONS, caveats, headline, methods
-from search.study.settings import study_settings
+from eval.report.study.data import Family, TrajectoryFigure
+from search.study.base import Findings
+from search.study.cells import each, mean
+from search.study.reflection.arms import ARMS, COMPONENTS, FINE_TUNINGS, REWARDS, arm
+from search.study.reflection.costs import grpo_costs, sft_costs
+from search.study.reflection.records import FailedRun, ScoredRun, SeedRecord
+from search.study.words import Words
 
 REWARD_PAIRS = (("reflection", "plain"), ("gated", "plain"), ("gated", "reflection"))
 FINE_TUNING_PAIRS = (("lora", "none"), ("full", "none"), ("full", "lora"))
 WITHIN_PAIRS = tuple(
     (arm(name, reward), arm(name, "plain")) for name in FINE_TUNINGS for reward in REWARDS if reward != "plain"
 )
-QUARTERS = ("first quarter", "second quarter", "third quarter", "last quarter")
+BY_REWARD = {reward: tuple(arm(name, reward) for name in FINE_TUNINGS) for reward in REWARDS}
+BY_FINE_TUNING = {name: tuple(arm(name, reward) for reward in REWARDS) for name in FINE_TUNINGS}
+BY_ARM = {name: (name,) for name in ARMS}
 
-Runs = Mapping[str, Sequence[Result | None]]
+Groups = Mapping[str, Sequence[str]]
+Runs = Mapping[str, Sequence[ScoredRun | None]]
 """By arm, one run per seed; None: not there, or without a score."""
 
 
-def unit_name(seed: int) -> str:
-    return f"seed-{seed}"
+@dataclass(frozen=True, kw_only=True)
+class ReflectionFindings(Findings):
+    failures: Sequence[str]
+    """Arm and reason of every kind of run without a score."""
 
 
-def reflection_report(
-    config: SearchConfig,
-    size: Size,
-    sft_steps: int,
-    suites: Sequence[str],
-    seeds: Sequence[int],
-    results: Mapping[str, Result],
-) -> StudyReport:
-    """Of the units recorded so far."""
-    found = [results.get(unit_name(seed)) for seed in seeds]
-    runs = {name: [_scored(item, name) for item in found] for name in ARMS}
-    families = _families(suites, runs)
-    failures = sorted(
-        {
-            f"{name}: {item['arms'][name]['failure']}"
-            for item in found
-            if item
-            for name in ARMS
-            if item["arms"][name]["failure"]
-        }
-    )
-    return StudyReport(
-        name="reflection",
-        title="Does a reflection reward help, and fine-tuning before GRPO?",
-        headline=headline(families[0], families[1]),
-        claim=CLAIM,
-        caveats=tuple(caveats(config, size, len(seeds), failures)),
-        arms=tuple(
-            Arm(
-                name=reward,
-                description=DESCRIPTIONS[reward],
-                kind={"reflection": "main", "gated": "other", "plain": "control"}[reward],
-            )
-            for reward in REWARDS
-        ),
-        seeds=tuple(seeds),
+def reflection_findings(words: Words, suites: Sequence[str], found: Sequence[SeedRecord | None]) -> ReflectionFindings:
+    known = [item for item in found if item is not None]
+    runs = {name: _runs(found, name) for name in ARMS}
+    policies = {f"{name}, before GRPO": [item.fine_tunings[name] for item in known] for name in FINE_TUNINGS}
+    failures = {
+        f"{name}: {run.failure}" for item in known for name, run in item.arms.items() if isinstance(run, FailedRun)
+    }
+    return ReflectionFindings(
+        complete=None not in found,
+        families=_families(words, suites, runs),
         figures=(
-            _figure(
-                runs,
-                "Accuracy of the rollouts",
-                "accuracy",
-                "A thin line is one seed, averaged over the three kinds of fine-tuning; large points are means over "
-                "the seeds with 95 % t intervals. Rollouts are sampled, so they are right less often than greedy "
-                "answers.",
-            ),
-            _figure(
-                runs,
-                "Rollouts in which the reflection reward fires",
-                "reflection, firing_rate",
-                "The same runs. The reward is measured in every arm, whether it is paid or not.",
-            ),
+            _figure(words, "accuracy_figure", runs, "accuracy"),
+            _figure(words, "firing_figure", runs, "reflection, firing_rate"),
         ),
-        families=families,
         tables=(
-            arms_table(suites, runs, found),
-            components_table(runs),
-            plateau_table(runs),
-            cost_table(sft_steps, found),
-            grpo_cost_table(found),
-            paper_table(),
+            words.table("arms_table", {**policies, **runs}),
+            words.table("components_table", runs, list(COMPONENTS.values())),
+            words.table("plateau_table", runs),
+            words.table("sft_cost_table", sft_costs(known)),
+            words.table("grpo_cost_table", grpo_costs(known)),
+            words.table("paper_table"),
         ),
-        methods=methods(config, sft_steps, suites, len(seeds)),
-        settings=_settings(config, sft_steps),
-        size=size,
-        complete=all(item is not None for item in found),
-        record=dict(results),
+        failures=sorted(failures),
     )
 
 
-def _scored(unit: Result | None, name: str) -> Result | None:
-    if unit is None or unit["arms"][name]["failure"] is not None:
-        return None
-    run: Result = unit["arms"][name]
-    return run
+def _runs(found: Sequence[SeedRecord | None], name: str) -> list[ScoredRun | None]:
+    return each(found, lambda item: item.scored(name))
 
 
-def _families(suites: Sequence[str], runs: Runs) -> tuple[Family, ...]:
+def _families(words: Words, suites: Sequence[str], runs: Runs) -> list[Family]:
+    def family(macro: str, groups: Groups, pairs: Sequence[tuple[str, str]], suite: str, primary: bool) -> Family:
+        values = _averaged(runs, groups, lambda run: run.suites[suite].accuracy if run.suites else None)
+        return words.family(macro, values, pairs, suite, primary=primary)
+
     families = []
-    for place, suite in enumerate(suites):
-        for title, groups, pairs in (
-            ("What is paid for reflection", _by_reward(), REWARD_PAIRS),
-            ("Fine-tuning before GRPO", _by_fine_tuning(), FINE_TUNING_PAIRS),
-        ):
-            values = {name: _averaged(runs, group, _accuracy(suite)) for name, group in groups.items()}
-            over = "fine-tunings" if pairs is REWARD_PAIRS else "rewards"
-            families.append(
-                Family(
-                    title=f"{title}, {suite}",
-                    measure=f"accuracy, {suite}",
-                    primary=place == 0,
-                    comparisons=compare_arms(values, pairs),
-                    note=f"Of each seed the mean over the three {over}.",
-                )
-            )
-    values = {name: _averaged(runs, (name,), _accuracy(suites[0])) for name in ARMS}
-    families.append(
-        Family(
-            title=f"What is paid for reflection, by fine-tuning, {suites[0]}",
-            measure=f"accuracy, {suites[0]}",
-            primary=False,
-            comparisons=compare_arms(values, WITHIN_PAIRS),
-        )
-    )
-    return tuple(families)
+    for suite in suites:
+        primary = suite == suites[0]
+        families.append(family("rewards", BY_REWARD, REWARD_PAIRS, suite, primary))
+        families.append(family("fine_tunings", BY_FINE_TUNING, FINE_TUNING_PAIRS, suite, primary))
+    return [*families, family("rewards_by_fine_tuning", BY_ARM, WITHIN_PAIRS, suites[0], False)]
 
 
-def _by_reward() -> dict[str, tuple[str, ...]]:
-    return {reward: tuple(arm(name, reward) for name in FINE_TUNINGS) for reward in REWARDS}
-
-
-def _by_fine_tuning() -> dict[str, tuple[str, ...]]:
-    return {name: tuple(arm(name, reward) for reward in REWARDS) for name in FINE_TUNINGS}
-
-
-def _accuracy(suite: str) -> Callable[[Result], float | None]:
-    def accuracy(run: Result) -> float | None:
-        value: float | None = run["suites"][suite]["accuracy"]
-        return value
-
-    return accuracy
-
-
-def _averaged(runs: Runs, arms: Sequence[str], figure: Callable[[Result], float | None]) -> list[float | None]:
-    """Per seed the mean over the arms; None where any of them has no value: the rest would be another mixture."""
-    averaged: list[float | None] = []
-    for of_seed in zip(*(runs[name] for name in arms), strict=True):
-        values = [None if run is None else figure(run) for run in of_seed]
-        known = [value for value in values if value is not None]
-        averaged.append(math.fsum(known) / len(known) if len(known) == len(values) else None)
+def _averaged(runs: Runs, groups: Groups, figure: Callable[[ScoredRun], float | None]) -> dict[str, list[float | None]]:
+    """By group and seed the mean over its arms; None where any of them has no value: the rest would be another
+    mixture."""
+    averaged: dict[str, list[float | None]] = {}
+    for group, arms in groups.items():
+        by_seed = zip(*(each(runs[name], figure) for name in arms), strict=True)
+        averaged[group] = [None if None in values else mean(values) for values in by_seed]
     return averaged
 
 
-def _figure(runs: Runs, title: str, curve: str, caption: str) -> TrajectoryFigure:
-    trajectories = []
-    for reward, group in _by_reward().items():
-        quarters = [
-            _averaged(runs, group, lambda run, number=number: quarter(run, curve, number))  # type: ignore[misc]
-            for number in range(1, len(QUARTERS) + 1)
-        ]
-        per_seed = tuple(run for run in zip(*quarters, strict=True) if any(value is not None for value in run))
-        means: tuple[Estimate | None, ...] = tuple(mean_over_seeds(values) for values in quarters)
-        trajectories.append(Trajectory(arm=reward, runs=per_seed, means=means))
-    return TrajectoryFigure(
-        title=title, caption=caption, axis=QUARTERS, measure=title.lower(), trajectories=tuple(trajectories)
-    )
-
-
-def _settings(config: SearchConfig, sft_steps: int) -> tuple[Setting, ...]:
-    grpo = config.screening.grpo
-    own = {
-        "fine-tuning": f"{sft_steps} steps of 16 traces, learning rate 5e-3 (LoRA, rank 16, alpha 64) or 5e-4 (full)",
-        "GRPO": f"{grpo.steps} steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
-        f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}, beta {grpo.beta:g}",
-        "evaluation": f"{config.finals.test_questions} test questions of each suite, greedy",
-    }
-    return study_settings(config, own)
+def _figure(words: Words, macro: str, runs: Runs, curve: str) -> TrajectoryFigure:
+    quarters = [
+        _averaged(runs, BY_REWARD, lambda run, number=number: run.quarter(curve, number))  # type: ignore[misc]
+        for number in range(1, 5)
+    ]
+    drawn = {reward: list(zip(*(values[reward] for values in quarters), strict=True)) for reward in REWARDS}
+    return words.figure(macro, {reward: [run for run in of if set(run) != {None}] for reward, of in drawn.items()})

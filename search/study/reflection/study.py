@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 
-from eval.report.study.data import StudyReport
-from eval.report.text import counted
 from rewards_generated.errors import UserError
-from search.config.models import SearchConfig
 from search.driver.launch import configured_executor
-from search.executors.base import JobDone, PipelineExecutor
-from search.jobs.dispatch import evaluate_suites, fine_tune, train, unscored
-from search.study.base import Cost, Result, Size, StudyContext, Unit
+from search.executors.base import Executor
+from search.jobs.dispatch import run_jobs, unscored
+from search.jobs.packing import RunDone, train_runs
+from search.study.base import Cost, Findings, Results, Size, Study, StudyContext, Unit
 from search.study.reflection.arms import ARMS, FINE_TUNINGS, LORA_FACTOR, REWARDS, WEIGHTS, arm, supervised_stage
-from search.study.reflection.records import answers_record, fine_tuning_record, grpo_record
-from search.study.reflection.report import reflection_report, unit_name
-from trainer.jobs.fine_tune import FineTuneJob
-from trainer.jobs.train import TrainingRun
+from search.study.reflection.records import Policy, SeedRecord, Suites, answers_record, fine_tuning_record, grpo_record
+from search.study.reflection.report import REWARD_PAIRS, reflection_findings
+from search.study.words import Words
+from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult
+from trainer.jobs.train import TrainingRun, TrainJob
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
 
+QUICK = ("name=study-reflection-quick", "screening.grpo.steps=10", "finals.test_questions=100")
+FULL = ("name=study-reflection-full", "screening.grpo.steps=40", "finals.test_questions=500")
+COMMON = ("executor.pack=1",)
 SFT_STEPS: dict[Size, int] = {"quick": 10, "full": 40}
 SUITES: dict[str, dict[str, object]] = {
     "in distribution": {},
@@ -32,9 +35,14 @@ SUITES: dict[str, dict[str, object]] = {
 MOST_TOKENS = 176
 """Of an answer: six checked steps need more than training allows."""
 
+Tuned = tuple[str, str | None]
+"""A policy's folder, and the digest of the job that made it."""
+Answered = tuple[str, str | None]
+"""A policy by fine-tuning and reward, None before GRPO."""
 
-class ReflectionStudy:
-    """Implements `search.study.base.Study`; see the module. A pipeline run is the unit of analysis.
+
+class ReflectionStudy(Study):
+    """A pipeline run is the unit of analysis.
 
     The arms of a seed share prompts, their order and the draws of generation, and those with the same fine-tuning
     share the policy that it left.
@@ -42,32 +50,22 @@ class ReflectionStudy:
 
     name = "reflection"
 
-    def __init__(self, size: Size, seeds: int, config: SearchConfig) -> None:
-        self.size, self.seeds, self.config = size, seeds, config
+    presets: ClassVar = {"quick": (2, (*QUICK, *COMMON)), "full": (8, (*FULL, *COMMON))}
+    arms: ClassVar = {"plain": "control", "reflection": "main", "gated": "other"}
+    declared = len(REWARD_PAIRS)
+    combinations, fine_tunings, suites = ARMS, FINE_TUNINGS, tuple(SUITES)
+
+    def check(self) -> None:
+        config = self.config
         if config.task.name != "testbed":
             raise UserError(
                 f"`task.name` = {config.task.name!r}: the study fine-tunes on reasoning traces, which there are for "
                 "the task 'testbed' alone; use `reward-search pipeline` with a file of pairs for other tasks"
             )
-        if not isinstance(configured_executor(config), PipelineExecutor):
-            raise UserError(f"executor {config.executor.name!r} cannot run the stages of a pipeline; use 'local'")
-
-    @classmethod
-    def defaults(cls, size: Size) -> tuple[int, tuple[str, ...]]:
-        shared = (f"name=study-reflection-{size}", "executor.pack=1")
-        if size == "quick":
-            return 2, (*shared, "screening.grpo.steps=10", "finals.test_questions=100")
-        return 8, (*shared, "screening.grpo.steps=40", "finals.test_questions=500")
 
     @property
-    def outline(self) -> Sequence[str]:
-        grpo = self.config.screening.grpo
-        return [
-            f"study reflection, size {self.size}: {len(ARMS)} arms over {counted(self.seeds, 'seed')}, fine-tuning "
-            f"{', '.join(FINE_TUNINGS)} by reward {', '.join(REWARDS)}",
-            f"fine-tuning of {SFT_STEPS[self.size]} steps, GRPO of {grpo.steps} steps on LoRA adapters; greedy answers "
-            f"to {self.config.finals.test_questions} questions of each of {counted(len(SUITES), 'suite')}",
-        ]
+    def sft_steps(self) -> int:
+        return SFT_STEPS[self.size]
 
     def units(self) -> Sequence[Unit]:
         """Seed by seed, so that an interrupted study has whole pairs."""
@@ -76,39 +74,33 @@ class ReflectionStudy:
             trainings=runs,
             processes=runs + 2 + len(FINE_TUNINGS),
             # A supervised step on 16 pairs counts as a quarter of a GRPO step: there is nothing to generate.
-            steps=runs * grpo.steps + 2 * SFT_STEPS[self.size] // 4,
+            steps=runs * grpo.steps + 2 * self.sft_steps // 4,
             completions=runs * grpo.steps * grpo.prompts_per_step * grpo.generations,
             questions=(len(ARMS) + len(FINE_TUNINGS)) * len(SUITES) * self.config.finals.test_questions,
         )
-        return [Unit(unit_name(seed), f"seed {seed}: {len(ARMS)} pipelines", cost) for seed in self._seeds()]
+        return [
+            Unit(f"seed-{seed}", f"seed {seed}: {len(ARMS)} pipelines", cost, SeedRecord, (seed,))
+            for seed in self.seed_numbers
+        ]
 
-    def run(self, unit: Unit, place: StudyContext) -> Result:
+    def run(self, unit: Unit, context: StudyContext) -> SeedRecord:
         """Jobs lie in the study's folder by their digests, so that an interrupted unit goes on with those left."""
-        seed = next(seed for seed in self._seeds() if unit_name(seed) == unit.name)
-        folder = (place.folder / "jobs").resolve()
+        (seed,) = unit.seeds
+        folder = (context.folder / "jobs").resolve()
         executor = configured_executor(self.config)
-        assert isinstance(executor, PipelineExecutor)
-        tuned = self._fine_tuned(executor, seed, folder, place)
-        trained, in_full = self._trained(executor, seed, tuned, folder, place)
-        answers = self._answers(executor, seed, tuned, trained, folder, place)
-        return {
-            "seed": seed,
-            "fine_tunings": {name: {**found[1], "suites": answers[name, None]} for name, found in tuned.items()},
-            "arms": {
-                arm(name, reward): {
-                    **grpo_record(trained[name, reward].result),
-                    "suites": answers.get((name, reward)),
-                }
-                for name, reward in trained
-            },
-            "grpo_in_full": grpo_record(in_full.result),
-        }
+        stages, tuned = self._fine_tuned(executor, seed, folder, context)
+        trained, in_full = self._trained(executor, seed, tuned, folder, context)
+        answers = self._answers(executor, seed, tuned, trained, folder, context)
+        fine_tuned = {name: fine_tuning_record(stage, answers[name, None]) for name, stage in stages.items()}
+        return SeedRecord(
+            seed=seed,
+            fine_tunings={"none": Policy(suites=answers["none", None]), **fine_tuned},
+            arms={arm(*key): grpo_record(done.result, answers.get(key)) for key, done in trained.items()},
+            grpo_in_full=grpo_record(in_full.result),
+        )
 
-    def report(self, results: Mapping[str, Result]) -> StudyReport:
-        return reflection_report(self.config, self.size, SFT_STEPS[self.size], tuple(SUITES), self._seeds(), results)
-
-    def _seeds(self) -> tuple[int, ...]:
-        return tuple(range(self.config.seed, self.config.seed + self.seeds))
+    def findings(self, words: Words, results: Results) -> Findings:
+        return reflection_findings(words, self.suites, self.ended(results, SeedRecord))
 
     def _pipeline(self, seed: int, fine_tuning: str, reward: str) -> Pipeline:
         config = self.config
@@ -120,7 +112,7 @@ class ReflectionStudy:
                 "seed": seed,
                 "task": config.task,
                 "base_model": config.base_model,
-                "sft": supervised_stage(fine_tuning, SFT_STEPS[self.size]),
+                "sft": supervised_stage(fine_tuning, self.sft_steps),
                 "grpo": {
                     "rewards": WEIGHTS[reward],
                     "settings": config.screening.grpo,
@@ -141,72 +133,73 @@ class ReflectionStudy:
         )
 
     def _fine_tuned(
-        self, executor: PipelineExecutor, seed: int, folder: Path, place: StudyContext
-    ) -> dict[str, tuple[tuple[str, str | None], Result]]:
-        """By fine-tuning: the policy's folder with the digest of its job, and the record of the stage."""
+        self, executor: Executor, seed: int, folder: Path, context: StudyContext
+    ) -> tuple[dict[str, FineTuneResult], dict[str, Tuned]]:
+        """By fine-tuning: how it went, and the policy that it left."""
         jobs: dict[str, FineTuneJob] = {
             name: sft_job(self._pipeline(seed, name, REWARDS[0])).model_copy(update={"label": f"fine-tuning {name}"})
             for name in FINE_TUNINGS
             if name != "none"
         }
-        found: dict[str, tuple[tuple[str, str | None], Result]] = {"none": ((self.config.base_model, None), {})}
-        place.progress.phase(f"seed {seed}, fine-tuning", len(jobs))
-        with closing(fine_tune(executor, list(jobs.values()), folder)) as ended:
+        stages: dict[str, FineTuneResult] = {}
+        tuned: dict[str, Tuned] = {"none": (self.config.base_model, None)}
+        context.progress.phase(f"seed {seed}, fine-tuning", len(jobs))
+        with closing(run_jobs(executor, list(jobs.values()), folder)) as ended:
             for done in ended:
                 if done.result.failure is not None or done.result.policy is None:
                     raise UserError(f"{done.job.label} failed: {done.result.failure}; see {done.folder}")
-                place.progress.job_done(done.job.label, None)
-                policy = str(done.folder / done.result.policy)
-                found[done.job.settings.tuning] = (policy, done.job.digest), fine_tuning_record(done.result)
-        return {name: found[name] for name in FINE_TUNINGS}
+                context.progress.job_done(done.job.label, None)
+                tuned[done.job.settings.tuning] = str(done.folder / done.result.policy), done.job.digest
+                stages[done.job.settings.tuning] = done.result
+        return stages, tuned
 
     def _trained(
         self,
-        executor: PipelineExecutor,
+        executor: Executor,
         seed: int,
-        tuned: Mapping[str, tuple[tuple[str, str | None], Result]],
+        tuned: Mapping[str, Tuned],
         folder: Path,
-        place: StudyContext,
-    ) -> tuple[dict[tuple[str, str], JobDone], JobDone]:
+        context: StudyContext,
+    ) -> tuple[dict[tuple[str, str], RunDone], RunDone]:
         """By fine-tuning and reward; and the run of the first fine-tuning and the paper's reward that tunes all
         weights, for what it costs."""
         jobs: dict[tuple[str, str], TrainingRun] = {
-            (name, reward): grpo_job(self._pipeline(seed, name, reward), *tuned[name][0])
+            (name, reward): grpo_job(self._pipeline(seed, name, reward), *tuned[name]).shared
             for name in FINE_TUNINGS
             for reward in REWARDS
         }
         like = jobs["none", "reflection"]
         settings = like.grpo.model_copy(update={"learning_rate": like.grpo.learning_rate / LORA_FACTOR})
         in_full = like.model_copy(update={"label": "GRPO of all weights", "tuning": "full", "grpo": settings})
-        found: dict[str, JobDone] = {}
-        place.progress.phase(f"seed {seed}, GRPO", len(jobs) + 1, self.config.screening.grpo.steps)
-        with closing(train(executor, [*jobs.values(), in_full], folder)) as ended:
+        found: dict[str, RunDone] = {}
+        context.progress.phase(f"seed {seed}, GRPO", len(jobs) + 1, self.config.screening.grpo.steps)
+        with closing(train_runs(executor, [TrainJob.of(job) for job in (*jobs.values(), in_full)], folder)) as ended:
             for done in ended:
-                place.progress.job_done(done.job.label, unscored(done.result))
-                found[done.job.digest] = done
+                context.progress.job_done(done.run.label, unscored(done.result))
+                found[done.run.digest] = done
         return {key: found[job.digest] for key, job in jobs.items()}, found[in_full.digest]
 
     def _answers(
         self,
-        executor: PipelineExecutor,
+        executor: Executor,
         seed: int,
-        tuned: Mapping[str, tuple[tuple[str, str | None], Result]],
-        trained: Mapping[tuple[str, str], JobDone],
+        tuned: Mapping[str, Tuned],
+        trained: Mapping[tuple[str, str], RunDone],
         folder: Path,
-        place: StudyContext,
-    ) -> dict[tuple[str, str | None], Result]:
+        context: StudyContext,
+    ) -> dict[Answered, Suites]:
         """By fine-tuning and reward, None before GRPO; what was not trained to its end is left out."""
-        asked: dict[str, list[tuple[str, str | None]]] = {}
+        asked: dict[str, list[Answered]] = {}
         jobs = []
         for name in FINE_TUNINGS:
-            keys: list[tuple[str, str | None]] = [(name, None)]
+            keys: list[Answered] = [(name, None)]
             adapters: list[tuple[str | None, str | None]] = [(None, None)]
             for reward in REWARDS:
                 done = trained[name, reward]
                 if done.result.adapter is not None:
                     keys.append((name, reward))
-                    adapters.append((str(done.folder / done.result.adapter), done.job.digest))
-            job = suites_job(self._pipeline(seed, name, REWARDS[0]), "grpo", *tuned[name][0]).model_copy(
+                    adapters.append((str(done.folder / done.result.adapter), done.run.digest))
+            job = suites_job(self._pipeline(seed, name, REWARDS[0]), "grpo", *tuned[name]).model_copy(
                 update={
                     "label": f"answers after fine-tuning {name}",
                     "adapters": tuple(path for path, _ in adapters),
@@ -215,13 +208,13 @@ class ReflectionStudy:
             )
             asked[job.digest] = keys
             jobs.append(job)
-        answers: dict[tuple[str, str | None], Result] = {}
-        place.progress.phase(f"seed {seed}, evaluation", len(jobs))
-        with closing(evaluate_suites(executor, jobs, folder)) as ended:
+        answers: dict[Answered, Suites] = {}
+        context.progress.phase(f"seed {seed}, evaluation", len(jobs))
+        with closing(run_jobs(executor, jobs, folder)) as ended:
             for answered in ended:
                 if answered.result.failure is not None:
                     raise UserError(f"{answered.job.label} failed: {answered.result.failure}; see {answered.folder}")
-                place.progress.job_done(answered.job.label, None)
+                context.progress.job_done(answered.job.label, None)
                 for key, given in zip(asked[answered.job.digest], answered.result.predictions, strict=True):
                     answers[key] = answers_record(given)
         return answers

@@ -16,6 +16,7 @@ from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 from search.cli import main
 from search.executors.base import EvaluationDone, JobDone, PackDone
+from search.study.base import plain
 from search.study.multilayer.arms import ARMS
 from search.study.multilayer.records import answers_record, sampled_tokens
 from search.study.registry import build_study
@@ -223,7 +224,7 @@ def test_a_vote_of_two_is_the_greedy_answer_unless_only_the_other_can_be_read() 
     greedy = two_passes(job, 1, 0)  # right, then three that cannot be read
     sampled = predictions(job, 2, answered=True)  # right, right, wrong, wrong
     found = answers_record(greedy, [sampled[2], *sampled[1:]])
-    assert found == {"first": "1000", "second": "0000", "vote": "1100"}
+    assert plain(found) == {"first": "1000", "second": "0000", "vote": "1100"}
 
 
 def test_tokens_are_counted_by_layer_in_alternating_steps() -> None:

@@ -190,7 +190,7 @@ def test_a_training_that_failed_leaves_its_seed_out(tmp_path: Path) -> None:
 
 
 def config(*fields: str) -> Any:
-    _, own = ReachStudy.defaults("quick")
+    _, own = ReachStudy.presets["quick"]
     return load_config("testbed", None, [*own, *fields])
 
 

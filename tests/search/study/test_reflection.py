@@ -150,9 +150,9 @@ def test_arms_of_a_seed_share_their_seed_and_seeds_do_not() -> None:
 
 
 def test_quarters_of_a_curve() -> None:
-    run = {"curves": {"x": [1.0, None, 3.0, 4.0, 5.0, 6.0, 7.0, 9.0], "y": [None, None, 3.0, 4.0]}}
-    assert [quarter(run, "x", number) for number in (1, 2, 3, 4)] == [1.0, 3.5, 5.5, 8.0]
-    assert [quarter(run, "y", number) for number in (1, 2, 3, 4)] == [None, None, 3.0, 4.0]
+    curves = {"x": [1.0, None, 3.0, 4.0, 5.0, 6.0, 7.0, 9.0], "y": [None, None, 3.0, 4.0]}
+    assert [quarter(curves["x"], number) for number in (1, 2, 3, 4)] == [1.0, 3.5, 5.5, 8.0]
+    assert [quarter(curves["y"], number) for number in (1, 2, 3, 4)] == [None, None, 3.0, 4.0]
 
 
 @pytest.mark.parametrize(

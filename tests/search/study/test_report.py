@@ -6,26 +6,35 @@ from typing import Any
 
 import pytest
 
+from eval.report.study.data import StudyReport
 from eval.report.study.text import comparison_rows
 from search.config.source import load_config
-from search.study.base import Result
-from search.study.feedback.report import ARMS, feedback_report, unit_name
+from search.study.base import Results
+from search.study.feedback.records import EntryRecord, Figures, FinalsRecord, SearchRecord
+from search.study.feedback.report import ARMS
 from search.study.feedback.study import FeedbackStudy
 from tests.search.study.test_records import candidate
 
 
 def config(*assignments: str) -> Any:
-    _, own = FeedbackStudy.defaults("quick")
+    _, own = FeedbackStudy.presets["quick"]
     return load_config("testbed", None, [*own, *assignments])
 
 
-def results(last: dict[str, list[float | None]]) -> dict[str, Result]:
+def feedback_report(chosen: Any, size: Any, seeds: range, found: Results) -> StudyReport:
+    return FeedbackStudy(size, len(seeds), chosen).report(found)
+
+
+def results(last: dict[str, list[float | None]]) -> dict[str, SearchRecord | FinalsRecord]:
     """A search per arm and seed: two candidates at 0.5 in round 1, one in round 2."""
-    found = {}
+    found: dict[str, SearchRecord | FinalsRecord] = {}
+    none = Figures(f1=None, accuracy=None)
     for arm, values in last.items():
         for seed, value in enumerate(values):
-            first = [candidate("a", 1, 0.5), candidate("b", 1, 0.5)]
-            found[unit_name(seed, arm)] = {"candidates": [*first, candidate("c", 2, value, "a")]}
+            candidates = (candidate("a", 1, 0.5), candidate("b", 1, 0.5), candidate("c", 2, value, "a"))
+            found[f"seed-{seed}-{arm}"] = SearchRecord(
+                seed=seed, feedback=arm, candidates=candidates, base_only=none, untrained=none
+            )
     return found
 
 
@@ -107,19 +116,18 @@ def test_the_proposer_that_is_tested_is_named() -> None:
 
 
 def test_a_random_draw_without_a_score_leaves_no_mean_of_draws() -> None:
-    def entry(name: str, kind: str, control: str | None, f1: float | None) -> dict[str, Any]:
-        return {"name": name, "kind": kind, "control": control, "f1": f1}
+    def entry(name: str, kind: str, control: str | None, f1: float | None) -> EntryRecord:
+        return EntryRecord(name=name, kind=kind, control=control, members=(), failure=None, f1=f1, accuracy=None)
 
     chosen = config("finals.random_controls.pool=2")
     found = results(dict.fromkeys(ARMS, LOW))
     for seed in FIVE:
         second = None if seed == 0 else 0.4
-        found[unit_name(seed, "controls")] = {
-            "entries": [
-                entry("top-2", "ensemble", None, 0.6),
-                entry("random-pool-1", "control", "random draw 1 of 2 from all rounds", 0.5),
-                entry("random-pool-2", "control", "random draw 2 of 2 from all rounds", second),
-            ]
-        }
+        entries = (
+            entry("top-2", "ensemble", None, 0.6),
+            entry("random-pool-1", "control", "random draw 1 of 2 from all rounds", 0.5),
+            entry("random-pool-2", "control", "random draw 2 of 2 from all rounds", second),
+        )
+        found[f"seed-{seed}-controls"] = FinalsRecord(seed=seed, entries=entries)
     (comparison,) = feedback_report(chosen, "full", FIVE, found).families[2].comparisons
     assert comparison.differences == pytest.approx((None, 0.15, 0.15, 0.15, 0.15))
