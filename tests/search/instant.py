@@ -17,8 +17,9 @@ from eval.prediction import Prediction
 from eval.tasks.base import Example, Split, TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.ensemble import Ensemble
-from trainer.jobs.base import Done, Job
+from trainer.jobs.base import Done, Job, Result
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult, Suite
+from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult
 from trainer.jobs.folder import CHECKPOINT
 from trainer.jobs.train import (
     RewardStatistics,
@@ -121,6 +122,33 @@ class PackingExecutor(InstantExecutor):
         if len(job.members) > self.holds:
             return TrainResult(digest=job.digest, failure="a pack is too large", owner="memory")
         return super()._trained(job, folder)
+
+
+class ByKind:
+    """An executor that asks `train`, `evaluate` and `fine_tune` for the results, one kind of job each."""
+
+    def train(self, run: TrainingRun, place: Path) -> RunResult:
+        raise AssertionError("nothing is trained")
+
+    def evaluate(self, job: EvaluateJob) -> EvaluateResult:
+        raise AssertionError("nothing is evaluated")
+
+    def fine_tune(self, job: FineTuneJob, place: Path) -> FineTuneResult:
+        raise AssertionError("nothing is fine-tuned")
+
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
+        for job in jobs:
+            place = folder / job.digest
+            result: Result
+            if isinstance(job, TrainJob):
+                members = tuple(self.train(member, member_folder(place, member)) for member in job.members)
+                result = TrainResult(digest=job.digest, members=members)
+            elif isinstance(job, EvaluateJob):
+                result = self.evaluate(job)
+            else:
+                assert isinstance(job, FineTuneJob)
+                result = self.fine_tune(job, place)
+            yield Done(job, result, place)
 
 
 def keep_states(job: TrainJob, members: Sequence[RunResult], folder: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from eval.prediction import Prediction
-from search.executors.base import EvaluationDone, JobDone, SftDone, SuitesDone
 from search.study.reflection.arms import FINE_TUNINGS, REWARDS, WEIGHTS
+from tests.search.instant import ByKind
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult
 from trainer.jobs.folder import RESULT_FILE, write_atomically
@@ -25,7 +24,7 @@ def right_answers(fine_tuning: str, reward: str | None, seed: int, suite: str, n
     return round(n * (share if suite == "in distribution" else share / 2))
 
 
-class InstantPipelines:
+class InstantPipelines(ByKind):
     name = "instant-pipelines"
     ran: ClassVar[list[tuple[str, str]]] = []
     """Kind and digest of every job that was not found finished."""
@@ -36,62 +35,55 @@ class InstantPipelines:
         """GRPO jobs whose label holds `fail` fail; at one with `interrupt` the user presses Ctrl-C."""
         self.fail, self.interrupt = fail, interrupt
 
-    def fine_tune(self, jobs: Sequence[FineTuneJob], folder: Path) -> Iterator[SftDone]:
-        for job in jobs:
-            place = folder / job.digest
-            if not (place / RESULT_FILE).is_file():
-                self.ran.append((job.kind, job.digest))
-                _leave(place / "policy", {"tuning": job.settings.tuning})
-                result = FineTuneResult(
-                    digest=job.digest,
-                    policy="policy",
-                    losses=((1, 2.0), (job.settings.steps, 1.0)),
-                    trained_parameters={"full": 1000, "lora": 100}[job.settings.tuning],
-                    seconds={"train": 2.0, "processor": {"full": 3.0, "lora": 1.5}[job.settings.tuning]},
-                    memory={"resident": {"full": 2**31, "lora": 2**30}[job.settings.tuning]},
-                )
-                write_atomically(place / RESULT_FILE, result)
-            yield SftDone(job, FineTuneResult.model_validate_json((place / RESULT_FILE).read_text()), place)
-
-    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
-        for job in reversed(jobs):
-            place = folder / job.digest
-            if self.interrupt and self.interrupt in job.label:
-                raise KeyboardInterrupt
-            if not (place / RESULT_FILE).is_file():
-                self.ran.append((job.kind, job.digest))
-                weights = {member.name: member.weight for member in job.ensemble.members}
-                reward = next(name for name, wanted in WEIGHTS.items() if wanted == weights)
-                _leave(place / "adapter", {"reward": reward, "seed": job.seed})
-                write_atomically(place / RESULT_FILE, self._trained(job))
-            yield JobDone(job, RunResult.model_validate_json((place / RESULT_FILE).read_text()), place)
-
-    def evaluate(self, jobs: Sequence[EvaluateJob], folder: Path) -> Iterator[EvaluationDone]:
-        raise AssertionError("the study evaluates on suites")
-
-    def evaluate_suites(self, jobs: Sequence[EvaluateJob], folder: Path) -> Iterator[SuitesDone]:
-        for job in jobs:
+    def fine_tune(self, job: FineTuneJob, place: Path) -> FineTuneResult:
+        if not (place / RESULT_FILE).is_file():
             self.ran.append((job.kind, job.digest))
-            tuned = "none" if job.base_digest is None else _read(Path(job.base_model))["tuning"]
-            predictions = []
-            for adapter in job.adapters:
-                trained = _read(Path(adapter)) if adapter else {"reward": None, "seed": 0}
-                predictions.append(
-                    {
-                        name: _answers(
-                            right_answers(tuned, trained["reward"], trained["seed"], name, suite.questions),
-                            suite.questions,
-                        )
-                        for name, suite in job.suites.items()
-                    }
-                )
-            yield SuitesDone(
-                job, EvaluateResult(digest=job.digest, predictions=tuple(predictions)), folder / job.digest
+            _leave(place / "policy", {"tuning": job.settings.tuning})
+            result = FineTuneResult(
+                digest=job.digest,
+                policy="policy",
+                losses=((1, 2.0), (job.settings.steps, 1.0)),
+                trained_parameters={"full": 1000, "lora": 100}[job.settings.tuning],
+                seconds={"train": 2.0, "processor": {"full": 3.0, "lora": 1.5}[job.settings.tuning]},
+                memory={"resident": {"full": 2**31, "lora": 2**30}[job.settings.tuning]},
             )
+            write_atomically(place / RESULT_FILE, result)
+        return FineTuneResult.model_validate_json((place / RESULT_FILE).read_text())
+
+    def train(self, run: TrainingRun, place: Path) -> RunResult:
+        if self.interrupt and self.interrupt in run.label:
+            raise KeyboardInterrupt
+        own = place.parents[2] / run.digest / RESULT_FILE  # where an earlier attempt's have come to lie
+        if own.is_file():
+            return RunResult.model_validate_json(own.read_text())
+        if not (place / RESULT_FILE).is_file():
+            self.ran.append(("train", run.digest))
+            weights = {member.name: member.weight for member in run.ensemble.members}
+            reward = next(name for name, wanted in WEIGHTS.items() if wanted == weights)
+            _leave(place / "adapter", {"reward": reward, "seed": run.seed})
+            write_atomically(place / RESULT_FILE, self._trained(run))
+        return RunResult.model_validate_json((place / RESULT_FILE).read_text())
+
+    def evaluate(self, job: EvaluateJob) -> EvaluateResult:
+        self.ran.append((job.kind, job.digest))
+        tuned = "none" if job.base_digest is None else _read(Path(job.base_model))["tuning"]
+        predictions = []
+        for adapter in job.adapters:
+            trained = _read(Path(adapter)) if adapter else {"reward": None, "seed": 0}
+            predictions.append(
+                {
+                    name: _answers(
+                        right_answers(tuned, trained["reward"], trained["seed"], name, suite.questions),
+                        suite.questions,
+                    )
+                    for name, suite in job.suites.items()
+                }
+            )
+        return EvaluateResult(digest=job.digest, predictions=tuple(predictions))
 
     def _trained(self, job: TrainingRun) -> RunResult:
         if self.fail and self.fail in job.label:
-            return RunResult(digest=job.digest, failure="20 % of the reward calls failed")
+            return RunResult(digest=job.digest, failure="20 % of the reward calls failed", owner="candidate")
         names = [member.name for member in job.ensemble.members]
         curves = tuple(
             {

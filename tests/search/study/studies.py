@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from search.cli import main
-from search.executors.base import JobDone
 from search.ledger import Ledger
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from tests.search.instant import InstantExecutor
 from tests.search.searches import reward_code
+from trainer.jobs.base import Done, Job
 from trainer.jobs.folder import RESULT_FILE, write_atomically
-from trainer.jobs.train import TrainingRun
+from trainer.jobs.train import TrainJob, member_folder
 
 ARMS = ("ranked", "none", "shuffled")
 
@@ -25,10 +25,12 @@ class RecordingExecutor(InstantExecutor):
     trained: ClassVar[list[tuple[str, str]]] = []
     """Folder of the search and digest."""
 
-    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         for done in super().run(jobs, folder):
-            self.trained.append((folder.parent.name, done.job.digest))
-            write_atomically(done.folder / RESULT_FILE, done.result)
+            if isinstance(done.job, TrainJob):
+                for member, result in zip(done.job.members, done.result.members, strict=True):
+                    self.trained.append((folder.parent.name, member.digest))
+                    write_atomically(member_folder(done.folder, member) / RESULT_FILE, result)
             yield done
 
 
@@ -37,8 +39,13 @@ class InterruptedInThirdSearch(RecordingExecutor):
 
     pressed = False
 
-    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
-        if folder.parent.name == "none" and not InterruptedInThirdSearch.pressed:
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
+        if (
+            jobs
+            and isinstance(jobs[0], TrainJob)
+            and folder.parent.name == "none"
+            and not InterruptedInThirdSearch.pressed
+        ):
             InterruptedInThirdSearch.pressed = True
             raise KeyboardInterrupt
         yield from super().run(jobs, folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
@@ -11,18 +10,18 @@ from typing import Any, ClassVar
 import pytest
 
 from eval.prediction import Prediction
-from eval.tasks.base import Split
+from eval.tasks.base import TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 from search.cli import main
-from search.executors.base import EvaluationDone, JobDone, PackDone
 from search.study.base import plain
 from search.study.multilayer.arms import ARMS
 from search.study.multilayer.records import answers_record, sampled_tokens
 from search.study.registry import build_study
+from tests.search.instant import ByKind
 from tests.trainer.tiny import training_run
-from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
-from trainer.jobs.train import RunResult, TrainingRun, TrainJob, TrainResult
+from trainer.jobs.evaluate import EvaluateJob, EvaluateResult, Suite
+from trainer.jobs.train import RunResult, TrainingRun
 
 RIGHT = {  # first and second answers right, of 40 questions
     "multilayer": (20, 30),
@@ -33,7 +32,7 @@ RIGHT = {  # first and second answers right, of 40 questions
 }
 
 
-class CountingExecutor:
+class CountingExecutor(ByKind):
     """Gives every arm the answers of `RIGHT`, one more right one in each per seed, and notes what it was asked."""
 
     name = "counting"
@@ -44,38 +43,28 @@ class CountingExecutor:
     def __init__(self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None, fail: str = "") -> None:
         self.fail = fail
 
-    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
-        for job in jobs:
-            yield JobDone(job, self._train(job), folder / job.digest)
+    def evaluate(self, job: EvaluateJob) -> EvaluateResult:
+        self.labels.append(job.label)
+        names = [Path(adapter).name if adapter else "untrained" for adapter in job.adapters]
+        if job.second_turn is None:
+            assert job.temperature > 0
+            found = [predictions(job, 5, answered=True) for _ in names]
+        else:
+            found = [two_passes(job, *RIGHT[name]) for name in names]
+        return EvaluateResult(digest=job.digest, predictions=tuple({"questions": answers} for answers in found))
 
-    def run_packs(self, jobs: Sequence[TrainJob], folder: Path) -> Iterator[PackDone]:
-        for job in jobs:
-            members = tuple(self._train(member) for member in job.members)
-            yield PackDone(job, TrainResult(digest=job.digest, members=members), folder / job.digest)
-
-    def evaluate(self, jobs: Sequence[EvaluateJob], folder: Path) -> Iterator[EvaluationDone]:
-        for job in jobs:
-            self.labels.append(job.label)
-            names = [Path(adapter).name if adapter else "untrained" for adapter in job.adapters]
-            if job.second_turn is None:
-                assert job.temperature > 0
-                found = [predictions(job, 5, answered=True) for _ in names]
-            else:
-                found = [two_passes(job, *RIGHT[name]) for name in names]
-            yield EvaluationDone(job, EvaluateResult(digest=job.digest, predictions=tuple(found)), folder / job.digest)
-
-    def _train(self, job: TrainingRun) -> RunResult:
+    def train(self, job: TrainingRun, place: Path) -> RunResult:
         if job.label in self.interrupted:
             self.interrupted.remove(job.label)
             raise KeyboardInterrupt
         self.labels.append(job.label)
         if self.fail and self.fail in job.label:
-            return RunResult(digest=job.digest, failure="training diverged")
+            return RunResult(digest=job.digest, failure="training diverged", owner="candidate")
         arm, _, seed = job.label.partition(", seed ")
         assert job.evaluation is not None
         assert job.evaluation.second_turn
         entry: dict[str, Any] = {"accuracy": 0.5, "completion_tokens": 10.0}
-        if job.multilayer:
+        if job.algorithm.name == "multilayer":
             entry |= {"layers": [1, 2], "layer2": {"accuracy": 0.6, "completion_tokens": 20.0}}
         first, second = (count + int(seed) for count in RIGHT[arm])
         return RunResult(
@@ -89,10 +78,13 @@ class CountingExecutor:
 
 def predictions(job: Any, right: int, answered: bool = False) -> tuple[Prediction, ...]:
     """The first `right` questions are answered rightly, the others not at all, or wrongly."""
-    split: Split = job.evaluation.split if isinstance(job, TrainingRun) else job.split
-    limit = job.evaluation.limit if isinstance(job, TrainingRun) else job.limit
+    if isinstance(job, TrainingRun):
+        assert job.evaluation is not None
+        asked = Suite(task=job.task, split=job.evaluation.split, questions=job.evaluation.limit)
+    else:
+        asked = job.suites["questions"]
     found = []
-    for place, example in enumerate(build_task(job.task).examples(split, limit)):
+    for place, example in enumerate(build_task(asked.task).examples(asked.split, asked.questions)):
         correct = place < right
         answer = example.answer if correct else "999" if answered else None
         found.append(
@@ -213,12 +205,11 @@ def test_a_failed_run_has_no_figures_and_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_vote_of_two_is_the_greedy_answer_unless_only_the_other_can_be_read() -> None:
+    task = TaskReference(name="testbed", options={"train": 8, "validation": 8, "test": 8})
     job = EvaluateJob(
         label="x",
         base_model="testbed",
-        task={"name": "testbed", "options": {"train": 8, "validation": 8, "test": 8}},
-        split="validation",
-        limit=4,
+        suites={"questions": Suite(task=task, split="validation", questions=4)},
         max_completion_tokens=8,
     )
     greedy = two_passes(job, 1, 0)  # right, then three that cannot be read
@@ -229,7 +220,8 @@ def test_a_vote_of_two_is_the_greedy_answer_unless_only_the_other_can_be_read() 
 
 def test_tokens_are_counted_by_layer_in_alternating_steps() -> None:
     multilayer = {"corrections": 3, "responses": 1, "updates": "alternating"}
-    job = training_run(Path("/policy"), algorithm="multilayer", multilayer=multilayer)  # 2 x 4, and 2 x 1 x 3
+    algorithm = {"name": "multilayer", "options": multilayer}
+    job = training_run(Path("/policy"), algorithm=algorithm)  # 2 x 4, and 2 x 1 x 3
     first = {"layers": [1], "completion_tokens": 5.0}
     second = {"layers": [2], "completion_tokens": 5.0, "layer2": {"completion_tokens": 7.0}}
     assert sampled_tokens(job, [first, second]) == 8 * 5 + 6 * 7
@@ -238,9 +230,9 @@ def test_tokens_are_counted_by_layer_in_alternating_steps() -> None:
 @pytest.mark.parametrize(
     ("field", "sentence"),
     [
-        ("screening.algorithm=grpo", "has no effect|needs a second layer"),
-        ("screening.multilayer.corrections=0", "needs a second layer"),
-        ("screening.multilayer.control=random_response", "an arm of the study varies"),
+        ("screening.algorithm=grpo", "needs a second layer"),
+        ("screening.algorithm.options.corrections=0", "needs a second layer"),
+        ("screening.algorithm.options.control=random_response", "an arm of the study varies"),
         ("screening.evaluation_turns=1", "asks every policy twice"),
         ("search.select_on=test", "reads the validation split"),
     ],

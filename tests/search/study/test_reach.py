@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ from rewards_generated.rollout import Sample
 from rewards_generated.scorer import EnsembleScorer
 from search.cli import main
 from search.config.source import load_config
-from search.executors.base import EvaluationDone, JobDone
 from search.study.reach.jobs import ARMS, FIRST_PLAIN, FIRST_SCALED, RIGHT_ONLY, STANDARD, TILT, tasks, training_job
 from search.study.reach.study import ReachStudy
 from search.study.registry import build_study
+from tests.search.instant import ByKind
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.train import RunResult, TrainingRun
 
@@ -40,7 +39,7 @@ SMALL = (
 )
 
 
-class SimulatedExecutor:
+class SimulatedExecutor(ByKind):
     """Trains by writing down a tilt, and samples from base masses that the question alone decides."""
 
     name = "simulated"
@@ -48,34 +47,30 @@ class SimulatedExecutor:
     def __init__(self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None, fail: str = "") -> None:
         self.fail = fail
 
-    def run(self, jobs: Sequence[TrainingRun], folder: Path) -> Iterator[JobDone]:
-        for job in jobs:
-            place = folder / job.digest
-            if self.fail and self.fail in job.label:
-                yield JobDone(job, RunResult(digest=job.digest, failure="it diverged"), place)
-                continue
-            few = job.grpo.steps < 16
-            tilt = 1 / job.grpo.beta if job.grpo.beta else 0.4 if few else 3.0
-            (place / "adapter").mkdir(parents=True, exist_ok=True)
-            (place / "adapter" / "tilt.json").write_text(json.dumps(tilt))
-            share = 0.5 + 0.02 * (job.seed % 5) / 5
-            curve = [{"step": n, "accuracy": share * (1 - 0.8**n), "kl": 0.01} for n in range(1, job.grpo.steps + 1)]
-            yield JobDone(job, RunResult(digest=job.digest, adapter="adapter", curves=tuple(curve)), place)
+    def train(self, run: TrainingRun, place: Path) -> RunResult:
+        if self.fail and self.fail in run.label:
+            return RunResult(digest=run.digest, failure="it diverged", owner="candidate")
+        few = run.grpo.steps < 16
+        tilt = 1 / run.grpo.beta if run.grpo.beta else 0.4 if few else 3.0
+        (place / "adapter").mkdir(parents=True, exist_ok=True)
+        (place / "adapter" / "tilt.json").write_text(json.dumps(tilt))
+        share = 0.5 + 0.02 * (run.seed % 5) / 5
+        curve = [{"step": n, "accuracy": share * (1 - 0.8**n), "kl": 0.01} for n in range(1, run.grpo.steps + 1)]
+        return RunResult(digest=run.digest, adapter="adapter", curves=tuple(curve))
 
-    def evaluate(self, jobs: Sequence[EvaluateJob], folder: Path) -> Iterator[EvaluationDone]:
-        for job in jobs:
-            answers = tuple(_answers(job, place) for place in range(len(job.adapters)))
-            yield EvaluationDone(job, EvaluateResult(digest=job.digest, predictions=answers), folder / job.digest)
+    def evaluate(self, job: EvaluateJob) -> EvaluateResult:
+        answers = tuple({"questions": _answers(job, place)} for place in range(len(job.adapters)))
+        return EvaluateResult(digest=job.digest, predictions=answers)
 
 
 def _answers(job: EvaluateJob, place: int) -> tuple[Prediction, ...]:
-    adapter = job.adapters[place]
+    adapter, suite = job.adapters[place], job.suites["questions"]
     tilt = 0.0 if adapter is None else json.loads((Path(adapter) / "tilt.json").read_text())
-    if job.task.name == "testbed-depth":
+    if suite.task.name == "testbed-depth":
         tilt = 0.0
     found = []
-    for number in range(job.limit):
-        mass = random.Random(f"{job.task.name} {number}").betavariate(0.6, 1.4)
+    for number in range(suite.questions):
+        mass = random.Random(f"{suite.task.name} {number}").betavariate(0.6, 1.4)
         draws = random.Random(f"{job.digest} {place} {number}")
         for _ in range(job.samples_per_question):
             right = draws.random() < float(tilted(mass, tilt))

@@ -50,7 +50,11 @@ def accuracy(fine_tuning: str, reward: str, seed: int, suite: str = "in distribu
 def test_every_arm_of_every_seed_is_trained_once_and_fine_tuned_policies_are_shared(study: Path) -> None:
     ran = [tuple(item) for item in json.loads((study / "ran.json").read_text())]
     kinds = [kind for kind, _ in ran]
-    assert (kinds.count("sft"), kinds.count("train"), kinds.count("suites")) == (2 * SEEDS, (9 + 1) * SEEDS, 3 * SEEDS)
+    assert (kinds.count("fine_tune"), kinds.count("train"), kinds.count("evaluate")) == (
+        2 * SEEDS,
+        (9 + 1) * SEEDS,
+        3 * SEEDS,
+    )
     assert len(set(ran)) == len(ran)
     assert set(record(study)["units"]) == {f"seed-{seed}" for seed in range(SEEDS)}
 
@@ -137,7 +141,7 @@ def test_a_run_without_a_score_is_said_and_its_seed_left_out_of_means(tmp_path: 
 def test_arms_of_a_seed_share_their_seed_and_seeds_do_not() -> None:
     study = ReflectionStudy("quick", 2, load_config("testbed"))
     jobs = {
-        (seed, name, reward): grpo_job(study._pipeline(seed, name, reward), "testbed", None)
+        (seed, name, reward): grpo_job(study._pipeline(seed, name, reward), "testbed", None).shared
         for seed in range(2)
         for name in FINE_TUNINGS
         for reward in REWARDS
@@ -159,7 +163,6 @@ def test_quarters_of_a_curve() -> None:
     ("arguments", "said"),
     [
         (["--set", "task.name=gsm8k"], "for the task 'testbed' alone"),
-        (["--set", "executor.name=tests.search.instant:InstantExecutor"], "cannot run the stages of a pipeline"),
         (["--seeds", "1"], "too few seeds"),
     ],
 )

@@ -136,7 +136,7 @@ def test_every_setting_of_a_stage_reaches_its_job(base: Path, pairs: Path) -> No
     settings = sft_job(pipeline).settings
     assert settings.model_dump(include=set(changed)) == changed
     assert (settings.warmup_steps, settings.tuning, settings.lora.rank) == (5, "lora", 4)
-    job = grpo_job(tiny_pipeline(base, pairs, grpo={"failure_rate_limit": 0.3, "tuning": "full"}), "x", None)
+    job = grpo_job(tiny_pipeline(base, pairs, grpo={"failure_rate_limit": 0.3, "tuning": "full"}), "x", None).shared
     assert (job.failure_rate_limit, job.tuning, job.lora.rank, job.grpo.steps) == (0.3, "full", 4, 2)
     assert job.seed != settings.seed
     asked = suites_job(tiny_pipeline(base, pairs, evaluation={"batch_size": 9}), "base", "x", None)
