@@ -71,9 +71,7 @@ class Protocol(_Data):
     duplicate_correlation: float | None = None
     """From which on a candidate counted as a duplicate before training; None: none was left out for that."""
     final_steps: int
-    final_seeds: int
     aggregation: str
-    test_questions: int
 
 
 class RunFacts(_Data):
@@ -98,9 +96,7 @@ class RunFacts(_Data):
     settings: tuple[Setting, ...] = ()
     """Training, screening and retraining settings worth reading."""
     protocol: Protocol | None = None
-    """The same for the methods paragraph; None: it lists the settings instead."""
-    methods: str | None = None
-    """A paragraph on what was done, fit for a paper; None: one is written from the other facts."""
+    """The same for the methods paragraph; None: it leaves them out."""
     seconds: dict[str, float] = {}
     """Seconds of work by phase, jobs side by side added up: propose, gate, screen, evaluate, retrain."""
     llm_calls: int | None = None
@@ -118,7 +114,6 @@ class UnusableReply(_Data):
 
     reason: str
     detail: str = ""
-    excerpt: str = ""
 
 
 class Round(_Data):
@@ -194,8 +189,6 @@ class Candidate(_Data):
     rung_scores: Scores | None = None
     """On the selection split at that rung; never ranked with scores of other steps."""
     firing_rate: float | None = None
-    reward_mean: float | None = None
-    reward_std: float | None = None
     curves: tuple[dict[str, Any], ...] = ()
     """One entry per logged step, with `step`; any other key with a number is a curve."""
     samples: tuple[Sample, ...] = ()
@@ -223,6 +216,8 @@ class Entry(_Data):
     kind: Literal["ensemble", "single", "control"]
     control: str | None = None
     """Which control it is: `untrained base`, `base rewards only`, `random draw 1 of 5`, ..."""
+    round: int | None = None
+    """In which a single reward was proposed; it orders equal scores."""
     members: tuple[str, ...] = ()
     aggregation: str | None = None
     steps: int | None = None
@@ -298,8 +293,6 @@ class RankingEvidence(_Data):
     """How far a ranking by accuracy can be trusted."""
 
     split: Literal["validation", "test"]
-    n: int
-    """Questions."""
     seeds: int
     """Runs per entry. With 1 the trained policies are taken as given: only the luck of questions counts."""
     level: float
@@ -314,14 +307,11 @@ class RankingEvidence(_Data):
     """The same for new seeds as well; None with a single seed."""
 
 
-class QuestionMass(_Data):
-    """What samples of the base policy say of one question."""
+class QuestionSamples(_Data):
+    """How many samples of the base policy answered one question rightly."""
 
-    id: str
     right: int
     samples: int
-    mass: Estimate
-    """Base mass Q: the probability that a sample is right."""
 
 
 class PassAtK(_Data):
@@ -335,9 +325,9 @@ class BaseSamples(_Data):
 
     split: Literal["train", "validation", "test"]
     temperature: float
-    questions: tuple[QuestionMass, ...]
+    questions: tuple[QuestionSamples, ...]
     mass: Estimate | None
-    """Mean Q over questions."""
+    """Mean over questions of the base mass Q, the probability that a sample is right."""
     pass_at_k: tuple[PassAtK, ...]
     none_right: Estimate
     """Share of questions without a right sample."""

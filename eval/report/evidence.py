@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.prediction import Prediction
-from eval.report.data import BaseSamples, PassAtK, QuestionMass, RankedEntry, RankingEvidence
+from eval.report.data import BaseSamples, PassAtK, QuestionSamples, RankedEntry, RankingEvidence
 from eval.report.scores import Runs, correct_table
 from eval.statistics.base_mass import base_mass
 from eval.statistics.best import probability_best
@@ -46,7 +46,6 @@ def ranking_evidence(
     several = len(picked_from) > 1
     return RankingEvidence(
         split=split,
-        n=next(iter(correct.values())).shape[1],
         seeds=seeds,
         level=level,
         entries=tuple(sorted(ranked, key=lambda entry: entry.resampled.rank)),
@@ -75,10 +74,7 @@ def base_samples(
     return BaseSamples(
         split=split,
         temperature=temperature,
-        questions=tuple(
-            QuestionMass(id=name, right=right[name], samples=count, mass=estimate)
-            for (name, count), estimate in zip(samples.items(), mass.questions, strict=True)
-        ),
+        questions=tuple(QuestionSamples(right=k, samples=n) for k, n in zip(hits, drawn, strict=True)),
         mass=mass.mean,
         pass_at_k=tuple(PassAtK(k=k, estimate=estimate) for k, estimate in found if estimate is not None),
         none_right=mass.none_right,

@@ -7,28 +7,15 @@ from typing import Any
 
 from eval.report import text
 from eval.report.data import Candidate, Entry, ReportData
-from eval.report.figures import (
-    Ancestor,
-    Curve,
-    Descent,
-    ForestFigure,
-    ForestRow,
-    Level,
-    LineageFigure,
-    MatrixFigure,
-    PaperFigure,
-    RoundMean,
-    RoundPoint,
-    RoundsFigure,
-    SamplesFigure,
-    SplitPoint,
-    SplitsFigure,
-    TimeBar,
-    TimeFigure,
-    TrainingFigure,
-)
-from eval.report.figures.training import finite_pairs
-from eval.report.leaderboard import rank_entries
+from eval.report.figures.figure import PaperFigure
+from eval.report.figures.forest import ForestFigure, ForestRow
+from eval.report.figures.lineage import Ancestor, Descent, LineageFigure
+from eval.report.figures.matrix import MatrixFigure
+from eval.report.figures.rounds import Level, RoundMean, RoundPoint, RoundsFigure
+from eval.report.figures.samples import SamplesFigure
+from eval.report.figures.splits import SplitPoint, SplitsFigure
+from eval.report.figures.time import TimeBar, TimeFigure
+from eval.report.figures.training import Curve, TrainingFigure, finite_pairs
 from eval.report.ranking import (
     BASE_REWARDS_ONLY,
     UNTRAINED_BASE,
@@ -36,6 +23,7 @@ from eval.report.ranking import (
     candidate_f1,
     control,
     control_words,
+    rank_entries,
     ranked_candidates,
     shown_split,
     split_scores,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from eval.report.data import Entry
-from eval.report.leaderboard import RankingSplit, printable, rank_entries
+from eval.report.ranking import RankingSplit, rank_entries
+from eval.report.table import printable
 from eval.report.text import number
 from eval.statistics.estimate import Estimate
 
@@ -30,8 +31,7 @@ def escape_latex(words: str) -> str:
 
 def latex_leaderboard(entries: tuple[Entry, ...] | list[Entry], split: RankingSplit, caption: str = "") -> str:
     """A `table` for the packages booktabs and (for quotation marks) T1 fonts: entries first, controls below a rule."""
-    ranking = rank_entries(entries, split)
-    lines = [(str(rank), entry) for rank, entry in ranking.ranked] + [("--", entry) for entry in ranking.apart]
+    lines = [(str(rank or "--"), entry) for rank, entry in rank_entries(entries, split).scored]
     opened = any(entry.test for _, entry in lines)
     head = ["", "Entry", "F1 (validation)"] + (["F1 (test)", "Accuracy (test)"] if opened else ["Accuracy"]) + ["Seeds"]
     groups = [

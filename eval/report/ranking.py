@@ -1,15 +1,72 @@
-"""Who stands where in a report: the winner, the controls, candidates with and without a rank."""
+"""Who stands where in a report: the winner, the controls, entries and candidates with and without a rank."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 from eval.report.data import Candidate, Entry, ReportData, Scores
 
 BASE_REWARDS_ONLY = "base rewards only"
 UNTRAINED_BASE = "untrained base"
 """Values of `Entry.control` that the report knows and compares with."""
+
+RankingSplit = Literal["validation", "test"]
+
+
+class Ranking(NamedTuple):
+    ranked: tuple[tuple[int, Entry], ...]
+    """Rank and entry, in the order of `standing`."""
+    apart: tuple[Entry, ...]
+    """Scored, but not comparable with the others."""
+    unscored: tuple[Entry, ...]
+
+    @property
+    def scored(self) -> list[tuple[int | None, Entry]]:
+        """With ranks; those listed apart have none."""
+        return [*self.ranked, *((None, entry) for entry in self.apart)]
+
+    @property
+    def ordered(self) -> list[Entry]:
+        return [*(entry for _, entry in self.scored), *self.unscored]
+
+
+class Named(Protocol):
+    """Something that can be ranked: a candidate, or an entry of the leaderboard."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def round(self) -> int | None: ...
+
+
+def standing(scores: Scores | None, who: Named) -> tuple[float, bool, float, int, str]:
+    """The sort key of all that a search ranks, wherever it is shown: the higher F1 stands first; of equal ones the
+    winner that was named, then the higher accuracy, then the earlier round, then the name. Without scores it is last.
+
+    What was proposed in no round, such as a control, stands before the first. Shares are compared to 12 decimals, so
+    that the order in which a mean was added up decides nothing.
+    """
+    f1, accuracy = (round(scores.f1.value, 12), round(scores.accuracy.value, 12)) if scores else (-1.0, -1.0)
+    return -f1, not (isinstance(who, Entry) and who.winner), -accuracy, who.round or 0, who.name
+
+
+def shared_ranks(ordered: Iterable[Scores | None]) -> list[int]:
+    """Ranks, from 1 on, of what stands in the order of `standing`; equal F1 shares a rank, the next one counts on."""
+    f1 = [round(scores.f1.value, 12) if scores else None for scores in ordered]
+    return [f1.index(value) + 1 for value in f1]
+
+
+def rank_entries(entries: Sequence[Entry], split: RankingSplit = "validation") -> Ranking:
+    """Ranks by F1 on the split. What failed or has no scores there is listed, never ranked."""
+    shown = [(entry, None if entry.failure is not None else split_scores(entry, split)) for entry in entries]
+    unscored = tuple(entry for entry, scores in shown if scores is None)
+    scored = sorted((e for e, scores in shown if scores), key=lambda e: standing(split_scores(e, split), e))
+    comparable = [entry for entry in scored if entry.listed_apart is None]
+    ranks = shared_ranks(split_scores(entry, split) for entry in comparable)
+    apart = tuple(entry for entry in scored if entry.listed_apart is not None)
+    return Ranking(tuple(zip(ranks, comparable, strict=True)), apart, unscored)
 
 
 def winner(data: ReportData) -> Entry | None:
@@ -33,7 +90,7 @@ def split_scores(entry: Entry, split: str) -> Scores | None:
     return entry.test if split == "test" else entry.validation
 
 
-def shown_split(data: ReportData) -> Literal["validation", "test"]:
+def shown_split(data: ReportData) -> RankingSplit:
     """Test once any entry has figures there."""
     return "test" if any(entry.test for entry in data.entries if entry.failure is None) else "validation"
 
@@ -47,22 +104,26 @@ def control(entries: Sequence[Entry], name: str) -> Entry | None:
     return next((e for e in entries if e.control == name and e.failure is None), None)
 
 
+def is_random_draw(entry: Entry) -> bool:
+    return entry.control is not None and "random" in entry.control
+
+
 def ranked_candidates(data: ReportData) -> list[Candidate]:
-    """Screened candidates with scores, best F1 first, ties by name. Nothing else is ranked."""
+    """Screened candidates with scores, in the order of `standing`. Nothing else is ranked."""
     scored = [c for c in data.candidates if c.status == "screened" and c.scores is not None]
-    return sorted(scored, key=lambda c: (-candidate_f1(c), c.round, c.name))
+    return sorted(scored, key=lambda c: standing(c.scores, c))
+
+
+def stopped_candidates(data: ReportData) -> list[Candidate]:
+    """Stopped at a rung, the longest trained first: scores of one rung stand together."""
+    found = [c for c in data.candidates if c.status == "stopped" and c.rung_scores is not None]
+    return sorted(found, key=lambda c: (-(c.rung or 0), standing(c.rung_scores, c)))
 
 
 def unscored_candidates(data: ReportData) -> list[Candidate]:
     """Neither ranked nor stopped at a rung."""
     apart = {id(candidate) for candidate in (*ranked_candidates(data), *stopped_candidates(data))}
     return [candidate for candidate in data.candidates if id(candidate) not in apart]
-
-
-def stopped_candidates(data: ReportData) -> list[Candidate]:
-    """Stopped at a rung, the longest trained first, then by F1: scores of one rung stand together."""
-    found = [c for c in data.candidates if c.status == "stopped" and c.rung_scores is not None]
-    return sorted(found, key=lambda c: (-(c.rung or 0), -c.rung_scores.f1.value if c.rung_scores else 0.0, c.name))
 
 
 def candidate_f1(candidate: Candidate) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.report.data import Entry, SuiteScores
-from eval.report.leaderboard import format_estimate, markdown_cell, printable, rank_entries, terminal_width
+from eval.report.leaderboard import format_estimate
+from eval.report.ranking import Ranking, RankingSplit, rank_entries
 from eval.report.scores import Runs, correct_table, score_runs
+from eval.report.table import Column, Table, markdown_cell, printable, terminal_width
 from eval.statistics.estimate import Estimate
 from eval.statistics.seeds import question_mean, seed_question_mean
 
-_COLUMNS = ("entry", "accuracy", "gain", "gain on matched controls", "gain lost", "n", "seeds")
+_COLUMNS = (
+    Column("entry", "name"),
+    *map(Column, ("accuracy", "gain", "gain on matched controls", "gain lost", "n", "seeds")),
+)
 NOTE = (
     "Gain: accuracy minus that of the untrained base on the same questions. Matched controls: questions within the "
     "distribution of pretraining that differ from the suite's in that one respect. Gain lost: the gain on the matched "
@@ -49,18 +53,26 @@ def suite_scores(suite: str, runs: Runs, untrained: Runs, matched: Runs, untrain
     )
 
 
-def format_suites(entries: Sequence[Entry], form: Literal["table", "md"], split: Literal["validation", "test"]) -> str:
+def format_suites(entries: Sequence[Entry], form: Literal["table", "md"], split: RankingSplit) -> str:
     """One table per suite, entries in the order of the leaderboard; empty if no entry has any."""
-    ranking = rank_entries(entries, split)
-    ordered = [*(entry for _, entry in ranking.ranked), *ranking.apart, *ranking.unscored]
-    names = list(dict.fromkeys(found.suite for entry in ordered for found in entry.suites))
-    if not names:
-        return ""
     parts = []
-    for name in names:
-        rows = [_cells(entry, found) for entry in ordered for found in entry.suites if found.suite == name]
-        parts.append(_markdown(name, rows) if form == "md" else _table(name, rows))
-    return "\n".join([*parts, NOTE]) + "\n"
+    for name, found in by_suite(rank_entries(entries, split)).items():
+        rows = tuple(_cells(entry, scores) for entry, scores in found)
+        table = Table(_COLUMNS, rows)
+        if form == "md":
+            parts.append(f"**{markdown_cell(name)}**\n\n{table.markdown()}")
+        else:
+            parts.append(f"out of distribution: {printable(name)}\n{table.text(max(terminal_width(), 130))}")
+    return "\n".join([*parts, NOTE]) + "\n" if parts else ""
+
+
+def by_suite(ranking: Ranking) -> dict[str, list[tuple[Entry, SuiteScores]]]:
+    """The entries that were evaluated on each suite, in the order of the leaderboard."""
+    found: dict[str, list[tuple[Entry, SuiteScores]]] = {}
+    for entry in ranking.ordered:
+        for scores in entry.suites:
+            found.setdefault(scores.suite, []).append((entry, scores))
+    return found
 
 
 def _gain(runs: Runs, untrained: Runs) -> NDArray[np.float64] | None:
@@ -81,26 +93,3 @@ def _mean(table: NDArray[np.float64] | None) -> Estimate | None:
 def _cells(entry: Entry, found: SuiteScores) -> tuple[str, ...]:
     figures = (found.scores.accuracy, found.gain, found.matched_gain, found.gain_lost)
     return entry.name, *map(format_estimate, figures), str(found.scores.n), str(len(found.scores.seeds))
-
-
-def _markdown(name: str, rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [f"**{markdown_cell(name)}**", "", "| " + " | ".join(_COLUMNS) + " |", "|" + " --- |" * len(_COLUMNS)]
-    return "\n".join([*lines, *("| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows), ""])
-
-
-def _table(name: str, rows: Sequence[tuple[str, ...]]) -> str:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in _COLUMNS:
-        first = column == "entry"
-        table.add_column(column, justify="left" if first else "right", no_wrap=not first, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    output = io.StringIO()
-    Console(file=output, width=max(terminal_width(), 130), color_system=None).print(table)
-    lines = [line.rstrip() for line in output.getvalue().strip("\n").splitlines()]
-    return "\n".join([f"out of distribution: {printable(name)}", *lines, ""])

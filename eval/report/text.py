@@ -84,6 +84,14 @@ def compact(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
+def scientific(value: float) -> str:
+    """Such as `5 × 10⁻⁶`."""
+    if value >= 0.01:
+        return compact(value)
+    mantissa, exponent = f"{value:.6e}".split("e")
+    return f"{float(mantissa):g} × 10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return DASH

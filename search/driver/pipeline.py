@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from eval.report.table import Column, Table
 from rewards_generated.errors import UserError
 from search.config.source import PRESETS, changed_fields, overlaid, parse_as, preset_names
 from search.session import duration
@@ -88,7 +87,7 @@ def print_result(result: PipelineResult, folder: Path, console: Console) -> None
     for name, stage in result.stages.items():
         console.print(f"{name}: {_taken(stage)}", markup=False, soft_wrap=True)
     if result.scores:
-        console.print(_answers(result))
+        console.print(_answers(result).rich())
     if result.failure is not None:
         console.print(f"failed: {result.failure}", markup=False, soft_wrap=True)
     if result.policy is not None:
@@ -114,24 +113,21 @@ def _taken(stage: StageRecord) -> str:
 
 
 def _answers(result: PipelineResult) -> Table:
-    table = Table(caption="intervals hold for new questions, not for new seeds", caption_justify="left")
-    for column in ("suite", "policy"):
-        table.add_column(column, overflow="fold")
-    for column in ("accuracy", "flexible", "answered", "tokens"):
-        table.add_column(column, justify="right", no_wrap=True)
-    suites = next(iter(result.scores.values()))
-    for suite in suites:
-        for policy, scores in result.scores.items():
-            found = scores[suite]
-            table.add_row(
-                Text(suite),
-                policy,
-                _share(found.accuracy),
-                _share(found.accuracy_flexible),
-                f"{found.extraction_rate.value:.3f}",
-                f"{found.mean_completion_tokens:.1f}",
-            )
-    return table
+    columns = Column("suite", "name"), Column("policy", "name")
+    figures = map(Column, ("accuracy", "flexible", "answered", "tokens"))
+    rows = [
+        (
+            suite,
+            policy,
+            _share(scores[suite].accuracy),
+            _share(scores[suite].accuracy_flexible),
+            f"{scores[suite].extraction_rate.value:.3f}",
+            f"{scores[suite].mean_completion_tokens:.1f}",
+        )
+        for suite in next(iter(result.scores.values()))
+        for policy, scores in result.scores.items()
+    ]
+    return Table((*columns, *figures), tuple(rows), caption="intervals hold for new questions, not for new seeds")
 
 
 def _share(share: Share) -> str:

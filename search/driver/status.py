@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from eval.report.leaderboard import format_estimate
+from eval.report.table import printable
 from search.config.source import parse_config
 from search.finals.greedy import SELECTED, STAGE
 from search.ledger import Ledger, is_driven
 from search.proposers.base import Spending
-from search.results.ranking import Outcome, Status, control_scores, outcomes
-from search.results.tables import outcomes_table
+from search.results.ranking import Status, control_scores, outcomes
+from search.results.tables import outcomes_table, prescreening_table
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -58,36 +55,17 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
         f"sandbox: level {ledger.fact('sandbox')['level']}; configuration {ledger.fact('config_digest')[:12]}"
     )
     for outcome in every:
+        name = f"  {outcome.candidate.name} (round {outcome.candidate.round})"
         for reason in outcome.reasons:
-            name = f"{outcome.candidate.name} (round {outcome.candidate.round}) {outcome.status}"
-            console.print("".join(c if c.isprintable() else " " for c in f"  {name}: {reason}"))
+            console.print(printable(f"{name} {outcome.status}: {reason}"))
     for outcome in every:
+        name = f"  {outcome.candidate.name} (round {outcome.candidate.round})"
         for flag in outcome.flags:
-            name = f"{outcome.candidate.name} (round {outcome.candidate.round})"
-            said = f"  {name} shows a sign of reward hacking, {flag.name}: {flag.detail}"
-            console.print("".join(c if c.isprintable() else " " for c in said))
+            console.print(printable(f"{name} shows a sign of reward hacking, {flag.name}: {flag.detail}"))
     if any(outcome.scores or outcome.rung_scores for outcome in every):
         console.print(outcomes_table(every, control_scores(config, ledger)))
     if any(outcome.prescreening for outcome in every):
         console.print(prescreening_table(every))
-
-
-def prescreening_table(every: Sequence[Outcome]) -> Table:
-    """What the base policy's rollouts said of each candidate before it was trained, in the order of proposal."""
-    table = Table(title="before training, on rollouts of the base policy", title_justify="left")
-    table.add_column("candidate", overflow="fold", ratio=1)
-    table.add_column("AUC", justify="right", no_wrap=True, min_width=len("0.000 [0.000, 0.000]"))
-    for column in ("in group", "spread", "length"):
-        table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
-    for outcome in every:
-        if (found := outcome.prescreening) is not None:
-            shares = ["—" if figure is None else f"{figure.value:.2f}" for figure in (found.preference, found.spread)]
-            length = "—" if found.length is None else f"{found.length.value:+.2f}"
-            name = Text(outcome.candidate.name)
-            if found.closest is not None:
-                name.append(f"\nmost like {found.closest.name} ({found.closest.rank_correlation:+.3f})", "dim")
-            table.add_row(name, format_estimate(found.auc), *shares, length)
-    return table
 
 
 def state(folder: Path, ledger: Ledger) -> str:

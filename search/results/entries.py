@@ -47,6 +47,7 @@ def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
         Entry(
             name=outcome.candidate.name,
             kind="single",
+            round=outcome.candidate.round,
             members=(outcome.candidate.name,),
             steps=config.screening.grpo.steps,
             failure="; ".join(outcome.reasons) or None,
@@ -58,6 +59,7 @@ def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
         Entry(
             name=outcome.candidate.name,
             kind="single",
+            round=outcome.candidate.round,
             members=(outcome.candidate.name,),
             steps=outcome.rung,
             listed_apart=f"stopped after {outcome.rung} of {config.screening.grpo.steps} steps",

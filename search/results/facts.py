@@ -79,9 +79,7 @@ def _protocol(config: SearchConfig) -> Protocol:
         selection_questions=config.selection_questions,
         duplicate_correlation=prescreen.duplicate_correlation if prescreen.rejects_duplicates else None,
         final_steps=config.final_steps,
-        final_seeds=finals.seeds,
         aggregation=finals.aggregation,
-        test_questions=finals.test_questions,
     )
 
 

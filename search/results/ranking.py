@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from eval.prescreening import PreScreening
 from eval.report.data import Flag, Scores
+from eval.report.ranking import standing
 from eval.report.scores import score_runs
 from eval.tasks.base import Split
 from rewards_generated.gate.verdict import Verdict
@@ -40,12 +41,8 @@ class Outcome:
     @property
     def firing_rate(self) -> float | None:
         """Share of completions on which the candidate's reward was not 0, in the run of the first seed."""
-        rates = [item["firing_rate"] for item in self.rewards if item["name"] == self.candidate.name]
-        return rates[0] if rates else None
-
-    @property
-    def rewards(self) -> list[dict[str, Any]]:
-        return list(self.result["rewards"]) if self.result else []
+        rewards = self.result["rewards"] if self.result else ()
+        return next((item["firing_rate"] for item in rewards if item["name"] == self.candidate.name), None)
 
 
 def outcomes(config: SearchConfig, ledger: Ledger) -> list[Outcome]:
@@ -61,15 +58,14 @@ def outcomes(config: SearchConfig, ledger: Ledger) -> list[Outcome]:
 
 
 def ranked(every: list[Outcome]) -> list[Outcome]:
-    """The scored ones, best accuracy (and so best F1) first; of equal ones the earlier proposal comes first."""
-    scored = [outcome for outcome in every if outcome.scores is not None]
-    return sorted(scored, key=lambda s: -s.scores.accuracy.value if s.scores else 0.0)
+    """The scored ones, in the order of `standing`."""
+    return sorted((o for o in every if o.scores is not None), key=lambda o: standing(o.scores, o.candidate))
 
 
 def stopped(every: list[Outcome]) -> list[Outcome]:
-    """Those stopped at a rung, to be listed below the ranked ones: the longest trained first, then by accuracy."""
+    """Those stopped at a rung, to be listed below the ranked ones: the longest trained first."""
     found = [outcome for outcome in every if outcome.rung is not None and outcome.rung_scores is not None]
-    return sorted(found, key=lambda s: (-(s.rung or 0), -s.rung_scores.accuracy.value if s.rung_scores else 0.0))
+    return sorted(found, key=lambda o: (-(o.rung or 0), standing(o.rung_scores, o.candidate)))
 
 
 def screening_scores(config: SearchConfig, ledger: Ledger, subject: str) -> Scores | None:

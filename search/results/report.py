@@ -41,9 +41,10 @@ def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running:
 
 def write_report_figures(config: SearchConfig, ledger: Ledger, folder: Path, *, running: bool) -> list[Path]:
     """The report's figures as files; those that were written."""
-    from eval.report.figure_files import write_figures
+    from eval.report.figures.figure import write_figures
+    from eval.report.illustrations import figures
 
-    return write_figures(report_data(config, ledger, running=running), folder)
+    return write_figures(figures(report_data(config, ledger, running=running)), folder)
 
 
 def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
@@ -78,9 +79,7 @@ def _rounds(ledger: Ledger) -> list[Round]:
             Round(
                 number=item.number,
                 requested=item.requested,
-                unusable=tuple(
-                    UnusableReply(reason=u.reason, detail=u.detail, excerpt=u.excerpt) for u in item.unusable
-                ),
+                unusable=tuple(UnusableReply(reason=u.reason, detail=u.detail) for u in item.unusable),
                 seconds=item.seconds,
                 screening_seconds=seconds.get(item.number),
                 llm_calls=spent.calls,
@@ -104,7 +103,6 @@ def _older(every: list[Outcome]) -> dict[str, str]:
 
 def _candidate(outcome: Outcome) -> Candidate:
     item, verdict, result = outcome.candidate, outcome.verdict, outcome.result
-    own = next((reward for reward in outcome.rewards if reward["name"] == item.name), None)
     samples = result["samples"][-SAMPLES_SHOWN:] if result else ()
     return Candidate(
         name=item.name,
@@ -126,8 +124,6 @@ def _candidate(outcome: Outcome) -> Candidate:
         rung=outcome.rung,
         rung_scores=outcome.rung_scores,
         firing_rate=outcome.firing_rate,
-        reward_mean=own["mean"] if own else None,
-        reward_std=own["std"] if own else None,
         curves=tuple(result["curves"]) if result else (),
         samples=tuple(Sample(**sample) for sample in samples),
         flags=outcome.flags,

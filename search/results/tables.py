@@ -1,48 +1,66 @@
-"""Candidates of a search as a table for the terminal."""
+"""Candidates of a search as tables for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.table import Table
-from rich.text import Text
+import rich.table
 
-from eval.report.data import Scores
+from eval.report.data import Entry, Scores
 from eval.report.leaderboard import format_estimate
+from eval.report.ranking import shared_ranks, standing
+from eval.report.table import Cell, Column, Row, Table
 from search.results.ranking import Outcome, ranked, stopped
 
 ROWS = 15
 """Candidates in the live table."""
 
 
-def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | None]) -> Table:
+def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | None]) -> rich.table.Table:
     """F1 with its interval on the split that ranks, best first; what is unscored is counted, not ranked."""
-    order = ranked(list(every))
-    unscored = len(every) - len(order) - len(stopped(list(every)))
-    table = Table(caption=f"{unscored} unscored" if unscored else None, caption_justify="left")
-    table.add_column("rank", justify="right", no_wrap=True, min_width=4)
-    table.add_column("candidate", overflow="fold", ratio=1)
-    table.add_column("round", justify="right", no_wrap=True, min_width=5)
-    for column in ("F1", "accuracy"):
-        table.add_column(column, justify="right", no_wrap=True, min_width=len("0.000 [0.000, 0.000]"))
-    signs = {outcome.candidate.name: str(len(outcome.flags)) for outcome in every if outcome.flags}
-    if signs:
-        table.add_column("signs of\nhacking", justify="right", no_wrap=True, min_width=len("signs of"))
-    rows: list[tuple[str, str, str, Scores]] = []
-    for rank, outcome in enumerate(order[:ROWS], start=1):
-        assert outcome.scores is not None
-        rows.append((str(rank), outcome.candidate.name, str(outcome.candidate.round), outcome.scores))
-    rows += [("—", name, "", scores) for name, scores in controls.items() if scores is not None]
-    for rank_text, name, round_text, scores in sorted(rows, key=lambda row: -row[3].accuracy.value):
-        accuracy = format_estimate(scores.accuracy)
-        found = [signs.get(name, "")] if signs else []
-        table.add_row(rank_text, Text(name), round_text, format_estimate(scores.f1), accuracy, *found)
-    if apart := stopped(list(every)):
-        table.add_section()
-        for outcome in apart[:ROWS]:
-            assert outcome.rung_scores is not None
-            f1, accuracy = format_estimate(outcome.rung_scores.f1), format_estimate(outcome.rung_scores.accuracy)
-            name = f"{outcome.candidate.name} (stopped after {outcome.rung} steps)"
-            found = [signs.get(outcome.candidate.name, "")] if signs else []
-            table.add_row("—", Text(name), str(outcome.candidate.round), f1, accuracy, *found)
-    return table
+    order, apart = ranked(list(every)), stopped(list(every))
+    flagged = any(outcome.flags for outcome in every)
+    columns = [Column("rank"), Column("candidate", "name"), Column("round"), Column("F1"), Column("accuracy")]
+    columns += [Column("signs of\nhacking")] if flagged else []
+
+    def row(rank: str, name: str, scores: Scores, outcome: Outcome | None = None) -> Row:
+        signs = str(len(outcome.flags) or "") if outcome else ""
+        round_ = str(outcome.candidate.round) if outcome else ""
+        figures = format_estimate(scores.f1), format_estimate(scores.accuracy)
+        return (rank, name, round_, *figures, *([signs] if flagged else []))
+
+    shown = [
+        (standing(outcome.scores, outcome.candidate), row(str(rank), outcome.candidate.name, outcome.scores, outcome))
+        for rank, outcome in zip(shared_ranks(o.scores for o in order), order, strict=True)
+        if outcome.scores
+    ][:ROWS]
+    shown += [
+        (standing(scores, Entry(name=name, kind="control")), row("—", name, scores))
+        for name, scores in controls.items()
+        if scores
+    ]
+    unscored = len(every) - len(order) - len(apart)
+    return Table(
+        tuple(columns),
+        tuple(cells for _, cells in sorted(shown)),
+        tuple(
+            row("—", f"{o.candidate.name} (stopped after {o.rung} steps)", o.rung_scores, o)
+            for o in apart[:ROWS]
+            if o.rung_scores
+        ),
+        caption=f"{unscored} unscored" if unscored else "",
+    ).rich()
+
+
+def prescreening_table(every: Sequence[Outcome]) -> rich.table.Table:
+    """What the base policy's rollouts said of each candidate before it was trained, in the order of proposal."""
+    rows: list[Row] = []
+    for outcome in every:
+        if (found := outcome.prescreening) is not None:
+            like = found.closest
+            remark = f"most like {like.name} ({like.rank_correlation:+.3f})" if like else ""
+            shares = ["—" if figure is None else f"{figure.value:.2f}" for figure in (found.preference, found.spread)]
+            length = "—" if found.length is None else f"{found.length.value:+.2f}"
+            rows.append((Cell(outcome.candidate.name, remark), format_estimate(found.auc), *shares, length))
+    columns = Column("candidate", "name"), *map(Column, ("AUC", "in group", "spread", "length"))
+    return Table(columns, tuple(rows), title="before training, on rollouts of the base policy").rich()

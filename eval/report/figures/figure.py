@@ -1,15 +1,20 @@
-"""The contract of a figure, and the looks that all share on paper."""
+"""The contract of a figure, and how all of them are put on paper."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 ACCENT, INK, SOFT, RULE = "#0b6e69", "#1d1c1a", "#6a665f", "#dcd8d0"
 """The page's colours in light, for figures on paper."""
 COLUMN, PAGE = 3.4, 7.0
 """Widths of a column and of a page of a paper, in inches."""
+FORMATS = ("svg", "png", "pdf")
+_DOTS_PER_INCH = 300
+# Without dates, so that the same run gives the same files.
+METADATA = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
 
 
 class PaperFigure(Protocol):
@@ -22,6 +27,22 @@ class PaperFigure(Protocol):
 
     def paper(self) -> Any:
         """A matplotlib figure."""
+
+
+def write_figures(figures: Iterable[PaperFigure], folder: Path) -> list[Path]:
+    """Each as SVG, PNG (300 dpi) and PDF, in light colours; the files that were written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with paper_style():
+        for figure in figures:
+            drawn = figure.paper()
+            for form in FORMATS:
+                path = folder / f"{figure.name}.{form}"
+                temporary = folder / f".{figure.name}.{form}.partial"
+                drawn.savefig(temporary, format=form, dpi=_DOTS_PER_INCH, metadata=METADATA[form])
+                temporary.replace(path)
+                written.append(path)
+    return written
 
 
 def kind_colour(kind: str) -> str:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from eval.report.leaderboard import markdown_cell
 from eval.report.study.data import Family, StudyReport, Table
+from eval.report.table import markdown_cell
 from eval.report.text import DASH, number, p_value, signed_interval, signed_number
 from eval.statistics.estimate import Estimate
 from eval.statistics.replicates import ROUNDING, ArmComparison

@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from eval.report.data import Candidate, ReportData, RunFacts
-from eval.report.figure_files import FORMATS, METADATA, write_figures
-from eval.report.figures import Ancestor, Descent, LineageFigure
-from eval.report.figures.figure import paper_style
+from eval.report.figures.figure import FORMATS, METADATA, paper_style, write_figures
+from eval.report.figures.lineage import Ancestor, Descent, LineageFigure
 from eval.report.figures.splits import label_places
 from eval.report.illustrations import (
     figures,
@@ -30,7 +29,7 @@ def data():
 @pytest.fixture(scope="module")
 def folder(data, tmp_path_factory):
     target = tmp_path_factory.mktemp("figures") / "new"
-    write_figures(data, target)
+    write_figures(figures(data), target)
     return target
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from eval.report.data import Entry
-from eval.report.leaderboard import format_leaderboard, rank_entries
+from eval.report.leaderboard import format_leaderboard
+from eval.report.ranking import rank_entries
 from tests.eval.report.test_opening import scores
 
 ENTRIES = (
