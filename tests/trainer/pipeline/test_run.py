@@ -4,6 +4,7 @@ nothing."""
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 from rewards_generated.errors import UserError
 from tests.trainer.pipeline.tiny import tiny_pipeline, write_pairs
 from tests.trainer.tiny import COUNTS_SO, write_policy
+from trainer.jobs.base import Done, Job
 from trainer.jobs.fine_tune import FineTuneJob
-from trainer.jobs.train import TrainingRun
+from trainer.jobs.here import run_here
+from trainer.jobs.train import TrainJob
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.result import PipelineResult
-from trainer.pipeline.run import in_this_process, recorded_pipeline, run_pipeline
+from trainer.pipeline.run import recorded_pipeline, run_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -91,28 +94,27 @@ def test_what_it_leaves_is_a_base_model(whole: tuple[Pipeline, Path, PipelineRes
     assert run_pipeline(further, tmp_path / "further").failure is None
 
 
-@pytest.mark.parametrize("killed", [FineTuneJob, TrainingRun])
+@pytest.mark.parametrize("killed", [FineTuneJob, TrainJob])
 def test_an_interruption_between_stages_changes_nothing(
     whole: tuple[Pipeline, Path, PipelineResult], tmp_path: Path, killed: type
 ) -> None:
     pipeline, folder, _ = whole
     ran: list[str] = []
 
-    def until_killed(job: Any, place: Path) -> Any:
-        result = in_this_process(job, place)
-        if isinstance(job, killed):
-            raise Interrupted
-        return result
+    def until_killed(jobs: Sequence[Job], jobs_folder: Path) -> Iterator[Done]:
+        for done in run_here(jobs, jobs_folder):
+            if isinstance(done.job, killed):
+                raise Interrupted
+            yield done
 
-    def counted(job: Any, place: Path) -> Any:
-        fresh = not (place / "result.json").is_file()
-        ran.extend([job.kind] if fresh else [])
-        return in_this_process(job, place)
+    def counted(jobs: Sequence[Job], jobs_folder: Path) -> Iterator[Done]:
+        ran.extend(job.kind for job in jobs if not (jobs_folder / job.digest / "result.json").is_file())
+        return run_here(jobs, jobs_folder)
 
     with pytest.raises(Interrupted):
         run_pipeline(pipeline, tmp_path / "again", until_killed)
     result = run_pipeline(pipeline, tmp_path / "again", counted, resume=True)
-    assert ran == (["train"] if killed is FineTuneJob else []) + ["suites"] * 3
+    assert ran == (["train"] if killed is FineTuneJob else []) + ["evaluate"] * 3
     assert weights(tmp_path / "again" / "policy") == weights(folder / "policy")
     assert result.scores == whole[2].scores
     assert run_pipeline(pipeline, tmp_path / "again", counted, resume=True) == result
