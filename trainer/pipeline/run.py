@@ -13,7 +13,7 @@ from rewards_generated.errors import UserError
 from trainer.jobs.base import Done, Job
 from trainer.jobs.evaluate import EvaluateResult
 from trainer.jobs.fine_tune import POLICY, FineTuneResult
-from trainer.jobs.folder import RESULT_FILE, write_atomically
+from trainer.jobs.folder import ADAPTER, RESULT_FILE, write_atomically
 from trainer.jobs.here import RunJobs, run_here
 from trainer.jobs.train import RunResult, TrainResult, member_folder
 from trainer.merging import merge_adapter
@@ -140,9 +140,10 @@ def _grpo(
     ]
     policy = None
     if result.adapter is not None:
-        trained, merged = member_folder(done.folder, run) / result.adapter, done.folder / POLICY
+        trained, merged = done.folder / ADAPTER, done.folder / POLICY
+        _link(trained, os.path.relpath(member_folder(done.folder, run) / result.adapter, done.folder))
         if run.tuning == "full":
-            _link(merged, os.path.relpath(trained, done.folder))
+            _link(merged, ADAPTER)
         elif not merged.is_dir():
             merge_adapter(base[0], trained, merged, pipeline.hardware.dtype)
         policy = f"grpo/{POLICY}"
