@@ -10,7 +10,6 @@ from eval.report.text import counted, number
 from eval.statistics.replicates import ArmComparison, least_sign_flip_p_value
 from search.config.models import SearchConfig
 from search.proposers.evolve import EvolveSettings
-from search.proposers.settings import read_settings
 from search.study.base import Size
 
 ALPHA = 0.05
@@ -56,7 +55,7 @@ def caveats(config: SearchConfig, size: Size, seeds: int, pairs: int) -> Iterato
         )
     if config.proposer.name == "evolve":
         before = (config.search.rounds - 1) * config.search.candidates_per_round
-        decay = read_settings("evolve", EvolveSettings, config.proposer.options).rank_decay
+        decay = EvolveSettings.model_validate(config.proposer.options).rank_decay
         chance = 1 / sum(decay**place for place in range(before))
         yield (
             "The claim is tested for the proposer `evolve`, which varies and crosses earlier rewards at random and "
