@@ -16,11 +16,12 @@ from search.driver.launch import configured_executor
 from search.executors.base import Executor, JobDone, PackExecutor
 from search.jobs.descriptions import BASE_ONLY, evaluation_job, screening_job
 from search.jobs.dispatch import ATTEMPTS, evaluate, stopped, train, unscored
-from search.jobs.seeds import derive_seed, screening_seeds
+from search.jobs.seeds import screening_seeds
 from search.study.base import Cost, Result, Size, StudyContext, Unit
 from search.study.multilayer.arms import ARMS, VOTING, arm_config, completions_of, rivals, steps_of
 from search.study.multilayer.records import answers_record, run_record
 from search.study.multilayer.report import UNTRAINED, block_name, multilayer_report
+from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluationJob
 from trainer.jobs.pack import PackJob
 from trainer.jobs.train import TrainJob, TrainResult
@@ -184,7 +185,7 @@ class MultilayerStudy:
             update={
                 "second_turn": None,
                 "temperature": self.config.screening.grpo.temperature,
-                "seed": derive_seed(self.config.seed, "votes"),
+                "seed": derived_seed(self.config.seed, "votes", bits=31),
             }
         )
 
