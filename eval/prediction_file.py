@@ -11,6 +11,7 @@ import numpy as np
 
 from eval.report.scores import Answers
 from rewards_generated.errors import UserError
+from rewards_generated.json_lines import json_lines
 
 FORM = '{"id": "q1", "correct": true, "answered": true, "seed": 0}'
 
@@ -50,19 +51,9 @@ def _names(files: Sequence[Path]) -> dict[str, Path]:
 
 
 def _read(file: Path) -> _Runs:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{file} is not UTF-8 text; predictions are JSON lines such as {FORM}") from None
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}; give a JSONL file of predictions") from None
     runs: _Runs = {}
     first: dict[str, Any] | None = None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{file}, line {number}"
-        item = _object(line, where)
+    for number, where, item in json_lines(file, "predictions", FORM):
         question, seed, parsed = _id(item, where), _seed(item, where), _line(item, number, where)
         if first is None:
             first = item
@@ -77,19 +68,7 @@ def _read(file: Path) -> _Runs:
                 "keep one, or give each run its own `seed`"
             )
         runs[seed][question] = parsed
-    if not runs:
-        raise UserError(f"{file} holds no predictions; write one JSON object per line such as {FORM}")
     return runs
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        item = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where} is not JSON ({error}); write one object per line such as {FORM}") from None
-    if not isinstance(item, dict):
-        raise UserError(f"{where} is not a JSON object; write {FORM}")
-    return item
 
 
 def _id(item: dict[str, Any], where: str) -> str:

@@ -9,13 +9,14 @@ import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
 from rewards_generated.identity import CodeUnreadable, identity
+from rewards_generated.validation import mistake
 
 Aggregation = Literal["sum", "zscore", "group_normalised"]
 
@@ -159,7 +160,7 @@ def load(source: str | os.PathLike[str]) -> Ensemble:
     try:
         return Ensemble.model_validate(document)
     except ValidationError as error:
-        raise UserError(f"{path}: {_sentence(error)}") from None
+        raise UserError(f"{path}: {mistake(error, Ensemble, owner='the ensemble')}") from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -217,20 +218,3 @@ def _with_code(member: dict[str, Any], path: Path) -> dict[str, Any]:
         if code is not None:
             return member | {"code": code}
     return member
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        ensemble = f"name, {FOUND}, members and aggregation"
-        return f"unknown field `{field}`; an ensemble has {ensemble}, a member {_member_fields()}"
-    if first["loc"][-1:] == ("aggregation",):
-        return f"`aggregation` is {first['input']!r}; choose one of {', '.join(get_args(Aggregation))}"
-    if first["type"] == "missing":
-        return f"`{field}` is missing"
-    return f"`{field}` is {first['input']!r}: {first['msg'].lower()}"
-
-
-def _member_fields() -> str:
-    return ", ".join([*Member.model_fields, "file"])

@@ -72,7 +72,9 @@ def require_options(factory: Callable[..., Any], options: Mapping[str, Any], fie
     if not any(one.kind == one.VAR_KEYWORD for one in parameters):
         for option in options:
             if option not in named:
-                raise UserError(f"{field}.{option}: {owner} has no such option; {nearest(option, named)}")
+                raise UserError(
+                    f"`{field}.{option}` is unknown: {owner} has no field {option!r}; {nearest(option, named)}"
+                )
     for option, parameter in named.items():
         if parameter.default is parameter.empty and option not in options:
-            raise UserError(f"{field}.{option}: {owner} needs this option")
+            raise UserError(f"`{field}.{option}` is missing from {owner}")

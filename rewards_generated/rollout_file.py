@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from rewards_generated.adapters.text import completion_text, prompt_text
 from rewards_generated.base import answer_check, solution_text
 from rewards_generated.errors import UserError
+from rewards_generated.json_lines import json_lines
 from rewards_generated.rollout import Rollout, Sample
 
 FORM = '{"prompt": ..., "completion": ..., "answer": ..., "correct": true, "answered": true, "group": "id"}'
@@ -37,44 +36,20 @@ def read_rollouts(path: Path) -> list[Rollout]:
     `prompt` and `completion` are text or chat messages. Without `correct` and `answered` they are read off the
     solution tags; without `group` the prompt stands for it. Raises UserError naming the line.
     """
-    return [_rollout(item, where) for _, where, item in _objects(path, FORM)]
+    return [_rollout(item, where) for _, where, item in json_lines(path, "rollouts", FORM)]
 
 
 def read_samples(path: Path) -> list[RolloutLine]:
     """What a reward sees of the same file, in order, with `id` (text or a whole number) and `group` where they are
     given; other fields are left alone. Raises UserError naming the line."""
     lines = []
-    for number, where, item in _objects(path, SAMPLE_FORM):
+    for number, where, item in json_lines(path, "rollouts", SAMPLE_FORM):
         sample = _sample(item, where)
         name = item.get("id")
         if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
             raise UserError(f"{where}: `id` is {str(name)[:60]!r}; give text or a whole number, or leave it out")
         lines.append(RolloutLine(number, name, sample, str(item.get("group", sample.prompt))))
     return lines
-
-
-def _objects(path: Path, form: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Number, place in words and content of every line that is not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text; rollouts are JSON lines such as {form}") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    found = False
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        found, where = True, f"{path}, line {number}"
-        try:
-            item = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise UserError(f"{where} is not JSON ({error}); write one object per line such as {form}") from None
-        if not isinstance(item, dict):
-            raise UserError(f"{where} is not a JSON object; write {form}")
-        yield number, where, item
-    if not found:
-        raise UserError(f"{path} holds no rollouts; write one JSON object per line such as {form}")
 
 
 def _sample(item: dict[str, Any], where: str) -> Sample:

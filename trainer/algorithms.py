@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pydantic import ValidationError
-
 from eval.tasks.base import Task
 from rewards_generated.errors import UserError
 from rewards_generated.loading import load_object
+from rewards_generated.validation import read_options
 from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings
 
 if TYPE_CHECKING:
@@ -135,9 +134,4 @@ def _built(described: str) -> Algorithm:
     found: type[Algorithm] = load_object(settings.name, ALGORITHMS, "algorithm.name", "algorithm")
     if not issubclass(found, Algorithm):
         raise UserError(f"algorithm.name = {settings.name!r} is no subclass of trainer.algorithms.Algorithm")
-    try:
-        return found.model_validate(settings.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(("algorithm", "options", *(str(part) for part in first["loc"])))
-        raise UserError(f"{place} = {first['input']!r}: {first['msg']}") from None
+    return read_options(found, settings.options, "algorithm.options", f"algorithm {settings.name!r}")

@@ -12,10 +12,10 @@ from trainer.jobs.settings import Hardware
 Item = TypeVar("Item")
 
 
-def derived_seed(seed: int, *stream: str | int) -> int:
-    """A seed of its own for each named use of randomness, in [0, 2**63)."""
-    text = "/".join(str(part) for part in (seed, *stream))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+def derived_seed(seed: int, *purpose: object, bits: int = 63) -> int:
+    """A seed of its own for each named use of randomness, in [0, 2**bits): the first bits of a SHA-256."""
+    text = "/".join(str(part) for part in (seed, *purpose))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> (64 - bits)
 
 
 def make_deterministic(hardware: Hardware) -> None:

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval.answers import ANSWER_FORMATS, parse_number
 from eval.tasks.base import Split, TaskReference
-from eval.tasks.options import read_options
 from eval.tasks.questions import Question, QuestionTask, Source
 from eval.tasks.records import read_hub, read_jsonl, text_field
+from rewards_generated.validation import read_options
 
 HUB_ID = "openai/gsm8k"
 
@@ -32,7 +32,7 @@ class Gsm8kOptions(BaseModel):
 
 
 def build(options: Mapping[str, Any]) -> QuestionTask:
-    chosen = read_options("gsm8k", Gsm8kOptions, options)
+    chosen = read_options(Gsm8kOptions, options, "task.options", "task 'gsm8k'")
     form = ANSWER_FORMATS[chosen.answer_format]
     return QuestionTask(
         reference=TaskReference(name="gsm8k", options=dict(options)),

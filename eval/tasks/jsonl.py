@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval.answers import ANSWER_FORMATS
 from eval.tasks.base import Split, TaskReference
-from eval.tasks.options import read_options
 from eval.tasks.questions import Question, QuestionTask, Source
 from eval.tasks.records import read_jsonl, text_field
+from rewards_generated.validation import read_options
 
 
 class JsonlOptions(BaseModel):
@@ -43,7 +43,7 @@ class JsonlOptions(BaseModel):
 
 
 def build(options: Mapping[str, Any]) -> QuestionTask:
-    chosen = read_options("jsonl", JsonlOptions, options)
+    chosen = read_options(JsonlOptions, options, "task.options", "task 'jsonl'")
     read_record = partial(_question, chosen)
     paths: dict[Split, str] = {"train": chosen.train, "test": chosen.test}
     if chosen.validation is not None:

@@ -11,9 +11,9 @@ from eval.answers import ANSWER_FORMATS
 from eval.answers.extraction import last_boxed
 from eval.tasks.base import TaskReference
 from eval.tasks.gsm8k import split_sources
-from eval.tasks.options import read_options
 from eval.tasks.questions import Question, QuestionTask
 from eval.tasks.records import text_field
+from rewards_generated.validation import read_options
 
 HUB_ID = "DigitalLearningGmbH/MATH-lighteval"
 
@@ -35,7 +35,7 @@ class MathOptions(BaseModel):
 
 
 def build(options: Mapping[str, Any]) -> QuestionTask:
-    chosen = read_options("math", MathOptions, options)
+    chosen = read_options(MathOptions, options, "task.options", "task 'math'")
     form = ANSWER_FORMATS[chosen.answer_format]
     return QuestionTask(
         reference=TaskReference(name="math", options=dict(options)),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from rewards_generated.errors import UserError, nearest
+from rewards_generated.validation import mistake
 from search.config.models import SearchConfig
 
 PRESETS = Path(__file__).parent / "presets"
@@ -77,7 +78,7 @@ def parse_as(model: type[Model], values: dict[str, Any]) -> Model:
     try:
         return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        raise UserError(_sentence(error, model)) from None
+        raise UserError(mistake(error, model)) from None
 
 
 def changed_fields(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[str]:
@@ -135,28 +136,3 @@ def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     if "options" in below and "options" not in above and above.get("name", below.get("name")) != below.get("name"):
         merged["options"] = {}
     return merged
-
-
-def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first mistake, unknown names before missing ones (a misspelt field is both)."""
-    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    location = [str(part) for part in first["loc"]]
-    path = ".".join(location)
-    if first["type"] == "extra_forbidden":
-        section = _section(model, location[:-1])
-        where = f"section `{'.'.join(location[:-1])}`" if location[:-1] else "the configuration"
-        alike = nearest(location[-1], section.model_fields) if section else "it takes no such field"
-        return f"`{path}` is unknown: {where} has no field {location[-1]!r}; {alike}"
-    if first["type"] == "missing":
-        return f"`{path}` is missing from the configuration; set it in the YAML file or with --set {path}=..."
-    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"`{path}` = {first['input']!r}: {expected[0].lower()}{expected[1:]}"
-
-
-def _section(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel] | None:
-    for part in location:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return None
-        model = annotation
-    return model

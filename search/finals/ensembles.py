@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
 from search.jobs.descriptions import BASE_ONLY, base_members
-from search.jobs.seeds import derive_seed
 from search.ledger import Candidate, Finalist
+from trainer.determinism import derived_seed
 
 Freeze = Callable[[Sequence[Member]], tuple[Member, ...]]
 """Gives the members mean and standard deviation over the base rollouts, which `zscore` needs."""
@@ -89,7 +89,7 @@ def draw_controls(
     taken = [frozenset(item.candidates) for item in earlier if item.kind == "selected"]
     controls: list[Finalist] = []
     for label, pool, count in (("first-round", first_round, wanted.first_round), ("pool", scored, wanted.pool)):
-        draws = _draws(pool, size, count, taken, derive_seed(config.seed, "random control", label))
+        draws = _draws(pool, size, count, taken, derived_seed(config.seed, "random control", label, bits=31))
         where = "the first round" if label == "first-round" else "all rounds"
         for number, members in enumerate(draws, start=1):
             controls.append(

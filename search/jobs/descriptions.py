@@ -8,8 +8,8 @@ from pathlib import Path
 from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
-from search.jobs.seeds import derive_seed
 from search.ledger import Finalist
+from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluateJob, Suite
 from trainer.jobs.train import EvaluationRequest, TrainingRun
 
@@ -79,7 +79,7 @@ def base_rollouts_job(config: SearchConfig) -> EvaluateJob:
         max_completion_tokens=config.screening.grpo.max_completion_tokens,
         temperature=rollouts.temperature,
         samples_per_question=rollouts.per_question,
-        seed=derive_seed(config.seed, "base rollouts"),
+        seed=derived_seed(config.seed, "base rollouts", bits=31),
         batch_size=config.screening.evaluation_batch_size,
         engine=config.engine,
         hardware=config.hardware,

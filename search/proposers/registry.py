@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from rewards_generated.errors import UserError
 from rewards_generated.loading import construct, load_object
+from rewards_generated.validation import read_options
 from search.proposers.base import Proposer
-from search.proposers.settings import read_settings
 
 PROPOSERS = {
     "evolve": "search.proposers.evolve:EvolveProposer",
@@ -30,7 +30,7 @@ def build_proposer(name: str, options: Mapping[str, Any]) -> Proposer:
     kind = proposer_class(name)
     settings = getattr(kind, "Settings", None)
     if isinstance(settings, type) and issubclass(settings, BaseModel):
-        proposer = kind(read_settings(name, settings, options))
+        proposer = kind(read_options(settings, options, "proposer.options", f"proposer {name!r}"))
     else:
         proposer = construct(kind, options, "proposer.options", f"proposer {name!r}")
     if not callable(getattr(proposer, "propose", None)):

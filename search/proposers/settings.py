@@ -1,16 +1,10 @@
-"""Options of the proposers, checked: each field with its help, each mistake one sentence."""
+"""Options of the proposers, each field with its help."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from rewards_generated.errors import UserError, nearest
-
-Settings = TypeVar("Settings", bound=BaseModel)
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ProposerSettings(BaseModel):
@@ -42,38 +36,3 @@ class PromptSettings(ProposerSettings):
     """How often a round may ask again for candidates that are missing or unusable."""
     template: Path | None = None
     """A Jinja template of your own instead of the built-in prompt."""
-
-
-def read_settings(proposer: str, model: type[Settings], options: Mapping[str, Any]) -> Settings:
-    """The checked options. Raises UserError naming the option, its value and the nearest valid name."""
-    try:
-        return model.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-    location = ".".join(str(part) for part in first["loc"])
-    where = f"proposer.options.{location}" if location else "proposer.options"
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(model, first["loc"][:-1])
-        raise UserError(f"{where}: proposer {proposer!r} has no such option; {nearest(str(first['loc'][-1]), known)}")
-    if first["type"] == "missing":
-        raise UserError(f"{where}: proposer {proposer!r} needs this option")
-    raise UserError(f"{where} = {first['input']!r}: {message}")
-
-
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The field names of the model that stands at the location of a validation error."""
-    fields = list(model.model_fields)
-    for part in location:
-        nested = list(_models_in(model.model_fields[part].annotation)) if part in fields else []
-        if nested:
-            model, fields = nested[0], list(nested[0].model_fields)
-    return fields
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    from typing import get_args
-
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from eval.tasks.base import Task
 from rewards_generated.rollout import Rollout
 from search.config.models import SearchConfig
-from search.jobs.seeds import derive_seed
 from search.proposers.base import Feedback, ProposalRequest
 from trainer.algorithms import algorithm_of
+from trainer.determinism import derived_seed
 
 QUESTION_POOL = 200
 """Train questions from which a proposer may draw its examples."""
@@ -26,7 +26,7 @@ def first_request(config: SearchConfig, task: Task, number: int, rollouts: Seque
         task_description=f"{task.description} {algorithm_of(config.screening.algorithm).note_for_rewards}".rstrip(),
         question_answer_pairs=[(example.question, example.answer) for example in task.examples("train", QUESTION_POOL)],
         rollouts=rollouts,
-        seed=derive_seed(config.seed, "proposals", number),
+        seed=derived_seed(config.seed, "proposals", number, bits=31),
         known_identities=frozenset(),
         base_rewards=settings.base_rewards,
         rejects_duplicates=config.prescreen.rejects_duplicates,

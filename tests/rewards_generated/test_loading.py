@@ -49,9 +49,11 @@ def test_options_are_checked_by_name() -> None:
         return needed + usual
 
     assert construct(build, {"needed": 1}, "engine.options", "engine 'x'") == 3
-    with pytest.raises(UserError, match=r"engine\.options\.usaul: engine 'x' has no such option; did you mean 'usual'"):
+    with pytest.raises(
+        UserError, match=r"engine.options.usaul` is unknown: engine 'x' has no field 'usaul'; did you mean 'usual'"
+    ):
         construct(build, {"needed": 1, "usaul": 2}, "engine.options", "engine 'x'")
-    with pytest.raises(UserError, match=r"engine\.options\.needed: engine 'x' needs this option"):
+    with pytest.raises(UserError, match=r"engine.options.needed` is missing from engine 'x'"):
         construct(build, {}, "engine.options", "engine 'x'")
     with pytest.raises(TypeError, match="its own fault"):
         construct(build, {"needed": -1}, "engine.options", "engine 'x'")

@@ -22,3 +22,12 @@ def test_streams_have_seeds_of_their_own() -> None:
     seeds = {derived_seed(1, "rollouts", step) for step in range(100)} | {derived_seed(2, "rollouts", 0)}
     assert len(seeds) == 101
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_seeds_are_the_first_bits_of_the_digest():
+    import hashlib
+
+    for seed, purpose in ((0, ("screening", 0)), (7, ("prompts", 3)), (123, ("base rollouts",))):
+        digest = hashlib.sha256("/".join(map(str, (seed, *purpose))).encode()).digest()
+        assert derived_seed(seed, *purpose) == int.from_bytes(digest[:8], "big") >> 1
+        assert derived_seed(seed, *purpose, bits=31) == int.from_bytes(digest[:4], "big") >> 1

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from rewards_generated.errors import UserError
+from rewards_generated.errors import UserError, nearest
+from rewards_generated.validation import mistake
 from trainer.jobs.base import Job, Result
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult
@@ -47,11 +49,13 @@ def read_job(folder: Path) -> Job:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        kind = KINDS.get(TypeAdapter(dict[str, Any]).validate_json(text).get("kind", ""))
-        if kind is None:
-            raise UserError(f"{path} is no job: kind: choose from {', '.join(KINDS)}")
+        described = json.loads(text)
+        kind = KINDS.get(described["kind"])
+    except (ValueError, TypeError, KeyError):
+        raise UserError(f"{path} is no job: it holds no JSON with a `kind`") from None
+    if kind is None:
+        raise UserError(f"{path} is no job: `kind` = {described['kind']!r}: {nearest(str(described['kind']), KINDS)}")
+    try:
         return kind.job.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path} is no job: {place}: {first['msg']}") from error
+        raise UserError(f"{path} is no job: {mistake(error, kind.job, owner='the job')}") from None

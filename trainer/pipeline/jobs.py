@@ -11,7 +11,7 @@ from trainer.pipeline.description import Pipeline, Policy
 from trainer.pipeline.rewards import weighted_ensemble
 from trainer.sft.pairs import file_sha256
 
-_SEEDS = 2**31
+_SEED_BITS = 31
 """Seeds of transformers' trainers fit into 32 bits."""
 
 
@@ -39,7 +39,7 @@ def sft_job(pipeline: Pipeline) -> FineTuneJob:
             tuning=stage.tuning,
             lora=stage.lora,
             checkpoint_steps=stage.checkpoint_steps,
-            seed=derived_seed(pipeline.seed, "sft") % _SEEDS,
+            seed=derived_seed(pipeline.seed, "sft", bits=_SEED_BITS),
         ),
         hardware=pipeline.hardware,
     )
@@ -62,7 +62,7 @@ def grpo_job(pipeline: Pipeline, base_model: str, base_digest: str | None) -> Tr
         tuning=stage.tuning,
         lora=stage.lora,
         grpo=stage.settings,
-        seed=derived_seed(pipeline.seed, "grpo") % _SEEDS,
+        seed=derived_seed(pipeline.seed, "grpo", bits=_SEED_BITS),
         hardware=pipeline.hardware,
         sandbox=pipeline.sandbox,
         failure_rate_limit=stage.failure_rate_limit,

@@ -55,13 +55,13 @@ def require_traces(task: str) -> None:
 
 
 def _traces(job: FineTuneJob) -> list[dict[str, list[Message]]]:
-    from eval.tasks.options import read_options
     from eval.tasks.testbed.problem import ProblemOptions
     from eval.tasks.testbed.task import TestbedOptions
+    from rewards_generated.validation import read_options
     from trainer.testbed.traces import traces
 
     require_traces(job.task.name)
-    options = read_options("testbed", TestbedOptions, job.task.options)
+    options = read_options(TestbedOptions, job.task.options, "task.options", "task 'testbed'")
     count = min(job.source.pairs, options.train)
     problems = ProblemOptions(**options.model_dump(include=set(ProblemOptions.model_fields)))
     written = traces(problems, count, job.source.reflecting, job.settings.seed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from eval.tasks.base import Task, TaskReference
-from eval.tasks.options import read_options
 from eval.tasks.testbed.task import TestbedOptions, TestbedTask
+from rewards_generated.validation import read_options
 
 __all__ = ["build"]
 
@@ -16,4 +16,7 @@ def build(options: dict[str, Any]) -> Task:
 
     Raises UserError for an unknown option or a bad value.
     """
-    return TestbedTask(TaskReference(name="testbed", options=options), read_options("testbed", TestbedOptions, options))
+    return TestbedTask(
+        TaskReference(name="testbed", options=options),
+        read_options(TestbedOptions, options, "task.options", "task 'testbed'"),
+    )

@@ -16,7 +16,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.tasks.base import Example, Split, Task, TaskReference
-from eval.tasks.options import read_options
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.problem import (
     CARRY_KEPT,
@@ -32,6 +31,7 @@ from eval.tasks.testbed.problem import (
 )
 from eval.tasks.testbed.task import BUCKETS, TestbedOptions, TestbedTask, problem_example
 from eval.tasks.testbed.wording import HELD_OUT_SCENES, OTHER_SCENES, SCENES, Operation, Scene
+from rewards_generated.validation import read_options
 
 Wanted = Callable[[Problem], bool]
 Pair = tuple[Problem, Problem]
@@ -247,4 +247,9 @@ def build(name: str, options: Mapping[str, Any]) -> Task:
     """
     axis = name.removeprefix("testbed-").removesuffix("-control")
     reference = TaskReference(name=name, options=dict(options))
-    return SuiteTask(reference, axis, name.endswith("-control"), read_options(name, SuiteOptions, options))
+    return SuiteTask(
+        reference,
+        axis,
+        name.endswith("-control"),
+        read_options(SuiteOptions, options, "task.options", f"task {name!r}"),
+    )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from search.config.models import SearchConfig
 from search.proposers.evolve import EvolveSettings
-from search.proposers.settings import read_settings
 from search.study.base import ArmKind, Findings
 from search.study.cells import by_seed, each, mean
 from search.study.feedback.records import FinalsRecord, Measures
@@ -56,5 +55,5 @@ def feedback_findings(
 def _parent_chance(config: SearchConfig) -> float | None:
     if config.proposer.name != "evolve":
         return None
-    decay = read_settings("evolve", EvolveSettings, config.proposer.options).rank_decay
+    decay = EvolveSettings.model_validate(config.proposer.options).rank_decay
     return 1 / sum(decay**place for place in range((config.search.rounds - 1) * config.search.candidates_per_round))

@@ -14,13 +14,14 @@ from search.executors.base import Executor
 from search.jobs.descriptions import BASE_ONLY, evaluation_job, screening_run, split_of
 from search.jobs.dispatch import run_jobs, unscored
 from search.jobs.packing import train_runs
-from search.jobs.seeds import derive_seed, screening_seeds
+from search.jobs.seeds import screening_seeds
 from search.study.base import Cost, Findings, Results, Study, StudyContext, Unit
 from search.study.multilayer.arms import ARMS, LONGER, VOTING, arm_config, completions_of, layers_of, rivals, steps_of
 from search.study.multilayer.records import Answers, Runs, answers_record, run_record
 from search.study.multilayer.report import multilayer_findings
 from search.study.words import Words
 from trainer.algorithms import algorithm_of
+from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluateJob
 from trainer.jobs.train import RunResult, TrainingRun, TrainJob
 from trainer.multilayer.algorithm import Multilayer
@@ -168,7 +169,7 @@ class MultilayerStudy(Study):
             update={
                 "second_turn": None,
                 "temperature": self.config.screening.grpo.temperature,
-                "seed": derive_seed(self.config.seed, "votes"),
+                "seed": derived_seed(self.config.seed, "votes", bits=31),
             }
         )
 

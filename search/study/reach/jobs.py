@@ -9,7 +9,7 @@ from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
 from search.config.suites import suites_of
-from search.jobs.seeds import derive_seed
+from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluateJob, Suite
 from trainer.jobs.train import TrainingRun
 
@@ -53,7 +53,7 @@ def training_job(config: SearchConfig, arm: str, seed: int) -> TrainingRun:
         ensemble=Ensemble(name="right only", members=(Member(name="right_only", code=RIGHT_ONLY),)),
         lora=config.screening.lora,
         grpo=grpo,
-        seed=derive_seed(seed, "reach"),
+        seed=derived_seed(seed, "reach", bits=31),
         engine=config.engine,
         hardware=config.hardware,
         sandbox=config.sandbox,
@@ -99,7 +99,7 @@ def sampling_job(
         max_completion_tokens=longest if name == WITHIN else config.finals.ood_completion_tokens or longest,
         temperature=config.screening.grpo.temperature,
         samples_per_question=config.search.base_rollouts.per_question,
-        seed=derive_seed(config.seed, "reach", draw, name),
+        seed=derived_seed(config.seed, "reach", draw, name, bits=31),
         batch_size=config.screening.evaluation_batch_size,
         engine=config.engine,
         hardware=config.hardware,

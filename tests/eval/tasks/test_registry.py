@@ -27,11 +27,11 @@ def test_unknown_tasks_are_one_sentence(name, message):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("gsm8k", {"sauce": "x"}, "no option 'sauce': did you mean 'source'"),
-        ("gsm8k", {"validation_size": 0}, "'validation_size' = 0"),
-        ("math", {"answer_format": "box"}, "'answer_format' = 'box'"),
-        ("jsonl", {"train": "a.jsonl"}, "needs the option 'test'"),
-        ("jsonl", {}, "needs the option 'train'"),
+        ("gsm8k", {"sauce": "x"}, "has no field 'sauce'; did you mean 'source'"),
+        ("gsm8k", {"validation_size": 0}, "`task.options.validation_size` = 0"),
+        ("math", {"answer_format": "box"}, "`task.options.answer_format` = 'box'"),
+        ("jsonl", {"train": "a.jsonl"}, "`task.options.test` is missing from task 'jsonl'"),
+        ("jsonl", {}, "`task.options.train` is missing"),
     ],
 )
 def test_bad_options_name_option_value_and_fix(name, options, message):

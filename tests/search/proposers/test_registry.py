@@ -35,13 +35,21 @@ class Nothing:
     ("name", "options", "message"),
     [
         ("evolv", {}, "proposer.name = 'evolv' is not a known proposer: did you mean 'evolve'"),
-        ("evolve", {"libary_share": 0.5}, "proposer.options.libary_share: .* did you mean 'library_share'"),
-        ("evolve", {"library_share": 1.5}, "proposer.options.library_share = 1.5: .*less than or equal to 1"),
-        ("evolve", {"rank_decay": "much"}, "proposer.options.rank_decay = 'much': .*valid number"),
-        ("litellm", {}, "proposer.options.models: proposer 'litellm' needs this option"),
-        ("litellm", {"models": []}, "proposer.options.models = .*at least 1 item"),
-        ("litellm", {"models": [{"model": "a/b", "wieght": 2}]}, "models.0.wieght: .* did you mean 'weight'"),
-        ("litellm", {"models": "a/b", "api_base": "localhost:80"}, "proposer.options.api_base = 'localhost:80'"),
+        (
+            "evolve",
+            {"libary_share": 0.5},
+            "`proposer.options.libary_share` is unknown: .* did you mean 'library_share'",
+        ),
+        ("evolve", {"library_share": 1.5}, "`proposer.options.library_share` = 1.5: .*less than or equal to 1"),
+        ("evolve", {"rank_decay": "much"}, "`proposer.options.rank_decay` = 'much': .*valid number"),
+        ("litellm", {}, "`proposer.options.models` is missing from proposer 'litellm'"),
+        ("litellm", {"models": []}, "`proposer.options.models` = .*at least 1 item"),
+        (
+            "litellm",
+            {"models": [{"model": "a/b", "wieght": 2}]},
+            "models.0.wieght` is unknown: .* did you mean 'weight'",
+        ),
+        ("litellm", {"models": "a/b", "api_base": "localhost:80"}, "`proposer.options.api_base` = 'localhost:80'"),
         ("manual", {"question": 3}, "did you mean 'questions'"),
         ("no_such_module_at_all:Class", {}, "no module 'no_such_module_at_all'"),
         ("search.proposers.manual:Manuel", {}, "has no class 'Manuel'"),
@@ -80,9 +88,9 @@ def test_a_proposer_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert build_proposer("own_proposers:Plain", {"size": 3}).size == 3  # type: ignore[attr-defined]
     assert build_proposer("own_proposers:Checked", {"size": "4"}).size == 4  # type: ignore[attr-defined]
     prepare(build_proposer("own_proposers:Plain", {}))
-    with pytest.raises(UserError, match=r"proposer\.options\.length: .* has no such option"):
+    with pytest.raises(UserError, match=r"`proposer.options.length` is unknown: .* has no field 'length'"):
         build_proposer("own_proposers:Plain", {"length": 3})
-    with pytest.raises(UserError, match=r"proposer\.options\.size = 'x'"):
+    with pytest.raises(UserError, match=r"`proposer\.options\.size` = 'x'"):
         build_proposer("own_proposers:Checked", {"size": "x"})
     with pytest.raises(UserError, match="no method propose"):
         build_proposer("own_proposers:Nothing", {})

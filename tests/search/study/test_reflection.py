@@ -44,7 +44,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def accuracy(fine_tuning: str, reward: str, seed: int, suite: str = "in distribution") -> float:
-    return right_answers(fine_tuning, reward, derived_seed(seed, "grpo") % 2**31, suite, QUESTIONS) / QUESTIONS
+    return right_answers(fine_tuning, reward, derived_seed(seed, "grpo", bits=31), suite, QUESTIONS) / QUESTIONS
 
 
 def test_every_arm_of_every_seed_is_trained_once_and_fine_tuned_policies_are_shared(study: Path) -> None:
