@@ -17,7 +17,7 @@ from pathlib import Path
 from search.executors.conformance import check_executor
 from search.executors.environment import job_environment
 from trainer.jobs.base import Done, Job
-from trainer.jobs.folder import JOB_FILE, kept_result, read_result, write_atomically
+from trainer.jobs.folder import JOB_FILE, kept_result, read_result, write_model
 from trainer.jobs.registry import KINDS
 
 
@@ -42,7 +42,7 @@ class ThreadPoolOfProcesses:
         if kept is not None:
             return Done(job, kept, folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / JOB_FILE, job)
+        write_model(folder / JOB_FILE, job)
         command = [sys.executable, "-P", "-m", "trainer.jobs.process", str(folder)]
         try:
             subprocess.run(command, env=job_environment(job.hardware), timeout=self.job_timeout_seconds, check=False)

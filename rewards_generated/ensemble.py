@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
+from rewards_generated.files import write_whole
 from rewards_generated.identity import CodeUnreadable, identity
 from rewards_generated.validation import mistake
 
@@ -137,9 +138,7 @@ class Ensemble(BaseModel):
         document = self.model_dump(exclude_none=True)
         if found:
             document = {"name": document.pop("name"), FOUND: list(found), **document}
-        temporary = target.with_name(target.name + ".partial")
-        temporary.write_text(tomli_w.dumps(document, multiline_strings=True), encoding="utf-8", newline="\n")
-        os.replace(temporary, target)
+        write_whole(target, tomli_w.dumps(document, multiline_strings=True))
         return target
 
 

@@ -38,11 +38,6 @@ class MemberCounts:
     calls: int = 0
     failures: int = 0
 
-    @property
-    def failure_rate(self) -> float:
-        """Share of samples that could not be scored; 0 before the first call."""
-        return self.failures / self.calls if self.calls else 0.0
-
 
 class TrustedScorer:
     """A reward of this project's own, called in-process."""

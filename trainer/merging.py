@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
 from eval.engines.policy import load_policy
+from rewards_generated.files import partial_of, replace_folder
 from trainer.policy import base_model_source
 
 
@@ -15,7 +15,7 @@ def merge_adapter(
 ) -> Path:
     """Writes the base with the PEFT adapter merged into its weights, and its tokenizer, to `output`; returns it.
 
-    The sum is made in float32 on the CPU and rounded once to `dtype`. Replaces what lies at `output`, by one rename.
+    The sum is made in float32 on the CPU and rounded once to `dtype`. Replaces what lies at `output`, whole.
     Raises UserError if the base cannot be loaded, FloatingPointError if the adapter is not finite.
     """
     import torch
@@ -32,11 +32,9 @@ def merge_adapter(
 
 
 def write_policy(model: Any, tokenizer: Any, output: Path) -> Path:
-    """Writes model and tokenizer to `output`, in place of whatever lies there, by one rename; returns it."""
-    partial = output.with_name(f"{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    """Writes model and tokenizer to `output`, in place of whatever lies there, whole; returns it."""
+    partial = partial_of(output)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
-    shutil.rmtree(output, ignore_errors=True)
-    partial.rename(output)
+    replace_folder(partial, output)
     return output

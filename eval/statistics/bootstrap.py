@@ -72,37 +72,6 @@ def _bootstrap_proportion(
     return _estimate(value, draws, jackknife, n, method, level)
 
 
-def bootstrap_mean(
-    values: Sequence[float] | Floats,
-    method: Method = "bca",
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Estimate:
-    """Mean of any figure over questions, such as completion length or a difference; `values` of shape (N,).
-
-    Raises ValueError for an empty input or values that are not finite.
-    """
-    data = np.asarray(values, dtype=np.float64)
-    if data.size == 0:
-        raise ValueError("there is nothing to bootstrap: no values were given")
-    if not np.isfinite(data).all():
-        raise ValueError("values to bootstrap must be finite")
-    n = data.size
-    if n == 1 or np.ptp(data) == 0:
-        return Estimate(float(data[0]), float(data[0]), float(data[0]), n, level, f"{method} bootstrap")
-    generator = np.random.default_rng(seed)
-    chunk = max(1, 4_000_000 // n)
-    draws = np.concatenate(
-        [
-            data[generator.integers(0, n, size=(min(chunk, resamples - start), n))].mean(axis=1)
-            for start in range(0, resamples, chunk)
-        ]
-    )
-    jackknife = (data.sum() - data) / (n - 1)
-    return _estimate(float(data.mean()), draws, jackknife, n, method, level)
-
-
 def _estimate(value: float, draws: Floats, jackknife: Floats, n: int, method: Method, level: float) -> Estimate:
     interval = percentile_bounds(draws, level) if method == "percentile" else bca_bounds(value, draws, jackknife, level)
     name = "percentile bootstrap" if method == "percentile" else "BCa bootstrap"

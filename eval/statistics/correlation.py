@@ -7,33 +7,9 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics.estimate import Estimate, require_level
+from eval.statistics.estimate import Estimate
 from eval.statistics.jackknife import correlation_interval, group_jackknife
 from eval.statistics.ranks import average_ranks, correlation
-
-
-def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate:
-    """Spearman's rank correlation; interval on Fisher's z with variance (1 + r^2 / 2) / (n - 3).
-
-    The variance is that of Bonett and Wright (2000, Psychometrika 65:23-28). At r = 1 or -1 it has no interval; the
-    far bound is then that of the nearest imperfect order, one swap of neighbours away. Raises ValueError where the
-    lengths differ, with fewer than four pairs, or where one side is constant (no ranking to agree with).
-    """
-    from scipy.stats import spearmanr
-
-    require_level(level)
-    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if x.shape != y.shape or x.ndim != 1:
-        raise ValueError(f"rankings of {x.size} and {y.size} things cannot be compared")
-    if x.size < 4:
-        raise ValueError(f"a rank correlation with an interval needs at least 4 pairs, not {x.size}")
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        raise ValueError("one of the rankings is constant: it has no order to agree with")
-    r = float(spearmanr(x, y).statistic)
-    if abs(r) > 1 - 1e-12:
-        return _perfect(round(r), x.size, level)
-    low, high = _bounds(r, x.size, level)
-    return Estimate(r, low, high, x.size, level, "Bonett-Wright")
 
 
 def clustered_spearman(

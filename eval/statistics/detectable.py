@@ -29,20 +29,6 @@ def smallest_detectable_difference(
     return float(brentq(surplus, 0.0, discordant_rate, xtol=1e-10))
 
 
-def smallest_detectable_seed_difference(std: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
-    """Smallest difference of two means over `seeds` runs each that a two-sided t test finds with `power`.
-
-    `std`: standard deviation of the figure between seeds of one configuration. Raises ValueError with fewer than
-    two seeds or a negative std.
-    """
-    from statsmodels.stats.power import TTestIndPower
-
-    if seeds < 2 or std < 0:
-        raise ValueError(f"seeds = {seeds} must be at least 2 and std = {std} at least 0")
-    effect = TTestIndPower().solve_power(nobs1=seeds, alpha=alpha, power=power, alternative="two-sided")
-    return float(effect) * std
-
-
 def smallest_detectable_paired_difference(std: float, pairs: int, power: float = 0.8, alpha: float = 0.05) -> float:
     """Smallest mean of paired differences that a two-sided paired t test over `pairs` of them finds with `power`.
 

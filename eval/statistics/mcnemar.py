@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,30 +11,6 @@ McNemarMethod = Literal["auto", "exact", "mid-p", "chi-square"]
 
 EXACT_BELOW = 25
 """Discordant pairs under which the chi-square approximation is not used (the usual rule, as in Fagerland et al.)."""
-
-
-class McNemarResult(NamedTuple):
-    first_only: int
-    """Questions that only the first got right."""
-    second_only: int
-    p_value: float
-    """Two-sided."""
-    method: str
-
-
-def mcnemar(first_only: int, second_only: int, method: McNemarMethod = "auto") -> McNemarResult:
-    """McNemar's test of the discordant counts (McNemar 1947, Psychometrika 12:153-157).
-
-    `auto`: exact binomial with fewer than 25 discordant questions, else chi-square with Edwards' continuity
-    correction. `mid-p` is less conservative than `exact` and nearly holds its size at any n (Fagerland, Lydersen and
-    Laake 2013, BMC Med. Res. Methodol. 13:91). Without discordant questions p is 1.
-    """
-    if first_only < 0 or second_only < 0:
-        raise ValueError("counts of discordant questions cannot be negative")
-    chosen = method
-    if method == "auto":
-        chosen = "exact" if first_only + second_only < EXACT_BELOW else "chi-square"
-    return McNemarResult(first_only, second_only, float(mcnemar_p_values(first_only, second_only, chosen)), chosen)
 
 
 def mcnemar_p_values(

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.statistics.bootstrap import RESAMPLES, percentile_bounds
 from eval.statistics.estimate import Estimate, Interval, require_level
 from eval.statistics.wilson import wilson_interval
 
@@ -125,25 +124,6 @@ def seed_question_difference(first: ArrayLike, second: ArrayLike, level: float =
     half = _half(variance, freedom, level)
     p_value = 2 * float(stdtr(freedom, -abs(value) / variance**0.5))
     return SeedDifference(Estimate(value, value - half, value + half, questions, level, METHOD), p_value)
-
-
-def two_level_bootstrap(scores: ArrayLike, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
-    """Percentile interval of the mean of `scores`, shape (seeds, questions), resampling seeds and questions.
-
-    Covers too little with fewer than about ten seeds; `seed_question_mean` is the one to report there.
-    """
-    table = _two_way(scores)
-    seeds, questions = table.shape
-    generator = np.random.default_rng(seed)
-    chunk = max(1, 4_000_000 // questions)
-    draws = []
-    for start in range(0, resamples, chunk):
-        rows = min(chunk, resamples - start)
-        per_seed = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=rows) / seeds
-        per_question = generator.multinomial(questions, np.full(questions, 1 / questions), size=rows) / questions
-        draws.append(np.einsum("bs,bs->b", per_seed, per_question @ table.T))
-    low, high = percentile_bounds(np.concatenate(draws), level)
-    return Estimate(float(table.mean()), low, high, questions, level, "two-level bootstrap")
 
 
 class MeanSquares(NamedTuple):

@@ -47,10 +47,10 @@ def score(
         reward-search score my_reward rollouts.jsonl --out scores.jsonl
     """
     import json
-    import os
 
     from rewards_generated import load
     from rewards_generated.errors import UserError
+    from rewards_generated.files import write_whole
     from rewards_generated.rollout_scoring import score_file
 
     if out is not None and not out.parent.is_dir():
@@ -63,9 +63,7 @@ def score(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        temporary = out.with_name(f".{out.name}.partial")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, out)
+        write_whole(out, text)
     typer.echo(_summary(chosen, scored), err=True)
 
 

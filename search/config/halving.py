@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rewards_generated.errors import UserError
-
-RungScores = Callable[[int, Sequence[str]], Mapping[str, float | None]]
-"""Steps of a rung and the candidates that reached it → their scores there; None where one could not be scored."""
 
 
 class Halving(BaseModel):
@@ -28,7 +25,7 @@ class Halving(BaseModel):
 
     rungs: tuple[int, ...] = ()
     """Steps of a screening after which all candidates of the round still in training are scored, over all seeds, and
-    the worst are stopped, in rising order, such as [20]; empty: all train to the end. It needs executor.pack."""
+    the worst are stopped, in rising order, such as [20]; empty: all train to the end."""
     kept: float = Field(default=0.5, gt=0, lt=1)
     """Share of the candidates at a rung that go on, at least one."""
 
@@ -57,17 +54,6 @@ class Halving(BaseModel):
         scored = {name: score for name, score in scores.items() if score is not None}
         order = sorted(scored, key=lambda name: -scored[name])
         return tuple(order[: max(1, places)])
-
-    def run(self, candidates: Sequence[str], scores: RungScores) -> dict[str, int | None]:
-        """Candidate → the rung at which it was stopped, None for those that train to the end."""
-        stopped: dict[str, int | None] = dict.fromkeys(candidates)
-        going = tuple(candidates)
-        for rung in self.rungs:
-            found = scores(rung, going)
-            kept = set(self.survivors({name: found[name] for name in going}))
-            stopped.update((name, rung) for name in going if name not in kept)
-            going = tuple(name for name in going if name in kept)
-        return stopped
 
     def candidates_at(self, candidates: int) -> tuple[int, ...]:
         """How many train to each rung and, last, to the end, if all can be scored."""

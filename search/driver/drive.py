@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from rewards_generated.files import write_whole
 from search.config.models import SearchConfig
 from search.config.source import parse_config
 from search.driver.launch import opened_run, require_free
@@ -60,7 +61,7 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
                     soft_wrap=True,
                 )
                 return 0
-            (folder / LEADERBOARD_FILE).write_text(leaderboard_text(run.config, run.ledger, "json"), encoding="utf-8")
+            write_whole(folder / LEADERBOARD_FILE, leaderboard_text(run.config, run.ledger, "json"))
             report = write_report(run.config, run.ledger, folder / REPORT_FILE, running=False)
             console.print(leaderboard_text(run.config, run.ledger, "table"), markup=False, soft_wrap=True)
             console.print(f"report: {report}", soft_wrap=True)

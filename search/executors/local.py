@@ -24,7 +24,7 @@ from trainer.jobs.folder import (
     STEPS_FILE,
     kept_result,
     read_result,
-    write_atomically,
+    write_model,
 )
 from trainer.jobs.registry import KINDS
 
@@ -135,7 +135,7 @@ def _start(job: Job, folder: Path, gpu: str | None) -> _Running:
     folder.mkdir(parents=True, exist_ok=True)
     for left in (RESULT_FILE, STEPS_FILE):
         (folder / left).unlink(missing_ok=True)
-    write_atomically(folder / JOB_FILE, job)
+    write_model(folder / JOB_FILE, job)
     # -P: what lies in the user's folder must not stand in for this project's packages.
     command = [sys.executable, "-P", "-m", "trainer.jobs.process", str(folder), "--driver", str(os.getpid())]
     with (folder / LOG_FILE).open("wb") as log:

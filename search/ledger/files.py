@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from eval.prediction import Prediction
+from rewards_generated.files import write_whole
 
 
 class Files:
@@ -21,12 +21,7 @@ class Files:
         target = self.folder / name
         if not target.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = self.folder / f".{name}.{os.getpid()}"
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
+            write_whole(target, content)
         return name
 
     def put_predictions(self, predictions: Sequence[Prediction]) -> str:

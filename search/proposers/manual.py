@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rewards_generated.errors import UserError
 from search.proposers.base import AwaitingAnswer, LanguageModelCall, ProposalBatch, ProposalRequest
 from search.proposers.collection import Render, collect
 from search.proposers.settings import PromptSettings
@@ -37,12 +36,3 @@ def _answered(render: Render, answers: Iterator[LanguageModelCall]) -> LanguageM
         if call.reply is not None:
             return call
     raise AwaitingAnswer(render("fenced"))
-
-
-def proposal_prompt(request: ProposalRequest, settings: ManualSettings | None = None) -> str:
-    """The prompt that the round waits on, follow-ups included. Raises UserError if it waits on none."""
-    try:
-        ManualProposer(settings).propose(request)
-    except AwaitingAnswer as waiting:
-        return waiting.prompt
-    raise UserError(f"round {request.round} has all the answers it needs; resume the search with `--resume`")

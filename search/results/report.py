@@ -12,6 +12,7 @@ from eval.report.data import (
     Sample,
     UnusableReply,
 )
+from rewards_generated.files import write_whole
 from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.base import Spending
@@ -30,12 +31,10 @@ SAMPLES_SHOWN = 6
 
 
 def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running: bool) -> Path:
-    """One self-contained HTML file, written by atomic rename."""
+    """One self-contained HTML file."""
     from eval.report.render import render
 
-    temporary = target.with_name(f".{target.name}.partial")
-    temporary.write_text(render(report_data(config, ledger, running=running)), encoding="utf-8")
-    temporary.replace(target)
+    write_whole(target, render(report_data(config, ledger, running=running)))
     return target
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from eval.report.study.page import render_page
 from eval.report.study.text import format_json, format_markdown, format_summary
 from eval.report.text import counted
+from rewards_generated.files import write_whole
 from rewards_generated.sandbox import require_strength
 from search.config.checks import checked_task
 from search.driver.calibration import GATE_SECONDS, calibrate, language_model_cost
@@ -20,7 +21,7 @@ from search.ledger import DriverLock
 from search.proposers.registry import build_proposer, prepare
 from search.session import duration
 from search.study.base import Cost, Study, StudyContext
-from search.study.ledger import StudyFacts, StudyLedger, write_text
+from search.study.ledger import StudyFacts, StudyLedger
 from search.study.progress import StudyProgress
 
 MARKDOWN, PAGE, RECORD = "report.md", "report.html", "results.json"
@@ -93,9 +94,9 @@ def _write_report(study: Study, ledger: StudyLedger, console: Console) -> None:
     report = study.report({name: item.record for name, item in ended.items()})
     seconds = {name: item.seconds for name, item in ended.items()}
     record = {"facts": ledger.facts.model_dump(), "seconds": seconds}
-    write_text(ledger.folder / MARKDOWN, format_markdown(report))
-    write_text(ledger.folder / PAGE, render_page(report))
-    write_text(ledger.folder / RECORD, format_json(report, record))
+    write_whole(ledger.folder / MARKDOWN, format_markdown(report))
+    write_whole(ledger.folder / PAGE, render_page(report))
+    write_whole(ledger.folder / RECORD, format_json(report, record))
     console.print(format_summary(report), markup=False, soft_wrap=True)
     console.print(f"report: {ledger.folder / PAGE}", soft_wrap=True)
 

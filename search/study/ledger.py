@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,6 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rewards_generated.errors import UserError
+from rewards_generated.files import write_whole
+from rewards_generated.validation import mistake
 from search.driver.launch import require_free
 from search.study.base import Size, Study, Unit, plain
 
@@ -109,18 +110,8 @@ class StudyLedger:
         return found
 
 
-def write_text(path: Path, text: str) -> None:
-    """By atomic rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def _write(path: Path, values: BaseModel) -> None:
-    write_text(path, json.dumps(plain(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_whole(path, json.dumps(plain(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _read(path: Path, form: type[M], what: str) -> M:
@@ -135,9 +126,7 @@ def _checked(path: Path, form: type[M], values: object, what: str) -> M:
     try:
         return form.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"{path} is not {what}: {place}: {first['msg'].lower()}; delete it or restore it") from None
+        raise UserError(f"{path} is not {what}: {mistake(error, form, owner=what)}; delete it or restore it") from None
 
 
 def _now() -> str:

@@ -15,7 +15,7 @@ from search.jobs.descriptions import base_rollouts_job
 from search.rounds.base_policy import rollouts_of
 from search.rounds.prescreen import configured
 from trainer.jobs.evaluate import EvaluateResult
-from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_model
 from trainer.jobs.process import run
 
 
@@ -27,7 +27,7 @@ def testbed_rollouts(folder: Path) -> tuple[SearchConfig, list[Rollout]]:
     work = folder / f"{job.digest[:12]}-{base_model_fingerprint(config.base_model)[:12]}"
     if not (work / RESULT_FILE).is_file():
         work.mkdir(parents=True, exist_ok=True)
-        write_atomically(work / JOB_FILE, job)
+        write_model(work / JOB_FILE, job)
         run(work)
     result = EvaluateResult.model_validate_json((work / RESULT_FILE).read_text())
     return config, rollouts_of(task, result.predictions[0])

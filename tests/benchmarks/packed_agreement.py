@@ -23,7 +23,7 @@ import numpy as np
 from eval.statistics.correlation import spearman
 from tests.benchmarks.machine import machine
 from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, REWARDS, job
-from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_model
 from trainer.jobs.process import run
 from trainer.jobs.train import TrainJob, TrainResult
 
@@ -36,7 +36,7 @@ def packed(seed: int, work: Path) -> TrainResult:
     if not (folder / RESULT_FILE).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         pack = TrainJob(label=f"seed {seed}", members=tuple(job(name, seed) for name in NAMES))
-        write_atomically(folder / JOB_FILE, pack)
+        write_model(folder / JOB_FILE, pack)
         run(folder)
     result = TrainResult.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
     if result.failure or any(member.failure for member in result.members):

@@ -79,7 +79,7 @@ def job(name: str, seed: int) -> Any:
 
 def measure(work: Path, seeds: list[int], names: list[str]) -> None:
     """Runs what has no result yet, in this one process, seed by seed so that every reward gets its turn."""
-    from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_atomically
+    from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_model
     from trainer.jobs.process import run
 
     for seed in seeds:
@@ -88,7 +88,7 @@ def measure(work: Path, seeds: list[int], names: list[str]) -> None:
             if (folder / RESULT_FILE).is_file():
                 continue
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / JOB_FILE, job(name, seed))
+            write_model(folder / JOB_FILE, job(name, seed))
             started = time.perf_counter()
             result = run(folder)
             if result.failure:

@@ -9,7 +9,7 @@ from typing import Any
 from eval.tasks.base import Example, Extraction, Split, Task, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from trainer.jobs.base import Job
-from trainer.jobs.folder import write_atomically
+from trainer.jobs.folder import write_model
 from trainer.jobs.process import run
 from trainer.jobs.settings import GrpoSettings, LoraSettings
 from trainer.jobs.train import RunResult, TrainingRun, TrainJob, TrainResult
@@ -123,7 +123,7 @@ def training_run(base_model: Path, *members: Member, **changes: Any) -> Training
 def ran(job: Job, folder: Path) -> Any:
     """The result of the job, run in this process in a new folder, and as it lies there."""
     folder.mkdir(parents=True)
-    write_atomically(folder / "job.json", job)
+    write_model(folder / "job.json", job)
     result = run(folder)
     assert type(result).model_validate_json((folder / "result.json").read_bytes()) == result
     return result

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards_generated.errors import UserError
+from rewards_generated.files import former_of, partial_of, replace_folder, restored
 from trainer.jobs.folder import CHECKPOINT
 
 BYTES_PER_PARAMETER = 12
@@ -25,15 +26,10 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._partial = folder.with_name(folder.name + ".partial")
-        self._former = folder.with_name(folder.name + ".former")
 
     @property
     def exists(self) -> bool:
-        if not self.folder.is_dir() and self._former.is_dir():
-            # The process ended between the two renames of `write`.
-            self._former.rename(self.folder)
-        return (self.folder / STATE_FILE).is_file()
+        return restored(self.folder) and (self.folder / STATE_FILE).is_file()
 
     @property
     def step(self) -> int:
@@ -44,18 +40,14 @@ class Checkpoint:
         """`trainer_state`: transformers' `TrainerState`. `state`: tensors and plain values."""
         import torch
 
-        for leftover in (self._partial, self._former):
-            shutil.rmtree(leftover, ignore_errors=True)
-        self._partial.mkdir(parents=True)
-        trainer_state.save_to_json(str(self._partial / TRAINER_STATE_FILE))
-        with (self._partial / STATE_FILE).open("wb") as file:
+        partial = partial_of(self.folder)
+        partial.mkdir(parents=True)
+        trainer_state.save_to_json(str(partial / TRAINER_STATE_FILE))
+        with (partial / STATE_FILE).open("wb") as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        if self.folder.exists():
-            self.folder.rename(self._former)
-        self._partial.rename(self.folder)
-        shutil.rmtree(self._former, ignore_errors=True)
+        replace_folder(partial, self.folder)
 
     def read(self) -> dict[str, Any]:
         """The `state` of the last `write`, on the CPU. It is a file of this project's own, and read as such."""
@@ -122,7 +114,7 @@ class Checkpoint:
         return TrainerState.load_from_json(str(self.folder / TRAINER_STATE_FILE))
 
     def remove(self) -> None:
-        for folder in (self.folder, self._partial, self._former):
+        for folder in (self.folder, partial_of(self.folder), former_of(self.folder)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -10,7 +10,7 @@ from eval.engines.base import GenerationEngine
 from eval.prediction import Prediction
 from eval.tasks.base import Task
 from rewards_generated.errors import UserError
-from trainer.jobs.folder import ADAPTER, RESULT_FILE, versions, write_atomically
+from trainer.jobs.folder import ADAPTER, RESULT_FILE, versions, write_model
 from trainer.jobs.peak_memory import peak_memory
 from trainer.jobs.train import RunResult, TrainJob, TrainResult, member_folder
 
@@ -100,7 +100,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
         )
         own = member_folder(folder, member)
         own.mkdir(parents=True, exist_ok=True)
-        write_atomically(own / RESULT_FILE, result)
+        write_model(own / RESULT_FILE, result)
         results.append(result)
     training.forget()
     return TrainResult(digest=job.digest, members=tuple(results), seconds=seconds, memory=memory, versions=versions())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from rewards_generated.files import write_whole
 from trainer.jobs.base import Result
 
 JOB_FILE = "job.json"
@@ -24,14 +24,9 @@ MEMBERS = "members"
 AnyResult = TypeVar("AnyResult", bound=Result)
 
 
-def write_atomically(path: Path, content: BaseModel) -> None:
-    """Writes the JSON beside `path`, flushes it to disk and renames it, so that a reader finds all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(content.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def write_model(path: Path, content: BaseModel) -> None:
+    """The JSON, whole or not at all."""
+    write_whole(path, content.model_dump_json())
 
 
 def read_result(folder: Path, digest: str, kind: type[AnyResult]) -> AnyResult | None:

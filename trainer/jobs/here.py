@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trainer.jobs.base import Done, Job
-from trainer.jobs.folder import JOB_FILE, RESULT_FILE, kept_result, write_atomically
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE, kept_result, write_model
 from trainer.jobs.process import run
 from trainer.jobs.registry import KINDS
 
@@ -22,6 +22,6 @@ def run_here(jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         if result is None:
             place.mkdir(parents=True, exist_ok=True)
             (place / RESULT_FILE).unlink(missing_ok=True)
-            write_atomically(place / JOB_FILE, job)
+            write_model(place / JOB_FILE, job)
             result = run(place)
         yield Done(job, result, place)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rewards_generated.errors import UserError
 from trainer.jobs.base import Result
-from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, versions, write_atomically
+from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, versions, write_model
 from trainer.jobs.lifeline import hold_on_to
 from trainer.jobs.registry import KINDS, read_job
 
@@ -33,7 +33,7 @@ def run(folder: Path) -> Result:
         result = kind.run(job, folder, started)
     except UserError as error:
         result = kind.result(digest=job.digest, failure=str(error), owner="setup", versions=versions())
-    write_atomically(folder / RESULT_FILE, result)
+    write_model(folder / RESULT_FILE, result)
     logger.info("done: %s", result.failure or ", ".join(f"{name} {s:.1f} s" for name, s in result.seconds.items()))
     return result
 

@@ -13,7 +13,7 @@ from rewards_generated.errors import UserError
 from trainer.jobs.base import Done, Job
 from trainer.jobs.evaluate import EvaluateResult
 from trainer.jobs.fine_tune import POLICY, FineTuneResult
-from trainer.jobs.folder import ADAPTER, RESULT_FILE, write_atomically
+from trainer.jobs.folder import ADAPTER, RESULT_FILE, write_model
 from trainer.jobs.here import RunJobs, run_here
 from trainer.jobs.train import RunResult, TrainResult, member_folder
 from trainer.merging import merge_adapter
@@ -71,7 +71,7 @@ def run_pipeline(
     if last is not None:
         _link(folder / POLICY, last)
     result = PipelineResult(digest=pipeline.digest, failure=failure, policy=last, stages=stages, scores=scores)
-    write_atomically(folder / RESULT_FILE, result)
+    write_model(folder / RESULT_FILE, result)
     return result
 
 
@@ -115,7 +115,7 @@ def open_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> None:
             raise UserError(f"{folder} was started with another description; resume it with that, or choose another")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / DESCRIPTION, pipeline)
+    write_model(folder / DESCRIPTION, pipeline)
 
 
 def _sft(

@@ -12,6 +12,7 @@ from typing import Any
 
 from eval.engines.policy import device_name, load_policy
 from rewards_generated.errors import UserError
+from rewards_generated.files import write_whole
 from trainer.determinism import make_deterministic
 from trainer.jobs.settings import Hardware, SftSettings
 
@@ -140,16 +141,13 @@ def _grouped(rows: list[dict[str, list[int]]], size: int, draws: Any) -> list[di
 def _prepare(output: Path, settings: SftSettings, resume: bool) -> None:
     described = settings.model_dump_json(indent=1)
     record = output / _SETTINGS
-    if output.exists() and any(output.iterdir()):
+    if output.exists() and any(item.name[0] != "." for item in output.iterdir()):
         if not resume:
             raise UserError(f"output = '{output}' exists already; resume it, or name another folder")
         if not record.is_file() or json.loads(record.read_text()) != json.loads(described):
             raise UserError(f"output = '{output}' was made with other settings; it cannot be resumed with these")
     output.mkdir(parents=True, exist_ok=True)
-    # By rename from beside it, so that `output` is empty or holds the whole record.
-    prepared = output.with_name(f".{output.name}.{_SETTINGS}")
-    prepared.write_text(described + "\n")
-    prepared.replace(record)
+    write_whole(record, described + "\n")
 
 
 def _model(base: str | FreshModel, hardware: Hardware) -> tuple[Any, Any]:

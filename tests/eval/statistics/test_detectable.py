@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics.detectable import smallest_detectable_difference, smallest_detectable_seed_difference
+from eval.statistics.detectable import smallest_detectable_difference
 from eval.statistics.mcnemar import mcnemar_p_values
 
 
@@ -35,17 +35,3 @@ def test_too_few_questions_can_show_nothing():
 def test_impossible_designs_are_refused(n, discordant):
     with pytest.raises(ValueError, match="discordant_rate"):
         smallest_detectable_difference(n, discordant)
-
-
-@pytest.mark.parametrize("seeds", [3, 5, 10])
-def test_seed_level_power_by_simulation(seeds):
-    difference = smallest_detectable_seed_difference(0.03, seeds)
-    generator = np.random.default_rng(seeds)
-    first = generator.normal(difference, 0.03, size=(20_000, seeds))
-    second = generator.normal(0, 0.03, size=(20_000, seeds))
-    assert float((stats.ttest_ind(first, second, axis=1).pvalue <= 0.05).mean()) == pytest.approx(0.8, abs=0.02)
-
-
-def test_one_seed_has_no_power_to_speak_of():
-    with pytest.raises(ValueError, match="seeds = 1"):
-        smallest_detectable_seed_difference(0.03, 1)

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from eval.statistics.mcnemar import mcnemar
+from eval.statistics.mcnemar import EXACT_BELOW, mcnemar_p_values
 from eval.statistics.multiplicity import adjust_p_values
 from eval.statistics.paired import paired_difference
 from eval.statistics.pairwise import compare_all
@@ -22,8 +22,9 @@ def test_matrix_equals_pair_by_pair(policies):
         first, second = policies[comparison.first], policies[comparison.second]
         assert comparison.first_only == int((first & ~second).sum())
         assert comparison.second_only == int((second & ~first).sum())
-        single = mcnemar(comparison.first_only, comparison.second_only)
-        assert (comparison.p_value, comparison.method) == (single.p_value, single.method)
+        discordant = comparison.first_only + comparison.second_only
+        assert comparison.p_value == mcnemar_p_values(comparison.first_only, comparison.second_only)
+        assert comparison.method == ("exact" if discordant < EXACT_BELOW else "chi-square")
         assert comparison.difference[:3] == pytest.approx(paired_difference(first, second)[:3])
 
 

@@ -7,7 +7,6 @@ from eval.statistics.seeds import (
     seed_question_difference,
     seed_question_mean,
     summarise_seeds,
-    two_level_bootstrap,
 )
 
 
@@ -77,28 +76,6 @@ def test_coverage(seeds, questions):
         covered += found.low <= true <= found.high
     error = 4 * (0.95 * 0.05 / repeats) ** 0.5
     assert 0.95 - error - 0.005 <= covered / repeats <= 0.995
-
-
-@pytest.mark.slow
-def test_two_level_bootstrap_of_three_seeds_covers_too_little():
-    """Why the t interval is the one that is reported: with noisy seeds the bootstrap of three falls far short."""
-    generator = np.random.default_rng(0)
-    covered = {"t": 0, "bootstrap": 0}
-    true = truth(0.3)
-    for repeat in range(400):
-        table = simulated(generator, 3, 1319, 0.3)
-        t, bootstrap = seed_question_mean(table), two_level_bootstrap(table, resamples=1000, seed=repeat)
-        covered["t"] += t.low <= true <= t.high
-        covered["bootstrap"] += bootstrap.low <= true <= bootstrap.high
-    assert covered["bootstrap"] < 0.88 * 400 < covered["t"]
-
-
-def test_two_level_bootstrap_agrees_with_plain_resampling():
-    table = simulated(np.random.default_rng(1), 6, 40).astype(float)
-    generator = np.random.default_rng(2)
-    draws = [table[np.ix_(generator.integers(0, 6, 6), generator.integers(0, 40, 40))].mean() for _ in range(4000)]
-    found = two_level_bootstrap(table, resamples=8000)
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.015)
 
 
 def test_all_right_gives_the_wilson_interval_over_questions():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from pydantic import ValidationError
@@ -13,13 +13,27 @@ from search.config.halving import Halving
 FINAL = {f"c{k}": float(k) for k in range(16)}
 
 
+def halved(
+    halving: Halving, candidates: Sequence[str], scores: Callable[[int, Sequence[str]], Mapping[str, float | None]]
+) -> dict[str, int | None]:
+    """Candidate -> the rung at which it is stopped, None for those that train to the end."""
+    stopped: dict[str, int | None] = dict.fromkeys(candidates)
+    going = tuple(candidates)
+    for rung in halving.rungs:
+        found = scores(rung, going)
+        kept = halving.survivors({name: found[name] for name in going})
+        stopped.update((name, rung) for name in going if name not in kept)
+        going = tuple(name for name in going if name in kept)
+    return stopped
+
+
 def steady(rung: int, names: Sequence[str]) -> Mapping[str, float | None]:
     """The order never changes."""
     return {name: FINAL[name] * rung for name in names}
 
 
 def test_the_best_go_on_and_the_others_keep_their_rung() -> None:
-    stopped = Halving(rungs=(5, 10, 20)).run(list(FINAL), steady)
+    stopped = halved(Halving(rungs=(5, 10, 20)), list(FINAL), steady)
     assert [name for name, rung in stopped.items() if rung == 5] == [f"c{k}" for k in range(8)]
     assert [name for name, rung in stopped.items() if rung == 10] == [f"c{k}" for k in range(8, 12)]
     assert [name for name, rung in stopped.items() if rung == 20] == ["c12", "c13"]
@@ -33,7 +47,7 @@ def test_only_those_that_reached_a_rung_are_scored_there() -> None:
         asked.append((rung, len(names)))
         return steady(rung, names)
 
-    Halving(rungs=(5, 10, 20)).run(list(FINAL), scores)
+    halved(Halving(rungs=(5, 10, 20)), list(FINAL), scores)
     assert asked == [(5, 16), (10, 8), (20, 4)]
 
 
@@ -43,8 +57,8 @@ def test_a_late_bloomer_is_lost() -> None:
     def scores(rung: int, names: Sequence[str]) -> Mapping[str, float | None]:
         return {name: -1.0 if name == "c15" and rung < 10 else FINAL[name] for name in names}
 
-    assert Halving(rungs=(5,)).run(list(FINAL), scores)["c15"] == 5
-    assert Halving(rungs=(10,)).run(list(FINAL), scores)["c15"] is None
+    assert halved(Halving(rungs=(5,)), list(FINAL), scores)["c15"] == 5
+    assert halved(Halving(rungs=(10,)), list(FINAL), scores)["c15"] is None
 
 
 @pytest.mark.parametrize(
@@ -65,13 +79,11 @@ def test_what_is_unscored_never_goes_on() -> None:
     assert half.survivors({"a": None, "b": 0.1, "c": None, "d": None}) == ("b",)
     assert half.survivors({"a": None, "b": None}) == ()
     assert half.survivors({}) == ()
-    stopped = Halving(rungs=(5, 10)).run(["a", "b"], lambda rung, names: dict.fromkeys(names))
-    assert stopped == {"a": 5, "b": 5}
 
 
 def test_the_steps_are_those_that_a_run_takes() -> None:
     halving = Halving(rungs=(5, 10, 20))
-    stopped = halving.run(list(FINAL), steady)
+    stopped = halved(halving, list(FINAL), steady)
     spent = sum(40 if rung is None else rung for rung in stopped.values())
     assert halving.step_share(16, 40) == pytest.approx(spent / (16 * 40))
     assert halving.candidates_at(16) == (16, 8, 4, 2)
@@ -82,7 +94,7 @@ def test_the_steps_are_those_that_a_run_takes() -> None:
 def test_without_rungs_all_train_to_the_end() -> None:
     off = Halving()
     off.require_below(1)
-    assert off.run(list(FINAL), steady) == dict.fromkeys(FINAL)
+    assert halved(off, list(FINAL), steady) == dict.fromkeys(FINAL)
     assert (off.candidates_at(16), off.step_share(16, 40)) == ((16,), 1.0)
 
 

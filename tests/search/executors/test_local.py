@@ -25,7 +25,7 @@ from search.jobs.packing import runs_of
 from tests.trainer.tiny import COUNTS_SO, training_run, write_policy
 from trainer.jobs.base import Done, Job
 from trainer.jobs.evaluate import EvaluateJob, Suite
-from trainer.jobs.folder import kept_result, write_atomically
+from trainer.jobs.folder import kept_result, write_model
 from trainer.jobs.settings import Hardware
 from trainer.jobs.train import RunResult, TrainingRun, TrainJob, member_folder
 
@@ -147,7 +147,7 @@ def test_a_pack_may_take_as_long_as_its_members_together(tmp_path: Path) -> None
 def test_a_result_that_is_not_whole_is_not_taken_over(tmp_path: Path) -> None:
     (tmp_path / "adapter").mkdir()
     whole = RunResult(digest="d", adapter="adapter")
-    write_atomically(tmp_path / "result.json", whole)
+    write_model(tmp_path / "result.json", whole)
     assert kept_result(tmp_path, "d", RunResult) == whole
     assert kept_result(tmp_path, "of another job", RunResult) is None
     (tmp_path / "adapter").rmdir()

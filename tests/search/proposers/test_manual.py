@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rewards_generated.errors import UserError
 from search.proposers.base import AwaitingAnswer, LanguageModelCall
-from search.proposers.manual import ManualProposer, proposal_prompt
+from search.proposers.manual import ManualProposer
 from search.proposers.prompt import render_prompt
 from search.proposers.registry import build_proposer
 from search.proposers.settings import PromptSettings
@@ -24,7 +23,7 @@ def answers(*replies: str) -> list[LanguageModelCall]:
 def test_without_an_answer_it_waits_with_the_prompt_of_a_language_model() -> None:
     with pytest.raises(AwaitingAnswer) as waiting:
         ManualProposer().propose(request())
-    assert waiting.value.prompt == render_prompt(request(), PromptSettings()) == proposal_prompt(request())
+    assert waiting.value.prompt == render_prompt(request(), PromptSettings())
 
 
 def test_an_answer_is_the_round() -> None:
@@ -36,7 +35,9 @@ def test_an_answer_is_the_round() -> None:
 def test_a_short_or_bad_answer_is_followed_by_another_question() -> None:
     broken = fenced(("broken", "process", "def reward(prompt, completion, answer)\n    return 1.0\n"))
     asked = request(recorded_calls=answers(fenced(ONE) + "\n\n" + broken))
-    follow_up = proposal_prompt(asked)
+    with pytest.raises(AwaitingAnswer) as waiting:
+        ManualProposer().propose(asked)
+    follow_up = waiting.value.prompt
     assert "Write 2 new candidates" in follow_up
     assert "- one (reflection)" in follow_up
     assert "expected ':'" in follow_up
@@ -49,8 +50,6 @@ def test_after_the_last_follow_up_the_round_is_what_it_is() -> None:
     batch = ManualProposer().propose(asked)
     assert [item.name for item in batch.proposals] == ["one"]
     assert [item.reason for item in batch.unusable] == ["malformed", "malformed"]
-    with pytest.raises(UserError, match="round 1 has all the answers"):
-        proposal_prompt(asked)
     patient = build_proposer("manual", {"max_follow_ups": 3})
     with pytest.raises(AwaitingAnswer):
         patient.propose(asked)

@@ -11,7 +11,7 @@ from search.study.reflection.arms import FINE_TUNINGS, REWARDS, WEIGHTS
 from tests.search.instant import ByKind
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult
-from trainer.jobs.folder import RESULT_FILE, write_atomically
+from trainer.jobs.folder import RESULT_FILE, write_model
 from trainer.jobs.train import RewardStatistics, RunResult, TrainingRun
 
 
@@ -47,7 +47,7 @@ class InstantPipelines(ByKind):
                 seconds={"train": 2.0, "processor": {"full": 3.0, "lora": 1.5}[job.settings.tuning]},
                 memory={"resident": {"full": 2**31, "lora": 2**30}[job.settings.tuning]},
             )
-            write_atomically(place / RESULT_FILE, result)
+            write_model(place / RESULT_FILE, result)
         return FineTuneResult.model_validate_json((place / RESULT_FILE).read_text())
 
     def train(self, run: TrainingRun, place: Path) -> RunResult:
@@ -61,7 +61,7 @@ class InstantPipelines(ByKind):
             weights = {member.name: member.weight for member in run.ensemble.members}
             reward = next(name for name, wanted in WEIGHTS.items() if wanted == weights)
             _leave(place / "adapter", {"reward": reward, "seed": run.seed})
-            write_atomically(place / RESULT_FILE, self._trained(run))
+            write_model(place / RESULT_FILE, self._trained(run))
         return RunResult.model_validate_json((place / RESULT_FILE).read_text())
 
     def evaluate(self, job: EvaluateJob) -> EvaluateResult:

@@ -13,7 +13,7 @@ from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from tests.search.instant import InstantExecutor
 from tests.search.searches import reward_code
 from trainer.jobs.base import Done, Job
-from trainer.jobs.folder import RESULT_FILE, write_atomically
+from trainer.jobs.folder import RESULT_FILE, write_model
 from trainer.jobs.train import TrainJob, member_folder
 
 ARMS = ("ranked", "none", "shuffled")
@@ -30,7 +30,7 @@ class RecordingExecutor(InstantExecutor):
             if isinstance(done.job, TrainJob):
                 for member, result in zip(done.job.members, done.result.members, strict=True):
                     self.trained.append((folder.parent.name, member.digest))
-                    write_atomically(member_folder(done.folder, member) / RESULT_FILE, result)
+                    write_model(member_folder(done.folder, member) / RESULT_FILE, result)
             yield done
 
 

@@ -13,7 +13,7 @@ from tests.trainer.grpo.packs import member_run, pack_run
 from tests.trainer.grpo.test_training import same, weights
 from tests.trainer.tiny import write_policy
 from trainer.grpo.training import Training
-from trainer.jobs.folder import RESULT_FILE, write_atomically
+from trainer.jobs.folder import RESULT_FILE, write_model
 from trainer.jobs.train import TrainingRun, TrainJob, TrainResult
 
 GRPO: dict[str, Any] = {
@@ -201,7 +201,7 @@ def test_seconds_add_up_over_the_packs_of_a_member(jobs: list[TrainingRun], tmp_
         RunResult(digest=job.digest, seconds={"train": float(place)}) for place, job in enumerate(jobs, start=1)
     )
     (tmp_path / first.digest).mkdir()
-    write_atomically(tmp_path / first.digest / RESULT_FILE, TrainResult(digest=first.digest, members=members))
+    write_model(tmp_path / first.digest / RESULT_FILE, TrainResult(digest=first.digest, members=members))
     second = TrainJob(label="second", members=(jobs[2], jobs[0]), origins=(first.digest,) * 2)
     assert seconds_before(second, tmp_path / second.digest) == [{"train": 3.0}, {"train": 1.0}]
     (tmp_path / first.digest / RESULT_FILE).unlink()

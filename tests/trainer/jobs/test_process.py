@@ -17,7 +17,7 @@ from rewards_generated.errors import UserError
 from rewards_generated.sandbox.settings import SandboxSettings
 from tests.trainer.tiny import COUNTS_SO, TASK, ran, trained, training_run, write_policy
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
-from trainer.jobs.folder import write_atomically
+from trainer.jobs.folder import write_model
 from trainer.jobs.registry import read_job
 from trainer.jobs.settings import LoraSettings
 from trainer.jobs.train import EvaluationRequest, RunResult, TrainingRun, TrainJob, TrainResult, member_folder
@@ -39,7 +39,7 @@ def adapter_bytes(run: TrainingRun, folder: Path) -> str:
 
 def test_a_job_from_the_command_line_gives_adapter_curves_samples_and_predictions(base: Path, tmp_path: Path) -> None:
     job = training_run(base, *MEMBERS, evaluation=VALIDATION)
-    write_atomically(tmp_path / "job.json", TrainJob.of(job))
+    write_model(tmp_path / "job.json", TrainJob.of(job))
     command = [sys.executable, "-P", "-m", "trainer.jobs.process", str(tmp_path)]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
@@ -231,7 +231,7 @@ def test_a_user_s_own_folders_do_not_stand_in_for_ours(base: Path, tmp_path: Pat
     task = {"name": "testbed", "options": {"train": 4, "validation": 4, "test": 4}}
     suites = {"testbed": {"task": task, "questions": 2}}
     job = EvaluateJob(label="x", base_model=str(base), suites=suites, max_completion_tokens=4)
-    write_atomically(folder / "job.json", job)
+    write_model(folder / "job.json", job)
     command = [sys.executable, "-P", "-m", "trainer.jobs.process", str(folder)]
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (process.returncode, process.stderr) == (0, "")
