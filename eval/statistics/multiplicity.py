@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Correction = Literal["bonferroni", "holm", "benjamini-hochberg"]
+METHODS: dict[Correction, str] = {"bonferroni": "bonferroni", "holm": "holm", "benjamini-hochberg": "fdr_bh"}
+"""Names in statsmodels."""
 
 
 def adjust_p_values(p_values: Sequence[float] | NDArray[np.float64], correction: Correction) -> NDArray[np.float64]:
@@ -23,14 +25,6 @@ def adjust_p_values(p_values: Sequence[float] | NDArray[np.float64], correction:
         return values
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("p-values must lie in [0, 1]")
-    if correction == "bonferroni":
-        return np.minimum(1.0, values * values.size)
-    order = np.argsort(values)
-    rank = np.arange(1, values.size + 1)
-    if correction == "holm":
-        stepped = np.maximum.accumulate(values[order] * (values.size + 1 - rank))
-    else:
-        stepped = np.minimum.accumulate((values[order] * values.size / rank)[::-1])[::-1]
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1.0, stepped)
-    return adjusted
+    from statsmodels.stats.multitest import multipletests
+
+    return np.asarray(multipletests(values, method=METHODS[correction])[1], dtype=np.float64)

@@ -14,15 +14,13 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
 
     Raises ValueError unless 0 <= successes <= n and n >= 1.
     """
-    from scipy.special import ndtri
+    from statsmodels.stats.proportion import proportion_confint
 
     require_level(level)
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n} is not a proportion")
-    z, share = float(ndtri((1 + level) / 2)), successes / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    low, high = proportion_confint(successes, n, alpha=1 - level, method="wilson")
     # Rounding may leave the bound of an extreme count a hair inside.
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == n else centre + half
-    return Estimate(share, low, high, n, level, "Wilson")
+    low = 0.0 if successes == 0 else float(low)
+    high = 1.0 if successes == n else float(high)
+    return Estimate(successes / n, low, high, n, level, "Wilson")
