@@ -111,6 +111,9 @@ def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> No
 
 def configured_executor(config: SearchConfig) -> Executor:
     settings = config.executor
+    for name in ("parallel_jobs", "job_timeout_seconds"):
+        if name in settings.options:
+            raise UserError(f"`executor.options.{name}` stands above the options: set `executor.{name}` instead")
     return build_executor(
         settings.name,
         parallel_jobs=jobs_at_once(settings.parallel_jobs, config.hardware.device),

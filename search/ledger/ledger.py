@@ -172,7 +172,7 @@ class Ledger:
                         item.origin,
                         item.description,
                         item.family,
-                        _json(item.parents),
+                        json.dumps(item.parents),
                     )
                     for item in candidates
                 ],
@@ -214,7 +214,7 @@ class Ledger:
         with self._transaction():
             self._connection.execute(
                 "INSERT INTO prescreenings VALUES (?, ?, ?, ?, ?)",
-                (candidate, prescreening.duplicate, prescreening.model_dump_json(), _json(list(scores)), _now()),
+                (candidate, prescreening.duplicate, prescreening.model_dump_json(), json.dumps(list(scores)), _now()),
             )
 
     def audits(self) -> dict[str, tuple[Flag, ...]]:
@@ -223,7 +223,7 @@ class Ledger:
         return {row[0]: tuple(Flag.model_validate(flag) for flag in json.loads(row[1])) for row in rows}
 
     def record_audit(self, candidate: str, flags: Sequence[Flag]) -> None:
-        found = _json([flag.model_dump(mode="json") for flag in flags])
+        found = json.dumps([flag.model_dump(mode="json") for flag in flags])
         with self._transaction():
             self._connection.execute("INSERT INTO audits VALUES (?, ?, ?)", (candidate, found, _now()))
 
@@ -397,7 +397,7 @@ class Ledger:
                         item.name,
                         row[0] + position,
                         item.kind,
-                        _json(item.candidates),
+                        json.dumps(item.candidates),
                         item.ensemble.model_dump_json(),
                         item.steps,
                         item.same_as,
@@ -414,7 +414,7 @@ class Ledger:
     def _set_fact(self, name: str, value: Any) -> None:
         self._connection.execute("DELETE FROM facts WHERE name = ?", (name,))
         if value is not None:
-            self._connection.execute("INSERT INTO facts VALUES (?, ?)", (name, _json(value)))
+            self._connection.execute("INSERT INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
     def _insert_call(self, round_number: int, call: LanguageModelCall) -> None:
         row = self._one("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
@@ -424,7 +424,7 @@ class Ledger:
         )
 
     def _milestone(self, name: str, detail: Mapping[str, Any]) -> None:
-        self._connection.execute("INSERT INTO milestones VALUES (?, ?, ?)", (name, _now(), _json(dict(detail))))
+        self._connection.execute("INSERT INTO milestones VALUES (?, ?, ?)", (name, _now(), json.dumps(dict(detail))))
 
     def _insert_job(
         self,
@@ -492,10 +492,6 @@ class Ledger:
 
     def _all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, values).fetchall()
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value)
 
 
 def _now() -> str:
