@@ -10,7 +10,9 @@ from eval.statistics.estimate import Estimate, require_level
 
 
 def welch_difference(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate | None:
-    """Mean of the first minus that of the second, with Welch's interval (Welch 1947, Biometrika 34:28-35). None with fewer than two values on a side, or where neither side spreads.
+    """Mean of the first minus that of the second, with Welch's interval (Welch 1947, Biometrika 34:28-35).
+
+    None with fewer than two values on a side, or where neither side spreads.
     """
     from scipy.stats import ttest_ind
 

@@ -62,10 +62,10 @@ def run(
         reward-search run --preset testbed --dry-run
     """
     from rewards_generated.errors import UserError
-    from search.config.source import load_config
+    from search.config.source import load_config, require_same
     from search.config.suites import with_suites
     from search.driver.drive import drive, print_plan
-    from search.driver.launch import new_run_folder, recorded_config, require_free, require_same
+    from search.driver.launch import new_run_folder, recorded_config, require_free
 
     given = [*(assignments or []), *([f"search.select_on={select_on}"] if select_on else [])]
     if not resume:
@@ -84,8 +84,8 @@ def run(
     recorded = recorded_config(run_dir)
     if preset is not None or config is not None:
         named = load_config(preset, config, given)
-        require_same(recorded, with_suites(named) if ood else named, run_dir)
-    elif given or ood:
-        changed = load_config(values=recorded.plain(), assignments=given)
-        require_same(recorded, with_suites(changed) if ood else changed, run_dir)
+    else:
+        named = load_config(values=recorded.plain(), assignments=given)
+    named = with_suites(named) if ood else named
+    require_same(recorded.plain(), named.plain(), str(run_dir), "a new search in another --run-dir")
     return drive(run_dir, recorded, resume=True)

@@ -81,12 +81,27 @@ def parse_as(model: type[Model], values: dict[str, Any]) -> Model:
         raise UserError(mistake(error, model)) from None
 
 
-def changed_fields(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[str]:
+def require_same(
+    before: dict[str, Any], after: dict[str, Any], what: str, again: str, noun: str = "configuration"
+) -> None:
+    """Raises UserError naming the fields in which two dumped configurations differ.
+
+    `what`: that which was started with the first, such as a folder; `again`: how to start anew, such as `a new search
+    in another --run-dir`.
+    """
+    if changed := list(_changed_fields(before, after)):
+        fields = ", ".join(f"`{field}`" for field in changed)
+        raise UserError(
+            f"{what} was started with another {noun}: {fields} changed; resume without them, or start {again}"
+        )
+
+
+def _changed_fields(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[str]:
     """Paths of the fields that differ between two dumped configurations."""
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            yield from changed_fields(old, new, f"{path}{key}.")
+            yield from _changed_fields(old, new, f"{path}{key}.")
         elif old != new:
             yield f"{path}{key}"
 

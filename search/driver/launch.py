@@ -15,7 +15,7 @@ from rewards_generated.errors import UserError
 from rewards_generated.sandbox import SandboxStrength, require_strength
 from search.config.checks import base_model_fingerprint, checked_task
 from search.config.models import SearchConfig
-from search.config.source import changed_fields, parse_config
+from search.config.source import parse_config
 from search.executors.base import Executor
 from search.executors.gpus import jobs_at_once
 from search.executors.registry import build_executor
@@ -46,17 +46,6 @@ def recorded_config(folder: Path) -> SearchConfig:
         return parse_config(ledger.fact("config"))
     finally:
         ledger.close()
-
-
-def require_same(before: SearchConfig, after: SearchConfig, folder: Path) -> None:
-    """Raises UserError naming the changed fields: scores of two configurations cannot be ranked together."""
-    changed = list(changed_fields(before.plain(), after.plain()))
-    if changed:
-        fields = ", ".join(f"`{field}`" for field in changed)
-        raise UserError(
-            f"{folder} was started with another configuration: {fields} changed; "
-            "resume without them, or start a new search in another --run-dir"
-        )
 
 
 @contextmanager

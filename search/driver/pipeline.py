@@ -11,7 +11,7 @@ from rich.console import Console
 
 from eval.report.table import Column, Table
 from rewards_generated.errors import UserError
-from search.config.source import PRESETS, changed_fields, overlaid, parse_as, preset_names
+from search.config.source import PRESETS, overlaid, parse_as, preset_names, require_same
 from search.session import duration
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.result import PipelineResult, Share, StageRecord
@@ -38,12 +38,7 @@ def described(
     named = file is not None or preset is not None
     given = overlaid(preset, file, assignments, {} if named else before, PIPELINE_PRESETS)
     after = parse_as(Pipeline, given).model_dump(mode="json")
-    if changed := list(changed_fields(before, after)):
-        fields = ", ".join(f"`{field}`" for field in changed)
-        raise UserError(
-            f"{folder} was started with another description: {fields} changed; "
-            "resume without them, or start a new pipeline in another --to"
-        )
+    require_same(before, after, str(folder), "a new pipeline in another --to", "description")
     return recorded
 
 

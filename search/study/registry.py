@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rewards_generated.errors import UserError
-from search.config.source import changed_fields, load_config
+from search.config.source import load_config, require_same
 from search.study.base import Size, Study
 from search.study.feedback.study import FeedbackStudy
 from search.study.ledger import StudyFacts
@@ -38,16 +38,11 @@ def recorded_study(
     if facts.study != name:
         raise UserError(f"the folder holds the study {facts.study!r}; resume it with `study {facts.study}`")
     config = load_config(values=facts.config)
-    recorded = {"size": facts.size, "seeds": facts.seeds, "config": config.plain()}
+    recorded = {"size": facts.size, "seeds": facts.seeds, **config.plain()}
     given = {
         "size": size or facts.size,
         "seeds": facts.seeds if seeds is None else seeds,
-        "config": load_config(values=facts.config, assignments=list(assignments)).plain(),
+        **load_config(values=facts.config, assignments=list(assignments)).plain(),
     }
-    if changed := list(changed_fields(recorded, given)):
-        fields = ", ".join(f"`{field.removeprefix('config.')}`" for field in changed)
-        raise UserError(
-            f"the study was started with another configuration: {fields} changed; resume without them, "
-            "or start a new study in another --run-dir"
-        )
+    require_same(recorded, given, "the study", "a new study in another --run-dir")
     return STUDIES[name](facts.size, facts.seeds, config)

@@ -10,7 +10,7 @@ import pytest
 
 from rewards_generated.errors import UserError
 from search.cli import main
-from search.config.source import changed_fields, fields, load_config, parse_config, preset_names
+from search.config.source import fields, load_config, parse_config, preset_names, require_same
 from search.driver.plan import plan
 from tests.search.searches import small_config
 
@@ -77,7 +77,9 @@ def test_every_changed_field_is_named() -> None:
     before = load_config("testbed")
     after = load_config("testbed", None, ["seed=4", "gate.scale_ratio=3.5", "screening.grpo.steps=41"])
     assert before.digest != after.digest
-    assert list(changed_fields(before.plain(), after.plain())) == ["gate.scale_ratio", "screening.grpo.steps", "seed"]
+    with pytest.raises(UserError, match="`gate.scale_ratio`, `screening.grpo.steps`, `seed` changed"):
+        require_same(before.plain(), after.plain(), "the folder", "a new search")
+    require_same(before.plain(), before.plain(), "the folder", "a new search")
 
 
 def test_a_configuration_survives_the_ledger() -> None:
