@@ -7,9 +7,9 @@ import json
 import math
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
@@ -18,6 +18,9 @@ from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 from rewards_generated.identity import CodeUnreadable, identity
 from rewards_generated.validation import mistake
+
+if TYPE_CHECKING:
+    from rewards_generated.scorer import EnsembleScores
 
 Aggregation = Literal["sum", "zscore", "group_normalised"]
 
@@ -124,6 +127,26 @@ class Ensemble(BaseModel):
             for member in self.members
         )
         return hashlib.sha256(json.dumps([self.aggregation, parts]).encode()).hexdigest()
+
+    def __call__(self, prompt: str, completion: str, answer: str) -> float | None:
+        """The total of one completion; None where a member failed on it. Members' code runs in the sandbox, which is
+        started for the call: score batches with `score`, or keep a `rewards_generated.scorer.EnsembleScorer`."""
+        return self.score([(prompt, completion, answer)]).totals[0]
+
+    def score(
+        self, samples: Sequence[tuple[str, str, str]], groups: Sequence[Hashable] | None = None
+    ) -> EnsembleScores:
+        """Scores of samples (prompt, completion, answer) with every member. `groups`: equal for completions of the same
+        prompt; `group_normalised` needs it, and raises ValueError without."""
+        from rewards_generated.rollout import Sample
+        from rewards_generated.scorer import EnsembleScorer
+
+        with EnsembleScorer(self) as scorer:
+            return scorer.score([Sample(*sample) for sample in samples], groups)
+
+    def __repr__(self) -> str:
+        parts = (f"{member.weight:g} {member.name}" for member in self.members)
+        return f"<Ensemble {self.name!r}: {self.aggregation} of {', '.join(parts)}>"
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, found: Sequence[str] = ()) -> Path:
         """Writes the ensemble as TOML (atomically). Raises UserError if the file exists and may not be replaced.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from eval.report.data import PairwiseTest, Scores
@@ -14,6 +15,7 @@ from eval.report.templates import paragraphs
 from eval.report.text import p_value, points_interval, signed_points
 from eval.statistics.cochran import CochranResult, cochran_q
 from eval.statistics.estimate import Estimate
+from rewards_generated.errors import UserError, nearest
 
 ComparisonFormat = Literal["table", "md", "json"]
 
@@ -28,6 +30,30 @@ class ModelComparison(NamedTuple):
     level: float
     """Of the intervals; 1 minus it is the level of the tests."""
     margin: float | None
+
+
+def compare(
+    files: Sequence[str | Path], margin: float | None = None, level: float = 0.95, baseline: str | None = None
+) -> ModelComparison:
+    """Compares the policies whose predictions lie in the files, on the questions that all of them answered.
+
+    A policy is named by its file without the ending. `margin`: difference in accuracy too small to matter; None: no
+    equivalence test. `level`: of the intervals. `baseline`: the one policy against which all others are tested; None:
+    all pairs. Raises UserError for files or arguments that cannot be used.
+    """
+    from eval.prediction_file import read_answers
+
+    if margin is not None and not 0 < margin < 1:
+        raise UserError(f"--margin {margin:g} must lie between 0 and 1, in accuracy; write 0.02 for two points")
+    if not 0 < level < 1:
+        raise UserError(f"--level {level:g} must lie between 0 and 1; write 0.95 for 95 % intervals")
+    models = read_answers([Path(file) for file in files])
+    pairs = None
+    if baseline is not None:
+        if baseline not in models:
+            raise UserError(f"--baseline {baseline!r} is none of the models: {nearest(baseline, models)}")
+        pairs = [(name, baseline) for name in models if name != baseline]
+    return compare_models(models, margin, level, pairs)
 
 
 def compare_models(

@@ -48,18 +48,7 @@ def compare(
     \b
         reward-search compare base.jsonl tuned.jsonl --margin 0.02
     """
-    from eval.prediction_file import read_answers
-    from eval.report.comparison import compare_models, format_comparison
-    from rewards_generated.errors import UserError, nearest
+    from eval.report.comparison import compare as compare_files
+    from eval.report.comparison import format_comparison
 
-    if margin is not None and not 0 < margin < 1:
-        raise UserError(f"--margin {margin:g} must lie between 0 and 1, in accuracy; write 0.02 for two points")
-    if not 0 < level < 1:
-        raise UserError(f"--level {level:g} must lie between 0 and 1; write 0.95 for 95 % intervals")
-    models = read_answers(files)
-    pairs = None
-    if baseline is not None:
-        if baseline not in models:
-            raise UserError(f"--baseline {baseline!r} is none of the models: {nearest(baseline, models)}")
-        pairs = [(name, baseline) for name in models if name != baseline]
-    typer.echo(format_comparison(compare_models(models, margin, level, pairs), format), nl=False)
+    typer.echo(format_comparison(compare_files(files, margin, level, baseline), format), nl=False)

@@ -29,8 +29,8 @@ def report(
         reward-search report runs/mine --out report.html --figures figures/
     """
     from rewards_generated.errors import UserError
-    from search.driver.drive import REPORT_FILE
     from search.driver.launch import recorded_config
+    from search.driver.outputs import REPORT_FILE
     from search.ledger import Ledger, is_driven
     from search.results.report import write_report, write_report_figures
 

@@ -11,10 +11,10 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from rewards_generated.files import write_whole
 from search.config.models import SearchConfig
 from search.config.source import parse_config
 from search.driver.launch import opened_run, require_free
+from search.driver.outputs import record_question, write_outputs
 from search.driver.plan import candidate_steps, greedy_runs, plan
 from search.finals.greedy import SELECTED, STAGE
 from search.jobs.descriptions import BASE_ONLY, UNTRAINED
@@ -22,11 +22,8 @@ from search.ledger import Ledger
 from search.loop import search
 from search.proposers.base import AwaitingAnswer
 from search.results.leaderboard import leaderboard_text
-from search.results.report import write_report
 from search.session import Progress, Run, duration
 
-REPORT_FILE = "report.html"
-LEADERBOARD_FILE = "leaderboard.json"
 INTERRUPTED = 130
 
 
@@ -45,8 +42,7 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
                 with progress:
                     search(run)
             except AwaitingAnswer as waiting:
-                number = len(run.ledger.rounds()) + 1
-                run.ledger.record_fact("question", {"round": number, "prompt": waiting.prompt})
+                number = record_question(run, waiting)
                 if waiting.taken or waiting.unusable:
                     wanted = run.config.search.candidates_per_round
                     console.print(
@@ -61,8 +57,7 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
                     soft_wrap=True,
                 )
                 return 0
-            write_whole(folder / LEADERBOARD_FILE, leaderboard_text(run.config, run.ledger, "json"))
-            report = write_report(run.config, run.ledger, folder / REPORT_FILE, running=False)
+            report = write_outputs(run)
             console.print(leaderboard_text(run.config, run.ledger, "table"), markup=False, soft_wrap=True)
             console.print(f"report: {report}", soft_wrap=True)
             return 0

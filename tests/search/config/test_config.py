@@ -77,7 +77,7 @@ def test_every_changed_field_is_named() -> None:
     before = load_config("testbed")
     after = load_config("testbed", None, ["seed=4", "gate.scale_ratio=3.5", "screening.grpo.steps=41"])
     assert before.digest != after.digest
-    with pytest.raises(UserError, match="`gate.scale_ratio`, `screening.grpo.steps`, `seed` changed"):
+    with pytest.raises(UserError, match=r"`gate\.scale_ratio`, `screening\.grpo\.steps`, `seed` changed"):
         require_same(before.plain(), after.plain(), "the folder", "a new search")
     require_same(before.plain(), before.plain(), "the folder", "a new search")
 
