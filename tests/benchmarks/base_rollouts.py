@@ -30,7 +30,7 @@ def testbed_rollouts(folder: Path) -> tuple[SearchConfig, list[Rollout]]:
         write_model(work / JOB_FILE, job)
         run(work)
     result = EvaluateResult.model_validate_json((work / RESULT_FILE).read_text())
-    return config, rollouts_of(task, result.predictions[0])
+    return config, rollouts_of(task, result.predictions[0]["train"])
 
 
 def scores_of(config: SearchConfig, codes: Mapping[str, str], rollouts: list[Rollout]) -> dict[str, list[float | None]]:

@@ -23,10 +23,9 @@ from eval.evaluate import evaluate
 from eval.report.data import Sample
 from eval.tasks.registry import build_task
 from tests.benchmarks.machine import machine
+from tests.benchmarks.runs import recorded_runs
 from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, _numbers
 from trainer.determinism import make_deterministic
-from trainer.jobs.folder import JOB_FILE, RESULT_FILE
-from trainer.jobs.train import RunResult, TrainingRun
 from trainer.policy import load_base_policy
 
 
@@ -38,9 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     untrained, questions, before = None, {}, 0.0
-    for path in sorted(path for folder in arguments.runs for path in folder.glob(f"*/{RESULT_FILE}")):
-        job = TrainingRun.model_validate_json((path.parent / JOB_FILE).read_text())
-        result = RunResult.model_validate_json(path.read_text())
+    for job, result in recorded_runs(arguments.runs):
         if result.failure or not result.predictions or (arguments.seeds and job.seed not in arguments.seeds):
             continue
         if untrained is None:

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.statistics.correlation import spearman
 from tests.benchmarks.machine import machine
+from tests.benchmarks.ranks import spearman
 from tests.benchmarks.testbed_properties import BASE_ONLY, CONTROLS, REWARDS, job
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_model
 from trainer.jobs.process import run
@@ -35,7 +35,7 @@ def packed(seed: int, work: Path) -> TrainResult:
     folder = work / f"pack-{seed}"
     if not (folder / RESULT_FILE).is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        pack = TrainJob(label=f"seed {seed}", members=tuple(job(name, seed) for name in NAMES))
+        pack = TrainJob.of(*(job(name, seed) for name in NAMES), label=f"seed {seed}")
         write_model(folder / JOB_FILE, pack)
         run(folder)
     result = TrainResult.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))

@@ -26,8 +26,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from trainer.grpo.single import GrpoRun
-
 from eval.engines.base import Sampling
 from eval.engines.policy import Policy
 from eval.engines.transformers_engine import TransformersEngine
@@ -35,12 +33,12 @@ from eval.evaluate import evaluate, evaluate_all
 from eval.tasks.registry import build_task
 from rewards_generated.ensemble import Member
 from rewards_generated.scorer import EnsembleScorer
+from tests.benchmarks.runs import plain_trl, training
 from tests.benchmarks.screening_step import CANDIDATES, ROOT, Stopwatch, machine, per_step, screening_run
 from trainer.determinism import make_deterministic
 from trainer.grpo.rewards import RolloutScoring
-from trainer.grpo.training import Training
 from trainer.jobs.folder import versions
-from trainer.jobs.train import TrainingRun, TrainJob
+from trainer.jobs.train import TrainingRun
 from trainer.policy import load_base_policy
 
 LLAMA_3B = {
@@ -144,8 +142,6 @@ class Arm:
         ]
 
     def sequential(self, jobs: Sequence[TrainingRun], watch: Stopwatch, trl: bool = False) -> dict[str, float]:
-        from trl import GRPOTrainer
-
         seconds = {"train": 0.0, "evaluate": 0.0}
         task = build_task(jobs[0].task)
         for job in jobs:
@@ -153,16 +149,18 @@ class Arm:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 (scoring,) = self.scorings([job], task, stack)
                 before = time.perf_counter()
-                run = GrpoRun(job, self.policy, task, scoring, folder)
                 if trl:
-                    for name in ("_generate_single_turn", "_get_per_token_logps_and_entropies"):
-                        setattr(run._trainer, name, getattr(GRPOTrainer, name).__get__(run._trainer))
-                timed_trainer(run._trainer, watch)
-                watch.time("rest", run.train)()
-                run.save(folder / "adapter")
-                policy = run.release()
+                    trainer = plain_trl(job, self.policy, task, scoring, folder)
+                    timed_trainer(trainer, watch)
+                    watch.time("rest", trainer.train)()
+                    trainer.model.unload()
+                else:
+                    run = training([job], self.policy, task, [scoring], folder)
+                    timed_trainer(run._trainer, watch)
+                    watch.time("rest", run.train)()
+                    run.save(0, folder / "adapter")
+                    run.release()
                 seconds["train"] += time.perf_counter() - before
-                self.policy = type(self.policy)(policy.model, policy.tokenizer)
                 before = time.perf_counter()
                 if self.questions and not trl:
                     evaluate(
@@ -181,7 +179,7 @@ class Arm:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             scorings = self.scorings(jobs, task, stack)
             before = time.perf_counter()
-            run = Training(TrainJob(label="benchmark", members=tuple(jobs)), self.policy, task, scorings, folder)
+            run = training(jobs, self.policy, task, scorings, folder)
             timed_trainer(run._trainer, watch)
             watch.time("rest", run.train)()
             for place in range(len(jobs)):

@@ -23,13 +23,12 @@ import numpy as np
 
 from eval.prescreener import base_totals
 from eval.prescreening import PreScreening, prescreening
-from eval.statistics.correlation import spearman
 from eval.statistics.estimate import Estimate
 from search.config.checks import base_model_fingerprint
 from tests.benchmarks.base_rollouts import scores_of, testbed_rollouts
 from tests.benchmarks.machine import machine
-from trainer.jobs.folder import JOB_FILE, RESULT_FILE
-from trainer.jobs.train import RunResult, TrainingRun
+from tests.benchmarks.ranks import spearman
+from tests.benchmarks.runs import recorded_runs
 
 OUTPUT = Path(__file__).with_suffix(".json")
 
@@ -65,9 +64,7 @@ def read_runs(folders: Sequence[Path]) -> dict[str, Reward]:
 
     controls = {item.name for item in load_library() if item.role == "control"}
     rewards: dict[str, Reward] = {}
-    for path in sorted(path for folder in folders for path in folder.glob(f"*/{RESULT_FILE}")):
-        job = TrainingRun.model_validate_json((path.parent / JOB_FILE).read_text())
-        result = RunResult.model_validate_json(path.read_text())
+    for job, result in recorded_runs(folders):
         own = [member for member in job.ensemble.members if member.code is not None]
         if len(own) != 1 or not result.predictions or job.base_model != "testbed":
             continue
@@ -75,7 +72,7 @@ def read_runs(folders: Sequence[Path]) -> dict[str, Reward]:
         assert own[0].code is not None
         reward = rewards.setdefault(name, Reward(name, own[0].code, own[0].weight, own[0].name in controls))
         if job.seed in reward.accuracy:
-            sys.exit(f"{path}: a second run of {name} with seed {job.seed}; give folders of one setting")
+            sys.exit(f"a second run of {name} with seed {job.seed}; give folders of one setting")
         reward.accuracy[job.seed] = float(np.mean([prediction.correct for prediction in result.predictions]))
     if len(rewards) < 4:
         sys.exit(f"only {len(rewards)} rewards have runs; a rank correlation needs more")

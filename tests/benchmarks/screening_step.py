@@ -22,8 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from trainer.grpo.single import GrpoRun
-
 from eval.engines.base import Sampling
 from eval.engines.transformers_engine import TransformersEngine
 from eval.evaluate import evaluate
@@ -34,6 +32,7 @@ from rewards_generated.scorer import EnsembleScorer
 from search.config.source import load_config
 from search.jobs.descriptions import screening_run as preset_screening
 from tests.benchmarks.machine import processor
+from tests.benchmarks.runs import plain_trl, training
 from trainer.determinism import make_deterministic
 from trainer.grpo.rewards import RolloutScoring
 from trainer.jobs.folder import versions
@@ -88,36 +87,33 @@ def screening_run(steps: int, candidates: int = 1, mode: Mode = "default") -> Tr
 
 def measure(job: TrainingRun, ours: bool) -> dict[str, Any]:
     """Trains and returns milliseconds per step by phase, wall-clock and CPU, and the completions' mean length."""
-    from trl import GRPOTrainer
-
     task = build_task(job.task)
     watch = Stopwatch()
     with EnsembleScorer(job.ensemble, job.sandbox) as scorer, tempfile.TemporaryDirectory() as folder:
         scoring = RolloutScoring(
             scorer, task, generations=job.grpo.generations, steps=job.grpo.steps, failure_rate_limit=1.0
         )
-        run = GrpoRun(job, load_base_policy(job.base_model, job.hardware), task, scoring, Path(folder))
-        trainer = run._trainer
-        if not ours:
-            for name in ("_generate_single_turn", "_get_per_token_logps_and_entropies"):
-                setattr(trainer, name, getattr(GRPOTrainer, name).__get__(trainer))
+        policy = load_base_policy(job.base_model, job.hardware)
+        run = training([job], policy, task, [scoring], Path(folder)) if ours else None
+        trainer = run._trainer if run else plain_trl(job, policy, task, scoring, Path(folder))
         trainer._generate_single_turn = watch.time("generate", trainer._generate_single_turn)
         trainer._calculate_rewards = watch.time("score", trainer._calculate_rewards)
         trainer.compute_loss = watch.time("forward", trainer.compute_loss)
         trainer.accelerator.backward = watch.time("backward", trainer.accelerator.backward)
         trainer.create_optimizer()
         trainer.optimizer.step = watch.time("optimizer", trainer.optimizer.step)
-        watch.time("rest", run.train)()
+        watch.time("rest", run.train if run else trainer.train)()
         evaluation: dict[str, Any] = {}
-        if ours:
+        if run:
+            run.release()
             before, cpu = time.perf_counter(), time.process_time()
-            engine = TransformersEngine(run.release())
+            engine = TransformersEngine(policy)
             evaluate(engine, task, task.examples("validation", EVALUATED), Sampling(job.grpo.max_completion_tokens))
             evaluation = {
                 f"wall seconds of a greedy evaluation of {EVALUATED} questions": round(time.perf_counter() - before, 2),
                 "cpu seconds of it": round(time.process_time() - cpu, 2),
             }
-    tokens = sum(entry["completion_tokens"] for entry in run.curves) / job.grpo.steps
+    tokens = sum(entry["completion_tokens"] for entry in scoring.curve.values()) / job.grpo.steps
     return {
         "wall ms per step": per_step(watch.wall, job.grpo.steps),
         "share of scoring in wall-clock": round(watch.wall["score"] / sum(watch.wall.values()), 4),

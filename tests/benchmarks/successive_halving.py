@@ -30,7 +30,9 @@ import numpy as np
 
 from search.config.halving import Halving
 from tests.benchmarks.machine import machine
+from tests.benchmarks.runs import training
 from tests.benchmarks.testbed_properties import CONTROLS, REWARDS, SETTINGS, _numbers, job
+from tests.search.config.test_halving import halved
 
 RUNGS = (10, 20, 30)
 RULES = (((10,), 0.5), ((20,), 0.5), ((30,), 0.5), ((10, 20), 0.5), ((10, 20, 30), 0.5), ((20,), 0.34), ((20,), 0.25))
@@ -64,35 +66,36 @@ def measured(description: Any, folder: Path) -> dict[str, Any]:
     from eval.evaluate import evaluate
     from eval.tasks.registry import build_task
     from rewards_generated.scorer import EnsembleScorer
+    from trainer.algorithms import algorithm_of
     from trainer.determinism import make_deterministic
-    from trainer.grpo.rewards import RolloutScoring
-    from trainer.grpo.single import GrpoRun
     from trainer.policy import load_base_policy
-
-    class RungRun(GrpoRun):
-        """Keeps the adapter as it is after each rung."""
-
-        def record(self, step: int, logs: dict[str, Any]) -> None:
-            super().record(step, logs)
-            if step in RUNGS and not (folder / str(step)).exists():
-                self.save(folder / str(step))
 
     task = build_task(description.task)
     make_deterministic(description.hardware)
     policy = load_base_policy(description.base_model, description.hardware)
     with EnsembleScorer(description.ensemble, description.sandbox) as scorer:
-        scoring = RolloutScoring(
-            scorer,
+        run = training(
+            [description],
+            policy,
             task,
-            generations=description.grpo.generations,
-            steps=description.grpo.steps,
-            failure_rate_limit=description.failure_rate_limit,
+            [algorithm_of(description.algorithm).scoring(description, scorer, task)],
+            folder,
         )
-        run = RungRun(description, policy, task, scoring, folder)
+        record = run._trainer._record_member
+
+        def saved(member: int, logs: dict[str, Any]) -> None:
+            """Keeps the adapter as it is after each rung."""
+            record(member, logs)
+            step = run._trainer.state.global_step
+            if step in RUNGS and not (folder / str(step)).exists():
+                run.save(0, folder / str(step))
+
+        run._trainer._record_member = saved
         run.train()
     steps = description.grpo.steps
-    run.save(folder / str(steps))
-    engine = TransformersEngine(run.release(), description.evaluation.batch_size)
+    run.save(0, folder / str(steps))
+    run.release()
+    engine = TransformersEngine(policy, description.evaluation.batch_size)
     examples = task.examples(description.evaluation.split, description.evaluation.limit)
     sampling = Sampling(description.evaluation.max_completion_tokens)
     correct = {}
@@ -123,7 +126,7 @@ def read(work: Path, seeds: list[int]) -> dict[int, Accuracies]:
 
 def halved_order(accuracies: Accuracies, halving: Halving) -> list[str]:
     """Best first: those trained to the end by their score there, then those stopped at the last rung, and so on."""
-    stopped = halving.run(list(accuracies), lambda rung, names: {name: accuracies[name][rung] for name in names})
+    stopped = halved(halving, list(accuracies), lambda rung, names: {name: accuracies[name][rung] for name in names})
     last = max(max(rungs) for rungs in accuracies.values())
     reached = {name: rung or last for name, rung in stopped.items()}
     return sorted(accuracies, key=lambda name: (-reached[name], -accuracies[name][reached[name]]))
@@ -191,7 +194,7 @@ def summarise(work: Path, seeds: list[int]) -> dict[str, Any]:
 
 
 def _spearman(table: Accuracies, first: int, second: int) -> float:
-    from eval.statistics.correlation import spearman
+    from tests.benchmarks.ranks import spearman
 
     return spearman([table[name][first] for name in table], [table[name][second] for name in table]).value
 

@@ -81,6 +81,7 @@ def measure(work: Path, seeds: list[int], names: list[str]) -> None:
     """Runs what has no result yet, in this one process, seed by seed so that every reward gets its turn."""
     from trainer.jobs.folder import JOB_FILE, RESULT_FILE, write_model
     from trainer.jobs.process import run
+    from trainer.jobs.train import TrainJob
 
     for seed in seeds:
         for name in names:
@@ -88,9 +89,9 @@ def measure(work: Path, seeds: list[int], names: list[str]) -> None:
             if (folder / RESULT_FILE).is_file():
                 continue
             folder.mkdir(parents=True, exist_ok=True)
-            write_model(folder / JOB_FILE, job(name, seed))
+            write_model(folder / JOB_FILE, TrainJob.of(job(name, seed)))
             started = time.perf_counter()
-            result = run(folder)
+            [result] = run(folder).members  # type: ignore[attr-defined]
             if result.failure:
                 sys.exit(f"{name}, seed {seed}: {result.failure}")
             accuracy = np.mean([prediction.correct for prediction in result.predictions])
@@ -116,7 +117,8 @@ def base_accuracy(split: str, limit: int) -> dict[str, Any]:
 
 def summarise(work: Path) -> dict[str, Any]:
     """Raises SystemExit if a run is missing for some seeds only."""
-    from eval.statistics.detectable import smallest_detectable_seed_difference
+    from statsmodels.stats.power import TTestIndPower
+
     from eval.statistics.seeds import seed_question_mean, summarise_seeds
 
     scores, seconds = _read(work)
@@ -159,7 +161,7 @@ def summarise(work: Path) -> dict[str, Any]:
             "smallest_difference_that_one_seed_resolves": round(1.96 * difference, 4),
             "smallest_difference_that_two_seeds_resolve": round(1.96 * difference / 2**0.5, 4),
             "smallest_difference_that_five_seeds_of_each_find_with_power_0.8": round(
-                smallest_detectable_seed_difference(one_run, 5), 4
+                float(TTestIndPower().solve_power(nobs1=5, alpha=0.05, power=0.8)) * one_run, 4
             ),
         },
         "seconds_per_run": {part: round(float(np.mean(values)), 1) for part, values in seconds.items()},
@@ -175,7 +177,7 @@ def _root_mean(variances: Iterable[float]) -> float:
 
 def _agreement(table: dict[str, Any], rewards: list[str], seeds: int) -> dict[str, Any]:
     """Rank agreement of two disjoint halves of the seeds, and of single runs, with and without the controls."""
-    from eval.statistics.correlation import spearman
+    from tests.benchmarks.ranks import spearman
 
     def means(names: list[str], which: tuple[int, ...]) -> list[float]:
         return [float(table[name][list(which)].mean()) for name in names]
@@ -196,12 +198,12 @@ def _agreement(table: dict[str, Any], rewards: list[str], seeds: int) -> dict[st
 
 
 def _read(work: Path) -> tuple[dict[str, dict[int, list[bool]]], dict[str, list[float]]]:
-    from trainer.jobs.train import RunResult
+    from trainer.jobs.train import TrainResult
 
     scores: dict[str, dict[int, list[bool]]] = {}
     seconds: dict[str, list[float]] = {}
     for path in sorted(work.glob("*/result.json")):
-        result = RunResult.model_validate_json(path.read_text())
+        [result] = TrainResult.model_validate_json(path.read_text()).members
         name, _, seed = path.parent.name.rpartition("-")
         if result.digest != job(name, int(seed)).digest:
             sys.exit(f"{path} was made under other settings; remove it")

@@ -1,0 +1,52 @@
+"""Training runs for benchmarks: by themselves on this project's trainer, on TRL's own loop, and read from folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.engines.policy import Policy
+from eval.engines.transformers_engine import TransformersEngine
+from eval.tasks.base import Task
+from trainer.algorithms import Scoring
+from trainer.grpo.arguments import dataset_row, grpo_arguments, lora_config, prompt_batches
+from trainer.grpo.training import Training
+from trainer.jobs.folder import JOB_FILE, RESULT_FILE
+from trainer.jobs.train import RunResult, TrainingRun, TrainJob, TrainResult
+
+
+def training(
+    runs: Sequence[TrainingRun], policy: Policy, task: Task, scorings: Sequence[Scoring], folder: Path
+) -> Training:
+    """The runs together, one by itself as a pack of one."""
+    return Training(TrainJob.of(*runs), policy, TransformersEngine(policy), task, scorings, folder)
+
+
+def plain_trl(run: TrainingRun, policy: Policy, task: Task, scoring: Scoring, folder: Path) -> Any:
+    """TRL's own trainer for the run: its generation, its passes. It leaves PEFT's layers on the model: `unload`."""
+    from datasets import Dataset
+    from transformers import PrinterCallback
+    from trl import GRPOTrainer
+
+    examples = [example for batch in prompt_batches(run, task.examples("train")) for example in batch]
+    trainer = GRPOTrainer(
+        model=policy.model,
+        processing_class=policy.tokenizer,
+        reward_funcs=scoring.reward,
+        args=grpo_arguments(run, folder, policy.model.device.type),
+        train_dataset=Dataset.from_list([dataset_row(example) for example in examples]),
+        peft_config=lora_config(run),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def recorded_runs(folders: Sequence[Path]) -> Iterator[tuple[TrainingRun, RunResult]]:
+    """Every training run whose job lies in a folder below one of these."""
+    for path in sorted(path for folder in folders for path in folder.glob(f"*/{JOB_FILE}")):
+        if '"kind":"train"' not in path.read_text()[:40]:
+            continue
+        job = TrainJob.model_validate_json(path.read_text())
+        result = TrainResult.model_validate_json((path.parent / RESULT_FILE).read_text())
+        yield from zip(job.members, result.members, strict=False)
