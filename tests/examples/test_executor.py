@@ -6,6 +6,8 @@ import inspect
 import json
 from pathlib import Path
 
+import pytest
+
 from examples.executor_of_ones_own import ThreadPoolOfProcesses
 from search.executors.conformance import check_executor
 from tests.search.searches import run_search, small_config
@@ -33,6 +35,7 @@ def test_it_does_all_that_an_executor_has_to_do() -> None:
     check_executor(ThreadPoolOfProcesses)
 
 
+@pytest.mark.slow
 def test_it_runs_a_search_to_the_leaderboard(tmp_path: Path) -> None:
     executor = {"name": "examples.executor_of_ones_own:ThreadPoolOfProcesses", "parallel_jobs": 2}
     code, run = run_search(tmp_path, executor=executor, **TINY)
