@@ -15,9 +15,10 @@ from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
 from search.config.checks import base_model_fingerprint
-from search.driver.plan import candidate_steps
+from search.config.names import UNTRAINED
+from search.config.plan import candidate_steps
 from search.finals.finals import run_finals
-from search.jobs.descriptions import UNTRAINED, base_rollouts_job, evaluation_job, jobs_folder, split_of
+from search.jobs.descriptions import base_rollouts_job, evaluation_job, jobs_folder, split_of
 from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Stage
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending

@@ -31,7 +31,7 @@ def export(
         reward-search export runs/mine --ensemble top-3 --to my_reward
         reward-search export my_ensemble.toml --to my_reward
     """
-    from search.results.export import export as write
+    from search.driver.export import export as write
 
     folder = write(source, ensemble, to)
     typer.echo(

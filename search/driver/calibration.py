@@ -9,12 +9,13 @@ from pathlib import Path
 from rewards_generated.errors import UserError
 from search.config.checks import checked_task
 from search.config.models import SearchConfig
+from search.config.names import BASE_ONLY
+from search.config.plan import Plan
+from search.config.seeds import screening_seeds
 from search.driver.launch import configured_executor
-from search.driver.plan import Plan
 from search.executors.gpus import jobs_at_once
-from search.jobs.descriptions import BASE_ONLY, screening_run
+from search.jobs.descriptions import screening_run
 from search.jobs.packing import train_runs
-from search.jobs.seeds import screening_seeds
 from search.proposers.registry import build_proposer
 from search.rounds.request import first_request
 from trainer.jobs.train import TrainJob

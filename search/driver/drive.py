@@ -12,12 +12,13 @@ from typing import NoReturn
 from rich.console import Console
 
 from search.config.models import SearchConfig
+from search.config.names import BASE_ONLY, UNTRAINED
+from search.config.names import GREEDY_SELECTED as SELECTED
+from search.config.plan import candidate_steps, greedy_runs, plan
 from search.config.source import parse_config
 from search.driver.launch import opened_run, require_free
 from search.driver.outputs import record_question, write_outputs
-from search.driver.plan import candidate_steps, greedy_runs, plan
-from search.finals.greedy import SELECTED, STAGE
-from search.jobs.descriptions import BASE_ONLY, UNTRAINED
+from search.finals.greedy import STAGE
 from search.ledger import Ledger
 from search.loop import search
 from search.proposers.base import AwaitingAnswer

@@ -15,11 +15,12 @@ from rewards_generated.errors import UserError
 from rewards_generated.sandbox import SandboxStrength, require_strength
 from search.config.checks import base_model_fingerprint, checked_task
 from search.config.models import SearchConfig
+from search.config.names import BASE_ONLY
 from search.config.source import parse_config
 from search.executors.base import Executor
 from search.executors.gpus import jobs_at_once
 from search.executors.registry import build_executor
-from search.jobs.descriptions import BASE_ONLY, jobs_folder, screening_run
+from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import DriverLock, Ledger
 from search.proposers.registry import build_proposer, prepare
 from search.session import Progress, Run

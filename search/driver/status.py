@@ -9,8 +9,9 @@ from typing import get_args
 from rich.console import Console
 
 from eval.report.table import printable
+from search.config.names import GREEDY_SELECTED as SELECTED
 from search.config.source import parse_config
-from search.finals.greedy import SELECTED, STAGE
+from search.finals.greedy import STAGE
 from search.ledger import Ledger, is_driven
 from search.proposers.base import Spending
 from search.results.ranking import Status, control_scores, outcomes

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
-from search.jobs.descriptions import BASE_ONLY, base_members
+from search.config.names import BASE_ONLY, DECORRELATED, GREEDY, RANDOM
+from search.jobs.descriptions import base_members
 from search.ledger import Candidate, Finalist
 from trainer.determinism import derived_seed
 
@@ -17,9 +18,6 @@ Freeze = Callable[[Sequence[Member]], tuple[Member, ...]]
 
 FAMILY_SIZE = 5
 """Most members of the correctness-family ensemble."""
-GREEDY = "greedy"
-DECORRELATED = "decorrelated-"
-RANDOM = "random-"
 """What the names of random draws begin with."""
 OTHER_STEPS_SIZE = 5
 """Members of the ensemble that is also trained with another number of steps (the paper's 300-step final)."""

@@ -10,13 +10,14 @@ from pathlib import Path
 from eval.report.data import Scores
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
-from search.finals.ensembles import DECORRELATED, GREEDY, choose_ensembles, decorrelated, draw_controls, is_random_draw
+from search.config.names import DECORRELATED, GREEDY, UNTRAINED
+from search.config.seeds import retraining_seeds
+from search.finals.ensembles import choose_ensembles, decorrelated, draw_controls, is_random_draw
 from search.finals.greedy import select_greedily
 from search.finals.suites import evaluate_suites
-from search.jobs.descriptions import UNTRAINED, evaluation_job, jobs_folder, retraining_run, split_of
+from search.jobs.descriptions import evaluation_job, jobs_folder, retraining_run, split_of
 from search.jobs.dispatch import run_jobs, unscored
 from search.jobs.packing import train_together
-from search.jobs.seeds import retraining_seeds
 from search.ledger import Candidate, Finalist, Ledger
 from search.results.ranking import complete_scores, outcomes, ranked
 from search.rounds.base_scores import BaseScores

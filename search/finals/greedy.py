@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from rewards_generated.ensemble import Ensemble
-from search.driver.plan import greedy_runs
+from search.config.names import GREEDY_SELECTED as SELECTED
+from search.config.plan import greedy_runs
+from search.config.seeds import greedy_seeds
 from search.finals.ensembles import ensemble_of
 from search.jobs.descriptions import greedy_run
 from search.jobs.dispatch import unscored
 from search.jobs.packing import train_together
-from search.jobs.seeds import greedy_seeds
 from search.ledger import Candidate, Stage
 from search.results.ranking import complete_scores
 from search.rounds.base_scores import BaseScores
 from search.session import Run
 
 STAGE: Stage = "greedy"
-SELECTED = "greedy_selected"
-"""The milestone that holds the members and what was tried for them."""
 
 
 def select_greedily(run: Run, ranked: Sequence[Candidate], scores: BaseScores) -> list[Candidate]:

@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
-from eval.report.data import SuiteScores
-from eval.report.suites import suite_scores
-from eval.tasks.base import TaskReference
 from rewards_generated.errors import UserError
-from search.config.models import SearchConfig
-from search.config.suites import Suite, suites_of
-from search.jobs.descriptions import UNTRAINED, jobs_folder, suite_job
+from search.config.suites import suites_of
+from search.jobs.descriptions import jobs_folder, suite_job
 from search.jobs.dispatch import run_jobs
-from search.ledger import Ledger
+from search.results.suites import EVALUATED, STAGE, subject_of, tasks_of
 from search.session import Run
-
-STAGE: Final = "suite"
-EVALUATED = "suites_evaluated"
-"""Milestone."""
 
 Policy = tuple[str, int, tuple[str, Path] | None]
 """Name, training seed, and adapter with the digest of its job."""
@@ -33,7 +24,7 @@ def evaluate_suites(run: Run, policies: Sequence[Policy], policies_per_job: int)
     if not suites or ledger.milestone(EVALUATED) is not None:
         return
     packs = [policies[start : start + policies_per_job] for start in range(0, len(policies), policies_per_job)]
-    tasks = [task for suite in suites for task in _tasks(suite)]
+    tasks = [task for suite in suites for task in tasks_of(suite)]
     jobs = {}
     for name, task in tasks:
         for number, pack in enumerate(packs, start=1):
@@ -47,36 +38,7 @@ def evaluate_suites(run: Run, policies: Sequence[Policy], policies_per_job: int)
             name, subject, _, pack = jobs[done.job.digest]
             if done.result.failure:
                 raise UserError(f"the suite {name} could not be evaluated ({done.result.failure}); resume to try again")
-            names = [(_subject(name, policy), seed) for policy, seed, _ in pack]
+            names = [(subject_of(name, policy), seed) for policy, seed, _ in pack]
             ledger.record_evaluation(STAGE, subject, done.job, done.result, names)
             run.progress.job_done(done.job.label, None)
     ledger.record_milestone(EVALUATED, {"suites": [suite.name for suite in suites]})
-
-
-def scores_on_suites(config: SearchConfig, ledger: Ledger, policy: str) -> tuple[SuiteScores, ...]:
-    """Of one finalist, or of the untrained base; empty before the suites were evaluated."""
-    if ledger.milestone(EVALUATED) is None:
-        return ()
-    found = []
-    for suite in suites_of(config):
-        runs, untrained = (
-            [ledger.predictions(STAGE, _subject(name, subject), "test") for name, _ in _tasks(suite)]
-            for subject in (policy, UNTRAINED)
-        )
-        if policy == UNTRAINED:
-            untrained = [{} for _ in runs]
-        matched, untrained_matched = (runs[1], untrained[1]) if suite.matched else ({}, {})
-        scores = suite_scores(suite.name, runs[0], untrained[0], matched, untrained_matched)
-        found += [scores] if scores else []
-    return tuple(found)
-
-
-def _tasks(suite: Suite) -> list[tuple[str, TaskReference]]:
-    return [
-        (suite.name, suite.task),
-        *([(f"matched controls of {suite.name}", suite.matched)] if suite.matched else []),
-    ]
-
-
-def _subject(task: str, policy: str) -> str:
-    return f"{task}: {policy}"

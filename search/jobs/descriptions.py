@@ -13,11 +13,6 @@ from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluateJob, Suite
 from trainer.jobs.train import EvaluationRequest, TrainingRun
 
-BASE_ONLY = "base-rewards-only"
-"""Subject of runs without any candidate."""
-UNTRAINED = "untrained-base"
-"""Subject of evaluations of the base policy itself."""
-
 
 def jobs_folder(run_folder: Path) -> Path:
     return (run_folder / "jobs").resolve()

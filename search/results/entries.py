@@ -11,9 +11,8 @@ from eval.report.data import (
 from eval.report.scores import compare_runs, score_runs, validation_minus_test
 from eval.report.text import joined
 from search.config.models import SearchConfig
-from search.finals.suites import scores_on_suites
-from search.jobs.descriptions import BASE_ONLY, UNTRAINED
-from search.jobs.seeds import retraining_seeds
+from search.config.names import BASE_ONLY, UNTRAINED
+from search.config.seeds import retraining_seeds
 from search.ledger import Finalist, Ledger
 from search.results.evidence import (
     ENSEMBLES,
@@ -21,6 +20,7 @@ from search.results.evidence import (
     final_runs,
 )
 from search.results.ranking import complete_scores, control_scores, outcomes, ranked, stopped
+from search.results.suites import scores_on_suites
 
 APART = ("screened", "stopped")
 """Statuses with scores of some kind, each listed in its own place."""

@@ -9,8 +9,8 @@ from eval.report.evidence import base_samples, ranking_evidence
 from eval.report.scores import Runs
 from eval.tasks.base import Split
 from search.config.models import SearchConfig
-from search.jobs.descriptions import UNTRAINED
-from search.jobs.seeds import retraining_seeds, screening_seeds
+from search.config.names import UNTRAINED
+from search.config.seeds import retraining_seeds, screening_seeds
 from search.ledger import Finalist, Ledger, Stage
 
 Pairs = list[tuple[str, str]]

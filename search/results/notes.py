@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.config.models import SearchConfig
-from search.finals.ensembles import is_random_draw
-from search.finals.greedy import SELECTED
+from search.config.names import GREEDY_SELECTED as SELECTED
+from search.config.names import RANDOM
 from search.ledger import Ledger
 from search.results.entries import final_entries
 from search.results.two_turns import two_turn_notes
@@ -52,7 +52,7 @@ def remarks(config: SearchConfig, ledger: Ledger) -> list[str]:
         if missing:
             said.append(f"Not formed, for lack of scored candidates that qualify: {', '.join(missing)}.")
     wanted = config.finals.random_controls
-    drawn = sum(is_random_draw(finalist) for finalist in ledger.finalists())
+    drawn = sum(finalist.name.startswith(RANDOM) for finalist in ledger.finalists())
     if ledger.milestone("controls_fixed") and drawn < wanted.first_round + wanted.pool:
         said.append(
             f"{drawn} of {wanted.first_round + wanted.pool} random draws were possible: there were too few scored "

@@ -12,8 +12,8 @@ from eval.report.scores import score_runs
 from eval.tasks.base import Split
 from rewards_generated.gate.verdict import Verdict
 from search.config.models import SearchConfig
-from search.jobs.descriptions import BASE_ONLY, UNTRAINED
-from search.jobs.seeds import screening_seeds
+from search.config.names import BASE_ONLY, UNTRAINED
+from search.config.seeds import screening_seeds
 from search.ledger import Candidate, Ledger, Stage
 
 Status = Literal["screened", "rejected", "duplicate", "stopped", "failed", "pending"]

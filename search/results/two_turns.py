@@ -6,7 +6,7 @@ from eval.report.text import number
 from eval.statistics.estimate import Estimate
 from eval.two_turn_figures import TwoTurnFigures, two_turn_figures
 from search.config.models import SearchConfig
-from search.jobs.descriptions import BASE_ONLY, UNTRAINED
+from search.config.names import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger, Stage
 
 

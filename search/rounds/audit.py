@@ -5,8 +5,8 @@ from __future__ import annotations
 from eval.audit import AuditedRun, audit
 from eval.prediction import Prediction
 from eval.report.data import Sample
-from search.jobs.descriptions import UNTRAINED
-from search.jobs.seeds import screening_seeds
+from search.config.names import UNTRAINED
+from search.config.seeds import screening_seeds
 from search.ledger import Ledger
 from search.results.ranking import Outcome, outcomes
 from search.session import Run

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.identity import CodeUnreadable, identity
-from search.jobs.descriptions import BASE_ONLY, UNTRAINED
+from search.config.names import BASE_ONLY, UNTRAINED
 from search.ledger import Candidate
 from search.proposers.base import ProposalBatch, ProposalRequest, UnusableItem
 

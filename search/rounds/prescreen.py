@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from eval.prescreener import Prescreener
 from rewards_generated.rollout import Rollout
 from search.config.models import SearchConfig
-from search.driver.plan import candidate_steps
+from search.config.plan import candidate_steps
 from search.ledger import Candidate
 from search.session import Run
 

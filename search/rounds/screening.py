@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-from search.jobs.descriptions import BASE_ONLY, screening_run
+from search.config.names import BASE_ONLY
+from search.config.seeds import screening_seeds
+from search.jobs.descriptions import screening_run
 from search.jobs.dispatch import unscored
 from search.jobs.packing import Segment, forget_states, train_together
-from search.jobs.seeds import screening_seeds
 from search.ledger import Candidate
 from search.results.ranking import complete_scores
 from search.session import Run

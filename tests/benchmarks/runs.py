@@ -43,10 +43,12 @@ def plain_trl(run: TrainingRun, policy: Policy, task: Task, scoring: Scoring, fo
 
 
 def recorded_runs(folders: Sequence[Path]) -> Iterator[tuple[TrainingRun, RunResult]]:
-    """Every training run whose job lies in a folder below one of these."""
-    for path in sorted(path for folder in folders for path in folder.glob(f"*/{JOB_FILE}")):
-        if '"kind":"train"' not in path.read_text()[:40]:
+    """Every training run of a whole job that ended, whose folder lies below one of these. (A search moves what its runs
+    leave out of their jobs' folders; what the jobs' results say of them stays.)"""
+    for path in sorted(path for folder in folders for path in folder.glob(f"*/{RESULT_FILE}")):
+        described = path.with_name(JOB_FILE)
+        if not described.is_file() or '"kind":"train"' not in described.read_text()[:40]:
             continue
-        job = TrainJob.model_validate_json(path.read_text())
-        result = TrainResult.model_validate_json((path.parent / RESULT_FILE).read_text())
-        yield from zip(job.members, result.members, strict=False)
+        job = TrainJob.model_validate_json(described.read_text())
+        if job.stop is None:
+            yield from zip(job.members, TrainResult.model_validate_json(path.read_text()).members, strict=False)

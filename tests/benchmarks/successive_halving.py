@@ -92,6 +92,8 @@ def measured(description: Any, folder: Path) -> dict[str, Any]:
 
         run._trainer._record_member = saved
         run.train()
+    if run.failures:
+        raise SystemExit(f"{description.label}: {run.failures[0]}")
     steps = description.grpo.steps
     run.save(0, folder / str(steps))
     run.release()

@@ -91,8 +91,10 @@ def measure(work: Path, seeds: list[int], names: list[str]) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             write_model(folder / JOB_FILE, TrainJob.of(job(name, seed)))
             started = time.perf_counter()
-            [result] = run(folder).members  # type: ignore[attr-defined]
+            ended = run(folder)
+            [result] = ended.members or [ended]  # type: ignore[attr-defined]
             if result.failure:
+                (folder / RESULT_FILE).unlink()
                 sys.exit(f"{name}, seed {seed}: {result.failure}")
             accuracy = np.mean([prediction.correct for prediction in result.predictions])
             print(f"{name} {seed}: {accuracy:.3f} in {time.perf_counter() - started:.0f} s", flush=True)
@@ -203,7 +205,10 @@ def _read(work: Path) -> tuple[dict[str, dict[int, list[bool]]], dict[str, list[
     scores: dict[str, dict[int, list[bool]]] = {}
     seconds: dict[str, list[float]] = {}
     for path in sorted(work.glob("*/result.json")):
-        [result] = TrainResult.model_validate_json(path.read_text()).members
+        ended = TrainResult.model_validate_json(path.read_text())
+        if not ended.members:
+            sys.exit(f"{path}: {ended.failure}; remove it")
+        [result] = ended.members
         name, _, seed = path.parent.name.rpartition("-")
         if result.digest != job(name, int(seed)).digest:
             sys.exit(f"{path} was made under other settings; remove it")

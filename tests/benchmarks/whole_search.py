@@ -86,7 +86,7 @@ def runs_of(folder: Path, number: int) -> frozenset[str]:
 
 def training_runs(folder: Path) -> int:
     with opened(folder) as ledger:
-        found = ledger.execute("SELECT count(*) FROM jobs WHERE json_extract(description, '$.kind') = 'train'")
+        found = ledger.execute("SELECT count(*) FROM jobs WHERE json_extract(description, '$.grpo') IS NOT NULL")
         return int(found.fetchone()[0])
 
 

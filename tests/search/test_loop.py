@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from search.cli import main
+from search.config.names import BASE_ONLY, UNTRAINED
+from search.config.seeds import retraining_seeds, screening_seeds
 from search.config.source import parse_config
-from search.jobs.descriptions import BASE_ONLY, UNTRAINED
-from search.jobs.seeds import retraining_seeds, screening_seeds
 from search.ledger import Ledger
 from search.results.entries import pairwise
 from search.results.notes import controls_ahead, notes

@@ -12,9 +12,10 @@ from eval.second_turn import SECOND_TURN
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 from search.cli import main
+from search.config.names import UNTRAINED
+from search.config.plan import plan
 from search.config.source import parse_config
-from search.driver.plan import plan
-from search.jobs.descriptions import UNTRAINED, base_rollouts_job
+from search.jobs.descriptions import base_rollouts_job
 from search.ledger import Ledger
 from search.results.two_turns import two_turns_of
 from search.rounds.request import first_request

@@ -9,7 +9,7 @@ from typing import Literal
 
 from eval.report.data import Scores
 from search.config.models import SearchConfig
-from search.jobs.descriptions import BASE_ONLY, UNTRAINED
+from search.config.names import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger
 from search.results.entries import final_entries
 from search.results.ranking import control_scores, outcomes

@@ -9,12 +9,13 @@ from typing import ClassVar
 
 from eval.prediction import Prediction
 from rewards_generated.errors import UserError
+from search.config.names import BASE_ONLY
+from search.config.seeds import screening_seeds
 from search.driver.launch import configured_executor
 from search.executors.base import Executor
-from search.jobs.descriptions import BASE_ONLY, evaluation_job, screening_run, split_of
+from search.jobs.descriptions import evaluation_job, screening_run, split_of
 from search.jobs.dispatch import run_jobs, unscored
 from search.jobs.packing import train_runs
-from search.jobs.seeds import screening_seeds
 from search.study.base import Cost, Findings, Results, Study, StudyContext, Unit
 from search.study.multilayer.arms import ARMS, LONGER, VOTING, arm_config, completions_of, layers_of, rivals, steps_of
 from search.study.multilayer.records import Answers, Runs, answers_record, run_record

@@ -10,8 +10,8 @@ import pytest
 
 from rewards_generated.errors import UserError
 from search.cli import main
+from search.config.plan import plan
 from search.config.source import fields, load_config, parse_config, preset_names, require_same
-from search.driver.plan import plan
 from tests.search.searches import small_config
 
 

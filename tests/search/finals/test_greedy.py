@@ -12,10 +12,10 @@ from scipy import stats
 
 from search.cli import main
 from search.config.models import SearchConfig
+from search.config.plan import plan
+from search.config.seeds import greedy_seeds, retraining_seeds, screening_seeds
 from search.config.source import parse_config
-from search.driver.plan import plan
 from search.finals.ensembles import decorrelated
-from search.jobs.seeds import greedy_seeds, retraining_seeds, screening_seeds
 from search.ledger import Candidate, Finalist, Ledger, Milestone
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from search.results.notes import notes

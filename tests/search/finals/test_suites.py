@@ -12,12 +12,12 @@ import pytest
 from rewards_generated.errors import UserError
 from search.cli import main
 from search.config.checks import checked_task
+from search.config.names import UNTRAINED
+from search.config.plan import plan
+from search.config.seeds import retraining_seeds
 from search.config.source import load_config, parse_config
 from search.config.suites import suites_of, with_suites
-from search.driver.plan import plan
 from search.finals.suites import STAGE
-from search.jobs.descriptions import UNTRAINED
-from search.jobs.seeds import retraining_seeds
 from search.ledger import Ledger
 from tests.search.searches import run_search, small_config
 

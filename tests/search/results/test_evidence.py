@@ -11,8 +11,8 @@ import pytest
 
 from eval.report.scores import validation_minus_test
 from rewards_generated.ensemble import Ensemble, Member
+from search.config.names import UNTRAINED
 from search.config.source import parse_config
-from search.jobs.descriptions import UNTRAINED
 from search.ledger import Finalist, Ledger
 from search.results.entries import final_entries, pairwise
 from search.results.evidence import families, final_evidence, sampled_base, screening_evidence, unseen_evidence

@@ -13,10 +13,10 @@ from eval.prediction import Prediction
 from eval.report.render import render
 from rewards_generated.gate.verdict import Verdict
 from search.config.models import SearchConfig
+from search.config.seeds import screening_seeds
 from search.config.source import parse_config
 from search.finals.ensembles import choose_ensembles
 from search.jobs.descriptions import screening_run
-from search.jobs.seeds import screening_seeds
 from search.ledger import Candidate, Ledger
 from search.results.leaderboard import leaderboard_text
 from search.results.ranking import Outcome, outcomes, ranked, stopped

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from search.cli import main
+from search.config.names import BASE_ONLY
+from search.config.seeds import screening_seeds
 from search.config.source import parse_config
-from search.jobs.descriptions import BASE_ONLY
-from search.jobs.seeds import screening_seeds
 from search.ledger import Ledger, Stage
 from search.results.ranking import Outcome, outcomes, ranked
 from tests.search.jobs.test_packing import packing
@@ -252,7 +252,7 @@ def test_halving_does_not_need_packs(tmp_path: Path, run: Path) -> None:
 def test_dry_run_counts_the_steps_with_halving(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.driver.plan import plan
+    from search.config.plan import plan
 
     config = parse_config(small_config(**HALVED))
     # 2 rounds of 5 candidates: 5 to step 2, 2 to step 4, 1 to step 5; the control to step 5; all with two seeds.

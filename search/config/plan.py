@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from search.config.models import SearchConfig
+from search.config.names import GREEDY
 from search.config.suites import suites_of
-from search.finals.ensembles import GREEDY
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,16 @@
+"""Names with a meaning of their own among runs, entries and ensembles."""
+
+from __future__ import annotations
+
+BASE_ONLY = "base-rewards-only"
+"""Subject of runs without any candidate."""
+UNTRAINED = "untrained-base"
+"""Subject of evaluations of the base policy itself."""
+GREEDY = "greedy"
+"""The ensemble that grows by short runs."""
+GREEDY_SELECTED = "greedy_selected"
+"""The milestone that holds its members and what was tried for them."""
+DECORRELATED = "decorrelated-"
+"""How the names begin of ensembles that go down the ranking without what is too like a better one."""
+RANDOM = "random-"
+"""How the names begin of random draws of candidates, which are controls."""
