@@ -142,7 +142,7 @@ def _suite_record(found: SuiteScores) -> dict[str, Any]:
         **(score_record(found.scores) or {}),
         "matched": score_record(found.matched),
         "gain": _plain(found.gain),
-        "twins_gain": _plain(found.matched_gain),
+        "matched_gain": _plain(found.matched_gain),
         "gain_lost": _plain(found.gain_lost),
     }
 

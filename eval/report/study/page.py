@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -13,7 +12,11 @@ from eval.report import text
 from eval.report.palette import palette
 from eval.report.study.data import StudyReport
 from eval.report.study.figures import difference_figure, trajectory_figure
+from eval.report.study.templates import environment, resource
 from eval.report.study.text import COMPARISON_COLUMNS, comparison_rows, notes_on_comparisons
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 WIDTHS = (1000, 350)
 """Of a drawing on a screen and on a phone, in pixels; the style sheet shows the one that fits."""
@@ -24,9 +27,9 @@ NARROW_HIDES = ("least exact p", "detectable")
 def render_page(report: StudyReport) -> str:
     """The whole report as one HTML document. Text from proposers is escaped and its control characters made visible."""
     kinds = {arm.name: arm.kind for arm in report.arms}
-    html: str = _template().render(
+    html = _template().render(
         report=report,
-        style=Markup(palette() + _resource("study.css")),
+        style=Markup(palette() + resource("eval.report.study", "study.css")),
         figures=[
             (figure, [drawn for width in WIDTHS if (drawn := trajectory_figure(figure, kinds, width))])
             for figure in report.figures
@@ -67,14 +70,7 @@ def cell(words: str) -> Markup:
 
 
 @cache
-def _resource(name: str) -> str:
-    return files("eval.report.study").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(visible=text.visible, prose=prose, cell=cell)
-    return environment.from_string(_resource("study.html.j2"))
+def _template() -> Template:
+    found = environment("eval.report.study", autoescape=True)
+    found.filters.update(visible=text.visible, prose=prose, cell=cell)
+    return found.get_template("study.html.j2")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
-from eval.report.study.data import Family, StudyReport, Table
+from eval.report.study.data import Family, StudyReport
+from eval.report.study.templates import environment
 from eval.report.table import markdown_cell
 from eval.report.text import DASH, number, p_value, signed_interval, signed_number
 from eval.statistics.estimate import Estimate
 from eval.statistics.replicates import ROUNDING, ArmComparison
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 COMPARISON_COLUMNS = (
     "comparison",
@@ -59,14 +64,8 @@ def comparison_rows(family: Family, alpha: float) -> list[tuple[str, ...]]:
 
 
 def notes_on_comparisons(report: StudyReport) -> str:
-    share = f"{100 * report.level:g} %"
-    return (
-        f"Differences are paired over seeds: their mean with the {share} t interval. Both tests are two-sided and "
-        "corrected by Holm's method over the rows of a table. `least exact p` is the smallest that the exact test "
-        "could have given with so many pairs. `detectable` is the difference that the corrected t test finds with 80 % "
-        f"power, if differences vary as they did here. The conclusion is the t test's at {1 - report.level:.2g}; "
-        "`open` means that the data decide neither way, which is no evidence of equality."
-    )
+    notes: str = _environment().get_template("notes.j2").module.notes(report.level)  # type: ignore[attr-defined]
+    return notes
 
 
 def format_summary(report: StudyReport) -> str:
@@ -84,64 +83,42 @@ def format_summary(report: StudyReport) -> str:
 
 
 def format_markdown(report: StudyReport) -> str:
-    parts = [f"# {report.title}", report.headline]
-    if not report.complete:
-        parts.append("**The study is not over: these are the pairs that are there so far. Decide nothing by them.**")
-    parts += [f"The claim: {report.claim}", "\n".join(f"- {caveat}" for caveat in report.caveats)]
-    parts.append("\n".join(f"- `{arm.name}`: {arm.description}" for arm in report.arms))
-    for family in report.families:
-        parts.append(f"## {family.title}" + (" (primary)" if family.primary else ""))
-        parts.append(f"Compared: {family.measure}. {family.note}".strip())
-        parts.append(_table(COMPARISON_COLUMNS, comparison_rows(family, 1 - report.level)))
-    parts.append(notes_on_comparisons(report))
-    for table in report.tables:
-        parts += [f"## {table.title}", _table(table.columns, table.rows)]
-        parts += [table.note] if table.note else []
-    parts += ["## Methods", report.methods]
-    parts.append(_table(("setting", "value"), [(setting.name, setting.value) for setting in report.settings]))
-    return "\n\n".join(parts) + "\n"
+    settings = [(setting.name, setting.value) for setting in report.settings]
+    template = _environment().get_template("report.md.j2")
+    return template.render(report=report, columns=COMPARISON_COLUMNS, settings=settings)
 
 
 def format_json(report: StudyReport, beside: Mapping[str, Any]) -> str:
     """Full precision; `beside`: what the caller adds, such as versions."""
-    families = [
-        {
-            "title": family.title,
-            "measure": family.measure,
-            "primary": family.primary,
-            "comparisons": [
-                {
-                    **{name: _plain(value) for name, value in comparison._asdict().items()},
-                    "verdict": verdict(comparison, 1 - report.level),
-                }
-                for comparison in family.comparisons
-            ],
-        }
-        for family in report.families
-    ]
+    kept = ("size", "complete", "headline", "claim", "caveats", "level", "seeds")
     record = {
         "study": report.name,
-        "size": report.size,
-        "complete": report.complete,
-        "headline": report.headline,
-        "claim": report.claim,
-        "caveats": list(report.caveats),
-        "level": report.level,
-        "seeds": list(report.seeds),
-        "families": families,
+        **{name: getattr(report, name) for name in kept},
+        "families": [
+            {
+                "title": family.title,
+                "measure": family.measure,
+                "primary": family.primary,
+                "comparisons": [
+                    {**_plain(comparison), "verdict": verdict(comparison, 1 - report.level)}
+                    for comparison in family.comparisons
+                ],
+            }
+            for family in report.families
+        ],
         "figures": [
             {
                 "title": figure.title,
                 "measure": figure.measure,
-                "axis": list(figure.axis),
+                "axis": figure.axis,
                 "arms": {
-                    item.arm: {"runs": item.runs, "means": [_plain(mean) for mean in item.means]}
+                    item.arm: {"runs": item.runs, "means": [mean and _plain(mean) for mean in item.means]}
                     for item in figure.trajectories
                 },
             }
             for figure in report.figures
         ],
-        "tables": [_record(table) for table in report.tables],
+        "tables": [table.model_dump(include={"title", "columns", "rows"}) for table in report.tables],
         "methods": report.methods,
         **beside,
         "units": report.record,
@@ -149,15 +126,12 @@ def format_json(report: StudyReport, beside: Mapping[str, Any]) -> str:
     return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _record(table: Table) -> dict[str, Any]:
-    return {"title": table.title, "columns": list(table.columns), "rows": [list(row) for row in table.rows]}
+def _plain(figures: ArmComparison | Estimate) -> dict[str, Any]:
+    return {name: _plain(value) if isinstance(value, Estimate) else value for name, value in figures._asdict().items()}
 
 
-def _plain(value: object) -> object:
-    return value._asdict() if isinstance(value, Estimate) else value
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(markdown_cell(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
+@cache
+def _environment() -> Environment:
+    found = environment("eval.report.study", autoescape=False)
+    found.filters.update(markdown_cell=markdown_cell, comparison_rows=comparison_rows)
+    return found

@@ -154,7 +154,7 @@ def test_the_option_takes_all_suites_of_the_task_or_those_that_are_named() -> No
     [
         (["testbed-depth", "testbed-depth"], "twice"),
         (["testbed-dept"], "did you mean 'testbed-depth'"),
-        ([{"name": "testbed-depth", "options": {"steps": 1}}], "no option 'steps'"),
+        ([{"name": "testbed-depth", "options": {"steps": 1}}], "has no field 'steps'"),
         ([small_config()["task"]], "the task of the search itself"),
     ],
 )
