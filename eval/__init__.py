@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from rewards_generated.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from eval.answers.extraction import Extraction
     from eval.engines.base import GenerationEngine, Sampling
     from eval.prediction import Prediction
     from eval.report.comparison import ModelComparison, compare
-    from eval.tasks.base import Example, Extraction, Task, TaskReference
+    from eval.tasks.base import Example, Task, TaskReference
     from eval.tasks.registry import build_task
 
 __all__ = [
@@ -30,8 +31,9 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         **dict.fromkeys(("ModelComparison", "compare"), "eval.report.comparison"),
-        **dict.fromkeys(("Example", "Extraction", "Task", "TaskReference"), "eval.tasks.base"),
+        **dict.fromkeys(("Example", "Task", "TaskReference"), "eval.tasks.base"),
         **dict.fromkeys(("GenerationEngine", "Sampling"), "eval.engines.base"),
+        "Extraction": "eval.answers.extraction",
         "Prediction": "eval.prediction",
         "build_task": "eval.tasks.registry",
     },

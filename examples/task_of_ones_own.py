@@ -13,7 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.tasks.base import Example, Extraction, Split, TaskReference
+from eval.answers import Extraction
+from eval.tasks.base import Example, Split, TaskReference
 from eval.tasks.conformance import check_task
 
 FORMAT = "Think within <thinking> and </thinking>, then write the time within <solution> and </solution>."

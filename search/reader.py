@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rewards_generated.ensemble import Ensemble
 from rewards_generated.errors import UserError, nearest
 from search.config.models import SearchConfig
-from search.config.source import parse_config
+from search.driver.launch import recorded_config
 from search.driver.status import state
 from search.ledger import Ledger, is_driven
 from search.results.leaderboard import leaderboard_text
@@ -33,8 +33,8 @@ class RunReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.config: SearchConfig = recorded_config(folder)
         self._ledger = Ledger.open(folder)
-        self.config: SearchConfig = parse_config(self._ledger.fact("config"))
 
     def __enter__(self) -> RunReader:
         return self

@@ -49,6 +49,8 @@ def test_the_page_on_the_python_interface_runs(tmp_path: Path, capsys: pytest.Ca
     assert {"completion", "total", "step"} <= set(names["rollouts"].columns)
     assert names["total"] is not None
     assert len(names["scores"].totals) == 2
+    assert names["done"].result.failure is None
+    assert len(names["done"].result.predictions[0]["test"]) == 4
 
 
 def test_events_come_in_order_and_nothing_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from dataclasses import dataclass
 from typing import Literal
 
 from eval.answers.formats import AnswerFormat
-from eval.tasks.base import Extraction
 
 AnswerKind = Literal["number", "mathematics", "text"]
 
@@ -20,6 +20,16 @@ LONGEST_ANSWER = 1_000
 _HAS_DIGIT = re.compile("[0-9]")
 _NUMBER_IN_TEXT = re.compile(r"(?:(?<![0-9A-Za-z.)])-)?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?")
 _ANNOUNCEMENTS = ("answer is", "answer:", "Answer:", "ANSWER:", "####")
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The answer read from a completion. None: nothing could be read in that mode."""
+
+    strict: str | None
+    """Read only from the answer tags of the task's format."""
+    flexible: str | None
+    """The tagged answer, else the last thing that looks like an answer."""
 
 
 def extract_answer(completion: str, form: AnswerFormat, kind: AnswerKind = "number") -> Extraction:

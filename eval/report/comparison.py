@@ -44,14 +44,14 @@ def compare(
     from eval.prediction_file import read_answers
 
     if margin is not None and not 0 < margin < 1:
-        raise UserError(f"--margin {margin:g} must lie between 0 and 1, in accuracy; write 0.02 for two points")
+        raise UserError(f"margin {margin:g} must lie between 0 and 1, in accuracy; write 0.02 for two points")
     if not 0 < level < 1:
-        raise UserError(f"--level {level:g} must lie between 0 and 1; write 0.95 for 95 % intervals")
+        raise UserError(f"level {level:g} must lie between 0 and 1; write 0.95 for 95 % intervals")
     models = read_answers([Path(file) for file in files])
     pairs = None
     if baseline is not None:
         if baseline not in models:
-            raise UserError(f"--baseline {baseline!r} is none of the models: {nearest(baseline, models)}")
+            raise UserError(f"baseline {baseline!r} is none of the models: {nearest(baseline, models)}")
         pairs = [(name, baseline) for name in models if name != baseline]
     return compare_models(models, margin, level, pairs)
 

@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
+from eval.answers.extraction import Extraction
+
 Split = Literal["train", "validation", "test"]
 
 
@@ -29,16 +31,6 @@ class Example:
     def question(self) -> str:
         """The text of the last user message: what a reward function receives as `prompt`."""
         return next(message["content"] for message in reversed(self.prompt) if message["role"] == "user")
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """The answer read from a completion. None: nothing could be read in that mode."""
-
-    strict: str | None
-    """Read only from the answer tags of the task's format."""
-    flexible: str | None
-    """The tagged answer, else the last thing that looks like an answer."""
 
 
 class TaskReference(BaseModel):

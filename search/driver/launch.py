@@ -36,8 +36,8 @@ def new_run_folder(config: SearchConfig) -> Path:
 def require_free(folder: Path) -> None:
     """Raises UserError if the folder holds anything: a search never overwrites."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        hint = "continue it with --resume, or " if folder.is_dir() and Ledger.exists(folder) else ""
-        raise UserError(f"the run directory {folder} exists already; {hint}choose another --run-dir")
+        hint = "resume it, or " if folder.is_dir() and Ledger.exists(folder) else ""
+        raise UserError(f"the run directory {folder} exists already; {hint}choose another run directory")
 
 
 def recorded_config(folder: Path) -> SearchConfig:

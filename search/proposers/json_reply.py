@@ -93,7 +93,22 @@ def _decoded(piece: str) -> dict[str, object] | BrokenItem:
             truncated = error.msg.startswith("Unterminated string") or error.pos >= len(repaired.rstrip())
         else:
             return _unmangled(value)
+    if not truncated and (item := _repaired(piece)) is not None:
+        return _unmangled(item)
     return BrokenItem(problem, piece, truncated)
+
+
+def _repaired(piece: str) -> dict[str, object] | None:
+    """What json-repair reads where commas, quotes or brackets are missing; None if no code came out whole.
+
+    It closes what was cut off, so it must not be asked about a truncated piece.
+    """
+    import json_repair
+
+    item = json_repair.loads(piece)
+    if isinstance(item, dict) and "def reward" in str(item.get("code")):
+        return item
+    return None
 
 
 def _unmangled(item: dict[str, object]) -> dict[str, object]:

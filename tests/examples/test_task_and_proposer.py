@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from eval.tasks.base import Extraction, TaskReference
+from eval.answers import Extraction
+from eval.tasks.base import TaskReference
 from eval.tasks.conformance import check_task
 from eval.tasks.registry import build_task
 from examples.proposer_of_ones_own import MovingNumber

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.tasks.base import Example, Extraction, Split, Task, TaskReference
+from eval.answers import Extraction
+from eval.tasks.base import Example, Split, Task, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from trainer.jobs.base import Job
 from trainer.jobs.folder import write_model

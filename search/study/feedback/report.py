@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rewards_generated.validation import read_options
 from search.config.models import SearchConfig
 from search.proposers.evolve import EvolveSettings
 from search.study.base import ArmKind, Findings
@@ -55,5 +56,5 @@ def feedback_findings(
 def _parent_chance(config: SearchConfig) -> float | None:
     if config.proposer.name != "evolve":
         return None
-    decay = EvolveSettings.model_validate(config.proposer.options).rank_decay
+    decay = read_options(EvolveSettings, config.proposer.options, "proposer.options", "proposer 'evolve'").rank_decay
     return 1 / sum(decay**place for place in range((config.search.rounds - 1) * config.search.candidates_per_round))

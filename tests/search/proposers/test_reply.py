@@ -119,9 +119,26 @@ def test_unusable_code_is_malformed_with_words_to_act_on(source: str, problem: s
 
 
 def test_one_broken_json_item_costs_only_itself() -> None:
-    reply = as_json(ONE, TWO).replace('"name": "one",', '"name": "one" "family" oops,')
+    reply = as_json(ONE, TWO).replace('"name": "one",', '"name": "one", "code": {"a": [,')
     assert names(reply) == ["two"]
     assert reasons(reply) == ["malformed"]
+
+
+@pytest.mark.parametrize(
+    ("whole", "broken"),
+    [
+        ('"name": "one",', '"name": "one"'),
+        ('"name": "one",', '"name": "one" : oops,'),
+        ("}, {", "} {"),
+        ("'check'", '"check"'),
+    ],
+)
+def test_missing_commas_and_quotes_are_repaired(whole: str, broken: str) -> None:
+    assert whole in as_json(ONE, TWO)
+    items, unusable = parse_reply(as_json(ONE, TWO).replace(whole, broken))
+    assert [item.name for item in items] == ["one", "two"]
+    assert all("lower().count(" in item.code for item in items)
+    assert unusable == []
 
 
 def test_a_json_item_without_code_is_malformed() -> None:
