@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from rewards_generated.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from eval.answers.extraction import Extraction
     from eval.engines.base import GenerationEngine, Sampling
     from eval.prediction import Prediction
     from eval.report.comparison import ModelComparison, compare
     from eval.tasks.base import Example, Task, TaskReference
     from eval.tasks.registry import build_task
+    from rewards_generated.answers.extraction import Extraction
 
 __all__ = [
     "Example",
@@ -33,7 +33,7 @@ __getattr__, __dir__ = lazy_exports(
         **dict.fromkeys(("ModelComparison", "compare"), "eval.report.comparison"),
         **dict.fromkeys(("Example", "Task", "TaskReference"), "eval.tasks.base"),
         **dict.fromkeys(("GenerationEngine", "Sampling"), "eval.engines.base"),
-        "Extraction": "eval.answers.extraction",
+        "Extraction": "rewards_generated.answers.extraction",
         "Prediction": "eval.prediction",
         "build_task": "eval.tasks.registry",
     },

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
-from eval.answers.extraction import Extraction
+from rewards_generated.answers.extraction import Extraction
 
 Split = Literal["train", "validation", "test"]
 

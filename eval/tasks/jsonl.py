@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.answers import ANSWER_FORMATS
 from eval.tasks.base import Split, TaskReference
 from eval.tasks.questions import Question, QuestionTask, Source
 from eval.tasks.records import read_jsonl, text_field
+from rewards_generated.answers import ANSWER_FORMATS
 from rewards_generated.validation import read_options
 
 

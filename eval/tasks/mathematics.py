@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.answers import ANSWER_FORMATS
-from eval.answers.extraction import last_boxed
 from eval.tasks.base import TaskReference
 from eval.tasks.gsm8k import split_sources
 from eval.tasks.questions import Question, QuestionTask
 from eval.tasks.records import text_field
+from rewards_generated.answers import ANSWER_FORMATS
+from rewards_generated.answers.extraction import last_boxed
 from rewards_generated.validation import read_options
 
 HUB_ID = "DigitalLearningGmbH/MATH-lighteval"

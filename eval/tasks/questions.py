@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eval.answers import ANSWER_FORMATS, AnswerKind, Extraction, equal_answers, extract_answer
 from eval.tasks.base import Example, Split, TaskReference
+from rewards_generated.answers import ANSWER_FORMATS, AnswerKind, Extraction, equal_answers, extract_answer
 from rewards_generated.errors import UserError
 
 

@@ -433,6 +433,19 @@ def serve_directly(reward: Reward, setup: dict[str, Any], request_fd: int, reply
         write_all(reply_fd, evaluate(reward, requests.request(head)))
 
 
+def preload(program: str, paths: list[str]) -> str | None:
+    """Run the trusted program that imports packages before the seal; what it raises is a problem of the reward."""
+    if not program:
+        return None
+    try:
+        names: dict[str, Any] = {"__name__": "preload"}
+        exec(compile(program, "preload", "exec"), names)  # noqa: S102
+        names["load"](paths)
+    except Exception as error:  # noqa: BLE001
+        return "a package that the code imports " + describe(error)
+    return None
+
+
 def main() -> None:
     request_fd, reply_fd, parent = (int(argument) for argument in sys.argv[1:4])
     watch_parent(parent)
@@ -442,6 +455,7 @@ def main() -> None:
         setup[name] = bytes.fromhex(setup[name])
     for name in setup["modules"]:
         importlib.import_module(name)
+    problem = preload(setup["preload"], setup["paths"])
     sys.path.clear()
     os.environ.clear()
     linux = sys.platform == "linux"
@@ -468,7 +482,7 @@ def main() -> None:
         sealed = install_filter(setup["filter"], setup["seccomp"])
         if not sealed:
             setup["child_filter"] = b""
-    code, problem = None, None
+    code = None
     try:
         code = compile(setup["code"], MODULE, "exec", dont_inherit=True)
     except BaseException as error:  # noqa: BLE001

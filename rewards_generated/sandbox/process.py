@@ -23,7 +23,7 @@ from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import limits, macos, seccomp
 from rewards_generated.sandbox.entry import EntryPoint
 from rewards_generated.sandbox.landlock import landlock_version, ruleset
-from rewards_generated.sandbox.modules import PRELOADED
+from rewards_generated.sandbox.modules import PRELOADED, preloaded_for
 from rewards_generated.sandbox.protocol import (
     HEADER,
     ProtocolViolation,
@@ -66,6 +66,7 @@ def death(exit_code: int) -> str:
 
 
 def _setup(code: str, entry: EntryPoint, settings: SandboxSettings, seal: Seal, nonce: bytes) -> dict[str, Any]:
+    preload, paths = preloaded_for(code)
     filtered = seal.seccomp and sys.platform == "linux" and seccomp.supported()
     return {
         "code": code,
@@ -75,6 +76,8 @@ def _setup(code: str, entry: EntryPoint, settings: SandboxSettings, seal: Seal, 
         "conversational": entry.conversational,
         "mode": settings.mode,
         "modules": [*PRELOADED, *seal.extra_modules],
+        "preload": preload,
+        "paths": paths,
         "limits": limits.worker_limits(settings.memory_mib),
         "cpu_seconds": limits.cpu_seconds(settings.batch_seconds),
         "isolation": seal.isolation,

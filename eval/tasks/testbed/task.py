@@ -8,10 +8,10 @@ from itertools import count, islice
 
 from pydantic import Field
 
-from eval.answers import Extraction
 from eval.tasks.base import Example, Split, TaskReference
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.problem import Problem, ProblemOptions, draw_problem
+from rewards_generated.answers import Extraction
 from rewards_generated.errors import UserError
 
 BUCKETS: dict[str, range] = {

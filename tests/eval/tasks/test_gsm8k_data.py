@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from eval.answers import ANSWER_FORMATS, equal_answers, extract_answer
-from eval.answers.symbolic import symbolically_equal
 from eval.tasks.base import TaskReference
 from eval.tasks.registry import build_task
+from rewards_generated.answers import ANSWER_FORMATS, equal_answers, extract_answer
+from rewards_generated.answers.symbolic import symbolically_equal
 
 FOLDER = Path(__file__).resolve().parents[4] / "shared" / "data" / "gsm8k"
 

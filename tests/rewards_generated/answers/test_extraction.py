@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.answers import ANSWER_FORMATS, extract_answer
+from rewards_generated.answers import ANSWER_FORMATS, extract_answer
+from rewards_generated.answers.extraction import last_boxed
 
 SOLUTION, ANSWER, BOXED = (ANSWER_FORMATS[name] for name in ("solution", "answer", "boxed"))
 
@@ -50,6 +51,53 @@ def test_think_and_answer_tags():
 )
 def test_boxed(completion, strict):
     assert extract_answer(completion, BOXED, "mathematics").strict == strict
+
+
+@pytest.mark.parametrize(
+    ("completion", "boxed"),
+    [
+        ("\\boxed{4} and once more: \\boxed{", "4"),
+        ("in \\boxed{}: \\boxed{4}", "4"),
+        ("\\boxed 4.", "4"),
+        ("\\boxed {4}", "4"),
+        ("\\boxed{\\left\\{ x \\right.}", "\\left\\{ x \\right."),
+        ("\\fbox{4}", "4"),
+        ("{{{ \\boxed{4} ", "4"),
+        ("\\boxed{a \\\\} b", "a \\\\"),
+        ("\\boxedfoo{4}", None),
+    ],
+)
+def test_boxes_as_models_write_them(completion, boxed):
+    assert last_boxed(completion) == boxed
+
+
+@pytest.mark.parametrize(
+    ("completion", "kind", "flexible"),
+    [
+        ("The answer is 5/7.", "number", "5/7"),
+        ("The answer is \\frac{5}{7}.", "number", "\\frac{5}{7}"),
+        ("The answer is 1 5/7 cups.", "number", "1 5/7"),
+        ("The answer is 8 - 3 = 5.", "number", "5"),
+        ("The answer is 5 = 8 - 3.", "number", "5"),
+        ("The answer is $3{,}125.", "number", "$3,125"),
+        ("The answer is 7e3", "number", "7e3"),
+        ("The answer is .25", "number", ".25"),
+        ("The answer is 3 million", "number", "3 million"),
+        ("It fell to \u22128 degrees.", "number", "-8"),
+        ("**Answer:** 12.", "number", "12"),
+        ("The ANSWER is: 12, not 13", "number", "12"),
+        ("Thus the answer is $x>3$, as said.", "mathematics", "$x>3$"),
+        ("The answer is $2$ and $3$. Done.", "mathematics", "$2$ and $3$"),
+        ("The answer is x + 1. It is final.", "mathematics", "x + 1"),
+        ("We find $a=4$ and so $b=\\sqrt{2}$.", "mathematics", "$b=\\sqrt{2}$"),
+        ("We find $a=4$ and so 17.", "mathematics", "17"),
+        ("<solution>The share is 5/7.</solution>", "number", "The share is 5/7."),
+        ("<solution>#### 5</solution>", "number", "5"),
+        ("<solution>so \\boxed{5} it is</solution>", "number", "5"),
+    ],
+)
+def test_the_whole_expression_is_read_where_it_stands(completion, kind, flexible):
+    assert extract_answer(completion, SOLUTION, kind).flexible == flexible
 
 
 def test_text_answers_need_no_digit():
