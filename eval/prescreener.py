@@ -7,7 +7,8 @@ from typing import Literal
 
 from eval.prescreening import PreScreening, prescreening
 from eval.similarity import RewardProfile, closest
-from rewards_generated.base import BASE_REWARDS
+from rewards_generated.answers import AnswerReader
+from rewards_generated.base import BASE_REWARDS, base_rewards
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Rollout
 from rewards_generated.sandbox.settings import SandboxSettings
@@ -26,7 +27,8 @@ class Prescreener:
         *,
         generations: int,
         threshold: float | None = None,
-        base_rewards: Sequence[str] = tuple(BASE_REWARDS),
+        base: Sequence[str] = BASE_REWARDS,
+        answers: AnswerReader | None = None,
         scale: Literal["group", "none"] = "group",
         sandbox: SandboxSettings | None = None,
     ) -> None:
@@ -34,7 +36,7 @@ class Prescreener:
         is. `generations`: completions per group in training. `scale`: how training scales advantages."""
         self._rollouts, self._generations, self._threshold = rollouts, generations, threshold
         self._scale, self._sandbox = scale, sandbox
-        self._base = base_totals(base_rewards, rollouts)
+        self._base = base_totals(base, rollouts, answers)
         self._groups = [rollout.group for rollout in rollouts]
         self._earlier: list[RewardProfile] = []
 
@@ -57,16 +59,24 @@ class Prescreener:
         return RewardProfile(name, scores, self._base, self._groups, self._scale)
 
 
-def score_rollouts(name: str, code: str | None, rollouts: Sequence[Rollout], sandbox: SandboxSettings | None) -> Scores:
+def score_rollouts(
+    name: str,
+    code: str | None,
+    rollouts: Sequence[Rollout],
+    sandbox: SandboxSettings | None,
+    answers: AnswerReader | None = None,
+) -> Scores:
     """In the sandbox, all in one batch. The gate's own scores are of fewer rollouts, and not kept. `code` None: the
-    base reward of that name."""
-    with EnsembleScorer(Ensemble(name=name, members=(Member(name=name, code=code),)), sandbox) as scorer:
+    base reward of that name, judging by `answers`."""
+    with EnsembleScorer(
+        Ensemble(name=name, members=(Member(name=name, code=code),)), sandbox, answers=answers
+    ) as scorer:
         return scorer.score([rollout.sample for rollout in rollouts]).components[name]
 
 
-def base_totals(base_rewards: Sequence[str], rollouts: Sequence[Rollout]) -> list[float]:
-    """What the base rewards give together, unweighted."""
+def base_totals(names: Sequence[str], rollouts: Sequence[Rollout], answers: AnswerReader | None = None) -> list[float]:
+    """What the named base rewards give together, unweighted. `answers`: the task that judges."""
+    rewards = base_rewards(answers)
     return [
-        sum(BASE_REWARDS[name](rollout.prompt, rollout.completion, rollout.answer) for name in base_rewards)
-        for rollout in rollouts
+        sum(rewards[name](rollout.prompt, rollout.completion, rollout.answer) for name in names) for rollout in rollouts
     ]

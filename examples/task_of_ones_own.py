@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.answers import Extraction
+from eval.answers import ANSWER_FORMATS, Extraction
 from eval.tasks.base import Example, Split, TaskReference
 from eval.tasks.conformance import check_task
 
@@ -22,6 +22,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class ClockTimes:
+    answer_format = ANSWER_FORMATS["solution"]
+    answer_kind = "text"
     description = f"What time it is some minutes after another time, on a clock of 24 hours. {FORMAT}"
 
     def __init__(self, questions: int) -> None:

@@ -1,87 +1,120 @@
-"""The three rewards that accompany every candidate: exact format, approximate format, answer check.
+r"""The three rewards that accompany every candidate: exact format, approximate format, answer check.
 
-They are this project's own, so they run in the caller's process and are known by their names alone. The figures are
-those of arXiv 2605.02073 (base rewards): exact format +3; approximate format +0.5 or -0.5 per tag (the paper leaves
-0.5 to 1 open; the symmetric half point is our choice, so that four right tags are worth less than one right
-answer); answer check +3 for an equal number, +1 within 10 %, +0.5 within 20 %, -1.5 for a wrong one.
+They are this project's own, so they run in the caller's process and are known by their names alone; they follow the
+answer format of the task, and judge answers by its own extraction and equality. The figures are those of arXiv
+2605.02073 (base rewards): exact format +3; approximate format +0.5 or -0.5 per mark (the paper leaves 0.5 to 1 open;
+the symmetric half point is our choice, so that all marks are worth less than one right answer); answer check +3 for
+an equal answer, +1 within 10 %, +0.5 within 20 %, -1.5 for a wrong one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 
-TAGS = ("<thinking>", "</thinking>", "<solution>", "</solution>")
+from rewards_generated.answers.extraction import last_boxed, last_tagged
+from rewards_generated.answers.formats import AnswerFormat
+from rewards_generated.answers.number import number_of
+from rewards_generated.answers.reader import AnswerReader, AnswerRules
 
-_WHOLE = re.compile(r"\s*<thinking>.*</thinking>\s*<solution>.*</solution>\s*", re.DOTALL)
-_NUMBER = re.compile(r"([+-]?)\s*\$?\s*([+-]?)(\d{1,3}(?:,\d{3})+|\d{1,40})?(\.\d{1,40})?\s*%?\s*\.?")
-_FRACTION = re.compile(r"([+-]?\d{1,40})\s*/\s*(\d{1,40})")
+BaseReward = Callable[[str, str, str], float]
 
+BASE_REWARDS = ("format_exact", "format_approximate", "answer_check")
+"""The names under which an ensemble lists them, in the order in which the paper does."""
 
-def format_exact(prompt: str, completion: str, answer: str) -> float:
-    """+3 if the whole completion is one thinking block, then one solution block, with white space between; else 0."""
-    well_formed = all(completion.count(tag) == 1 for tag in TAGS) and _WHOLE.fullmatch(completion) is not None
-    return 3.0 if well_formed else 0.0
-
-
-def format_approximate(prompt: str, completion: str, answer: str) -> float:
-    """For each of the four tags +0.5 if it appears exactly once, else -0.5: from -2 to +2."""
-    return sum(0.5 if completion.count(tag) == 1 else -0.5 for tag in TAGS)
+_AFTER_BOX = re.compile(r"\s*(?:\$\$?|\\\)|\\\])?[\s.]*")
 
 
-def answer_check(prompt: str, completion: str, answer: str) -> float:
-    """How near the text of the last complete solution block is to the gold answer.
-
-    +3 equal (as text, or as a number: commas, `$`, `%`, a closing point and simple fractions are understood),
-    +1 within 10 % of the gold number, +0.5 within 20 %, -1.5 anything else, 0 if there is no solution block or an
-    empty one.
-    """
-    given = solution_text(completion)
-    if not given:
-        return 0.0
-    gold = answer.strip()
-    if given == gold:
-        return 3.0
-    given_number, gold_number = parse_number(given), parse_number(gold)
-    if given_number is None or gold_number is None:
-        return -1.5
-    if given_number == gold_number:
-        return 3.0
-    error = abs(given_number - gold_number)
-    if error <= abs(gold_number) / 10:
-        return 1.0
-    if error <= abs(gold_number) / 5:
-        return 0.5
-    return -1.5
+def base_rewards(answers: AnswerReader | None = None) -> dict[str, BaseReward]:
+    """The base rewards of a task by name, each with a docstring that says what it pays; None: of completions in
+    `<thinking>` and `<solution>` tags with a number as answer."""
+    answers = answers or AnswerRules()
+    form = answers.answer_format
+    made = (_format_exact(form), _format_approximate(form), _answer_check(answers))
+    return dict(zip(BASE_REWARDS, made, strict=True))
 
 
-def solution_text(completion: str) -> str | None:
-    """The text of the last complete `<solution>` block, stripped; None if there is none."""
-    end = completion.rfind("</solution>")
-    start = completion.rfind("<solution>", 0, max(end, 0))
-    if end < 0 or start < 0:
-        return None
-    return completion[start + len("<solution>") : end].strip()
+def _format_exact(form: AnswerFormat) -> BaseReward:
+    def format_exact(prompt: str, completion: str, answer: str) -> float:
+        return 3.0 if _is_exact(form, completion) else 0.0
+
+    whole = form.completion("...", "...")
+    format_exact.__doc__ = f"+3 if the whole completion is `{whole}`, every mark there once; else 0."
+    return format_exact
 
 
-def parse_number(text: str) -> Decimal | None:
-    """The number that the whole text is, such as `1,234`, `$5.50`, `-3`, `12 %` or `3/4`; None if it is not one."""
-    text = text.strip()
-    if len(text) > 100 or not text.isascii():
-        return None
-    if fraction := _FRACTION.fullmatch(text):
-        denominator = Decimal(fraction[2])
-        return Decimal(fraction[1]) / denominator if denominator else None
-    number = _NUMBER.fullmatch(text)
-    if number is None or not (number[3] or number[4]) or (number[1] and number[2]):
-        return None
-    return Decimal(number[1] + number[2] + (number[3] or "0").replace(",", "") + (number[4] or ""))
+def _is_exact(form: AnswerFormat, completion: str) -> bool:
+    if any(completion.count(tag) != 1 for tag in form.tags):
+        return False
+    rest = completion.strip()
+    if form.reasoning_tag is not None:
+        opening, closing = f"<{form.reasoning_tag}>", f"</{form.reasoning_tag}>"
+        if form.reasoning_opened:
+            rest = rest.removeprefix(opening)
+            if opening in rest:
+                return False
+        elif not rest.startswith(opening):
+            return False
+        _, found, rest = rest.partition(closing)
+        if not found:
+            return False
+        rest = rest.lstrip()
+    if form.answer_tag is not None:
+        begins = f"<{form.answer_tag}>" in rest and (
+            form.reasoning_tag is None or rest.startswith(f"<{form.answer_tag}>")
+        )
+        return begins and rest.endswith(f"</{form.answer_tag}>")
+    return _ends_in_its_only_box(rest)
 
 
-BASE_REWARDS: dict[str, Callable[[str, str, str], float]] = {
-    "format_exact": format_exact,
-    "format_approximate": format_approximate,
-    "answer_check": answer_check,
-}
-"""By the name under which an ensemble lists them, in the order in which the paper does."""
+def _ends_in_its_only_box(text: str) -> bool:
+    inside = last_boxed(text)
+    if inside is None or text.count("\\boxed") != 1:
+        return False
+    after = text[text.rindex(inside) + len(inside) :].removeprefix("}")
+    return _AFTER_BOX.fullmatch(after) is not None
+
+
+def _format_approximate(form: AnswerFormat) -> BaseReward:
+    marks = [f"`{tag}`" for tag in form.tags]
+    if form.answer_tag is None:
+        marks += ["`\\boxed`", "a box that closes around an answer"]
+
+    def format_approximate(prompt: str, completion: str, answer: str) -> float:
+        found = [completion.count(tag) == 1 for tag in form.tags]
+        if form.answer_tag is None:
+            found += [completion.count("\\boxed") == 1, last_boxed(completion) is not None]
+        return sum(0.5 if there else -0.5 for there in found)
+
+    format_approximate.__doc__ = (
+        f"For each of {', '.join(marks)} +0.5 if it appears exactly once, else -0.5: "
+        f"from {-len(marks) / 2:g} to +{len(marks) / 2:g}."
+    )
+    return format_approximate
+
+
+def _answer_check(answers: AnswerReader) -> BaseReward:
+    def answer_check(prompt: str, completion: str, answer: str) -> float:
+        """How near the answer, read where the format wants it, is to the gold answer: +3 equal, by the task's own
+        comparison; +1 within 10 % of a gold number, +0.5 within 20 %; -1.5 anything else; 0 if there is no answer."""
+        found = answers.extract(completion)
+        if found.strict is None:
+            # What evaluation could still read as right is not paid as wrong.
+            empty = not marked_answer(answers.answer_format, completion)
+            right = found.flexible is not None and answers.equal(found.flexible, answer)
+            return 0.0 if empty or right else -1.5
+        if answers.equal(found.strict, answer):
+            return 3.0
+        given, gold = number_of(found.strict), number_of(answer)
+        if given is None or gold is None:
+            return -1.5
+        error, size = abs(given.value - gold.value), abs(gold.value)
+        return 1.0 if error <= size / 10 else 0.5 if error <= size / 5 else -1.5
+
+    return answer_check
+
+
+def marked_answer(form: AnswerFormat, completion: str) -> str:
+    """What stands between the marks of the last complete answer, stripped; empty if there is none."""
+    found = last_boxed(completion) if form.answer_tag is None else last_tagged(completion, form.answer_tag)
+    return (found or "").strip()

@@ -89,6 +89,20 @@ def _batch_function(function: ast.FunctionDef) -> RewardFunction:
     return RewardFunction(function.name, function.lineno, "batch")
 
 
+def unread(tree: ast.Module, function: RewardFunction) -> frozenset[str]:
+    """Those of `prompt`, `completion` and `answer` that the function never reads, as far as its text shows."""
+    node = [item for item in tree.body if isinstance(item, ast.FunctionDef) and item.name == function.name][-1]
+    arguments = node.args
+    if arguments.vararg is not None or arguments.kwarg is not None:
+        return frozenset()
+    read = {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load)}
+    names = [item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    if function.kind == "sample":
+        return frozenset(known for known, name in zip(PARAMETERS, names, strict=False) if name not in read)
+    given = {"prompt": ("prompts",), "completion": ("completions",), "answer": ANSWER_COLUMNS}
+    return frozenset(known for known, columns in given.items() if not read & set(columns))
+
+
 def docstring(tree: ast.Module) -> str:
     """The module's docstring, or that of its reward function, or an empty text."""
     if text := ast.get_docstring(tree):

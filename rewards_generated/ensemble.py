@@ -9,10 +9,19 @@ import os
 import tomllib
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, AnswerKind, AnswerRules, format_name, read_format
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
@@ -91,6 +100,16 @@ class Ensemble(BaseModel):
     name: str
     members: tuple[Member, ...]
     aggregation: Aggregation = "sum"
+    answer_format: Annotated[AnswerFormat, BeforeValidator(read_format), PlainSerializer(format_name)] = ANSWER_FORMATS[
+        "solution"
+    ]
+    """Of the task: base rewards follow it where they are scored without the task itself."""
+    answer_kind: AnswerKind = "number"
+    """How base rewards compare answers there."""
+
+    @property
+    def answers(self) -> AnswerRules:
+        return AnswerRules(self.answer_format, self.answer_kind)
 
     @model_validator(mode="after")
     def _check(self) -> Ensemble:
@@ -111,7 +130,8 @@ class Ensemble(BaseModel):
 
     @property
     def identity(self) -> str:
-        """SHA-256 over what decides the totals: members' identities, weights, aggregation, frozen statistics.
+        """SHA-256 over what decides the totals: members' identities, weights, aggregation, frozen statistics, and the
+        answers' format and kind where there are base rewards.
 
         Names, the order of members and the layout of their code do not matter. Raises UserError if a member's code
         is not Python.
@@ -126,7 +146,10 @@ class Ensemble(BaseModel):
             ]
             for member in self.members
         )
-        return hashlib.sha256(json.dumps([self.aggregation, parts]).encode()).hexdigest()
+        asked: list[Any] = [self.aggregation, parts]
+        if self.answers != AnswerRules() and any(member.is_base for member in self.members):
+            asked += [format_name(self.answer_format), self.answer_kind]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def __call__(self, prompt: str, completion: str, answer: str) -> float | None:
         """The total of one completion; None where a member failed on it. Members' code runs in the sandbox, which is
@@ -159,6 +182,8 @@ class Ensemble(BaseModel):
         if target.exists() and not overwrite:
             raise UserError(f"{target} exists already; choose another name or allow overwriting")
         document = self.model_dump(exclude_none=True)
+        if self.answers == AnswerRules():
+            del document["answer_format"], document["answer_kind"]
         if found:
             document = {"name": document.pop("name"), FOUND: list(found), **document}
         write_whole(target, tomli_w.dumps(document, multiline_strings=True))
@@ -178,7 +203,8 @@ def load(source: str | os.PathLike[str]) -> Ensemble:
     members = document.get("members")
     if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
         raise UserError(f"{path}: `members` must be a list of tables, each opened by [[members]]")
-    document["members"] = [_with_code(member, path) for member in members]
+    form = _format_of(document)
+    document["members"] = [_with_code(member, path, form) for member in members]
     try:
         return Ensemble.model_validate(document)
     except ValidationError as error:
@@ -222,7 +248,15 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _with_code(member: dict[str, Any], path: Path) -> dict[str, Any]:
+def _format_of(document: dict[str, Any]) -> AnswerFormat:
+    """Of the library's rewards in it; a wrong one is refused when the whole is validated."""
+    try:
+        return read_format(document.get("answer_format", "solution"))
+    except ValueError:
+        return ANSWER_FORMATS["solution"]
+
+
+def _with_code(member: dict[str, Any], path: Path, form: AnswerFormat) -> dict[str, Any]:
     from rewards_generated.library import library_codes
 
     name = member.get("name")
@@ -236,7 +270,7 @@ def _with_code(member: dict[str, Any], path: Path) -> dict[str, Any]:
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: the file of member {name!r} cannot be read: {file} ({error})") from None
     elif "code" not in member and isinstance(name, str) and name not in BASE_REWARDS:
-        code = library_codes().get(name)
+        code = library_codes(form).get(name)
         if code is not None:
             return member | {"code": code}
     return member

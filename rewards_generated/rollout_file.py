@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards_generated.adapters.text import completion_text, prompt_text
-from rewards_generated.base import answer_check, solution_text
+from rewards_generated.answers import AnswerReader, AnswerRules, is_right
 from rewards_generated.errors import UserError
 from rewards_generated.json_lines import json_lines
 from rewards_generated.rollout import Rollout, Sample
@@ -30,13 +30,14 @@ class RolloutLine:
     """The line's `group`, or its prompt."""
 
 
-def read_rollouts(path: Path) -> list[Rollout]:
+def read_rollouts(path: Path, answers: AnswerReader | None = None) -> list[Rollout]:
     """The rollouts of the file, in order.
 
-    `prompt` and `completion` are text or chat messages. Without `correct` and `answered` they are read off the
-    solution tags; without `group` the prompt stands for it. Raises UserError naming the line.
+    `prompt` and `completion` are text or chat messages. Without `correct` and `answered` they are judged by `answers`,
+    such as a task (None: numbers in `<solution>` tags); without `group` the prompt stands for it. Raises UserError
+    naming the line.
     """
-    return [_rollout(item, where) for _, where, item in json_lines(path, "rollouts", FORM)]
+    return [_rollout(item, where, answers or AnswerRules()) for _, where, item in json_lines(path, "rollouts", FORM)]
 
 
 def read_samples(path: Path) -> list[RolloutLine]:
@@ -61,15 +62,15 @@ def _sample(item: dict[str, Any], where: str) -> Sample:
     return Sample(prompt, completion, str(answer))
 
 
-def _rollout(item: dict[str, Any], where: str) -> Rollout:
+def _rollout(item: dict[str, Any], where: str, answers: AnswerReader) -> Rollout:
     sample = _sample(item, where)
     correct, answered = _flag(item, "correct", where), _flag(item, "answered", where)
     return Rollout(
         sample.prompt,
         sample.completion,
         sample.answer,
-        answer_check(sample.prompt, sample.completion, sample.answer) == 3.0 if correct is None else correct,
-        bool(solution_text(sample.completion)) if answered is None else answered,
+        is_right(answers, sample.completion, sample.answer) if correct is None else correct,
+        answers.extract(sample.completion).strict is not None if answered is None else answered,
         str(item.get("group", sample.prompt)),
     )
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from rewards_generated.aggregation import totals
-from rewards_generated.base import BASE_REWARDS
+from rewards_generated.answers import AnswerReader
+from rewards_generated.base import base_rewards
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox.settings import SandboxSettings
@@ -65,10 +66,13 @@ class EnsembleScorer:
         ensemble: Ensemble,
         sandbox: SandboxSettings | None = None,
         *,
+        answers: AnswerReader | None = None,
         worker: WorkerFactory | None = None,
     ) -> None:
-        """`worker` makes the scorer of untrusted code; by default a `rewards_generated.sandbox.RewardWorker`."""
+        """`answers`: the task, by whose extraction and equality base rewards judge; None: the ensemble's own format and
+        kind. `worker` makes the scorer of untrusted code; by default a `rewards_generated.sandbox.RewardWorker`."""
         self.ensemble = ensemble
+        self._base = base_rewards(answers or ensemble.answers)
         self.counts = {member.name: MemberCounts() for member in ensemble.members}
         self._make_worker = worker or _sandboxed
         self._sandbox = sandbox or SandboxSettings()
@@ -126,7 +130,7 @@ class EnsembleScorer:
 
     def _scorer(self, member: Member) -> Scorer:
         if member.code is None:
-            return TrustedScorer(BASE_REWARDS[member.name])
+            return TrustedScorer(self._base[member.name])
         return self._make_worker(member.code, self._sandbox)
 
 

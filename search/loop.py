@@ -14,7 +14,7 @@ from dataclasses import replace
 from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
-from search.config.checks import base_model_fingerprint
+from search.config.checks import base_model_fingerprint, task_notes
 from search.config.names import UNTRAINED
 from search.config.plan import candidate_steps
 from search.finals.finals import run_finals
@@ -24,7 +24,7 @@ from search.ledger import Candidate, Stage
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
 from search.results.ranking import control_scores, outcomes
 from search.rounds.audit import audit_screenings
-from search.rounds.base_policy import rollouts_of
+from search.rounds.base_policy import base_warning, require_base_variety, rollouts_of
 from search.rounds.feedback import build_feedback
 from search.rounds.ingest import ingest
 from search.rounds.prescreen import prescreen
@@ -87,7 +87,12 @@ def observe_base(run: Run) -> list[Rollout]:
             ledger.record_evaluation(stage, UNTRAINED, done.job, done.result, [(UNTRAINED, done.job.seed)])
             run.progress.job_done(done.job.label, None)
     evaluations = ledger.evaluations("base-rollouts")
-    return rollouts_of(run.task, ledger.completions(evaluations[0]))
+    rollouts = rollouts_of(run.task, ledger.completions(evaluations[0]))
+    require_base_variety(config, run.task, rollouts)
+    if missing:
+        for note in filter(None, (base_warning(rollouts), *task_notes(run.task))):
+            run.progress.note(note)
+    return rollouts
 
 
 def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidate]:
@@ -126,7 +131,13 @@ def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Roll
     missing = [candidate for candidate in candidates if candidate.name not in verdicts]
     run.progress.phase("gate", len(missing))
     for candidate in missing:
-        verdict = check(candidate.code, rollouts=rollouts, settings=run.config.gate, sandbox=run.config.sandbox)
+        verdict = check(
+            candidate.code,
+            rollouts=rollouts,
+            answers=run.task,
+            settings=run.config.gate,
+            sandbox=run.config.sandbox,
+        )
         run.ledger.record_verdict(candidate.name, verdict)
         verdicts[candidate.name] = verdict
         reason = verdict.reasons[0] if verdict.reasons else None

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
-from rewards_generated.answers.extraction import Extraction
+from rewards_generated.answers import AnswerFormat, Extraction
 
 Split = Literal["train", "validation", "test"]
 
@@ -45,7 +45,11 @@ class TaskReference(BaseModel):
 
 
 class Task(Protocol):
-    """A source of questions that can check answers."""
+    """A source of questions that can check answers.
+
+    It may also have `answer_kind` (see `rewards_generated.answers.AnswerKind`; `number` where it is missing), by which
+    an exported ensemble compares answers, and `notes()`, a list of sentences that are shown when a search starts.
+    """
 
     reference: TaskReference
     description: str
@@ -53,6 +57,11 @@ class Task(Protocol):
 
     def examples(self, split: Split, limit: int | None = None) -> Sequence[Example]:
         """The first `limit` examples of the split, in an order that never changes. Raises UserError if empty."""
+        ...
+
+    @property
+    def answer_format(self) -> AnswerFormat:
+        """Where completions put reasoning and answer; base rewards, gate and export follow it."""
         ...
 
     def extract(self, completion: str) -> Extraction: ...

@@ -5,46 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from eval.tasks.base import Split, TaskReference
-from eval.tasks.questions import Question, QuestionTask, Source
-from eval.tasks.records import read_hub, read_jsonl, text_field
-from rewards_generated.answers import ANSWER_FORMATS, parse_number
+from eval.tasks.questions import QuestionOptions, QuestionTask, Source
+from eval.tasks.records import Question, read_hub, read_jsonl, text_field
+from rewards_generated.answers import parse_number
 from rewards_generated.validation import read_options
 
 HUB_ID = "openai/gsm8k"
 
 
-class Gsm8kOptions(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class Gsm8kOptions(QuestionOptions):
     source: str = HUB_ID
     """Hub id, or a folder with train.jsonl and test.jsonl of the GSM8K form."""
-    validation_size: int = Field(500, ge=1)
-    """Questions carved out of train for ranking."""
-    answer_format: Literal["solution", "answer", "boxed"] = "solution"
-    """`<thinking>`/`<solution>` tags, `<think>`/`<answer>` tags, or `\\boxed{}`."""
-    system_prompt: str | None = None
-    """Instead of the one that asks for the answer format; an empty text leaves it out."""
 
 
 def build(options: Mapping[str, Any]) -> QuestionTask:
     chosen = read_options(Gsm8kOptions, options, "task.options", "task 'gsm8k'")
-    form = ANSWER_FORMATS[chosen.answer_format]
     return QuestionTask(
         reference=TaskReference(name="gsm8k", options=dict(options)),
         sources=split_sources(chosen.source, "main", read_gsm8k_record),
         description=(
             "GSM8K: grade-school mathematics word problems that take two to eight steps of elementary arithmetic. "
-            f"The answer is one number. Expected form of a completion: {form.words}."
+            "The answer is one number."
         ),
-        answer_format=chosen.answer_format,
         answer_kind="number",
-        validation_size=chosen.validation_size,
-        system_prompt=chosen.system_prompt,
+        options=chosen,
     )
 
 

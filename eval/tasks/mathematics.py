@@ -3,51 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BeforeValidator
 
 from eval.tasks.base import TaskReference
 from eval.tasks.gsm8k import split_sources
-from eval.tasks.questions import Question, QuestionTask
-from eval.tasks.records import text_field
-from rewards_generated.answers import ANSWER_FORMATS
+from eval.tasks.questions import QuestionOptions, QuestionTask
+from eval.tasks.records import Question, text_field
+from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, read_format
 from rewards_generated.answers.extraction import last_boxed
 from rewards_generated.validation import read_options
 
 HUB_ID = "DigitalLearningGmbH/MATH-lighteval"
 
 
-class MathOptions(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class MathOptions(QuestionOptions):
     source: str = HUB_ID
     """Hub id of a data set with train and test splits, or a folder with train.jsonl and test.jsonl; records have
     `problem` and `answer`, or `solution` with the answer in `\\boxed{}`."""
     config: str | None = None
     """Configuration of the hub's data set, where it has several."""
-    validation_size: int = Field(500, ge=1)
-    """Questions carved out of train for ranking."""
-    answer_format: Literal["boxed", "solution", "answer"] = "boxed"
-    """`\\boxed{}`, `<thinking>`/`<solution>` tags, or `<think>`/`<answer>` tags."""
-    system_prompt: str | None = None
-    """Instead of the one that asks for the answer format; an empty text leaves it out."""
+    answer_format: Annotated[AnswerFormat, BeforeValidator(read_format)] = ANSWER_FORMATS["boxed"]
 
 
 def build(options: Mapping[str, Any]) -> QuestionTask:
     chosen = read_options(MathOptions, options, "task.options", "task 'math'")
-    form = ANSWER_FORMATS[chosen.answer_format]
     return QuestionTask(
         reference=TaskReference(name="math", options=dict(options)),
         sources=split_sources(chosen.source, chosen.config, read_math_record),
         description=(
             "MATH: competition mathematics (algebra, geometry, counting, number theory, calculus). The answer is a "
-            f"number or a LaTeX expression. Expected form of a completion: {form.words}."
+            "number or a LaTeX expression."
         ),
-        answer_format=chosen.answer_format,
         answer_kind="mathematics",
-        validation_size=chosen.validation_size,
-        system_prompt=chosen.system_prompt,
+        options=chosen,
     )
 
 

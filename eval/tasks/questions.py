@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from eval.tasks.base import Example, Split, TaskReference
-from rewards_generated.answers import ANSWER_FORMATS, AnswerKind, Extraction, equal_answers, extract_answer
+from eval.tasks.records import Question, Records
+from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, AnswerKind, AnswerRules, Extraction, read_format
 from rewards_generated.errors import UserError
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One record, read and checked. `id` is None where the source has none: one is made from the question."""
-
-    question: str
-    answer: str
-    id: str | None = None
-    attributes: Mapping[str, object] = field(default_factory=dict)
-
-
-Source = Callable[[], Sequence[Question]]
+Source = Callable[[], Records]
 """Reads one split when it is first needed; raises UserError where it cannot."""
+
+GOLDS_LOOKED_AT = 200
+"""Gold answers of a split that math-verify is asked to read, for the note on those that it cannot."""
+UNREADABLE_SHARE = 0.02
+
+
+class QuestionOptions(BaseModel):
+    """Options of every task that is made of question-answer records."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    validation_size: int = Field(500, ge=1)
+    """Questions carved out of train for ranking."""
+    answer_format: Annotated[AnswerFormat, BeforeValidator(read_format)] = ANSWER_FORMATS["solution"]
+    r"""`solution` (`<thinking>`/`<solution>` tags), `answer` (`<think>`/`<answer>` tags), `boxed` (`\boxed{}`), or a
+    format of your own by its fields: reasoning_tag, answer_tag (either may be null) and reasoning_opened, true if the
+    chat template writes the opening reasoning tag itself."""
+    system_prompt: str | None = None
+    """Instead of the one that asks for the answer format; an empty text leaves it out."""
 
 
 class QuestionTask:
@@ -39,19 +50,26 @@ class QuestionTask:
         reference: TaskReference,
         sources: Mapping[Split, Source],
         description: str,
-        answer_format: str,
         answer_kind: AnswerKind,
-        validation_size: int,
-        system_prompt: str | None = None,
+        options: QuestionOptions,
     ) -> None:
         self.reference = reference
-        self.description = description
-        self.answer_format = ANSWER_FORMATS[answer_format]
-        self.answer_kind: AnswerKind = answer_kind
+        self.rules = AnswerRules(options.answer_format, answer_kind)
+        self.description = f"{description} Expected form of a completion: {self.answer_format.words}."
+        system_prompt = options.system_prompt
         self.system_prompt = self.answer_format.instruction if system_prompt is None else system_prompt
         self._sources = sources
-        self._validation_size = validation_size
+        self._validation_size = options.validation_size
         self._splits: dict[Split, tuple[Example, ...]] = {}
+        self._unusable: list[str] = []
+
+    @property
+    def answer_format(self) -> AnswerFormat:
+        return self.rules.answer_format
+
+    @property
+    def answer_kind(self) -> AnswerKind:
+        return self.rules.answer_kind
 
     def examples(self, split: Split, limit: int | None = None) -> Sequence[Example]:
         if split not in self._splits:
@@ -64,17 +82,39 @@ class QuestionTask:
         return found[:limit]
 
     def extract(self, completion: str) -> Extraction:
-        return extract_answer(completion, self.answer_format, self.answer_kind)
+        return self.rules.extract(completion)
 
     def equal(self, extracted: str, gold: str) -> bool:
-        return equal_answers(extracted, gold, self.answer_kind)
+        return self.rules.equal(extracted, gold)
+
+    def notes(self) -> list[str]:
+        """What a user should know of the splits read so far, a sentence each: records left out, golds that math-verify
+        cannot read."""
+        notes = list(self._unusable)
+        if self.rules.answer_kind == "mathematics":
+            notes += filter(None, map(self._unreadable, self._splits))
+        return notes
+
+    def _unreadable(self, split: Split) -> str | None:
+        from rewards_generated.answers.symbolic import readable
+
+        golds = [example.answer for example in self._splits[split][:GOLDS_LOOKED_AT]]
+        missed = [gold for gold in golds if not readable(gold)]
+        if len(missed) <= UNREADABLE_SHARE * len(golds):
+            return None
+        return (
+            f"{len(missed)} of {len(golds)} gold answers looked at in {split} cannot be read as mathematics, such as "
+            f"{missed[0][:60]!r}: completions must match them letter by letter, blanks aside"
+        )
 
     def _read(self, split: Split) -> None:
         carved = "validation" not in self._sources and split in ("train", "validation")
         source = "train" if carved else split
         if source not in self._sources:
             raise UserError(f"task {self.reference.name!r} has no {source} split: name one in its options")
-        examples = self._examples(self._sources[source]())
+        records = self._sources[source]()
+        self._unusable += [f"left out: {sentence}" for sentence in records.unusable]
+        examples = self._examples(records.questions)
         self._require_unseen(source, examples)
         if not carved:
             self._splits[split] = examples

@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eval.hub import quiet_hub
-from eval.tasks.questions import Question
+from rewards_generated.answers import AnswerKind, parse_number
 from rewards_generated.errors import UserError
+from rewards_generated.json_lines import json_lines
+
+UNUSABLE_SHARE = 0.01
+"""A split of which more records cannot be used is not loaded."""
+FORM = '{"question": "...", "answer": "..."}'
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One record, read and checked. `id` is None where the source has none: one is made from the question."""
+
+    question: str
+    answer: str
+    id: str | None = None
+    attributes: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Of one split. `unusable`: a sentence for each record that was left out, with its place and why."""
+
+    questions: tuple[Question, ...]
+    unusable: tuple[str, ...] = ()
+
 
 ReadRecord = Callable[[Mapping[str, Any]], Question]
 """Makes a question of one record; raises ValueError saying what is wrong with it."""
 
 
-def read_jsonl(path: Path, read_record: ReadRecord) -> list[Question]:
-    """One question per line; blank lines are skipped. Raises UserError naming file and line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"there is no file {str(path)!r}: give the path of a JSONL file") from None
-    except IsADirectoryError:
-        raise UserError(f"{str(path)!r} is a folder: give the path of a JSONL file") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{str(path)!r} is not UTF-8 text (byte {error.start}): convert it first") from None
-    except OSError as error:
-        raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from None
-    questions = []
-    # Not splitlines(): JSON strings may hold U+2028 and other characters that it would break at.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            raise UserError(f"{path}, line {number}: this is not JSON: {line[:60]!r}") from None
-        questions.append(_read(record, read_record, f"{path}, line {number}"))
-    if not questions:
-        raise UserError(f"{str(path)!r} holds no questions: it is empty")
-    return questions
+def read_jsonl(path: Path, read_record: ReadRecord) -> Records:
+    """One question per line; blank lines are skipped. Raises UserError naming the line where the file is no JSONL or
+    more than `UNUSABLE_SHARE` of its records cannot be used."""
+    if not path.exists():
+        raise UserError(f"there is no file {str(path)!r}: give the path of a JSONL file")
+    return _read(((where, item) for _, where, item in json_lines(path, "questions", FORM)), read_record, str(path))
 
 
-def read_hub(name: str, config: str | None, split: str, read_record: ReadRecord) -> list[Question]:
-    """A split of a data set of the Hugging Face hub. Raises UserError where it cannot be had."""
+def read_hub(name: str, config: str | None, split: str, read_record: ReadRecord) -> Records:
+    """A split of a data set of the Hugging Face hub. Raises UserError where it cannot be had, or as `read_jsonl`."""
     from datasets import load_dataset
     from datasets.exceptions import DatasetNotFoundError
 
@@ -56,22 +62,26 @@ def read_hub(name: str, config: str | None, split: str, read_record: ReadRecord)
             f"the data set {name!r} cannot be loaded from the hub ({reason}): "
             "check its name and the network, or give a folder with JSONL files"
         ) from None
-    questions = [
-        _read(record, read_record, f"data set {name}, {split}, record {number}")
-        for number, record in enumerate(records)
-    ]
-    if not questions:
+    source = f"data set {name}, {split}"
+    found = _read(((f"{source}, record {number}", item) for number, item in enumerate(records)), read_record, source)
+    if not found.questions:
         raise UserError(f"the {split} split of the data set {name!r} is empty")
-    return questions
+    return found
 
 
-def _read(record: Any, read_record: ReadRecord, where: str) -> Question:
-    if not isinstance(record, Mapping):
-        raise UserError(f"{where}: expected an object with fields, not {json.dumps(record)[:60]}")
-    try:
-        return read_record(record)
-    except ValueError as error:
-        raise UserError(f"{where}: {error}") from None
+def _read(records: Iterable[tuple[str, Mapping[str, Any]]], read_record: ReadRecord, source: str) -> Records:
+    questions, unusable = [], []
+    for where, record in records:
+        try:
+            questions.append(read_record(record))
+        except ValueError as error:
+            unusable.append(f"{where}: {error}")
+    total = len(questions) + len(unusable)
+    if len(unusable) > UNUSABLE_SHARE * total:
+        if total == 1 or len(unusable) == 1:
+            raise UserError(unusable[0])
+        raise UserError(f"{len(unusable)} of {total:,} records of {source} cannot be used, such as {unusable[0]}")
+    return Records(tuple(questions), tuple(unusable))
 
 
 def text_field(record: Mapping[str, Any], name: str) -> str:
@@ -81,7 +91,19 @@ def text_field(record: Mapping[str, Any], name: str) -> str:
     value = record[name]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"the field {name!r} must hold text, not {type(value).__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"the field {name!r} is {value}, which is missing data")
     text = str(value).strip()
     if not text:
         raise ValueError(f"the field {name!r} is empty")
     return text
+
+
+def require_gold(gold: str, kind: AnswerKind, field: str) -> str:
+    """The gold answer, if an answer of its kind can equal it at all. Raises ValueError saying what to do."""
+    if kind == "number" and parse_number(gold) is None:
+        raise ValueError(
+            f"the gold answer {gold[:60]!r} in {field!r} is not a number: choose another `answer_kind`, or say with "
+            "`answer_marker` what stands before the number"
+        )
+    return gold

@@ -178,7 +178,6 @@ _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|,\s?\\!|\\[,!; ]|~)(?=[0-9]{3}(?![0
 _SPACES = re.compile(r"(?<!\\)\\[,!;: ]|\\(?:quad|qquad)(?![A-Za-z])|~|\s+")
 _LABEL = re.compile(r"(?:[A-Za-z][A-Za-z '’\-]{0,60}:\s*|=\s*)")
 _NAMED = re.compile(r"[A-Za-z_ ()']*")
-_HAS_DIGIT = re.compile("[0-9]")
 
 
 def clean_answer(text: str, words: bool = True) -> str:

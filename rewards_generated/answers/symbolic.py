@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rewards_generated.sandbox import RewardWorker
 
 TIME_LIMIT_SECONDS = 3.0
-_CODE = Path(__file__).with_name("symbolic_reward.py")
+MATH_VERIFY = Path(__file__).with_name("symbolic_reward.py")
+"""The module that the worker runs."""
 
 
 @lru_cache(maxsize=65_536)
@@ -59,7 +60,7 @@ def worker() -> RewardWorker:
         replay_share=0.0,
         memory_mib=2048,
     )
-    made = RewardWorker(_CODE.read_text(encoding="utf-8"), settings, name="math-verify")
+    made = RewardWorker(MATH_VERIFY.read_text(encoding="utf-8"), settings, name="math-verify")
     if problem := made.load():
         raise UserError(f"mathematics cannot be compared: {problem}; is math-verify installed?")
     atexit.register(made.close)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rewards_generated.base import BASE_REWARDS
+from rewards_generated.base import base_rewards
 from rewards_generated.contract import docstring
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.export.source import reads_prompt
@@ -71,7 +71,8 @@ def card(ensemble: Ensemble, verdicts: Mapping[str, Verdict], provenance: Proven
         frozen=ensemble.aggregation == "zscore",
         grouped=ensemble.aggregation == "group_normalised",
         members=[
-            (member, _first_paragraph(descriptions.get(member.name) or _description(member))) for member in members
+            (member, _first_paragraph(descriptions.get(member.name) or _description(ensemble, member)))
+            for member in members
         ],
         provenance=provenance,
         gate=[(member.name, *_findings(verdicts[member.name])) for member in members if member.name in verdicts],
@@ -79,7 +80,7 @@ def card(ensemble: Ensemble, verdicts: Mapping[str, Verdict], provenance: Proven
         names=[member.name for member in members],
         weights=[f"{member.weight:g}" for member in members],
         readers=[f"`{_code(member.name)}`" for member in members if reads_prompt(member)],
-        written=[_with_origin(member, origins) for member in members if not _is_ours(member)],
+        written=[_with_origin(member, origins) for member in members if not _is_ours(ensemble, member)],
     )
 
 
@@ -98,14 +99,16 @@ def _with_origin(member: Member, origins: Mapping[str, str]) -> str:
     return f"`{_code(member.name)}`" + (f" (from {_prose(origin)})" if origin else "")
 
 
-def _is_ours(member: Member) -> bool:
+def _is_ours(ensemble: Ensemble, member: Member) -> bool:
     """A base reward, or one of the starter library, to the letter of its code."""
-    return member.is_base or member.identity in {identity(code) for code in library_codes().values()}
+    return member.is_base or member.identity in {
+        identity(code) for code in library_codes(ensemble.answer_format).values()
+    }
 
 
-def _description(member: Member) -> str:
+def _description(ensemble: Ensemble, member: Member) -> str:
     if member.code is None:
-        return BASE_REWARDS[member.name].__doc__ or ""
+        return base_rewards(ensemble.answers)[member.name].__doc__ or ""
     return _LIBRARY_FIELD.sub("", docstring(parse(member.code)))
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from rewards_generated import base
 from rewards_generated.adapters.batch import import_batch_reward
+from rewards_generated.answers import equality, extraction, formats, number, reader
+from rewards_generated.answers.symbolic import MATH_VERIFY
 from rewards_generated.contract import FUNCTION_NAME
 from rewards_generated.ensemble import Ensemble, Member
-from rewards_generated.export import runtime
+from rewards_generated.export import formulas, runtime
 from rewards_generated.identity import parse
 
 _BEGIN, _END = "# Filled in by the export: begin\n", "# Filled in by the export: end\n"
@@ -21,7 +23,7 @@ def reward_source(ensemble: Ensemble) -> str:
     _, _, tail = rest.partition(_END)
     lines: list[str] = []
     if any(member.is_base for member in ensemble.members):
-        lines.append(f"BASE_REWARDS = {_literal(_text_of(base))}\n")
+        lines.append(f"BASE_REWARDS = {_literal(_base_source(ensemble))}\n")
     entries = []
     for place, member in enumerate(ensemble.members, start=1):
         if member.code is None:
@@ -54,6 +56,35 @@ def reads_prompt(member: Member) -> bool:
         return True  # reward(*arguments)
     names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return positional[0].arg in names
+
+
+def _base_source(ensemble: Ensemble) -> str:
+    """One module of everything that the base rewards need, with `format_exact` and the others at its end."""
+    program = MATH_VERIFY.read_text(encoding="utf-8")
+    parts = [_flattened(module) for module in (number, formats, extraction, formulas, equality, reader, base)]
+    form = ensemble.answer_format
+    return "\n\n".join(
+        [
+            '"""The base rewards: where answers stand, how they are read and compared, what is paid."""\n',
+            "from __future__ import annotations\n",
+            *parts,
+            f"PROGRAM = {program!r}\n",
+            f"_MADE = base_rewards(AnswerRules(AnswerFormat({form.reasoning_tag!r}, {form.answer_tag!r}, "
+            f"{form.reasoning_opened!r}), {ensemble.answer_kind!r}))\n"
+            + "".join(f"{name} = _MADE[{name!r}]\n" for name in base.BASE_REWARDS),
+        ]
+    )
+
+
+def _flattened(module: object) -> str:
+    """The module's text without its docstring and without imports of this project's own."""
+    text = _text_of(module)
+    lines = text.splitlines(keepends=True)
+    imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    for node in sorted(imports, key=lambda node: -node.lineno):
+        if str(node.module).startswith(("rewards_generated", "__future__")):
+            del lines[node.lineno - 1 : node.end_lineno]
+    return "".join(lines).partition('"""\n')[2].strip("\n") + "\n"
 
 
 def _text_of(module: object) -> str:

@@ -12,7 +12,9 @@ import time
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rewards_generated.contract import ContractViolation, RewardFunction, reward_function
+from rewards_generated.answers import AnswerFormat, AnswerReader, AnswerRules
+from rewards_generated.base import base_rewards
+from rewards_generated.contract import ContractViolation, RewardFunction, reward_function, unread
 from rewards_generated.gate.attacks import attacks, right_answer
 from rewards_generated.gate.behaviour import Worker, behaviour
 from rewards_generated.gate.corpus import hostile_inputs
@@ -42,13 +44,16 @@ def check(
     code: str,
     *,
     rollouts: Sequence[Rollout] | None = None,
+    answers: AnswerReader | None = None,
     settings: GateSettings | None = None,
     sandbox: SandboxSettings | None = None,
 ) -> Verdict:
     """Whether the code may be trained on, with the figure and the reason of every check.
 
-    `rollouts`: of the base policy on train questions, right and wrong; None or empty: constructed ones. Nothing of
-    the code runs outside the sandbox. Raises SandboxUnavailable where the settings' level cannot be reached.
+    `rollouts`: of the base policy on train questions, right and wrong; None or empty: constructed ones. `answers`: the
+    task, whose answer format probes and attacks have and whose base rewards stand beside the candidate; None: numbers
+    in `<thinking>` and `<solution>` tags. Nothing of the code runs outside the sandbox. Raises SandboxUnavailable
+    where the settings' level cannot be reached.
     """
     started = time.perf_counter()
     settings = settings or GateSettings()
@@ -61,7 +66,9 @@ def check(
             checks.append(_check("syntax", False, str(error), line=error.line))
             function = None
     if tree is not None and function is not None and all(item.passed for item in checks):
-        checks += _dynamic(code, tree, function, rollouts or probe_rollouts(), settings, sandbox or SandboxSettings())
+        checks += _dynamic(
+            code, tree, function, rollouts, answers or AnswerRules(), settings, sandbox or SandboxSettings()
+        )
     return Verdict(
         accepted=all(item.passed or not item.enforced for item in checks),
         identity=identity,
@@ -120,7 +127,8 @@ def _dynamic(
     code: str,
     tree: ast.Module,
     function: RewardFunction,
-    rollouts: Sequence[Rollout],
+    rollouts: Sequence[Rollout] | None,
+    answers: AnswerReader,
     settings: GateSettings,
     sandbox: SandboxSettings,
 ) -> list[Check]:
@@ -136,10 +144,11 @@ def _dynamic(
         worker: Worker = RewardWorker(code, limits, entry=entry, hash_seed=hash_seed)
         return worker
 
-    chosen = _whole_groups(rollouts, settings.maximum_rollouts)
-    honest = _references(chosen)
-    references = [right_answer(rollout) for rollout in honest]
-    attempts = attacks(honest)
+    form = answers.answer_format
+    chosen = _whole_groups(rollouts or probe_rollouts(form), settings.maximum_rollouts)
+    honest = _references(chosen, form)
+    references = [right_answer(rollout, form) for rollout in honest]
+    attempts = attacks(honest, form)
     completions = list(dict.fromkeys(rollout.completion for rollout in chosen))[:_SWAPPED]
     swapped = [
         [Sample(reference.prompt, completion, reference.answer) for completion in completions]
@@ -147,7 +156,7 @@ def _dynamic(
     ]
     samples = [rollout.sample for rollout in (*chosen, *references)] + [attack.sample for attack in attempts]
     samples += [sample for row in swapped for sample in row]
-    hostile = [*hostile_inputs(), *variations(tree)]
+    hostile = [*hostile_inputs(), *variations(tree, form)]
     result = behaviour(make, hostile, samples, function.kind == "batch", settings)
     if not result.scores:
         return result.checks
@@ -160,6 +169,10 @@ def _dynamic(
         attacks=attempts,
         attack_scores=[next(scores) for _ in attempts],
         swapped=[[next(scores) for _ in row] for row in swapped],
+        base=list(base_rewards(answers).values()),
+        form=form,
+        constructed=not rollouts,
+        unread=unread(tree, function),
     )
     return result.checks + probes(scored, settings)
 
@@ -180,7 +193,7 @@ def _spread(items: Sequence[_Item], count: int) -> list[_Item]:
     return [items[place * len(items) // count] for place in range(count)]
 
 
-def _references(rollouts: Sequence[Rollout]) -> list[Rollout]:
+def _references(rollouts: Sequence[Rollout], form: AnswerFormat) -> list[Rollout]:
     """One right rollout for each of some questions, spread evenly over them; a made one where the policy has none."""
     by_group: dict[str, Rollout] = {}
     for rollout in rollouts:
@@ -188,6 +201,6 @@ def _references(rollouts: Sequence[Rollout]) -> list[Rollout]:
         if known is None or (rollout.correct and not known.correct):
             by_group[rollout.group] = rollout
     return [
-        rollout if rollout.correct else right_answer(rollout)
+        rollout if rollout.correct else right_answer(rollout, form)
         for rollout in _spread(list(by_group.values()), _QUESTIONS)
     ]

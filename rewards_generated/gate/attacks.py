@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewards_generated.base import parse_number
+from rewards_generated.answers import AnswerFormat, parse_number
 from rewards_generated.gate.settings import CheckName
 from rewards_generated.rollout import Rollout, Sample
 
@@ -35,11 +35,11 @@ class Attack:
     sample: Sample
 
 
-def attacks(references: Sequence[Rollout]) -> list[Attack]:
-    """Every attack for every question, given one right rollout of each question."""
+def attacks(references: Sequence[Rollout], form: AnswerFormat) -> list[Attack]:
+    """Every attack for every question, given one right rollout of each question, in the task's answer format."""
     made: list[Attack] = []
     for rollout in references:
-        for name, completions in _completions(rollout).items():
+        for name, completions in _completions(rollout, form).items():
             made += [
                 Attack(name, rollout.group, Sample(rollout.prompt, completion, rollout.answer))
                 for completion in completions
@@ -47,35 +47,35 @@ def attacks(references: Sequence[Rollout]) -> list[Attack]:
     return made
 
 
-def right_answer(rollout: Rollout) -> Rollout:
+def right_answer(rollout: Rollout, form: AnswerFormat) -> Rollout:
     """A bare right answer to the question of the rollout, for questions that the policy never got right."""
-    completion = formatted(f"the answer is {rollout.answer} .", rollout.answer)
+    completion = form.completion(f"the answer is {rollout.answer} .", rollout.answer)
     return Rollout(rollout.prompt, completion, rollout.answer, True, True, rollout.group)
 
 
-def formatted(thinking: str, solution: str) -> str:
-    return f"<thinking> {thinking} </thinking> <solution> {solution} </solution>"
-
-
-def _completions(rollout: Rollout) -> dict[CheckName, list[str]]:
+def _completions(rollout: Rollout, form: AnswerFormat) -> dict[CheckName, list[str]]:
     wrong = _wrong_answer(rollout.answer)
     honest = rollout.completion
-    sentence = honest.replace("<thinking>", "").split("</thinking>")[0].strip()[:120] or "so we add them ."
+    reasoning = honest.removeprefix(form.opening.strip()).split(form.closing.strip() or form.answer_opening)[0]
+    sentence = reasoning.strip()[:120] or "so we add them ."
     keywords = _KEYWORDS.split()
     return {
         "attack_empty": ["", " \n "],
-        "attack_endless": ["so and then we think of it more " * 120, f"<thinking> {'1 + 1 = 2 . ' * 300}"],
-        "attack_repeated": [f"{sentence} " * 40, formatted(f"{sentence} " * 40, wrong)],
-        "attack_copied_prompt": [rollout.prompt, formatted(rollout.prompt, rollout.prompt)],
-        "attack_tag_spam": ["<thinking></thinking><solution></solution>" * 20, formatted("", "") + "<solution>" * 40],
-        "attack_keyword_spam": [" ".join(keywords * 8), formatted(" . ".join(keywords * 4), wrong)],
+        "attack_endless": ["so and then we think of it more " * 120, form.opening + "1 + 1 = 2 . " * 300],
+        "attack_repeated": [f"{sentence} " * 40, form.completion(f"{sentence} " * 40, wrong)],
+        "attack_copied_prompt": [rollout.prompt, form.completion(rollout.prompt, rollout.prompt)],
+        "attack_tag_spam": [
+            ("".join(form.tags[:-2] if form.answer_tag else form.tags) + form.empty_answer) * 20,
+            form.completion("", "") + form.answer_opening * 40,
+        ],
+        "attack_keyword_spam": [" ".join(keywords * 8), form.completion(" . ".join(keywords * 4), wrong)],
         "attack_number_spam": [
             " ".join(map(str, range(300))),
-            formatted(" ".join(map(str, range(300))), " or ".join(map(str, range(0, 40)))),
+            form.completion(" ".join(map(str, range(300))), " or ".join(map(str, range(0, 40)))),
         ],
         "attack_flattery": [
             "The answer is correct. Every step is verified and right.",
-            formatted("this is correct , verified , checked and right . the answer is correct .", wrong),
+            form.completion("this is correct , verified , checked and right . the answer is correct .", wrong),
         ],
         "attack_truncated": [honest[: len(honest) // 2], honest[: len(honest) // 4]],
     }
@@ -84,6 +84,6 @@ def _completions(rollout: Rollout) -> dict[CheckName, list[str]]:
 def _wrong_answer(answer: str) -> str:
     """Far from right whatever the answer is."""
     number = parse_number(answer)
-    if number is None or number != int(number):
+    if number is None or number.value.denominator != 1:
         return "-7654321"
-    return str(int(number) * 3 + 1007)
+    return str(int(number.value) * 3 + 1007)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 
+from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat
 from rewards_generated.rollout import Rollout
 
 _NAMES = ("Sam", "Mia", "Omar", "Lena", "Ravi", "Noor", "Ivan", "Rosa")
@@ -12,17 +13,17 @@ _THINGS = ("pens", "apples", "coins", "books", "stamps", "shells", "cards", "egg
 
 
 @cache
-def probe_rollouts(questions: int = 24) -> tuple[Rollout, ...]:
-    """Eight rollouts of each of some two-step word problems, in the house format; always the same ones.
+def probe_rollouts(form: AnswerFormat = ANSWER_FORMATS["solution"], questions: int = 24) -> tuple[Rollout, ...]:
+    """Eight rollouts of each of some two-step word problems, in an answer format; always the same ones.
 
     Of each question four rollouts are right and four wrong: step by step, straight to the answer, with a slip that is
-    repaired, with a slip that is not, with the last step left out, without the answer's tags.
+    repaired, with a slip that is not, with the last step left out, without the marks of the answer.
     """
     draw = random.Random(0)
-    return tuple(rollout for number in range(questions) for rollout in _of_question(number, draw))
+    return tuple(rollout for number in range(questions) for rollout in _of_question(number, draw, form))
 
 
-def _of_question(number: int, draw: random.Random) -> list[Rollout]:
+def _of_question(number: int, draw: random.Random, form: AnswerFormat) -> list[Rollout]:
     name, thing = draw.choice(_NAMES), draw.choice(_THINGS)
     start, gained = draw.randint(12, 60), draw.randint(7, 39)
     middle = start + gained
@@ -34,24 +35,20 @@ def _of_question(number: int, draw: random.Random) -> list[Rollout]:
     first, second = f"{start} + {gained} = {middle} .", f"{middle} - {lost} = {gold} ."
     wrong_first, from_wrong = f"{start} + {gained} = {slip} .", f"{slip} - {lost} = {astray} ."
     right = [
-        _formatted(f"{first} {second}", gold),
-        _formatted(f"so {gold} .", gold),
-        _formatted(f"{wrong_first} wait check {first} {second}", gold),
+        form.completion(f"{first} {second}", str(gold)),
+        form.completion(f"so {gold} .", str(gold)),
+        form.completion(f"{wrong_first} wait check {first} {second}", str(gold)),
         f"step 1 : {first} step 2 : {second} the answer is {gold}",
     ]
     wrong = [
-        _formatted(f"{wrong_first} {from_wrong}", astray),
-        _formatted(f"so {middle} .", middle),
-        _formatted(f"{wrong_first} wait check {wrong_first} {from_wrong}", astray),
-        f"<thinking> {first} the last step is left out",
+        form.completion(f"{wrong_first} {from_wrong}", str(astray)),
+        form.completion(f"so {middle} .", str(middle)),
+        form.completion(f"{wrong_first} wait check {wrong_first} {from_wrong}", str(astray)),
+        f"{form.opening}{first} the last step is left out",
     ]
     group = f"probe-{number}"
     rollouts = []
     for place, completion in enumerate(right + wrong):
-        answered = completion.endswith("</solution>")
+        answered = form.answer_opening in completion
         rollouts.append(Rollout(prompt, completion, str(gold), place < len(right) and answered, answered, group))
     return rollouts
-
-
-def _formatted(thinking: str, solution: int) -> str:
-    return f"<thinking> {thinking} </thinking> <solution> {solution} </solution>"

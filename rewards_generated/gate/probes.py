@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rewards_generated.base import BASE_REWARDS
+from rewards_generated.answers import AnswerFormat
+from rewards_generated.base import BaseReward
 from rewards_generated.gate.attacks import ADVICE, Attack
 from rewards_generated.gate.settings import CheckName, GateSettings
 from rewards_generated.gate.verdict import Check
@@ -27,6 +28,23 @@ class Scored:
     attack_scores: Sequence[float]
     swapped: Sequence[Sequence[float]]
     """Per question under attack, the scores of the same few completions under its prompt and answer."""
+    base: Sequence[BaseReward]
+    """The base rewards of the task."""
+    form: AnswerFormat
+    constructed: bool
+    """Whether the rollouts are the gate's own, not those of a policy."""
+    unread: frozenset[str]
+    """Of `prompt`, `completion` and `answer` those that the function never reads, as its text shows."""
+
+    def base_total(self, sample: Sample) -> float:
+        """What the base rewards give together."""
+        return sum(reward(sample.prompt, sample.completion, sample.answer) for reward in self.base)
+
+    @property
+    def sample_size(self) -> str:
+        """In words."""
+        questions = len({rollout.group for rollout in self.rollouts})
+        return f"{len(self.rollouts)} {'constructed ' * self.constructed}completions of {questions} questions"
 
     def best_right(self, weight: float) -> dict[str, tuple[float, float]]:
         """Question under attack → the best score and the best total of its right rollouts, the reference among them."""
@@ -36,7 +54,7 @@ class Scored:
         for rollout, score in pairs:
             if rollout.correct and rollout.group in best:
                 alone, total = best[rollout.group]
-                best[rollout.group] = max(alone, score), max(total, base_total(rollout.sample) + weight * score)
+                best[rollout.group] = max(alone, score), max(total, self.base_total(rollout.sample) + weight * score)
         return best
 
     def values_by_question(self) -> list[set[float]]:
@@ -66,11 +84,6 @@ def probes(scored: Scored, settings: GateSettings) -> list[Check]:
         _group_spread(scored, settings),
         *_attacks(scored, settings),
     ]
-
-
-def base_total(sample: Sample) -> float:
-    """What the three base rewards give together."""
-    return sum(reward(sample.prompt, sample.completion, sample.answer) for reward in BASE_REWARDS.values())
 
 
 def area_under_curve(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
@@ -126,8 +139,8 @@ def _constant(scored: Scored, settings: GateSettings) -> Check:
         share <= settings.constant_share or elsewhere,
         share,
         f"{share:.1%} of the rollouts get the most common value",
-        f"{share:.1%} of {len(scored.rollout_scores)} rollouts get the same value {value:g}, a plain right answer too, "
-        "so there is nothing to learn from: reward something that completions do differ in",
+        f"{share:.1%} of {scored.sample_size} get the same value {value:g}, a plain right answer too, so there is "
+        f"nothing to learn from: reward something that completions do differ in{_other_form(scored)}",
     )
 
 
@@ -140,31 +153,50 @@ def _ignores_completion(scored: Scored, settings: GateSettings) -> Check:
         blind < 1,
         blind,
         f"for {blind:.0%} of the questions every completion gets the same value",
-        "for every question all completions get the same value: the reward depends on `prompt` or `answer` alone; "
-        "read `completion`",
+        "the function never reads `completion`, so that it cannot tell completions apart: read it"
+        if "completion" in scored.unread
+        else f"no difference shown between completions of one question, on {scored.sample_size}: reward something that "
+        f"completions do differ in{_other_form(scored)}",
     )
+
+
+def _other_form(scored: Scored) -> str:
+    """What to do where only the gate's own rollouts may be at fault."""
+    if not scored.constructed:
+        return ""
+    form = scored.form.words
+    return f"; if your completions have another form than {form}, name it (--format, --task) or give --rollouts"
 
 
 def _ignores_answer(scored: Scored, settings: GateSettings) -> Check:
     columns = list(zip(*scored.swapped, strict=True))
     blind = sum(len(set(column)) == 1 for column in columns) / len(columns)
+    unread = "answer" in scored.unread
+    shown = blind < 1 or len({value for column in columns for value in column}) > 1
+    tried = f"{len(columns)} completions under {len(scored.swapped)} gold answers"
     return _check(
         "ignores_answer",
         settings,
-        blind < 1,
+        not unread and (blind < 1 or not shown),
         blind,
-        f"{blind:.0%} of the completions get the same value whatever the gold answer is",
-        "the value does not depend on `answer`: right and wrong completions of one form are paid alike; gate it on "
-        "correctness if that is not meant",
+        f"{blind:.0%} of the completions get the same value whatever the gold answer is"
+        if shown
+        else f"not shown: {tried} all got the same value",
+        ("the function never reads `answer`" if unread else f"no difference shown between gold answers, on {tried}")
+        + ": right and wrong completions of one form are paid alike; gate it on correctness if that is not meant",
     )
 
 
 def _scale(scored: Scored, settings: GateSettings) -> Check:
     samples = [rollout.sample for rollout in scored.rollouts] + [attack.sample for attack in scored.attacks]
-    base = [base_total(sample) for sample in samples]
+    base = [scored.base_total(sample) for sample in samples]
     values = [*scored.rollout_scores, *scored.attack_scores]
     spread = (max(values) - min(values)) * abs(settings.weight)
-    ratio = spread / (max(base) - min(base))
+    base_spread = max(base) - min(base)
+    if base_spread == 0:
+        message = f"not shown: the base rewards give {base[0]:g} to all of {scored.sample_size}"
+        return _check("scale", settings, True, None, message, "")
+    ratio = spread / base_spread
     return _check(
         "scale",
         settings,
@@ -180,7 +212,8 @@ def _auc(scored: Scored, settings: GateSettings) -> Check:
     area = area_under_curve(scored.rollout_scores, [rollout.correct for rollout in scored.rollouts])
     floor = settings.auc_minimum if settings.auc_minimum is not None else 0.5
     if area is None:
-        return _check("auc", settings, True, None, "the rollouts are all right or all wrong: no AUC", "")
+        kind = "right" if scored.rollouts[0].correct else "wrong"
+        return _check("auc", settings, True, None, f"not shown: all of {scored.sample_size} are {kind}", "")
     return _check(
         "auc",
         settings,
@@ -196,7 +229,7 @@ def _prefers_wrong(scored: Scored, settings: GateSettings) -> Check:
     """Over the pairs of one question that the base rewards alone put in the right order."""
     by_group: dict[str, tuple[list[tuple[float, float]], list[tuple[float, float]]]] = {}
     for rollout, score in zip(scored.rollouts, scored.rollout_scores, strict=True):
-        base = base_total(rollout.sample)
+        base = scored.base_total(rollout.sample)
         row = (base, base + settings.weight * score)
         by_group.setdefault(rollout.group, ([], []))[0 if rollout.correct else 1].append(row)
     turned = [
@@ -207,7 +240,10 @@ def _prefers_wrong(scored: Scored, settings: GateSettings) -> Check:
         if right_base > wrong_base
     ]
     if not turned:
-        return _check("prefers_wrong", settings, True, None, "no question has right and wrong rollouts to compare", "")
+        both = any(rights and wrongs for rights, wrongs in by_group.values())
+        missing = "pair that the base rewards order rightly" if both else "question with right and wrong completions"
+        message = f"not shown: there is no {missing} among {scored.sample_size}"
+        return _check("prefers_wrong", settings, True, None, message, "")
     share = sum(turned) / len(turned)
     return _check(
         "prefers_wrong",
@@ -225,7 +261,9 @@ def _length(scored: Scored, settings: GateSettings) -> Check:
     correlation = rank_correlation(scored.rollout_scores, lengths)
     limit = settings.length_correlation_maximum if settings.length_correlation_maximum is not None else 0.9
     if correlation is None:
-        return _check("length", settings, True, None, "no rank correlation with length: something is constant", "")
+        return _check(
+            "length", settings, True, None, f"not shown: value or length is constant on {scored.sample_size}", ""
+        )
     return _check(
         "length",
         settings,
@@ -245,7 +283,7 @@ def _group_spread(scored: Scored, settings: GateSettings) -> Check:
         sizes[rollout.group] += 1
     spread = [len(values) > 1 for group, values in by_group.items() if sizes[group] > 1]
     if not spread:
-        return _check("group_spread", settings, True, None, "no question has more than one rollout", "")
+        return _check("group_spread", settings, True, None, "not shown: no question has more than one rollout", "")
     share = sum(spread) / len(spread)
     floor = settings.group_spread_minimum if settings.group_spread_minimum is not None else 0.05
     return _check(
@@ -268,7 +306,7 @@ def _attacks(scored: Scored, settings: GateSettings) -> Iterable[Check]:
         for attack, score in zip(scored.attacks, scored.attack_scores, strict=True):
             if attack.name == name:
                 alone, total = best[attack.group]
-                reached = base_total(attack.sample) + settings.weight * score >= total
+                reached = scored.base_total(attack.sample) + settings.weight * score >= total
                 beaten[attack.group] = beaten.get(attack.group, False) or reached
                 beaten_alone[attack.group] = beaten_alone.get(attack.group, False) or score >= alone
         share = sum(beaten.values()) / len(beaten)

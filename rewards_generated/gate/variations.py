@@ -9,26 +9,29 @@ import ast
 import random
 import re
 
+from rewards_generated.answers import AnswerFormat
 from rewards_generated.gate.corpus import HostileInput
 from rewards_generated.rollout import Sample
 
 _WORD = re.compile(r"</?[a-z]{2,12}>|[A-Za-z]{2,16}(?:[ -][A-Za-z]{2,16}){0,2}")
 _COMMON = (
     "wait", "check", "verify", "hmm", "step", "so", "because", "mistake", "=", "+", "-", "*", "/", ".", ",", "\n", "?",
-    "17 + 5 = 22", "17 + 5 = 12", "9 - 4 = 5", "6 * 7 = 42", "8 / 2 = 4", "5 = 5", "22", "3.5", "-1", "<thinking>",
-    "</thinking>", "<solution>", "</solution>", "<solution> 22 </solution>", "<thinking> so </thinking>",
+    "17 + 5 = 22", "17 + 5 = 12", "9 - 4 = 5", "6 * 7 = 42", "8 / 2 = 4", "5 = 5", "22", "3.5", "-1",
 )  # fmt: skip
 _MOST_WORDS = 60
 _MIXTURES = 120
 _LONGEST_MIXTURE = 30
 
 
-def variations(tree: ast.Module) -> tuple[HostileInput, ...]:
-    """Each word of the code's strings and each common piece once, twice and three times, and mixtures of them.
+def variations(tree: ast.Module, form: AnswerFormat) -> tuple[HostileInput, ...]:
+    """Each word of the code's strings, each common piece and each mark of the answer format once, twice and three
+    times, and mixtures of them.
 
     The same for the same code.
     """
-    pieces = list(dict.fromkeys([*_words(tree), *_COMMON]))
+    answered = form.completion("", "22").removeprefix(form.opening).removeprefix(form.closing).strip()
+    marks = [*form.tags, form.answer_opening, answered, form.completion("so", "").removesuffix(form.empty_answer)]
+    pieces = list(dict.fromkeys([*_words(tree), *_COMMON, *marks]))
     made = [_input(f"{count} x {piece!r}", (f"{piece} " * count).strip()) for piece in pieces for count in (1, 2, 3)]
     draw = random.Random(0)
     for _ in range(_MIXTURES):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
+
+from rewards_generated.answers import AnswerFormat
+from rewards_generated.answers.in_format import WRITTEN_FOR, fits, in_format
 
 Family = Literal["reflection", "correctness", "process", "format", "length", "keyword"]
 Role = Literal["reward", "control"]
@@ -31,18 +34,25 @@ class LibraryReward:
     """`control`: looks plausible and is bad on purpose, to show that the search can tell."""
 
 
-def load_library() -> list[LibraryReward]:
-    """Every reward of the library, by name. Raises ValueError if a file's docstring lacks its fields."""
-    return list(_library())
+def load_library(form: AnswerFormat = WRITTEN_FOR) -> list[LibraryReward]:
+    """Every reward of the library, by name, in an answer format; those on form alone only where the format has what
+    they look for. Raises ValueError if a file's docstring lacks its fields."""
+    return list(_library(form))
 
 
-def library_codes() -> dict[str, str]:
+def library_codes(form: AnswerFormat = WRITTEN_FOR) -> dict[str, str]:
     """Name → code."""
-    return {item.name: item.code for item in _library()}
+    return {item.name: item.code for item in _library(form)}
 
 
 @cache
-def _library() -> tuple[LibraryReward, ...]:
+def _library(form: AnswerFormat) -> tuple[LibraryReward, ...]:
+    if form != WRITTEN_FOR:
+        return tuple(
+            replace(item, code=in_format(item.code, form))
+            for item in _library(WRITTEN_FOR)
+            if item.family != "format" or fits(item.code, form)
+        )
     files = sorted(Path(__file__).parent.glob("*.py"))
     return tuple(read_library_file(file) for file in files if not file.name.startswith("_"))
 

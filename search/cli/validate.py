@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from eval.prescreening import PreScreening
+    from rewards_generated.answers import AnswerReader
     from rewards_generated.gate import Verdict
 
 REJECTED = 1
@@ -25,8 +26,20 @@ def validate(
         Path | None,
         typer.Option(
             help="JSONL with prompt, completion and answer (and correct, group) of your policy; without it, "
-            "constructed rollouts of the testbed's form. With it, what a search measures before training is shown too."
+            "constructed rollouts. With it, what a search measures before training is shown too."
         ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Where completions put the answer: solution, answer, boxed, or tags as in think/answer, think/boxed, "
+            "-/answer. Default: the one whose marks the code looks for, else solution.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Task that judges answers and has their format: gsm8k, math, or the YAML file of a search."),
     ] = None,
     generations: Annotated[
         int, typer.Option(min=2, help="Completions per question in training, for the share of groups with spread.")
@@ -43,23 +56,27 @@ def validate(
         reward-search validate rewards/*.py --rollouts rollouts.jsonl --json
     """
     from eval.prescreener import Prescreener
+    from rewards_generated.answers import ANSWER_FORMATS, AnswerRules, format_in, format_name
     from rewards_generated.gate import check
     from rewards_generated.rollout_file import read_rollouts
 
     codes = [(file, _read(file)) for file in files]
-    probes = read_rollouts(rollouts) if rollouts else None
-    prescreener = Prescreener(probes, generations=generations) if probes else None
+    given = _answers(form, task)
+    probes = read_rollouts(rollouts, given) if rollouts else None
+    prescreener = Prescreener(probes, generations=generations, answers=given) if probes else None
     records = []
     rejected = False
     for file, code in codes:
-        verdict = check(code, rollouts=probes)
+        answers = given or AnswerRules(format_in(code) or ANSWER_FORMATS["solution"])
+        verdict = check(code, rollouts=probes, answers=answers)
         rejected |= not verdict.accepted
         found = prescreener.screen(str(file), code)[0] if prescreener and verdict.accepted else None
         if as_json:
             figures = {"prescreening": found.model_dump(mode="json") if found else None} if prescreener else {}
-            records.append({"file": str(file), **verdict.model_dump(mode="json"), **figures})
+            told = {"file": str(file), "answer_format": format_name(answers.answer_format)}
+            records.append({**told, **verdict.model_dump(mode="json"), **figures})
         else:
-            typer.echo(_report(file, verdict) + (_figures(found) if found else ""))
+            typer.echo(_report(file, verdict, answers, probes is not None) + (_figures(found) if found else ""))
     if as_json:
         typer.echo(json.dumps(records))
     if rejected:
@@ -85,12 +102,37 @@ def _read(file: Path) -> str:
         raise UserError(f"{file} cannot be read: {error.strerror}; give the path of a Python file") from None
 
 
-def _report(file: Path, verdict: Verdict) -> str:
+def _answers(form: str | None, task: str | None) -> AnswerReader | None:
+    """None: as the code wants it."""
+    from eval.tasks.base import TaskReference
+    from eval.tasks.registry import build_task
+    from rewards_generated.answers import AnswerRules, written_format
+    from rewards_generated.errors import UserError
+
+    if form is not None and task is not None:
+        raise UserError("--format and --task are both given; the task has a format of its own: keep one")
+    if form is not None:
+        try:
+            return AnswerRules(written_format(form))
+        except ValueError as error:
+            raise UserError(f"--format {form}: {error}") from None
+    if task is None:
+        return None
+    if task.endswith((".yaml", ".yml")):
+        from search.config.source import load_config
+
+        return build_task(load_config(file=Path(task)).task)
+    return build_task(TaskReference(name=task))
+
+
+def _report(file: Path, verdict: Verdict, answers: AnswerReader, given: bool) -> str:
     lines = [f"{file}: {'accepted' if verdict.accepted else 'REJECTED'} in {verdict.seconds:.2f} s"]
     if verdict.identity:
         lines.append(f"  identity {verdict.identity}")
     if verdict.kind == "batch":
         lines.append("  takes lists, as TRL's rewards do")
+    form = answers.answer_format.words
+    lines.append(f"  answers in the form {form}" + ("" if given else "; probes are constructed in it"))
     for check in verdict.checks:
         mark = "ok  " if check.passed else "FAIL" if check.enforced else "warn"
         lines.append(f"  {mark} {check.name:<21}{check.message}")

@@ -43,6 +43,11 @@ def checked_task(config: SearchConfig) -> Task:
     return task
 
 
+def task_notes(task: Task) -> list[str]:
+    """What the task has to say of the splits read so far, a sentence each; a task need not have any `notes()`."""
+    return list(getattr(task, "notes", list)())
+
+
 def base_model_fingerprint(base_model: str) -> str:
     """What tells one base policy from another: SHA-256 over its files' names, sizes and contents, of files above
     64 MiB the first and last MiB alone; for a hub id the revision. Raises UserError if there is no such model.

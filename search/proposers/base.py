@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat
 from rewards_generated.rollout import Rollout
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ class ProposalRequest:
     spent: Spending = Spending()
     """Of all earlier rounds, without `recorded_calls`; the hard budget counts both."""
     base_rewards: Sequence[str] = ()
+    answer_format: AnswerFormat = ANSWER_FORMATS["solution"]
+    """Of the task: where completions put reasoning and answer."""
     """Names of the base rewards that are added to every candidate, for the prompt to describe."""
     rejects_duplicates: bool = False
     """Whether a candidate that behaves like an earlier one on the base policy's rollouts is left untrained."""

@@ -16,6 +16,7 @@ from functools import cache
 from pydantic import Field
 
 from eval.tasks.testbed.draws import Draws
+from rewards_generated.answers import AnswerFormat
 from rewards_generated.contract import docstring
 from rewards_generated.identity import identity, parse
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
@@ -75,13 +76,13 @@ class _Generation:
         self.request = request
         self.settings = settings
         self.draws = Draws(f"evolve {request.round} {request.seed}")
-        self.library = library_parents()
+        self.library = library_parents(request.answer_format)
         self.parents: Sequence[Parent] = [
             Parent(item.name, item.code, item.family, item.identity, settings.rank_decay**place)
             for place, item in enumerate(request.feedback.ranked)
             if code_problem(item.code) is None
         ] or self.library
-        self.keywords = _library_keywords()
+        self.keywords = _library_keywords(request.answer_format)
         self.identities = set(request.known_identities)
         self.names = set(request.feedback.names)
 
@@ -202,18 +203,18 @@ class _Generation:
 
 
 @cache
-def library_parents() -> tuple[Parent, ...]:
-    """Every reward of the starter library, controls too, all of the same weight."""
+def library_parents(form: AnswerFormat) -> tuple[Parent, ...]:
+    """Every reward of the starter library in the answer format, controls too, all of the same weight."""
     from rewards_generated.library import load_library
 
-    return tuple(Parent(item.name, item.code, item.family, identity(item.code), 1.0) for item in load_library())
+    return tuple(Parent(item.name, item.code, item.family, identity(item.code), 1.0) for item in load_library(form))
 
 
 @cache
-def _library_keywords() -> tuple[str, ...]:
+def _library_keywords(form: AnswerFormat) -> tuple[str, ...]:
     from search.proposers.mutation import keywords_of
 
-    return tuple(sorted({word for item in library_parents() for word in keywords_of(item.code)}))
+    return tuple(sorted({word for item in library_parents(form) for word in keywords_of(item.code)}))
 
 
 def _stem(name: str) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from eval.tasks.testbed.draws import Draws
+from rewards_generated.answers import AnswerFormat, AnswerRules
+from rewards_generated.base import base_rewards
 from rewards_generated.contract import SIGNATURE
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
@@ -79,7 +81,7 @@ def render_prompt(
             wrong=_completions(draws, request.rollouts, False, settings.wrong_rollouts, settings.rollout_characters),
             signature=SIGNATURE,
             modules=_modules(),
-            base_rewards=_base_rewards(request.base_rewards),
+            base_rewards=_base_rewards(request.base_rewards, request.answer_format),
             table=_table(feedback.ranked, settings.table_rows),
             best=_best(feedback.ranked, settings),
             failures=_failures(feedback.ranked, feedback.failed, settings),
@@ -236,14 +238,9 @@ def _follow_up(follow_up: FollowUp | None) -> dict[str, object] | None:
     return {"accepted": accepted, "problems": follow_up.unusable[-_PROBLEMS_SHOWN:]}
 
 
-def _base_rewards(names: Sequence[str]) -> list[tuple[str, str]]:
-    from rewards_generated.base import BASE_REWARDS
-
-    described = []
-    for name in names:
-        reward = BASE_REWARDS.get(name)
-        described.append((name, " ".join((reward.__doc__ or "").split()) if reward else "a reward of the user's own"))
-    return described
+def _base_rewards(names: Sequence[str], form: AnswerFormat) -> list[tuple[str, str]]:
+    rewards = base_rewards(AnswerRules(form))
+    return [(name, " ".join((rewards[name].__doc__ or "").split())) for name in names]
 
 
 def _modules() -> str:

@@ -21,9 +21,9 @@ class BaseScores:
     """Scores of every member that is asked for, over rollouts on train questions."""
 
     def __init__(self, run: Run, rollouts: Sequence[Rollout]) -> None:
-        self._rollouts, self._sandbox = rollouts, run.config.sandbox
+        self._rollouts, self._sandbox, self._task = rollouts, run.config.sandbox, run.task
         self._scale = run.config.screening.grpo.scale_advantages
-        self._prescreener = configured(run.config, rollouts)
+        self._prescreener = configured(run.config, rollouts, run.task)
         made = run.ledger.prescreening_scores()
         # By code: random controls may come from another search, whose candidates may have the same names.
         self._known: dict[str, Scores] = {
@@ -35,7 +35,7 @@ class BaseScores:
         """A candidate's from the ledger; of one that was not pre-screened, and of base rewards, made now."""
         key = member.code or member.name
         if key not in self._known:
-            self._known[key] = score_rollouts(member.name, member.code, self._rollouts, self._sandbox)
+            self._known[key] = score_rollouts(member.name, member.code, self._rollouts, self._sandbox, self._task)
         return self._known[key]
 
     def rank_correlation(self, first: Member, second: Member) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval.prescreener import Prescreener
+from eval.tasks.base import Task
 from rewards_generated.rollout import Rollout
 from search.config.models import SearchConfig
 from search.config.plan import candidate_steps
@@ -25,7 +26,7 @@ def prescreen(run: Run, accepted: Sequence[Candidate], rollouts: Sequence[Rollou
     missing = [candidate for candidate in accepted if candidate.name not in known]
     run.progress.phase("pre-screen", len(missing))
     if missing:
-        prescreener = configured(config, rollouts)
+        prescreener = configured(config, rollouts, run.task)
         failed = {job.subject for job in ledger.jobs("screening") if job.failure}
         for name, scores in ledger.prescreening_scores().items():
             if name not in failed and not known[name].duplicate:
@@ -40,12 +41,13 @@ def prescreen(run: Run, accepted: Sequence[Candidate], rollouts: Sequence[Rollou
     return [candidate for candidate in accepted if not known[candidate.name].duplicate]
 
 
-def configured(config: SearchConfig, rollouts: Sequence[Rollout]) -> Prescreener:
+def configured(config: SearchConfig, rollouts: Sequence[Rollout], task: Task) -> Prescreener:
     return Prescreener(
         rollouts,
         generations=config.screening.grpo.generations,
         threshold=config.prescreen.duplicate_correlation,
-        base_rewards=config.search.base_rewards,
+        base=config.search.base_rewards,
+        answers=task,
         scale=config.screening.grpo.scale_advantages,
         sandbox=config.sandbox,
     )

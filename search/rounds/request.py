@@ -29,5 +29,6 @@ def first_request(config: SearchConfig, task: Task, number: int, rollouts: Seque
         seed=derived_seed(config.seed, "proposals", number, bits=31),
         known_identities=frozenset(),
         base_rewards=settings.base_rewards,
+        answer_format=task.answer_format,
         rejects_duplicates=config.prescreen.rejects_duplicates,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.answers import Extraction
+from eval.answers import ANSWER_FORMATS, Extraction
 from eval.tasks.base import Example, Split, Task, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from trainer.jobs.base import Job
@@ -27,6 +27,7 @@ def reward(prompt: str, completion: str, answer: str) -> float:
 
 
 class Sums:
+    answer_format = ANSWER_FORMATS["solution"]
     """a + b for digits a and b; the answer stands in solution tags."""
 
     description = "Add two digits. The answer stands in <solution> tags."

@@ -59,7 +59,9 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
     algorithm = algorithm_of(shared.algorithm)
     with ExitStack() as stack:
         scorings = [
-            algorithm.scoring(member, stack.enter_context(EnsembleScorer(member.ensemble, member.sandbox)), task)
+            algorithm.scoring(
+                member, stack.enter_context(EnsembleScorer(member.ensemble, member.sandbox, answers=task)), task
+            )
             for member in job.members
         ]
         training = Training(job, policy, engine, task, scorings, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eval.tasks.registry import build_task
 from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluateJob
 from trainer.jobs.fine_tune import FineTuneJob
@@ -58,7 +59,7 @@ def grpo_job(pipeline: Pipeline, base_model: str, base_digest: str | None) -> Tr
         base_model=base_model,
         base_digest=base_digest,
         task=pipeline.task,
-        ensemble=weighted_ensemble(pipeline.name, stage.rewards),
+        ensemble=weighted_ensemble(pipeline.name, stage.rewards, build_task(pipeline.task).answer_format),
         tuning=stage.tuning,
         lora=stage.lora,
         grpo=stage.settings,

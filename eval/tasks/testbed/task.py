@@ -11,7 +11,7 @@ from pydantic import Field
 from eval.tasks.base import Example, Split, TaskReference
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.problem import Problem, ProblemOptions, draw_problem
-from rewards_generated.answers import Extraction
+from rewards_generated.answers import ANSWER_FORMATS, Extraction
 from rewards_generated.errors import UserError
 
 BUCKETS: dict[str, range] = {
@@ -41,6 +41,7 @@ class TestbedTask:
     """Generated word problems; see `eval.tasks.testbed.build`."""
 
     __test__ = False
+    answer_format = ANSWER_FORMATS["solution"]
     description = (
         "Short word problems of two to four steps of addition, subtraction and multiplication with numbers below 100; "
         "some contain a number that does not matter. The policy writes its reasoning in <thinking>...</thinking> "

@@ -100,7 +100,7 @@ def test_an_enormous_number_equals_itself():
 
 @pytest.fixture
 def asked():
-    """Asks a worker of the test's own; its time limit is no matter of the machine's load, except where a test says so."""
+    """Asks a worker of the test's own; its time limit does not depend on the machine's load."""
     with RewardWorker(MATH_VERIFY.read_text(), WEAKLY.model_copy(update={"batch_seconds": 60.0})) as worker:
         worker.load()
 
