@@ -21,7 +21,7 @@ from eval.report.ranking import (
 )
 from eval.report.templates import paragraphs
 from eval.statistics.estimate import Estimate
-from eval.statistics.welch import welch_difference
+from eval.statistics.unpaired import welch_difference
 
 
 class RoundChange(NamedTuple):

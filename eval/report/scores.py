@@ -12,11 +12,9 @@ from eval.metrics import compute_metrics, f1_of_accuracy
 from eval.prediction import Prediction
 from eval.report.data import PairwiseTable, PairwiseTest, Scores
 from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
-from eval.statistics.cochran import cochran_q
-from eval.statistics.detectable import smallest_detectable_difference
-from eval.statistics.equivalence import equivalence_p_values
 from eval.statistics.estimate import Estimate
-from eval.statistics.pairwise import Comparison, compare_all
+from eval.statistics.paired import equivalence_p_values, smallest_detectable_difference
+from eval.statistics.pairwise import Comparison, cochran_q, compare_all
 from eval.statistics.seeds import seed_question_difference, seed_question_mean, summarise_seeds
 from eval.statistics.unpaired import unpaired_difference
 from eval.statistics.wilson import wilson_interval
@@ -163,16 +161,7 @@ def compare_answers(
             )
         tests.append(
             PairwiseTest(
-                first=comparison.first,
-                second=comparison.second,
-                first_only=comparison.first_only,
-                second_only=comparison.second_only,
-                difference=comparison.difference,
-                p_value=comparison.p_value,
-                method=comparison.method,
-                bonferroni=comparison.bonferroni,
-                holm=comparison.holm,
-                benjamini_hochberg=comparison.benjamini_hochberg,
+                **comparison._asdict(),
                 equivalence_p=equivalence,
                 seeds_difference=over_seeds.estimate if over_seeds else None,
                 seeds_p=over_seeds.p_value if over_seeds else None,

@@ -28,3 +28,11 @@ def require_level(level: float) -> None:
     """Raises ValueError unless 0 < level < 1."""
     if not 0 < level < 1:
         raise ValueError(f"the confidence level must lie between 0 and 1, not {level}")
+
+
+def half_t(error: float, freedom: float, level: float) -> float:
+    """Half of Student's t interval around a figure with this standard error."""
+    from scipy.special import stdtrit
+
+    require_level(level)
+    return float(stdtrit(max(freedom, 1.0), (1 + level) / 2)) * error

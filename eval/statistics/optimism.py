@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eval.statistics.bootstrap import RESAMPLES, percentile_bounds
 from eval.statistics.estimate import Estimate
-from eval.statistics.resampling import resampled_counts
-from eval.statistics.runs import RunTable, run_table
+from eval.statistics.runs import RunTable, resampled_counts, run_table
 from eval.statistics.seeds import seed_question_mean
 
 Floats = NDArray[np.float64]
