@@ -15,11 +15,11 @@ from eval.report.data import BaseSamples, PassAtK, QuestionSamples, RankedEntry,
 from eval.report.scores import Runs, correct_table
 from eval.statistics.best import probability_best
 from eval.statistics.concordance import mean_share, pass_at_k
+from eval.statistics.estimate import wilson_interval
 from eval.statistics.optimism import seed_selection_optimism, selection_optimism
 from eval.statistics.pairwise import compare_all
 from eval.statistics.seeds import seed_question_difference
 from eval.statistics.stability import OrderedPair, rank_intervals, rank_stability
-from eval.statistics.wilson import wilson_interval
 
 
 def ranking_evidence(

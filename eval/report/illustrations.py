@@ -7,14 +7,13 @@ from typing import Any
 
 from eval.report import text
 from eval.report.data import Candidate, Entry, ReportData
+from eval.report.figures.bars import SamplesFigure, TimeBar, TimeFigure
 from eval.report.figures.figure import PaperFigure
 from eval.report.figures.forest import ForestFigure, ForestRow
 from eval.report.figures.lineage import Ancestor, Descent, LineageFigure
 from eval.report.figures.matrix import MatrixFigure
 from eval.report.figures.rounds import Level, RoundMean, RoundPoint, RoundsFigure
-from eval.report.figures.samples import SamplesFigure
 from eval.report.figures.splits import SplitPoint, SplitsFigure
-from eval.report.figures.time import TimeBar, TimeFigure
 from eval.report.figures.training import Curve, TrainingFigure, finite_pairs
 from eval.report.ranking import (
     BASE_REWARDS_ONLY,

@@ -12,12 +12,11 @@ from eval.metrics import compute_metrics, f1_of_accuracy
 from eval.prediction import Prediction
 from eval.report.data import PairwiseTable, PairwiseTest, Scores
 from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
-from eval.statistics.estimate import Estimate
+from eval.statistics.estimate import Estimate, wilson_interval
 from eval.statistics.paired import equivalence_p_values, smallest_detectable_difference
 from eval.statistics.pairwise import Comparison, cochran_q, compare_all
 from eval.statistics.seeds import seed_question_difference, seed_question_mean, summarise_seeds
 from eval.statistics.unpaired import unpaired_difference
-from eval.statistics.wilson import wilson_interval
 
 Runs = Mapping[int, Sequence[Prediction]]
 """Predictions by training seed; every seed answered the same questions in the same order."""

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.metrics import f1_of_accuracy
-from eval.statistics.estimate import Estimate, Interval, require_level
-from eval.statistics.wilson import wilson_interval
+from eval.statistics.estimate import Estimate, Interval, require_level, wilson_interval
 
 Floats = NDArray[np.float64]
 

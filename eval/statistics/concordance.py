@@ -7,11 +7,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from eval.statistics.estimate import Estimate, Interval, half_t
-from eval.statistics.ranks import average_ranks, correlation
-from eval.statistics.wilson import wilson_interval
+from eval.statistics.estimate import Estimate, Interval, half_t, wilson_interval
 
 METHOD = "jackknife over questions"
 
@@ -186,3 +184,22 @@ def correlation_interval(value: float, error: float, groups: int, level: float =
     """The same on Fisher's z of a correlation -1 < value < 1."""
     centre, half = np.arctanh(value), half_t(error, groups - 1, level) / (1 - value**2)
     return Interval(float(np.tanh(centre - half)), float(np.tanh(centre + half)))
+
+
+def average_ranks(values: ArrayLike) -> NDArray[np.float64]:
+    """Ranks from 1 of `values`, shape (N,); ties share the average of their places. Fast enough to be taken once per
+    left-out question."""
+    _, place, counts = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True, return_counts=True)
+    averages = np.cumsum(counts) - (counts - 1) / 2
+    ranks: NDArray[np.float64] = averages[place]
+    return ranks
+
+
+def correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
+    """Pearson's, which of ranks is Spearman's; both of shape (N,). None where either is constant or overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        a, b = x - x.mean(), y - y.mean()
+        spread, size = float(np.sqrt((a @ a) * (b @ b))), float(np.sqrt((x @ x) * (y @ y)))
+    if not np.isfinite(spread) or spread <= 1e-12 * max(1.0, size):
+        return None
+    return float(np.clip((a @ b) / spread, -1, 1))

@@ -1,20 +1,23 @@
-"""Several policies on the same questions: McNemar's test of every pair, and Cochran's Q of all."""
+"""Several policies on the same questions: McNemar's test of every pair, corrected for many, and Cochran's Q of all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eval.statistics.estimate import Estimate
-from eval.statistics.multiplicity import adjust_p_values
 from eval.statistics.paired import score_bounds
 
 EXACT_BELOW = 25
 """Discordant pairs under which the chi-square approximation is not used (the usual rule, as in Fagerland et al.)."""
+
+Correction = Literal["bonferroni", "holm", "benjamini-hochberg"]
+CORRECTIONS: dict[Correction, str] = {"bonferroni": "bonferroni", "holm": "holm", "benjamini-hochberg": "fdr_bh"}
+"""Names in statsmodels."""
 
 
 class Comparison(NamedTuple):
@@ -92,6 +95,23 @@ def mcnemar_p_values(first_only: ArrayLike, second_only: ArrayLike) -> NDArray[n
     exact = np.minimum(1.0, 2 * bdtr(np.minimum(b, c), total, 0.5))
     chi_square = chdtrc(1, np.maximum(np.abs(b - c) - 1, 0) ** 2 / np.maximum(total, 1))
     return np.asarray(np.where(total < EXACT_BELOW, exact, chi_square), dtype=np.float64)
+
+
+def adjust_p_values(p_values: Sequence[float] | NDArray[np.float64], correction: Correction) -> NDArray[np.float64]:
+    """Adjusted p-values in the order given; reject where one is at most the level.
+
+    `bonferroni` and `holm` (Holm 1979) bound the chance of any false rejection in the family, `benjamini-hochberg`
+    (1995) the expected share of false ones among the rejections. The family is what is passed in. Raises ValueError
+    for p-values outside [0, 1].
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.size == 0:
+        return values
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("p-values must lie in [0, 1]")
+    from statsmodels.stats.multitest import multipletests
+
+    return np.asarray(multipletests(values, method=CORRECTIONS[correction])[1], dtype=np.float64)
 
 
 class CochranResult(NamedTuple):

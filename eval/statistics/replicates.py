@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.statistics.estimate import Estimate, half_t, require_level
-from eval.statistics.multiplicity import adjust_p_values
+from eval.statistics.pairwise import adjust_p_values
 
 POWER = 0.8
 MOST_ENUMERATED = 16

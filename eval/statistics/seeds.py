@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.statistics.estimate import Estimate, Interval, half_t, require_level
-from eval.statistics.wilson import wilson_interval
+from eval.statistics.estimate import Estimate, Interval, half_t, require_level, wilson_interval
 
 Floats = NDArray[np.float64]
 METHOD = "two-way random effects"

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eval.statistics.estimate import Estimate, half_t, require_level
-from eval.statistics.wilson import wilson_interval
+from eval.statistics.estimate import Estimate, half_t, require_level, wilson_interval
 
 
 def unpaired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Estimate:

@@ -35,13 +35,13 @@ from eval.report.scores import Answers, score_answers
 from eval.statistics.best import probability_best
 from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
 from eval.statistics.concordance import clustered_auc, mean_share, pass_at_k, within_group_preference
+from eval.statistics.estimate import wilson_interval
 from eval.statistics.optimism import seed_selection_optimism, selection_optimism
 from eval.statistics.paired import equivalence_p_values, score_bounds, smallest_detectable_difference
 from eval.statistics.pairwise import cochran_q, compare_all, mcnemar_p_values
 from eval.statistics.seeds import seed_question_difference, seed_question_mean, summarise_seeds
 from eval.statistics.stability import OrderedPair, rank_intervals, rank_stability
 from eval.statistics.unpaired import unpaired_difference
-from eval.statistics.wilson import wilson_interval
 
 SIZES = (100, 1319)
 SEEDS = (3, 5, 10)

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT
+from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT, Scale, blank, padded_domain
 from eval.report.figures.svg import RADIUS, f1_title, line, link, mark, rectangle, shortened, svg, text, value_axis
-from eval.report.scale import Scale, padded_domain
 from eval.report.text import number
 from eval.statistics.estimate import Estimate
 
@@ -127,10 +126,7 @@ class RoundsFigure:
         return lines, labels
 
     def paper(self) -> Any:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(PAGE, 3.0))
-        axes = figure.add_subplot()
+        figure, axes = blank(PAGE, 3.0)
         position = {round_: k for k, round_ in enumerate(self.rounds)}
         for mean in self.means:
             x = position[mean.round]
