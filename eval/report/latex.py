@@ -34,10 +34,7 @@ def latex_leaderboard(entries: tuple[Entry, ...] | list[Entry], split: RankingSp
     lines = [(str(rank or "--"), entry) for rank, entry in rank_entries(entries, split).scored]
     opened = any(entry.test for _, entry in lines)
     head = ["", "Entry", "F1 (validation)"] + (["F1 (test)", "Accuracy (test)"] if opened else ["Accuracy"]) + ["Seeds"]
-    groups = [
-        [line for line in lines if line[1].kind != "control"],
-        [line for line in lines if line[1].kind == "control"],
-    ]
+    groups = [[line for line in lines if (line[1].kind == "control") == controls] for controls in (False, True)]
     body = [[_row(rank, entry, opened) for rank, entry in group] for group in groups if group]
     out = [
         r"\begin{table}",

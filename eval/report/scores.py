@@ -97,13 +97,12 @@ def compare_runs(
     split: str,
     margin: float | None = None,
     alpha: float = 0.05,
-    pairs: Sequence[tuple[str, str]] | None = None,
     families: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     cochran_over: Sequence[str] | None = None,
 ) -> PairwiseTable | None:
-    """Every entry against every other (or the declared `pairs`), one family; None with fewer than two entries.
+    """Every entry against every other, one family; None with fewer than two entries.
 
-    `families`: pairs by the name of their family instead, each corrected by itself. `cochran_over`: entries of
+    `families`: declared pairs by the name of their family instead, each corrected by itself. `cochran_over`: entries of
     Cochran's Q; None: all. See `compare_answers`.
     """
     if split not in ("validation", "test"):
@@ -116,7 +115,7 @@ def compare_runs(
     _require_same_questions(run for runs in entries.values() for run in runs.values())
     correct = {name: correct_table(runs) for name, runs in entries.items()}
     if families is None:
-        tests = compare_answers(correct, margin, alpha, pairs)
+        tests = compare_answers(correct, margin, alpha)
     else:
         tests = tuple(
             test.model_copy(update={"family": family})
