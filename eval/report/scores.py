@@ -14,7 +14,7 @@ from eval.report.data import PairwiseTable, PairwiseTest, Scores
 from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
 from eval.statistics.estimate import Estimate, wilson_interval
 from eval.statistics.paired import equivalence_p_values, smallest_detectable_difference
-from eval.statistics.pairwise import Comparison, cochran_q, compare_all
+from eval.statistics.pairwise import cochran_q, compare_all
 from eval.statistics.seeds import seed_question_difference, seed_question_mean, summarise_seeds
 from eval.statistics.unpaired import unpaired_difference
 
@@ -145,33 +145,22 @@ def compare_answers(
     McNemar's test compares one run of each, that of its smallest seed. Where both have several seeds the difference
     over all of them is given as well: McNemar speaks of two trained policies, that one of two rewards.
     """
-    comparisons = compare_all({name: table[0] for name, table in correct.items()}, level=1 - alpha, pairs=pairs)
     tests = []
-    for comparison in comparisons:
+    for comparison in compare_all({name: table[0] for name, table in correct.items()}, 1 - alpha, pairs):
         first, second = correct[comparison.first], correct[comparison.second]
-        over_seeds = None
-        if min(len(first), len(second), first.shape[1]) >= 2:
-            over_seeds = seed_question_difference(first, second, level=1 - alpha)
-        equivalence = None
-        if margin is not None:
-            equivalence = float(
-                equivalence_p_values(comparison.first_only, comparison.second_only, comparison.difference.n, margin)
-            )
+        b, c, n = comparison.first_only, comparison.second_only, comparison.difference.n
+        several = min(len(first), len(second), n) >= 2
+        over_seeds = seed_question_difference(first, second, level=1 - alpha) if several else None
         tests.append(
             PairwiseTest(
                 **comparison._asdict(),
-                equivalence_p=equivalence,
+                equivalence_p=None if margin is None else float(equivalence_p_values(b, c, n, margin)),
                 seeds_difference=over_seeds.estimate if over_seeds else None,
                 seeds_p=over_seeds.p_value if over_seeds else None,
-                detectable_difference=_detectable(comparison, alpha),
+                detectable_difference=smallest_detectable_difference(n, (b + c) / n, POWER, alpha) if b + c else None,
             )
         )
     return tuple(tests)
-
-
-def _detectable(comparison: Comparison, alpha: float) -> float | None:
-    discordant, n = comparison.first_only + comparison.second_only, comparison.difference.n
-    return smallest_detectable_difference(n, discordant / n, POWER, alpha) if discordant else None
 
 
 def _require_same_questions(runs: Iterable[Sequence[Prediction]]) -> None:

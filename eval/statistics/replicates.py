@@ -67,9 +67,10 @@ def compare_arms(
     for *_, known in found:
         t_values.append(float(ttest_1samp(known, 0.0).pvalue) if _varies(known) else None)
         flips.append(sign_flip_p_value(known.tolist()) if known.size >= 2 else None)
-    holm_t, holm_flips = _holm(t_values), _holm(flips)
     comparisons = []
-    for place, (first, second, differences, known) in enumerate(found):
+    for (first, second, differences, known), t_p, flip_p, holm_t, holm_flip in zip(
+        found, t_values, flips, _holm(t_values), _holm(flips), strict=True
+    ):
         estimate = detectable = least = None
         if known.size >= 2:
             mean, std = float(known.mean()), float(known.std(ddof=1))
@@ -79,18 +80,7 @@ def compare_arms(
                 detectable = smallest_detectable_paired_difference(std, known.size, POWER, (1 - level) / len(pairs))
             least = min(1.0, len(pairs) * least_sign_flip_p_value(known.size))
         comparisons.append(
-            ArmComparison(
-                first,
-                second,
-                differences,
-                estimate,
-                t_values[place],
-                flips[place],
-                holm_t[place],
-                holm_flips[place],
-                least,
-                detectable,
-            )
+            ArmComparison(first, second, differences, estimate, t_p, flip_p, holm_t, holm_flip, least, detectable)
         )
     return tuple(comparisons)
 
