@@ -9,8 +9,7 @@ from math import comb
 from pydantic import BaseModel, ConfigDict
 
 from eval.similarity import Similarity
-from eval.statistics.concordance import clustered_auc, mean_share, within_group_preference
-from eval.statistics.correlation import clustered_spearman
+from eval.statistics.concordance import clustered_auc, clustered_spearman, mean_share, within_group_preference
 from eval.statistics.estimate import Estimate
 from rewards_generated.rollout import Rollout
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from eval.statistics.ranks import average_ranks, correlation
+from eval.statistics.concordance import average_ranks, correlation
 from rewards_generated.aggregation import GROUP_EPSILON
 
 Floats = NDArray[np.float64]

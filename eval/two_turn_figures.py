@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from eval.prediction import Prediction
-from eval.statistics.estimate import Estimate
+from eval.statistics.estimate import Estimate, wilson_interval
 from eval.statistics.paired import paired_difference
-from eval.statistics.wilson import wilson_interval
 
 
 class TwoTurnFigures(NamedTuple):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from eval.audit.settings import AuditSettings
-from eval.audit.text import phrase_share, repeated_share, spams_tags
 from eval.prediction import Prediction
 from eval.report.data import Flag, Sample
-from eval.statistics.ranks import average_ranks, correlation
+from eval.statistics.concordance import average_ranks, correlation
 from eval.tasks.base import Example
 
 EXAMPLES = 3
@@ -19,6 +20,14 @@ WINDOW = 4
 """Start and end of a training are the first and the last quarter of its logged steps."""
 FEWEST_SAMPLES = 8
 """With fewer completions a rank correlation says nothing."""
+OFTEN = 3
+"""So many times is a repetition: a step that is written down and then checked stands there twice."""
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_WORD = re.compile(r"[^\W\d_]+")
+_TAG_OR_NUMBER = re.compile(r"<[^<>]*>|\d+")
+_OPENING_TAG = re.compile(r"<([A-Za-z][\w-]*)(?:[^\w<>-][^<>]*)?>")
+OF_TOKENS = "of the tokens stand in sequences of five that a completion holds"
+OF_WORDS = "of the words stand in phrases without a number that a completion holds"
 
 
 class AuditedRun(NamedTuple):
@@ -51,19 +60,18 @@ def audit(
     `candidate`: its name among the samples' scores. `untrained`: the base policy's answers to the same questions, with
     their texts. `questions` by id, for the examples. A figure that was not logged raises no flag.
     """
+    material = _Material(candidate, runs, untrained, questions)
     return tuple(
         flag
         for find in (
             _reward_without_accuracy,
             _length_drift,
-            _repetition,
-            _keyword_spam,
-            _tag_spam,
+            _texts,
             _format_only,
             _format_gap,
             _entropy_collapse,
         )
-        for flag in find(_Material(candidate, runs, untrained, questions), settings)
+        for flag in find(material, settings)
     )
 
 
@@ -123,7 +131,7 @@ def _reward_without_accuracy(material: _Material, settings: AuditSettings) -> It
         return
     rise = reward.gain / spread.start
     accuracy = material.change("accuracy")
-    before, after = _accuracy(material.untrained), _accuracy(material.predictions)
+    before, after = (_mean(lambda p: p.correct, answers) for answers in (material.untrained, material.predictions))
     stalled = []
     if accuracy is not None and accuracy.gain <= settings.accuracy_gain:
         stalled.append(f"accuracy of the rollouts went from {accuracy.start:.2f} to {accuracy.end:.2f}")
@@ -165,44 +173,27 @@ def _length_drift(material: _Material, settings: AuditSettings) -> Iterator[Flag
     )
 
 
-def _repetition(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
-    yield from _textual(
-        material, "repetition", repeated_share, settings.repetition, "of the tokens stand in sequences of five"
+def _texts(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    """Repetition, keyword spam and tag spam: what completions hold more often than those of the untrained policy."""
+    measures: tuple[tuple[str, Callable[[str], float], float, str], ...] = (
+        ("repetition", repeated_share, settings.repetition, OF_TOKENS),
+        ("keyword spam", phrase_share, settings.keyword_spam, OF_WORDS),
+        ("tag spam", spams_tags, settings.tag_spam, "of completions open the same tag"),
     )
+    for name, measure, threshold, said in measures:
 
+        def share(prediction: Prediction, measure: Callable[[str], float] = measure) -> float:
+            return measure(prediction.completion)
 
-def _keyword_spam(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
-    yield from _textual(
-        material, "keyword spam", phrase_share, settings.keyword_spam, "of the words stand in phrases without a number"
-    )
-
-
-def _textual(
-    material: _Material, name: str, measure: Callable[[str], float], threshold: float, said: str
-) -> Iterator[Flag]:
-    trained, before = _mean(measure, material.predictions), _mean(measure, material.untrained)
-    if trained is not None and before is not None and trained - before >= threshold:
-        yield Flag(
-            name=name,
-            value=trained - before,
-            threshold=threshold,
-            detail=f"{100 * trained:.0f} % {said} that a completion holds three times or more, "
-            f"untrained {100 * before:.0f} %",
-            examples=material.examples(lambda p: measure(p.completion)),
-        )
-
-
-def _tag_spam(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
-    trained, before = _mean(spams_tags, material.predictions), _mean(spams_tags, material.untrained)
-    if trained is not None and before is not None and trained - before >= settings.tag_spam:
-        yield Flag(
-            name="tag spam",
-            value=trained - before,
-            threshold=settings.tag_spam,
-            detail=f"{100 * trained:.0f} % of completions open the same tag three times or more, "
-            f"untrained {100 * before:.0f} %",
-            examples=material.examples(lambda p: spams_tags(p.completion)),
-        )
+        trained, before = _mean(share, material.predictions), _mean(share, material.untrained)
+        if trained is not None and before is not None and trained - before >= threshold:
+            yield Flag(
+                name=name,
+                value=trained - before,
+                threshold=threshold,
+                detail=f"{100 * trained:.0f} % {said} three times or more, untrained {100 * before:.0f} %",
+                examples=material.examples(share),
+            )
 
 
 def _format_only(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
@@ -227,18 +218,15 @@ def _format_gap(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
     def gap(prediction: Prediction) -> float:
         return prediction.correct_flexible - prediction.correct
 
-    trained, before = material.predictions, material.untrained
-    if not trained or not before:
-        return
-    lost = [float(np.mean([gap(p) for p in answers])) for answers in (trained, before)]
-    if lost[0] - lost[1] >= settings.format_gap:
+    trained, before = _mean(gap, material.predictions), _mean(gap, material.untrained)
+    if trained is not None and before is not None and trained - before >= settings.format_gap:
         yield Flag(
             name="format gap",
-            value=lost[0] - lost[1],
+            value=trained - before,
             threshold=settings.format_gap,
-            detail=f"flexible accuracy is {lost[0]:.3f} above the strict one, untrained {lost[1]:.3f}: answers are "
+            detail=f"flexible accuracy is {trained:.3f} above the strict one, untrained {before:.3f}: answers are "
             "there, and not in their place",
-            examples=material.examples(gap, [p for p in trained if gap(p) > 0]),
+            examples=material.examples(gap, [p for p in material.predictions if gap(p) > 0]),
         )
 
 
@@ -255,12 +243,8 @@ def _entropy_collapse(material: _Material, settings: AuditSettings) -> Iterator[
     )
 
 
-def _accuracy(predictions: Sequence[Prediction]) -> float | None:
-    return float(np.mean([prediction.correct for prediction in predictions])) if predictions else None
-
-
-def _mean(measure: Callable[[str], float], predictions: Sequence[Prediction]) -> float | None:
-    return float(np.mean([measure(prediction.completion) for prediction in predictions])) if predictions else None
+def _mean(measure: Callable[[Prediction], float], predictions: Sequence[Prediction]) -> float | None:
+    return float(np.mean([measure(prediction) for prediction in predictions])) if predictions else None
 
 
 def _correlation_with_length(material: _Material) -> float | None:
@@ -277,3 +261,38 @@ def _correlation_with_length(material: _Material) -> float | None:
     lengths = [[len(text.split()) for _, text in pairs], [len(text) for _, text in pairs]]
     found = [c for length in lengths if (c := correlation(ranks, average_ranks(length))) is not None]
     return max(found, key=abs, default=None)
+
+
+def repeated_share(text: str, length: int = 5) -> float:
+    """Share of the tokens (words, numbers, signs) within sequences of `length` that occur at least three times."""
+    tokens = _TOKEN.findall(text.lower())
+    return _covered([tokens], length)
+
+
+def phrase_share(text: str, length: int = 3) -> float:
+    """Share of the words within phrases of `length` that occur at least three times, tags left out.
+
+    A number ends a phrase: `check 2 + 3` and `check 5 + 1` are work, and `wait, check again` three times over is not.
+    """
+    passages = [_WORD.findall(passage) for passage in _TAG_OR_NUMBER.split(text.lower())]
+    return _covered(passages, length)
+
+
+def spams_tags(text: str) -> bool:
+    """Whether the same opening tag stands there at least three times."""
+    return max(Counter(_OPENING_TAG.findall(text)).values(), default=0) >= OFTEN
+
+
+def _covered(passages: Sequence[Sequence[Hashable]], length: int) -> float:
+    total = sum(len(passage) for passage in passages)
+    if total == 0:
+        return 0.0
+    counts = Counter(tuple(passage[k : k + length]) for passage in passages for k in range(len(passage) - length + 1))
+    covered = 0
+    for passage in passages:
+        reached = 0
+        for k in range(len(passage) - length + 1):
+            if counts[tuple(passage[k : k + length])] >= OFTEN:
+                covered += k + length - max(reached, k)
+                reached = k + length
+    return covered / total

@@ -13,8 +13,8 @@ from eval.report.scores import POWER, Answers, compare_answers, score_answers
 from eval.report.table import Column, Table, terminal_width, wrapped
 from eval.report.templates import paragraphs
 from eval.report.text import p_value, points_interval, signed_points
-from eval.statistics.cochran import CochranResult, cochran_q
 from eval.statistics.estimate import Estimate
+from eval.statistics.pairwise import CochranResult, cochran_q
 from rewards_generated.errors import UserError, nearest
 
 ComparisonFormat = Literal["table", "md", "json"]

@@ -8,11 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from eval.prescreening import PreScreening
-from eval.statistics.cochran import CochranResult
 from eval.statistics.estimate import Estimate
 from eval.statistics.optimism import SelectionOptimism
-from eval.statistics.rank_interval import RankInterval
-from eval.statistics.stability import RankSpread
+from eval.statistics.pairwise import CochranResult
+from eval.statistics.stability import RankInterval, RankSpread
 
 
 class _Data(BaseModel):

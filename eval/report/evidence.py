@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -12,14 +13,13 @@ from numpy.typing import NDArray
 from eval.prediction import Prediction
 from eval.report.data import BaseSamples, PassAtK, QuestionSamples, RankedEntry, RankingEvidence
 from eval.report.scores import Runs, correct_table
-from eval.statistics.base_mass import base_mass
 from eval.statistics.best import probability_best
+from eval.statistics.concordance import mean_share, pass_at_k
+from eval.statistics.estimate import wilson_interval
 from eval.statistics.optimism import seed_selection_optimism, selection_optimism
 from eval.statistics.pairwise import compare_all
-from eval.statistics.pass_at_k import pass_at_k
-from eval.statistics.rank_interval import OrderedPair, rank_intervals
 from eval.statistics.seeds import seed_question_difference
-from eval.statistics.stability import rank_stability
+from eval.statistics.stability import OrderedPair, rank_intervals, rank_stability
 
 
 def ranking_evidence(
@@ -67,7 +67,6 @@ def base_samples(
     samples = Counter(prediction.id for prediction in predictions)
     right = Counter(prediction.id for prediction in predictions if prediction.correct)
     hits, drawn = [right[name] for name in samples], list(samples.values())
-    mass = base_mass(hits, drawn)
     fewest = min(drawn)
     sizes = sorted({2**power for power in range(fewest.bit_length())} | {fewest})
     found = [(k, pass_at_k(hits, drawn, k)) for k in sizes]
@@ -75,10 +74,10 @@ def base_samples(
         split=split,
         temperature=temperature,
         questions=tuple(QuestionSamples(right=k, samples=n) for k, n in zip(hits, drawn, strict=True)),
-        mass=mass.mean,
+        mass=mean_share([k / n for k, n in zip(hits, drawn, strict=True)]),
         pass_at_k=tuple(PassAtK(k=k, estimate=estimate) for k, estimate in found if estimate is not None),
-        none_right=mass.none_right,
-        all_right=mass.all_right,
+        none_right=wilson_interval(hits.count(0), len(hits)),
+        all_right=wilson_interval(sum(k == n for k, n in zip(hits, drawn, strict=True)), len(hits)),
     )
 
 
@@ -87,10 +86,8 @@ def _pairs(correct: Mapping[str, NDArray[np.bool_]], seeds: int) -> list[Ordered
     if seeds == 1:
         compared = compare_all({name: table[0] for name, table in correct.items()})
         return [OrderedPair(c.first, c.second, c.difference.value, c.p_value) for c in compared]
-    names = list(correct)
     pairs = []
-    for position, first in enumerate(names):
-        for second in names[position + 1 :]:
-            found = seed_question_difference(correct[first], correct[second])
-            pairs.append(OrderedPair(first, second, found.estimate.value, found.p_value))
+    for first, second in combinations(correct, 2):
+        found = seed_question_difference(correct[first], correct[second])
+        pairs.append(OrderedPair(first, second, found.estimate.value, found.p_value))
     return pairs

@@ -7,14 +7,13 @@ from typing import Any
 
 from eval.report import text
 from eval.report.data import Candidate, Entry, ReportData
+from eval.report.figures.bars import SamplesFigure, TimeBar, TimeFigure
 from eval.report.figures.figure import PaperFigure
 from eval.report.figures.forest import ForestFigure, ForestRow
 from eval.report.figures.lineage import Ancestor, Descent, LineageFigure
 from eval.report.figures.matrix import MatrixFigure
-from eval.report.figures.rounds import Level, RoundMean, RoundPoint, RoundsFigure
-from eval.report.figures.samples import SamplesFigure
+from eval.report.figures.rounds import Level, RoundPoint, RoundsFigure
 from eval.report.figures.splits import SplitPoint, SplitsFigure
-from eval.report.figures.time import TimeBar, TimeFigure
 from eval.report.figures.training import Curve, TrainingFigure, finite_pairs
 from eval.report.ranking import (
     BASE_REWARDS_ONLY,
@@ -63,9 +62,7 @@ def rounds_figure(data: ReportData) -> RoundsFigure | None:
         scored = [candidate_f1(candidate) for candidate in ranked if candidate.round == round_]
         unscored[round_] = sum(candidate.round == round_ for candidate in data.candidates) - len(scored)
         if scored:
-            summary = summarise_seeds(scored)
-            low, high = summary.interval or (None, None)
-            means.append(RoundMean(round_, summary.mean, low, high))
+            means.append((round_, summarise_seeds(scored)))
     return RoundsFigure(
         rounds=tuple(rounds),
         points=tuple(

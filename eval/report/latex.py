@@ -29,20 +29,16 @@ def escape_latex(words: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in printable(words))
 
 
-def latex_leaderboard(entries: tuple[Entry, ...] | list[Entry], split: RankingSplit, caption: str = "") -> str:
+def latex_leaderboard(entries: tuple[Entry, ...] | list[Entry], split: RankingSplit) -> str:
     """A `table` for the packages booktabs and (for quotation marks) T1 fonts: entries first, controls below a rule."""
     lines = [(str(rank or "--"), entry) for rank, entry in rank_entries(entries, split).scored]
     opened = any(entry.test for _, entry in lines)
     head = ["", "Entry", "F1 (validation)"] + (["F1 (test)", "Accuracy (test)"] if opened else ["Accuracy"]) + ["Seeds"]
-    groups = [
-        [line for line in lines if line[1].kind != "control"],
-        [line for line in lines if line[1].kind == "control"],
-    ]
+    groups = [[line for line in lines if (line[1].kind == "control") == controls] for controls in (False, True)]
     body = [[_row(rank, entry, opened) for rank, entry in group] for group in groups if group]
-    out = [r"\begin{table}", r"  \centering"]
-    if caption:
-        out.append(rf"  \caption{{{escape_latex(caption)}}}")
-    out += [
+    out = [
+        r"\begin{table}",
+        r"  \centering",
         rf"  \begin{{tabular}}{{rl{'l' * (len(head) - 3)}r}}",
         r"    \toprule",
         "    " + " & ".join(head) + r" \\",

@@ -1,7 +1,8 @@
-"""What a report says first: the decisions behind its headline, findings and caveats, whose words are in templates."""
+"""What a report says in sentences: the decisions behind headline, findings, caveats and methods."""
 
 from __future__ import annotations
 
+from collections import Counter
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -16,12 +17,13 @@ from eval.report.ranking import (
     ranked_candidates,
     shown_split,
     split_scores,
+    stopped_candidates,
     winner,
     winning_members,
 )
 from eval.report.templates import paragraphs
 from eval.statistics.estimate import Estimate
-from eval.statistics.welch import welch_difference
+from eval.statistics.unpaired import welch_difference
 
 
 class RoundChange(NamedTuple):
@@ -48,6 +50,24 @@ def findings(data: ReportData) -> list[str]:
 def caveats(data: ReportData) -> list[str]:
     """What a reader must know before believing a number, one sentence each."""
     return paragraphs("caveats.txt.j2", data=data, run=data.run)
+
+
+def methods(data: ReportData) -> list[str]:
+    """What was done, in paragraphs fit for a paper, from the run's facts alone: search, training, selection and test,
+    statistics."""
+    return paragraphs(
+        "methods.txt.j2",
+        data=data,
+        run=data.run,
+        protocol=data.run.protocol,
+        rounds={candidate.round for candidate in data.candidates} | {entry.number for entry in data.rounds},
+        counts=Counter(candidate.status for candidate in data.candidates),
+        scored=len(ranked_candidates(data)),
+        halted=len(stopped_candidates(data)),
+        prescreening=next((c.prescreening for c in data.candidates if c.prescreening), None),
+        draws=sum(map(is_random_draw, data.entries)),
+        shown=next((scores for entry in data.entries for scores in (entry.test, entry.validation) if scores), None),
+    )
 
 
 def opening_facts(data: ReportData) -> dict[str, Any]:

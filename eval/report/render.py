@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from markupsafe import Markup
@@ -15,12 +13,10 @@ from eval.report.candidates import candidate_groups, round_rows
 from eval.report.data import RankedEntry, RankingEvidence, ReportData
 from eval.report.latex import latex_leaderboard
 from eval.report.leaderboard import format_leaderboard
-from eval.report.methods import methods
-from eval.report.opening import caveats, findings, headline, opening_facts
-from eval.report.palette import palette
+from eval.report.opening import caveats, findings, headline, methods, opening_facts
 from eval.report.ranking import Ranking, control_words, rank_entries, ranked_candidates, split_scores
 from eval.report.suites import by_suite
-from eval.report.templates import environment
+from eval.report.templates import environment, resource, style
 
 WIDE, NARROW, PANEL, SQUARE = 960, 350, 300, 400
 """Widths of drawings in pixels: of the page, of a phone, of a panel among others, of a square figure."""
@@ -32,11 +28,11 @@ def render(data: ReportData) -> str:
     Everything that comes from proposers, policies and file names is escaped, control characters are made visible,
     and the page's content policy lets no script run but its own.
     """
-    script, split = _resource("script.js"), data.run.selection_split
+    script, split = resource("page/script.js"), data.run.selection_split
     ranking = rank_entries(data.entries, split)
-    page = environment("eval.report", "page", html=True).get_template("page.html.j2")
-    html: str = page.render(
-        style=Markup(palette() + _resource("style.css")),
+    page = environment("eval.report", "page", autoescape=True).get_template("page.html.j2")
+    html = page.render(
+        style=style("page/style.css"),
         script=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         headline=headline(data),
@@ -60,11 +56,6 @@ def render(data: ReportData) -> str:
     )
     # Half surrogates can stand in text that came as JSON; they cannot be written as UTF-8.
     return html.encode("utf-8", "replace").decode("utf-8")
-
-
-@cache
-def _resource(name: str) -> str:
-    return files("eval.report").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _figures(data: ReportData) -> dict[str, Any]:

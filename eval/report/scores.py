@@ -12,14 +12,11 @@ from eval.metrics import compute_metrics, f1_of_accuracy
 from eval.prediction import Prediction
 from eval.report.data import PairwiseTable, PairwiseTest, Scores
 from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
-from eval.statistics.cochran import cochran_q
-from eval.statistics.detectable import smallest_detectable_difference
-from eval.statistics.equivalence import equivalence_p_values
-from eval.statistics.estimate import Estimate
-from eval.statistics.pairwise import Comparison, compare_all
+from eval.statistics.estimate import Estimate, wilson_interval
+from eval.statistics.paired import equivalence_p_values, smallest_detectable_difference
+from eval.statistics.pairwise import cochran_q, compare_all
 from eval.statistics.seeds import seed_question_difference, seed_question_mean, summarise_seeds
 from eval.statistics.unpaired import unpaired_difference
-from eval.statistics.wilson import wilson_interval
 
 Runs = Mapping[int, Sequence[Prediction]]
 """Predictions by training seed; every seed answered the same questions in the same order."""
@@ -100,13 +97,12 @@ def compare_runs(
     split: str,
     margin: float | None = None,
     alpha: float = 0.05,
-    pairs: Sequence[tuple[str, str]] | None = None,
     families: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     cochran_over: Sequence[str] | None = None,
 ) -> PairwiseTable | None:
-    """Every entry against every other (or the declared `pairs`), one family; None with fewer than two entries.
+    """Every entry against every other, one family; None with fewer than two entries.
 
-    `families`: pairs by the name of their family instead, each corrected by itself. `cochran_over`: entries of
+    `families`: declared pairs by the name of their family instead, each corrected by itself. `cochran_over`: entries of
     Cochran's Q; None: all. See `compare_answers`.
     """
     if split not in ("validation", "test"):
@@ -119,7 +115,7 @@ def compare_runs(
     _require_same_questions(run for runs in entries.values() for run in runs.values())
     correct = {name: correct_table(runs) for name, runs in entries.items()}
     if families is None:
-        tests = compare_answers(correct, margin, alpha, pairs)
+        tests = compare_answers(correct, margin, alpha)
     else:
         tests = tuple(
             test.model_copy(update={"family": family})
@@ -149,42 +145,22 @@ def compare_answers(
     McNemar's test compares one run of each, that of its smallest seed. Where both have several seeds the difference
     over all of them is given as well: McNemar speaks of two trained policies, that one of two rewards.
     """
-    comparisons = compare_all({name: table[0] for name, table in correct.items()}, level=1 - alpha, pairs=pairs)
     tests = []
-    for comparison in comparisons:
+    for comparison in compare_all({name: table[0] for name, table in correct.items()}, 1 - alpha, pairs):
         first, second = correct[comparison.first], correct[comparison.second]
-        over_seeds = None
-        if min(len(first), len(second), first.shape[1]) >= 2:
-            over_seeds = seed_question_difference(first, second, level=1 - alpha)
-        equivalence = None
-        if margin is not None:
-            equivalence = float(
-                equivalence_p_values(comparison.first_only, comparison.second_only, comparison.difference.n, margin)
-            )
+        b, c, n = comparison.first_only, comparison.second_only, comparison.difference.n
+        several = min(len(first), len(second), n) >= 2
+        over_seeds = seed_question_difference(first, second, level=1 - alpha) if several else None
         tests.append(
             PairwiseTest(
-                first=comparison.first,
-                second=comparison.second,
-                first_only=comparison.first_only,
-                second_only=comparison.second_only,
-                difference=comparison.difference,
-                p_value=comparison.p_value,
-                method=comparison.method,
-                bonferroni=comparison.bonferroni,
-                holm=comparison.holm,
-                benjamini_hochberg=comparison.benjamini_hochberg,
-                equivalence_p=equivalence,
+                **comparison._asdict(),
+                equivalence_p=None if margin is None else float(equivalence_p_values(b, c, n, margin)),
                 seeds_difference=over_seeds.estimate if over_seeds else None,
                 seeds_p=over_seeds.p_value if over_seeds else None,
-                detectable_difference=_detectable(comparison, alpha),
+                detectable_difference=smallest_detectable_difference(n, (b + c) / n, POWER, alpha) if b + c else None,
             )
         )
     return tuple(tests)
-
-
-def _detectable(comparison: Comparison, alpha: float) -> float | None:
-    discordant, n = comparison.first_only + comparison.second_only, comparison.difference.n
-    return smallest_detectable_difference(n, discordant / n, POWER, alpha) if discordant else None
 
 
 def _require_same_questions(runs: Iterable[Sequence[Prediction]]) -> None:

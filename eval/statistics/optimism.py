@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eval.statistics.bootstrap import RESAMPLES, percentile_bounds
 from eval.statistics.estimate import Estimate
-from eval.statistics.resampling import resampled_counts
-from eval.statistics.runs import RunTable, run_table
+from eval.statistics.runs import RunTable, resampled_counts, run_table
 from eval.statistics.seeds import seed_question_mean
 
 Floats = NDArray[np.float64]
-Over = Literal["questions", "seeds and questions"]
 
 
 class SelectionOptimism(NamedTuple):
@@ -27,9 +25,8 @@ class SelectionOptimism(NamedTuple):
     optimism: float
     """Observed minus corrected."""
     corrected: Estimate
-    """The accuracy to expect of what such a selection picks, on questions (and seeds, see `over`) that it has not
-    seen."""
-    over: Over
+    """The accuracy to expect of what such a selection picks, on questions (and seeds, where those were
+    drawn too) that it has not seen."""
 
 
 def selection_optimism(
@@ -59,7 +56,7 @@ def selection_optimism(
     corrected = Estimate(
         float(found.mean()), low, high, table.correct.shape[1], level, "bootstrap of the selection, out of bag"
     )
-    return _optimism(table, accuracy, corrected, "questions")
+    return _optimism(table, accuracy, corrected)
 
 
 def seed_selection_optimism(
@@ -98,7 +95,7 @@ def seed_selection_optimism(
         level,
         "selection with a run left out, out of bag",
     )
-    return _optimism(table, accuracy, corrected, "seeds and questions")
+    return _optimism(table, accuracy, corrected)
 
 
 def _scores(table: RunTable, counts: Floats) -> tuple[Floats, Floats]:
@@ -110,7 +107,7 @@ def _scores(table: RunTable, counts: Floats) -> tuple[Floats, Floats]:
     return counts @ table.correct.T, out_of_bag
 
 
-def _optimism(table: RunTable, accuracy: Floats, corrected: Estimate, over: Over) -> SelectionOptimism:
+def _optimism(table: RunTable, accuracy: Floats, corrected: Estimate) -> SelectionOptimism:
     best = int(accuracy.argmax())
     observed = float(accuracy[best])
-    return SelectionOptimism(table.names[best], observed, observed - corrected.value, corrected, over)
+    return SelectionOptimism(table.names[best], observed, observed - corrected.value, corrected)

@@ -79,3 +79,40 @@ def paired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) 
     b, c, n = discordance(first, second)
     low, high = score_bounds(b, c, n, level)
     return Estimate((b - c) / n, float(low), float(high), n, level, "Tango score")
+
+
+def equivalence_p_values(first_only: ArrayLike, second_only: ArrayLike, n: ArrayLike, margin: float) -> Floats:
+    """Evidence for "no difference": two one-sided tests with a margin stated beforehand, for many tables at once."""
+    from scipy.special import ndtr
+
+    if not 0 < margin < 1:
+        raise ValueError(f"the equivalence margin must lie between 0 and 1 (in accuracy), not {margin}")
+    not_below = ndtr(-score_statistic(first_only, second_only, n, -margin))
+    not_above = ndtr(score_statistic(first_only, second_only, n, margin))
+    return np.asarray(np.maximum(not_below, not_above), dtype=np.float64)
+
+
+def smallest_detectable_difference(
+    n: int, discordant_rate: float, power: float = 0.8, alpha: float = 0.05
+) -> float | None:
+    """Smallest difference of two accuracies that McNemar's test on `n` shared questions finds with `power`.
+
+    Solves Connor's formula n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2 for x (Connor 1987, Biometrics 43:207-211),
+    with n x - 1 in the place of n x as the test has it: Edwards' continuity correction, or the exact test, which is
+    as cautious. `discordant_rate` d is the share of questions that exactly one of the two gets right. None: not even
+    the largest possible difference, d itself, would be found. Raises ValueError unless n >= 1 and 0 < d <= 1.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
+    if n < 1 or not 0 < discordant_rate <= 1:
+        raise ValueError(f"n = {n} and discordant_rate = {discordant_rate} must be at least 1 and within (0, 1]")
+    z_alpha, z_beta = float(ndtri(1 - alpha / 2)), float(ndtri(power))
+
+    def surplus(difference: float) -> float:
+        spread = max(discordant_rate - difference**2, 0.0)
+        return float((difference * n - 1) / n**0.5 - z_alpha * discordant_rate**0.5 - z_beta * spread**0.5)
+
+    if surplus(discordant_rate) < 0:
+        return None
+    return float(brentq(surplus, 0.0, discordant_rate, xtol=1e-10))

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics.detectable import smallest_detectable_paired_difference
-from eval.statistics.estimate import Estimate, require_level
-from eval.statistics.multiplicity import adjust_p_values
+from eval.statistics.estimate import Estimate, half_t, require_level
+from eval.statistics.pairwise import adjust_p_values
 
 POWER = 0.8
 MOST_ENUMERATED = 16
@@ -51,7 +50,6 @@ def compare_arms(
     None stands for a run without a value; its pair is left out of the tests and shown as missing. Raises ValueError
     where arms have different numbers of seeds.
     """
-    from scipy.special import stdtrit
     from scipy.stats import ttest_1samp
 
     require_level(level)
@@ -69,36 +67,54 @@ def compare_arms(
     for *_, known in found:
         t_values.append(float(ttest_1samp(known, 0.0).pvalue) if _varies(known) else None)
         flips.append(sign_flip_p_value(known.tolist()) if known.size >= 2 else None)
-    holm_t, holm_flips = _holm(t_values), _holm(flips)
     comparisons = []
-    for place, (first, second, differences, known) in enumerate(found):
+    for (first, second, differences, known), t_p, flip_p, holm_t, holm_flip in zip(
+        found, t_values, flips, _holm(t_values), _holm(flips), strict=True
+    ):
         estimate = detectable = least = None
         if known.size >= 2:
             mean, std = float(known.mean()), float(known.std(ddof=1))
-            half = float(stdtrit(known.size - 1, (1 + level) / 2)) * std / known.size**0.5
+            half = half_t(std, known.size - 1, level) / known.size**0.5
             estimate = Estimate(mean, mean - half, mean + half, known.size, level, "Student's t over seeds")
             if _varies(known):
                 detectable = smallest_detectable_paired_difference(std, known.size, POWER, (1 - level) / len(pairs))
             least = min(1.0, len(pairs) * least_sign_flip_p_value(known.size))
         comparisons.append(
-            ArmComparison(
-                first,
-                second,
-                differences,
-                estimate,
-                t_values[place],
-                flips[place],
-                holm_t[place],
-                holm_flips[place],
-                least,
-                detectable,
-            )
+            ArmComparison(first, second, differences, estimate, t_p, flip_p, holm_t, holm_flip, least, detectable)
         )
     return tuple(comparisons)
 
 
 def _varies(known: NDArray[np.float64]) -> bool:
     return known.size >= 2 and float(np.ptp(known)) > ROUNDING
+
+
+def smallest_detectable_paired_difference(std: float, pairs: int, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Smallest mean of paired differences that a two-sided paired t test over `pairs` of them finds with `power`.
+
+    `std`: standard deviation of the differences. Raises ValueError with fewer than two pairs or a negative std.
+    """
+    from scipy.integrate import simpson
+    from scipy.optimize import brentq
+    from scipy.special import ndtr
+    from scipy.stats import chi, t
+
+    if pairs < 2 or std < 0:
+        raise ValueError(f"pairs = {pairs} must be at least 2 and std = {std} at least 0")
+    freedom = pairs - 1
+    # scipy's noncentral t fails at the large shifts that two or three pairs need, so its density is integrated.
+    spread = np.linspace(0.0, freedom**0.5 + 10.0, 20_001)
+    density = chi.pdf(spread, freedom)
+    bound = float(t.isf(alpha / 2, freedom)) * spread / freedom**0.5
+
+    def surplus(effect: float) -> float:
+        shift = effect * pairs**0.5
+        return float(simpson(density * (ndtr(shift - bound) + ndtr(-bound - shift)), x=spread)) - power
+
+    high = 1.0
+    while surplus(high) <= 0:
+        high *= 2
+    return float(brentq(surplus, 0.0, high, xtol=1e-8)) * std
 
 
 def sign_flip_p_value(differences: Sequence[float]) -> float:

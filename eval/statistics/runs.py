@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+_CELLS = 2_000_000
+"""Weights of resampled questions that are held at the same time."""
 
 
 class RunTable(NamedTuple):
@@ -51,3 +54,13 @@ def run_table(correct: Mapping[str, ArrayLike]) -> RunTable:
         raise ValueError("a ranking needs at least two questions and one run of every entry")
     owner = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     return RunTable(tuple(correct), np.concatenate(tables), owner)
+
+
+def resampled_counts(units: int, resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
+    """How often each of `units` is drawn in a sample of as many with replacement, in chunks of shape (b, units)."""
+    chunk = max(1, _CELLS // units)
+    for start in range(0, resamples, chunk):
+        rows = min(chunk, resamples - start)
+        drawn = generator.integers(0, units, size=(rows, units))
+        drawn += units * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64)

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.statistics.estimate import Estimate, Interval, require_level
-from eval.statistics.wilson import wilson_interval
+from eval.statistics.estimate import Estimate, Interval, half_t, require_level, wilson_interval
 
 Floats = NDArray[np.float64]
 METHOD = "two-way random effects"
@@ -26,8 +25,6 @@ class SeedSummary(NamedTuple):
 
 def summarise_seeds(values: Sequence[float], level: float = 0.95) -> SeedSummary:
     """Mean of one figure over training seeds. Raises ValueError for no values."""
-    from scipy.special import stdtrit
-
     require_level(level)
     data = np.asarray(values, dtype=np.float64)
     if data.size == 0:
@@ -36,7 +33,7 @@ def summarise_seeds(values: Sequence[float], level: float = 0.95) -> SeedSummary
     if data.size == 1:
         return SeedSummary(1, mean, None, None)
     std = float(data.std(ddof=1))
-    half = float(stdtrit(data.size - 1, (1 + level) / 2)) * std / data.size**0.5
+    half = half_t(std, data.size - 1, level) / data.size**0.5
     return SeedSummary(data.size, mean, std, Interval(mean - half, mean + half))
 
 
@@ -49,7 +46,7 @@ def question_mean(values: ArrayLike, level: float = 0.95) -> Estimate:
     if data.ndim != 1 or data.size < 2:
         raise ValueError(f"an interval over questions needs a shape (N >= 2,), not {data.shape}")
     mean, variance = float(data.mean()), float(data.var(ddof=1)) / data.size
-    half = _half(variance, data.size - 1, level)
+    half = half_t(variance**0.5, data.size - 1, level)
     return Estimate(mean, mean - half, mean + half, data.size, level, "Student's t over questions")
 
 
@@ -82,8 +79,9 @@ def seed_question_mean(scores: ArrayLike, level: float = 0.95) -> Estimate:
         + squares.rest**2 / ((seeds - 1) * (questions - 1))
     )
     of_seeds = (seed_part - squares.rest) / table.size
-    apart = _half(of_seeds, seeds - 1, level) ** 2 + _half(variance - of_seeds, questions - 1, level) ** 2
-    half = max(_half(variance, freedom, level), apart**0.5)
+    of_questions = variance - of_seeds
+    apart = half_t(of_seeds**0.5, seeds - 1, level) ** 2 + half_t(of_questions**0.5, questions - 1, level) ** 2
+    half = max(half_t(variance**0.5, freedom, level), apart**0.5)
     return Estimate(value, value - half, value + half, questions, level, METHOD)
 
 
@@ -121,7 +119,7 @@ def seed_question_difference(first: ArrayLike, second: ArrayLike, level: float =
         certain = Estimate(value, value, value, questions, level, METHOD)
         return SeedDifference(certain, 1.0 if value == 0 else 0.0)
     freedom = max(variance**2 / uncertainty, 1.0)
-    half = _half(variance, freedom, level)
+    half = half_t(variance**0.5, freedom, level)
     p_value = 2 * float(stdtr(freedom, -abs(value) / variance**0.5))
     return SeedDifference(Estimate(value, value - half, value + half, questions, level, METHOD), p_value)
 
@@ -149,11 +147,3 @@ def _two_way(scores: Any) -> Floats:
     if table.ndim != 2 or min(table.shape) < 2:
         raise ValueError(f"seeds and questions need a shape (S >= 2, N >= 2), not {table.shape}")
     return table
-
-
-def _half(variance: float, freedom: float, level: float) -> float:
-    """Half a t interval."""
-    from scipy.special import stdtrit
-
-    require_level(level)
-    return float(stdtrit(max(freedom, 1.0), (1 + level) / 2) * variance**0.5)

@@ -1,12 +1,13 @@
-"""Difference of one configuration's accuracy between two sets of questions, such as validation and test."""
+"""Differences without pairs: of accuracies on two sets of questions, such as validation and test, and of two means."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eval.statistics.estimate import Estimate
-from eval.statistics.wilson import wilson_interval
+from eval.statistics.estimate import Estimate, half_t, require_level, wilson_interval
 
 
 def unpaired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Estimate:
@@ -30,11 +31,26 @@ def unpaired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95
 
 
 def _over_questions(table: np.ndarray[tuple[int, ...], np.dtype[np.float64]], level: float) -> Estimate:
-    from scipy.special import stdtrit
-
     n, per_question = table.shape[1], table.mean(axis=0)
     value = float(per_question.mean())
     if len(table) == 1 or n == 1 or np.ptp(per_question) == 0:
         return wilson_interval(round(value * n), n, level)._replace(value=value)
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * float(per_question.std(ddof=1)) / n**0.5
+    half = half_t(float(per_question.std(ddof=1)), n - 1, level) / n**0.5
     return Estimate(value, value - half, value + half, n, level, "t")
+
+
+def welch_difference(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate | None:
+    """Mean of the first minus that of the second, with Welch's interval (Welch 1947, Biometrika 34:28-35).
+
+    None with fewer than two values on a side, or where neither side spreads.
+    """
+    from scipy.stats import ttest_ind
+
+    require_level(level)
+    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if min(x.size, y.size) < 2:
+        return None
+    if np.ptp(x) == np.ptp(y) == 0:
+        return None
+    low, high = ttest_ind(x, y, equal_var=False).confidence_interval(level)
+    return Estimate(float(x.mean() - y.mean()), float(low), float(high), x.size + y.size, level, "Welch's t")

@@ -13,8 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from eval.report.study.data import Family, Table, TrajectoryFigure
-from eval.report.study.templates import environment
 from eval.report.study.text import difference, verdict
+from eval.report.templates import environment
 from eval.report.text import counted, interval, joined, number, signed_interval, signed_number
 from eval.statistics.replicates import compare_arms
 from search.study import cells

@@ -32,13 +32,10 @@ def measure() -> dict[str, object]:
     from eval.report.render import render
     from eval.statistics.best import probability_best
     from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
-    from eval.statistics.cochran import cochran_q
-    from eval.statistics.detectable import smallest_detectable_difference
-    from eval.statistics.equivalence import equivalence_p_values
     from eval.statistics.optimism import selection_optimism
-    from eval.statistics.pairwise import compare_all
-    from eval.statistics.rank_interval import OrderedPair, rank_intervals
-    from eval.statistics.stability import rank_stability
+    from eval.statistics.paired import equivalence_p_values, smallest_detectable_difference
+    from eval.statistics.pairwise import cochran_q, compare_all
+    from eval.statistics.stability import OrderedPair, rank_intervals, rank_stability
     from tests.eval.report.sample import sample_report
 
     imports = time.perf_counter() - start

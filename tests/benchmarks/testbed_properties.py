@@ -105,7 +105,7 @@ def base_accuracy(split: str, limit: int) -> dict[str, Any]:
     from eval.engines.base import Sampling
     from eval.engines.transformers_engine import TransformersEngine
     from eval.evaluate import evaluate
-    from eval.statistics.wilson import wilson_interval
+    from eval.statistics.estimate import wilson_interval
     from eval.tasks.testbed import build
     from trainer.jobs.settings import Hardware
     from trainer.policy import load_base_policy

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.metrics import compute_metrics
 from eval.prediction import Prediction
-from eval.statistics.wilson import wilson_interval
+from eval.statistics.estimate import wilson_interval
 from trainer.jobs.fine_tune import FineTuneResult
 from trainer.jobs.train import RewardStatistics, RunResult
 from trainer.pipeline.description import Policy

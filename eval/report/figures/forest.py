@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT, kind_colour, kind_marker
+from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT, Scale, blank, kind_colour, kind_marker, padded_domain
 from eval.report.figures.svg import f1_title, line, mark, rectangle, shortened, svg, text, tick_digits
-from eval.report.scale import Scale, padded_domain
 from eval.report.text import interval, number
 from eval.statistics.estimate import Estimate
 
@@ -97,10 +96,7 @@ class ForestFigure:
         ]
 
     def paper(self) -> Any:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(PAGE, 0.6 + 0.21 * (len(self.rows) + len({row.group for row in self.rows}))))
-        axes = figure.add_subplot()
+        figure, axes = blank(PAGE, 0.6 + 0.21 * (len(self.rows) + len({row.group for row in self.rows})))
         if self.reference:
             label, estimate = self.reference
             axes.axvspan(estimate.low, estimate.high, color=INK, alpha=0.06, linewidth=0)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT
+from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT, blank
 from eval.report.figures.svg import link, mark, shortened, svg, text
 from eval.report.text import number
 
@@ -131,15 +131,13 @@ class LineageFigure:
         return svg(pitch * len(columns), height, "Lineage of the winner's members", body, "figure lineage")
 
     def paper(self) -> Any:
-        from matplotlib.figure import Figure
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path
 
         columns, layout = self.columns, self.layout()
         width = max(PAGE, 1.3 * len(columns))
         longest = int((width / len(columns) - 0.2) / 0.047)
-        figure = Figure(figsize=(width, 0.5 + 0.3 * layout.rows))
-        axes = figure.add_subplot()
+        figure, axes = blank(width, 0.5 + 0.3 * layout.rows)
         for (parent, child), route in zip(self.descents, layout.routes, strict=True):
             inches = 0.12 + 0.047 * len(shortened(self.ancestors[parent].label, longest))
             points = _bends(list(route), inches / (width / len(columns)), 0.7, 0.03)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from eval.report.data import PairwiseTable, PairwiseTest
-from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT
+from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT, blank
 from eval.report.text import signed_points
 
 Mood = Literal["better", "worse", "same", "open"]
@@ -48,12 +48,10 @@ class MatrixFigure:
         return found
 
     def paper(self) -> Any:
-        from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
 
         n = len(self.names)
-        figure = Figure(figsize=(min(PAGE, 1.6 + 0.42 * n), 0.6 + 0.26 * n))
-        axes = figure.add_subplot()
+        figure, axes = blank(min(PAGE, 1.6 + 0.42 * n), 0.6 + 0.26 * n)
         for i, (_, cells) in enumerate(self.rows()):
             for j, cell in enumerate(cells):
                 if cell is None:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT
+from eval.report.figures.figure import ACCENT, INK, PAGE, SOFT, Scale, blank, padded_domain
 from eval.report.figures.svg import RADIUS, f1_title, line, link, mark, rectangle, shortened, svg, text, value_axis
-from eval.report.scale import Scale, padded_domain
 from eval.report.text import number
 from eval.statistics.estimate import Estimate
+from eval.statistics.seeds import SeedSummary
 
 
 class RoundPoint(NamedTuple):
@@ -32,19 +32,13 @@ class Level(NamedTuple):
     value: float
 
 
-class RoundMean(NamedTuple):
-    round: int
-    mean: float
-    low: float | None
-    high: float | None
-
-
 @dataclass(frozen=True, slots=True)
 class RoundsFigure:
     rounds: tuple[int, ...]
     points: tuple[RoundPoint, ...]
     """At least one."""
-    means: tuple[RoundMean, ...] = ()
+    means: tuple[tuple[int, SeedSummary], ...] = ()
+    """Mean F1 of a round's candidates, with its interval over them."""
     levels: tuple[Level, ...] = ()
     unscored: dict[int, int] | None = None
     """Candidates without a score, by round."""
@@ -64,15 +58,16 @@ class RoundsFigure:
         column = (width - left - right) / len(self.rounds)
         centre = {number: left + column * (k + 0.5) for k, number in enumerate(self.rounds)}
         body = [text(0, 10, "F1", "start", "label strong"), *value_axis(y, left, width - right)]
-        for mean in self.means:
-            x, half = centre[mean.round], min(column * 0.42, 64)
-            if mean.low is not None and mean.high is not None:
-                low, high = max(mean.low, y.domain[0]), min(mean.high, y.domain[1])
+        half = min(column * 0.42, 64)
+        for round_, mean in self.means:
+            x = centre[round_]
+            if mean.interval:
+                low, high = max(mean.interval.low, y.domain[0]), min(mean.interval.high, y.domain[1])
                 body.append(rectangle(x - half, y(high), 2 * half, max(y(low) - y(high), 1), "band"))
         lines, labels = self._levels(y, left, width - right, narrow)
         body += lines
-        for mean in self.means:
-            x, half = centre[mean.round], min(column * 0.42, 64)
+        for round_, mean in self.means:
+            x = centre[round_]
             body.append(line(x - half, y(mean.mean), x + half, y(mean.mean), "mean"))
         for round_ in self.rounds:
             body += self._foot(round_, centre[round_], height - bottom, narrow)
@@ -127,15 +122,12 @@ class RoundsFigure:
         return lines, labels
 
     def paper(self) -> Any:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(PAGE, 3.0))
-        axes = figure.add_subplot()
+        figure, axes = blank(PAGE, 3.0)
         position = {round_: k for k, round_ in enumerate(self.rounds)}
-        for mean in self.means:
-            x = position[mean.round]
-            if mean.low is not None and mean.high is not None:
-                axes.fill_between([x - 0.4, x + 0.4], mean.low, mean.high, color=INK, alpha=0.07, linewidth=0)
+        for round_, mean in self.means:
+            x = position[round_]
+            if mean.interval:
+                axes.fill_between([x - 0.4, x + 0.4], *mean.interval, color=INK, alpha=0.07, linewidth=0)
             axes.plot([x - 0.4, x + 0.4], [mean.mean, mean.mean], color=INK, linewidth=1.2)
         height = Scale(self.domain, (0.0, 290.0))
         for point, offset in _spread(self.points, height, 620 / len(self.rounds)):

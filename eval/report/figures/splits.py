@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from eval.report.figures.figure import COLUMN, SOFT, kind_colour, kind_marker
+from eval.report.figures.figure import COLUMN, SOFT, Scale, blank, kind_colour, kind_marker, padded_domain
 from eval.report.figures.svg import line, mark, svg, text, tick_digits
-from eval.report.scale import Scale, padded_domain
 from eval.report.text import interval, number
 from eval.statistics.estimate import Estimate
 
@@ -73,10 +72,7 @@ class SplitsFigure:
         ]
 
     def paper(self) -> Any:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(COLUMN, COLUMN))
-        axes = figure.add_subplot()
+        figure, axes = blank(COLUMN, COLUMN)
         axes.plot(self.domain, self.domain, color=SOFT, linewidth=0.7, linestyle=(0, (2, 3)))
         for point in self.points:
             colour = kind_colour(point.kind)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from eval.report.scale import Scale
+from eval.report.figures.figure import Scale
 from eval.report.text import interval, number
 from eval.statistics.estimate import Estimate
 

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
-from eval.report.figures.figure import ACCENT, PAGE, SOFT
+from eval.report.figures.figure import ACCENT, PAGE, SOFT, Scale, padded_domain
 from eval.report.figures.svg import line, path, svg, text
-from eval.report.scale import Scale, padded_domain
 from eval.report.text import compact
 
 _POINTS_ALONE, _POINTS_TOGETHER = 100, 40

@@ -31,32 +31,25 @@
     }
   };
 
-  const isNote = (node) => node.nodeName === "SUP";
-
   for (const table of document.querySelectorAll("table.sortable")) {
     for (const heading of table.tHead.rows[0].cells) {
       if (heading.dataset.fixed !== undefined) continue;
       const button = document.createElement("button");
       button.type = "button";
-      button.append(...[...heading.childNodes].filter((node) => !isNote(node)));
+      button.append(...[...heading.childNodes].filter((node) => node.nodeName !== "SUP"));
       heading.prepend(button);
       button.addEventListener("click", () => sortBy(table, heading));
     }
   }
 
-  const searchField = (label) => {
-    const field = document.createElement("input");
-    field.type = "search";
-    field.placeholder = label;
-    field.setAttribute("aria-label", label);
-    return field;
-  };
-
   for (const table of document.querySelectorAll("table[data-filter]")) {
     const bar = document.createElement("div");
-    const field = searchField(table.dataset.filter);
+    const field = document.createElement("input");
     const count = document.createElement("span");
     bar.className = "filters";
+    field.type = "search";
+    field.placeholder = table.dataset.filter;
+    field.setAttribute("aria-label", table.dataset.filter);
     count.className = "soft";
     count.setAttribute("aria-live", "polite");
     bar.append(field, count);

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
+from eval.report.figures.figure import Scale, padded_domain
 from eval.report.figures.svg import line, mark, path, svg, text, tick_digits, value_axis
-from eval.report.scale import Scale, padded_domain
 from eval.report.study.data import Family, TrajectoryFigure
 from eval.report.study.text import difference
 from eval.report.text import interval, number, signed_number

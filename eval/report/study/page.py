@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from eval.report import text
-from eval.report.palette import palette
 from eval.report.study.data import StudyReport
 from eval.report.study.figures import difference_figure, trajectory_figure
-from eval.report.study.templates import environment, resource
-from eval.report.study.text import COMPARISON_COLUMNS, comparison_rows, notes_on_comparisons
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from eval.report.study.text import COMPARISON_COLUMNS, comparison_rows
+from eval.report.templates import environment, style
 
 WIDTHS = (1000, 350)
 """Of a drawing on a screen and on a phone, in pixels; the style sheet shows the one that fits."""
@@ -27,9 +21,11 @@ NARROW_HIDES = ("least exact p", "detectable")
 def render_page(report: StudyReport) -> str:
     """The whole report as one HTML document. Text from proposers is escaped and its control characters made visible."""
     kinds = {arm.name: arm.kind for arm in report.arms}
-    html = _template().render(
+    templates = environment("eval.report", "study", autoescape=True)
+    templates.filters.update(prose=prose, cell=cell)
+    html = templates.get_template("study.html.j2").render(
         report=report,
-        style=Markup(palette() + resource("eval.report.study", "study.css")),
+        style=style("study/study.css"),
         figures=[
             (figure, [drawn for width in WIDTHS if (drawn := trajectory_figure(figure, kinds, width))])
             for figure in report.figures
@@ -44,8 +40,6 @@ def render_page(report: StudyReport) -> str:
         ],
         columns=COMPARISON_COLUMNS,
         hidden=NARROW_HIDES,
-        notes=notes_on_comparisons(report),
-        text=text,
     )
     return html.encode("utf-8", "replace").decode("utf-8")
 
@@ -67,10 +61,3 @@ def cell(words: str) -> Markup:
     if found is None:
         return Markup("{}").format(text.visible(words))
     return Markup('<span class="value">{}</span> <span class="interval">{}</span>').format(*found.groups())
-
-
-@cache
-def _template() -> Template:
-    found = environment("eval.report.study", autoescape=True)
-    found.filters.update(visible=text.visible, prose=prose, cell=cell)
-    return found.get_template("study.html.j2")

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from eval.report.study.data import Family, StudyReport
-from eval.report.study.templates import environment
 from eval.report.table import markdown_cell
+from eval.report.templates import environment
 from eval.report.text import DASH, number, p_value, signed_interval, signed_number
 from eval.statistics.estimate import Estimate
 from eval.statistics.replicates import ROUNDING, ArmComparison
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 COMPARISON_COLUMNS = (
     "comparison",
@@ -63,11 +59,6 @@ def comparison_rows(family: Family, alpha: float) -> list[tuple[str, ...]]:
     ]
 
 
-def notes_on_comparisons(report: StudyReport) -> str:
-    notes: str = _environment().get_template("notes.j2").module.notes(report.level)  # type: ignore[attr-defined]
-    return notes
-
-
 def format_summary(report: StudyReport) -> str:
     """The headline and the primary comparisons."""
     lines = [report.headline]
@@ -84,7 +75,9 @@ def format_summary(report: StudyReport) -> str:
 
 def format_markdown(report: StudyReport) -> str:
     settings = [(setting.name, setting.value) for setting in report.settings]
-    template = _environment().get_template("report.md.j2")
+    templates = environment("eval.report", "study")
+    templates.filters.update(markdown_cell=markdown_cell, comparison_rows=comparison_rows)
+    template = templates.get_template("report.md.j2")
     return template.render(report=report, columns=COMPARISON_COLUMNS, settings=settings)
 
 
@@ -128,10 +121,3 @@ def format_json(report: StudyReport, beside: Mapping[str, Any]) -> str:
 
 def _plain(figures: ArmComparison | Estimate) -> dict[str, Any]:
     return {name: _plain(value) if isinstance(value, Estimate) else value for name, value in figures._asdict().items()}
-
-
-@cache
-def _environment() -> Environment:
-    found = environment("eval.report.study", autoescape=False)
-    found.filters.update(markdown_cell=markdown_cell, comparison_rows=comparison_rows)
-    return found

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics.estimate import Estimate
+from eval.statistics.estimate import Estimate, wilson_interval
 from eval.statistics.seeds import seed_question_mean
 from eval.statistics.tilt import (
     MassPrior,
@@ -23,7 +23,6 @@ from eval.statistics.tilt import (
     proportional_error,
     tilted,
 )
-from eval.statistics.wilson import wilson_interval
 from search.study.reach.records import BaseRecord, SeedRecord
 
 Floats = NDArray[np.float64]

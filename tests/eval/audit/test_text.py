@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eval.audit.text import phrase_share, repeated_share, spams_tags
+from eval.audit.audit import phrase_share, repeated_share, spams_tags
 
 CHECKED = (
     "<thinking>14 + 21 = 35. Check 14 + 21 = 35. 35 - 24 = 11. Check 35 - 24 = 11.</thinking><solution>11</solution>"

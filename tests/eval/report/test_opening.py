@@ -3,8 +3,7 @@ import re
 import pytest
 
 from eval.report.data import Candidate, Entry, PairwiseTable, PairwiseTest, ReportData, RunFacts, Scores
-from eval.report.methods import methods
-from eval.report.opening import caveats, findings, headline
+from eval.report.opening import caveats, findings, headline, methods
 from eval.report.render import render
 from eval.statistics.estimate import Estimate
 from tests.eval.report.sample import sample_report

@@ -3,9 +3,9 @@ import pytest
 
 from eval.metrics import compute_metrics, f1_of_accuracy
 from eval.report.scores import compare_runs, score_runs
-from eval.statistics.mcnemar import mcnemar_p_values
+from eval.statistics.estimate import wilson_interval
+from eval.statistics.pairwise import mcnemar_p_values
 from eval.statistics.seeds import seed_question_mean, summarise_seeds
-from eval.statistics.wilson import wilson_interval
 from tests.eval.report.sample import simulated_runs
 
 

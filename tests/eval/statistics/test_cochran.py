@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics.cochran import cochran_q
+from eval.statistics.pairwise import cochran_q
 
 
 def test_published_example():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics.correlation import clustered_spearman
+from eval.statistics.concordance import clustered_spearman
 
 
 def test_clustered_value_is_scipys():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics.detectable import smallest_detectable_difference
-from eval.statistics.mcnemar import mcnemar_p_values
+from eval.statistics.paired import smallest_detectable_difference
+from eval.statistics.pairwise import mcnemar_p_values
 
 
 @pytest.mark.parametrize(("n", "discordant"), [(100, 0.3), (500, 0.3), (1319, 0.2), (2000, 0.4)])

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics.equivalence import equivalence_p_values
-from eval.statistics.paired import score_bounds
+from eval.statistics.paired import equivalence_p_values, score_bounds
 
 
 def test_published_example():

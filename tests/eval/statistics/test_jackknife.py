@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics.jackknife import correlation_interval, group_jackknife, share_interval
+from eval.statistics.concordance import correlation_interval, group_jackknife, share_interval
 
 
 def test_of_a_mean_of_single_units_it_is_the_textbook_error():

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from eval.statistics.multiplicity import adjust_p_values
+from eval.statistics.pairwise import adjust_p_values
 
 # Benjamini and Hochberg 1995, JRSS B 57:289-300, section 4: fifteen p-values; Bonferroni rejects three at 0.05,
 # their procedure four.

@@ -3,10 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from eval.statistics.mcnemar import EXACT_BELOW, mcnemar_p_values
-from eval.statistics.multiplicity import adjust_p_values
 from eval.statistics.paired import paired_difference
-from eval.statistics.pairwise import compare_all
+from eval.statistics.pairwise import EXACT_BELOW, adjust_p_values, compare_all, mcnemar_p_values
 
 
 @pytest.fixture

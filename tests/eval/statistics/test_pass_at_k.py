@@ -4,7 +4,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from eval.statistics.pass_at_k import pass_at_k, question_pass_at_k
+from eval.statistics.concordance import pass_at_k, question_pass_at_k
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eval.statistics.pairwise import compare_all
-from eval.statistics.rank_interval import OrderedPair, rank_intervals
+from eval.statistics.stability import OrderedPair, rank_intervals
 from tests.eval.statistics.simulated import simulated_answers
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics.ranks import average_ranks, correlation
+from eval.statistics.concordance import average_ranks, correlation
 
 
 @pytest.mark.parametrize("digits", [0, 1, 8])

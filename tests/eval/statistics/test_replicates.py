@@ -10,8 +10,12 @@ from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from eval.statistics.detectable import smallest_detectable_paired_difference
-from eval.statistics.replicates import compare_arms, least_sign_flip_p_value, sign_flip_p_value
+from eval.statistics.replicates import (
+    compare_arms,
+    least_sign_flip_p_value,
+    sign_flip_p_value,
+    smallest_detectable_paired_difference,
+)
 
 GUIDED = [0.61, 0.70, 0.55, 0.72, 0.66]
 UNGUIDED = [0.58, 0.61, 0.57, 0.60, 0.62]

@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import ttest_ind
 
-from eval.statistics.welch import welch_difference
+from eval.statistics.unpaired import welch_difference
 
 
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.99])

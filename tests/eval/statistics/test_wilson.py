@@ -3,7 +3,7 @@ import math
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from eval.statistics.wilson import wilson_interval
+from eval.statistics.estimate import wilson_interval
 
 
 @pytest.mark.parametrize(
