@@ -16,7 +16,7 @@ from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal, measu
 from rewards_generated.sandbox.landlock import landlock_version, ruleset
 from rewards_generated.sandbox.seal import WEAKEST
 from rewards_generated.sandbox.strength import CORE, _level
-from search.cli.doctor import doctor
+from search.cli.tools import doctor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
 
