@@ -9,7 +9,7 @@ from rewards_generated.lazy import lazy_exports
 if TYPE_CHECKING:
     from trainer.algorithms import Algorithm
     from trainer.jobs.base import Done, Job, Result
-    from trainer.jobs.here import run_here
+    from trainer.jobs.process import run_here
     from trainer.jobs.train import RunResult, TrainingRun, TrainJob, TrainResult
 
 __all__ = ["Algorithm", "Done", "Job", "Result", "RunResult", "TrainJob", "TrainResult", "TrainingRun", "run_here"]
@@ -20,6 +20,6 @@ __getattr__, __dir__ = lazy_exports(
         "Algorithm": "trainer.algorithms",
         **dict.fromkeys(("Done", "Job", "Result"), "trainer.jobs.base"),
         **dict.fromkeys(("RunResult", "TrainJob", "TrainResult", "TrainingRun"), "trainer.jobs.train"),
-        "run_here": "trainer.jobs.here",
+        "run_here": "trainer.jobs.process",
     },
 )

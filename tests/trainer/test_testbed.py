@@ -19,10 +19,8 @@ from rewards_generated.errors import UserError
 from trainer.jobs.settings import Hardware
 from trainer.testbed import policy_path
 from trainer.testbed.behaviours import CLEAN, HABITS, PRACTICE, write_response, write_steps
-from trainer.testbed.corpus import SECOND_TURN, corpus, vocabulary_texts
-from trainer.testbed.recipe import QUICK, Part, corpus_digest
-from trainer.testbed.tokenizer import build_tokenizer
-from trainer.testbed.traces import traces
+from trainer.testbed.corpus import SECOND_TURN, corpus, traces, vocabulary_texts
+from trainer.testbed.recipe import QUICK, Part, build_tokenizer, corpus_digest
 
 PROBLEM = Problem(
     scene="fruit",

@@ -34,20 +34,6 @@ def dataset_row(example: Example) -> dict[str, Any]:
     return {"prompt": list(example.prompt), "question": example.question, "answer": example.answer}
 
 
-def lora_config(run: TrainingRun) -> Any:
-    """The `peft.LoraConfig` of the run."""
-    from peft import LoraConfig
-
-    lora = run.lora
-    return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.target_modules),
-    )
-
-
 def scale_of(run: TrainingRun) -> str:
     """What the run's advantages are divided by, in TRL's words."""
     if run.grpo.scale_advantages == "none":

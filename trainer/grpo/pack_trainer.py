@@ -78,7 +78,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         # With beta > 0 from the start, TRL would load a second copy of a model that is no PEFT model.
         self.beta = beta
         if beta > 0 and tuned.reference is None:
-            self.ref_model = _BasePolicy()
+            self.ref_model: Any = _BasePolicy()
         elif beta > 0:
             self.ref_model = tuned.reference
             add_fused_lm_head(self.ref_model, temperature=self.temperature)
