@@ -10,14 +10,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from types import TracebackType
 
 from rewards_generated.rollout import Sample
-from rewards_generated.sandbox.entry import EntryPoint
 from rewards_generated.sandbox.process import BatchTimeout, WorkerDied, WorkerProcess, death
 from rewards_generated.sandbox.protocol import LARGEST_REQUEST, ProtocolViolation
-from rewards_generated.sandbox.seal import Seal
-from rewards_generated.sandbox.settings import SandboxSettings
+from rewards_generated.sandbox.settings import EntryPoint, SandboxSettings, Seal
 from rewards_generated.sandbox.strength import require_strength
 from rewards_generated.score import Score
 
@@ -105,9 +102,7 @@ class RewardWorker:
     def __enter__(self) -> RewardWorker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def __del__(self) -> None:

@@ -65,7 +65,7 @@ class LocalExecutor:
     def steps_in_progress(self) -> int:
         """GRPO steps done by the jobs that run now, those of every run in them."""
         running = list(self._running.copy().values())
-        return sum(_steps(state.folder) * state.job.resources.runs for state in running)
+        return sum(_steps(state.folder) * state.job.runs for state in running)
 
     def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         # By digest: of two equal jobs the second finds the result of the first.
@@ -106,7 +106,7 @@ class LocalExecutor:
 
     def _limit(self, job: Job) -> float | None:
         """Seconds that the job may take: several training runs, as much as one after the other."""
-        return None if self.job_timeout_seconds is None else self.job_timeout_seconds * job.resources.runs
+        return None if self.job_timeout_seconds is None else self.job_timeout_seconds * job.runs
 
     def _result(self, state: _Running) -> Result:
         job, kind = state.job, KINDS[state.job.kind].result

@@ -25,7 +25,7 @@ def step_end_callback(
 
     class StepEnd(TrainerCallback):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._saved = time.monotonic()
+            self._last = time.monotonic()
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             refresh()
@@ -35,8 +35,8 @@ def step_end_callback(
             refresh()
             if state.global_step == stop:
                 control.should_save = control.should_training_stop = True
-            elif time.monotonic() - self._saved >= every_seconds and state.global_step < state.max_steps:
+            elif time.monotonic() - self._last >= every_seconds and state.global_step < state.max_steps:
                 control.should_save = True
-                self._saved = time.monotonic()
+                self._last = time.monotonic()
 
     return StepEnd()
