@@ -8,7 +8,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 
 from rewards_generated.rollout import Sample
@@ -52,17 +52,6 @@ class _Failure:
 
     reason: str
     divisible: bool = False
-
-
-@dataclass
-class _Retries:
-    """What is left for finding the completion that broke a batch."""
-
-    budget: float
-    """Seconds of calls; the starts of new processes do not count."""
-    calls: int
-    seconds: float
-    balance: int = field(default=_HOPELESS)
 
 
 class RewardWorker:
@@ -229,22 +218,20 @@ class RewardWorker:
         if not failure.divisible or len(samples) == 1:
             return scores
         seconds = self._settings.batch_seconds
-        retries = _Retries(
-            budget=self._settings.retry_factor * seconds,
-            calls=8 * math.ceil(math.log2(len(samples))),
-            seconds=seconds * _RETRY_SHARE,
-        )
+        # Seconds of calls that are left; the starts of new processes do not count.
+        budget = self._settings.retry_factor * seconds
+        calls, balance = 8 * math.ceil(math.log2(len(samples))), _HOPELESS
         pending = deque(_halves(0, len(samples)))
-        while pending and retries.calls > 0 and retries.balance >= 0 and retries.budget > 0:
+        while pending and calls > 0 and balance >= 0 and budget > 0:
             start, end = pending.popleft()
-            outcome = self._attempt(samples[start:end], min(retries.seconds, retries.budget))
-            retries.budget -= self._call_seconds
-            retries.calls -= 1
+            outcome = self._attempt(samples[start:end], min(seconds * _RETRY_SHARE, budget))
+            budget -= self._call_seconds
+            calls -= 1
             if not isinstance(outcome, _Failure):
                 scores[start:end] = outcome
-                retries.balance += 1
+                balance += 1
                 continue
-            retries.balance -= 1
+            balance -= 1
             scores[start:end] = [Score(None, outcome.reason)] * (end - start)
             if outcome.divisible and end - start > 1:
                 pending.extend(_halves(start, end))

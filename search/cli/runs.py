@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -157,11 +158,8 @@ def leaderboard(
     from search.ledger import Ledger
     from search.results.leaderboard import leaderboard_text
 
-    ledger = Ledger.open(run)
-    try:
+    with closing(Ledger.open(run)) as ledger:
         typer.echo(leaderboard_text(recorded_config(run), ledger, format), nl=False)
-    finally:
-        ledger.close()
 
 
 def report(
@@ -187,8 +185,7 @@ def report(
     from search.ledger import Ledger, is_driven
     from search.results.report import write_report, write_report_figures
 
-    ledger = Ledger.open(run)
-    try:
+    with closing(Ledger.open(run)) as ledger:
         target = out or run / REPORT_FILE
         if target.is_dir() or not target.parent.is_dir():
             raise UserError(f"--out {target}: give a file in a folder that exists")
@@ -199,8 +196,6 @@ def report(
         if figures is not None:
             for file in write_report_figures(config, ledger, figures, running=running):
                 typer.echo(file)
-    finally:
-        ledger.close()
 
 
 def pipeline(

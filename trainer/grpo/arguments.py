@@ -13,7 +13,6 @@ from trainer.determinism import derived_seed, prompt_order
 from trainer.jobs.train import TrainingRun
 
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
-_OPTIMIZERS = {"adamw_torch": "adamw_torch", "adamw_8bit": "adamw_8bit"}
 
 
 def rollout_seed(seed: int, step: int, layer: int = 1) -> int:
@@ -68,7 +67,7 @@ def grpo_arguments(run: TrainingRun, folder: Path, device: str, **changes: Any) 
         "warmup_steps": round(settings.warmup_fraction * settings.steps),
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_gradient_norm,
-        "optim": _OPTIMIZERS[settings.optimizer],
+        "optim": settings.optimizer,
         "shuffle_dataset": False,
         "bf16": reduced,
         "gradient_checkpointing": reduced,

@@ -16,10 +16,11 @@ from eval.tasks.base import Task
 from trainer.algorithms import Scoring, algorithm_of
 from trainer.grpo.arguments import check, dataset_row, grpo_arguments, prompt_batches, rollout_seed, scale_of
 from trainer.grpo.callbacks import CHECKPOINT_SECONDS, step_end_callback
-from trainer.grpo.checkpoint import checkpoint_of, has_room
+from trainer.grpo.checkpoint import Checkpoint, has_room
 from trainer.grpo.rewards import RunUnscored
 from trainer.grpo.scoring import PackScoring
 from trainer.grpo.tuned import tuned
+from trainer.jobs.folder import CHECKPOINT
 from trainer.jobs.train import TrainJob
 
 logger = logging.getLogger(__name__)
@@ -104,8 +105,8 @@ class Training:
         several = len(job.members) > 1
         self.figures = [LoggedFigures(member.grpo.steps, member.label if several else "") for member in job.members]
         self.tuned = tuned(job, policy)
-        self._checkpoint = checkpoint_of(folder)
-        origins = [checkpoint_of(folder.parent / origin) for origin in job.origins]
+        self._checkpoint = Checkpoint(folder / CHECKPOINT)
+        origins = [Checkpoint(folder.parent / origin / CHECKPOINT) for origin in job.origins]
         if origins and not self._checkpoint.exists:
             self._checkpoint.gather([member.digest for member in job.members], origins)
         self._start = origins[0].step if origins else 0
