@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from trainer.algorithms import Algorithm
     from trainer.jobs.base import Done, Job, Result
     from trainer.jobs.evaluate import EvaluateJob, EvaluateResult, Suite
-    from trainer.jobs.here import run_here
+    from trainer.jobs.process import run_here
     from trainer.jobs.train import RunResult, TrainingRun, TrainJob, TrainResult
 
 __all__ = [
@@ -35,6 +35,6 @@ __getattr__, __dir__ = lazy_exports(
         **dict.fromkeys(("Done", "Job", "Result"), "trainer.jobs.base"),
         **dict.fromkeys(("EvaluateJob", "EvaluateResult", "Suite"), "trainer.jobs.evaluate"),
         **dict.fromkeys(("RunResult", "TrainJob", "TrainResult", "TrainingRun"), "trainer.jobs.train"),
-        "run_here": "trainer.jobs.here",
+        "run_here": "trainer.jobs.process",
     },
 )

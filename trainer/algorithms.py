@@ -18,8 +18,8 @@ from rewards_generated.validation import read_options
 from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings
 
 if TYPE_CHECKING:
+    from rewards_generated.scorer import EnsembleScorer
     from trainer.grpo.pack_trainer import PackTrainer
-    from trainer.grpo.rewards import BatchScorer
     from trainer.jobs.train import RewardStatistics, SampleCompletion, TrainingRun
 
 
@@ -90,7 +90,7 @@ class Algorithm(Frozen):
     def step_size(self, grpo: GrpoSettings) -> StepSize:
         return StepSize(grpo.completions, grpo.completions)
 
-    def scoring(self, run: TrainingRun, scorer: BatchScorer, task: Task) -> Scoring:
+    def scoring(self, run: TrainingRun, scorer: EnsembleScorer, task: Task) -> Scoring:
         """What scores the rollouts of a run."""
         from trainer.grpo.rewards import RolloutScoring
 
@@ -120,7 +120,16 @@ class Algorithm(Frozen):
         return ""
 
 
-ALGORITHMS = {"grpo": "trainer.grpo.algorithm:Grpo", "multilayer": "trainer.multilayer.algorithm:Multilayer"}
+class Grpo(Algorithm):
+    """Group relative policy optimisation (Shao et al. 2024, arXiv 2402.03300).
+
+    All of its options are in the settings of GRPO, which every algorithm has.
+    """
+
+    name: ClassVar[str] = "grpo"
+
+
+ALGORITHMS = {"grpo": "trainer.algorithms:Grpo", "multilayer": "trainer.multilayer.algorithm:Multilayer"}
 
 
 def algorithm_of(settings: AlgorithmSettings) -> Algorithm:

@@ -1,4 +1,7 @@
-"""The model's state while a batch is decoded. Importing this module imports torch and transformers."""
+"""The model's state while a batch is decoded, its keys and values in buffers that grow in place.
+
+Importing this module imports torch and transformers.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from eval.engines.decoding_rows import DecodingRows
-from eval.engines.key_value_cache import RoomyLayer, decoding_cache
+from eval.engines.decoding import DecodingRows
 from eval.engines.stacked_adapters import StackedAdapters
 
 ADDITIVE_MASKS = ("sdpa", "eager")
@@ -17,6 +20,91 @@ MASK_AHEAD = 64
 """Masks are made for so many tokens to come."""
 FEWEST_CAPTURED = 16
 """Capturing a step pays from so many tokens on."""
+CACHE_AHEAD = 64
+"""Positions that are allocated beyond what is needed, whenever room has run out."""
+
+
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values of one layer, each (rows, heads, positions, head size): a view of a buffer with room to grow.
+
+    A new position is written into the buffer; the base class would copy everything to append it. Once `fixed`, keys
+    and values are the whole buffer, and a position is written wherever a tensor says.
+    """
+
+    is_initialized: bool
+    keys: torch.Tensor
+    values: torch.Tensor
+    _place: torch.Tensor | None = None
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *arguments: Any, **options: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self._place is not None:
+            self.keys.index_copy_(2, self._place, key_states)
+            self.values.index_copy_(2, self._place, value_states)
+            return self.keys, self.values
+        if not self.is_initialized:
+            self.dtype, self.device = key_states.dtype, key_states.device
+            self.is_initialized = True
+            self._length = 0
+            self._buffers = self._allocated(key_states, value_states, key_states.shape[-2])
+        start, end = self._length, self._length + key_states.shape[-2]
+        if end > self._buffers[0].shape[-2]:
+            grown = self._allocated(key_states, value_states, end)
+            for buffer, larger in zip(self._buffers, grown, strict=True):
+                larger[:, :, :start] = buffer[:, :, :start]
+            self._buffers = grown
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, start:end] = states
+        self._expose(end)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keeps the rows of `indices`, in that order; a row may be named more than once."""
+        length = self._length
+        selected = []
+        for buffer in self._buffers:
+            kept = buffer.new_empty((len(indices), *buffer.shape[1:]))
+            kept[:, :, :length] = buffer[:, :, :length][indices]
+            selected.append(kept)
+        self._buffers = selected
+        self._expose(length)
+
+    def fix(self, length: int, place: torch.Tensor) -> None:
+        """From now on there are `length` positions, those not yet written zero, and `place`, (1,), is the next."""
+        fixed = []
+        for buffer in self._buffers:
+            whole = buffer.new_zeros((*buffer.shape[:2], length, buffer.shape[3]))
+            whole[:, :, : self._length] = buffer[:, :, : self._length]
+            fixed.append(whole)
+        self._buffers, self._place = fixed, place
+        self.keys, self.values = fixed
+
+    def release(self, length: int) -> None:
+        """The reverse: the first `length` positions are those that were written."""
+        self._place = None
+        self._expose(length)
+
+    def _expose(self, length: int) -> None:
+        self._length = length
+        self.keys, self.values = (buffer[:, :, :length] for buffer in self._buffers)
+
+    @staticmethod
+    def _allocated(keys: torch.Tensor, values: torch.Tensor, length: int) -> list[torch.Tensor]:
+        return [
+            states.new_empty((*states.shape[:2], length + CACHE_AHEAD, states.shape[3])) for states in (keys, values)
+        ]
+
+
+def decoding_cache(model: Any) -> tuple[Any, bool]:
+    """A cache for a transformers language model, and whether every layer of it attends to all earlier positions.
+
+    Layers of other kinds (sliding windows, states of recurrent layers) keep the cache that transformers gives them.
+    """
+    cache = DynamicCache(config=model.config)
+    full = [type(layer) is DynamicLayer for layer in cache.layers]
+    cache.layers = [RoomyLayer() if is_full else layer for layer, is_full in zip(cache.layers, full, strict=True)]
+    return cache, bool(full) and all(full)
 
 
 class DecodingBatch:
@@ -46,17 +134,12 @@ class DecodingBatch:
             adapters.assign([adapter for adapter, _ in distinct])
         self._cache, full_attention = decoding_cache(model)
         self._additive = full_attention and model.config._attn_implementation in ADDITIVE_MASKS
-        output = model(
-            input_ids=torch.tensor([[pad_token] * (width - len(p)) + list(p) for _, p in distinct], device=device),
-            attention_mask=mask,
-            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        tokens = torch.tensor([[pad_token] * (width - len(p)) + list(p) for _, p in distinct], device=device)
+        self._positions = (mask.cumsum(1) - 1).clamp(min=0)
+        logits = self._read(tokens, mask)
         place = {item: index for index, item in enumerate(distinct)}
         expansion = [place[item] for item in wanted]
-        self.logits = output.logits[expansion, -1]
+        self.logits = logits[expansion]
         self._length, self._longest = width, width + max_tokens
         self._positions = mask.sum(1, keepdim=True)
         self._prompt_mask = mask
@@ -76,16 +159,21 @@ class DecodingBatch:
         self._length += 1
         if self._length > self._mask.shape[-1]:
             self._mask = self._mask_for(self._length)
+        self.logits = self._read(tokens[:, None], self._mask[..., : self._length])
+        self._positions = self._positions + 1
+
+    def _read(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The model's logits, (rows, vocabulary), after these tokens of each row, (rows, tokens)."""
         output = self._model(
-            input_ids=tokens[:, None],
-            attention_mask=self._mask[..., : self._length],
+            input_ids=tokens,
+            attention_mask=mask,
             position_ids=self._positions,
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
         )
-        self._positions = self._positions + 1
-        self.logits = output.logits[:, -1]
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
 
     def _mask_for(self, length: int) -> torch.Tensor:
         """The mask for `length` positions and some more, since every position after the prompt holds a token.
@@ -138,15 +226,7 @@ class FixedBatch(DecodingBatch):
 
     def _step(self) -> None:
         self._mask.index_fill_(3, self._place, 0.0)
-        output = self._model(
-            input_ids=self._tokens,
-            attention_mask=self._mask,
-            position_ids=self._positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        self.logits.copy_(output.logits[:, -1])
+        self.logits.copy_(self._read(self._tokens, self._mask))
         self._positions.add_(1)
         self._place.add_(1)
 

@@ -267,7 +267,8 @@ class StackedAdapters:
 
     def parameters(self) -> list[nn.Parameter]:
         """All trainable parameters; the first dimension of each is the adapter."""
-        return [*(shared.A for _, shared, place in self._layers.values() if place == 0), *self._raising()]
+        reducing = [shared.A for _, shared, place in self._layers.values() if place == 0]
+        return reducing + [layer.B for layer, _, _ in self._layers.values()]
 
     def clip_gradients(self, most: float) -> list[float]:
         """Clips each adapter's gradients by itself to the norm `most`. Returns the norms before, per adapter."""
@@ -381,9 +382,6 @@ class StackedAdapters:
     def _put(self, name: str, layer: nn.Module) -> None:
         parent, _, own = name.rpartition(".")
         setattr(self.model.get_submodule(parent), own, layer)
-
-    def _raising(self) -> list[nn.Parameter]:
-        return [layer.B for layer, _, _ in self._layers.values()]
 
     @contextmanager
     def _off(self) -> Iterator[None]:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from eval.engines.adapters import adapted
 from eval.engines.base import Adapter, GenerationEngine, LiveAdapters, Sampling
 from eval.engines.decoding import decode, uniform_draws
 from eval.engines.policy import Policy, load_policy
@@ -151,3 +150,46 @@ def _dtype_name(model: Any) -> Literal["float32", "bfloat16"]:
     import torch
 
     return "bfloat16" if model.dtype == torch.bfloat16 else "float32"
+
+
+@contextmanager
+def adapted(model: Any, folder: str) -> Iterator[Any]:
+    """`model` with the PEFT adapter of `folder` in force; afterwards it is what it was, to the bit."""
+    from peft import PeftModel
+
+    wrapped = PeftModel.from_pretrained(model, folder)
+    wrapped.eval()
+    try:
+        with merged(wrapped) as faster:
+            yield faster
+    finally:
+        wrapped.unload()
+
+
+@contextmanager
+def merged(model: Any) -> Iterator[Any]:
+    """`model` for decoding: with its LoRA weights added to a copy of the base's, so that decoding costs no more.
+
+    The base's own weights are put back afterwards, not computed back. A base in less than float32 stays unmerged,
+    because the sum would be rounded to its precision. Raises FloatingPointError if an adapter is not finite.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
+    weights = [layer.get_base_layer().weight for layer in layers]
+    if any(weight.dtype != torch.float32 for weight in weights):
+        yield model
+        return
+    untouched = [weight.data for weight in weights]
+    try:
+        for layer in layers:
+            try:
+                layer.merge(safe_merge=True)
+            except ValueError as error:
+                raise FloatingPointError("the adapter holds values that are not finite") from error
+        yield model
+    finally:
+        for layer, weight, original in zip(layers, weights, untouched, strict=True):
+            weight.data = original
+            layer.merged_adapters.clear()

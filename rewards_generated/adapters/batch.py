@@ -7,7 +7,7 @@ import ast
 from rewards_generated.contract import ANSWER_COLUMNS, ContractViolation, RewardFunction, reward_function
 from rewards_generated.errors import UserError
 from rewards_generated.identity import CodeUnreadable, parse
-from rewards_generated.sandbox.entry import EntryPoint
+from rewards_generated.sandbox.settings import EntryPoint
 
 
 def entry_point(tree: ast.Module, function: RewardFunction) -> EntryPoint:

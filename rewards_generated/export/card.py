@@ -15,14 +15,6 @@ from rewards_generated.gate.verdict import Verdict
 from rewards_generated.identity import identity, parse
 from rewards_generated.library import library_codes
 
-AGGREGATIONS = {
-    "sum": "the weighted sum of the members' scores",
-    "zscore": "the weighted sum of the members' scores, each first standardised by its mean and standard deviation "
-    "over rollouts of the untrained base policy, frozen when the ensemble was made",
-    "group_normalised": "the weighted sum of the members' scores, each first standardised within the group of "
-    "completions of one prompt (GDPO, arXiv 2601.05242)",
-}
-
 _LIBRARY_FIELD = re.compile(r"^(family|role):.*$", re.MULTILINE)
 _SHOWN_CHECKS = ("auc", "prefers_wrong", "length")
 
@@ -67,7 +59,6 @@ def card(ensemble: Ensemble, verdicts: Mapping[str, Verdict], provenance: Proven
     members = ensemble.members
     return template.render(
         ensemble=ensemble,
-        aggregation=AGGREGATIONS[ensemble.aggregation],
         frozen=ensemble.aggregation == "zscore",
         grouped=ensemble.aggregation == "group_normalised",
         members=[
@@ -80,7 +71,7 @@ def card(ensemble: Ensemble, verdicts: Mapping[str, Verdict], provenance: Proven
         names=[member.name for member in members],
         weights=[f"{member.weight:g}" for member in members],
         readers=[f"`{_code(member.name)}`" for member in members if reads_prompt(member)],
-        written=[_with_origin(member, origins) for member in members if not _is_ours(ensemble, member)],
+        written=[(member.name, origins.get(member.name)) for member in members if not _is_ours(ensemble, member)],
     )
 
 
@@ -92,11 +83,6 @@ def _findings(verdict: Verdict) -> tuple[int, list[str], list[str]]:
         reaching = [f"with the base rewards, none of {len(attacks)} attacks reaches a right answer to any question"]
     others = [check.message for check in verdict.checks if check.passed and check.name in _SHOWN_CHECKS]
     return len(verdict.checks), list(verdict.warnings), [*reaching, *others]
-
-
-def _with_origin(member: Member, origins: Mapping[str, str]) -> str:
-    origin = origins.get(member.name)
-    return f"`{_code(member.name)}`" + (f" (from {_prose(origin)})" if origin else "")
 
 
 def _is_ours(ensemble: Ensemble, member: Member) -> bool:

@@ -4,9 +4,7 @@ with RewardWorker(code, SandboxSettings()) as worker:
     scores = worker.score(samples)
 """
 
-from rewards_generated.sandbox.entry import EntryPoint
-from rewards_generated.sandbox.seal import Seal
-from rewards_generated.sandbox.settings import SandboxSettings
+from rewards_generated.sandbox.settings import EntryPoint, SandboxSettings, Seal
 from rewards_generated.sandbox.strength import SandboxStrength, measure_strength, require_strength
 from rewards_generated.sandbox.worker import RewardWorker, WorkerCounts
 

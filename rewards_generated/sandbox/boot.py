@@ -87,21 +87,17 @@ def isolate() -> tuple[bool, bool, bool]:
     network = LIBC.unshare(CLONE_NEWNET | CLONE_NEWIPC) == 0
     if not network:
         network = LIBC.unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC) == 0
-    try:
+    root = user = False
+    with contextlib.suppress(OSError):
         os.chroot(".")
         os.chdir("/")
         root = True
-    except OSError:
-        root = False
-    user = False
     if os.getuid() == 0:
-        try:
+        with contextlib.suppress(OSError):
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
             user = True
-        except OSError:
-            user = False
     header = struct.pack("<Ii", 0x20080522, 0)
     LIBC.capset(header, bytes(24))
     return network, root, user

@@ -14,16 +14,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from rewards_generated.rollout import Sample
-from rewards_generated.sandbox import limits, macos, seccomp
-from rewards_generated.sandbox.entry import EntryPoint
-from rewards_generated.sandbox.landlock import landlock_version, ruleset
-from rewards_generated.sandbox.modules import PRELOADED, preloaded_for
+from rewards_generated.sandbox import macos
 from rewards_generated.sandbox.protocol import (
     HEADER,
     ProtocolViolation,
@@ -33,9 +31,8 @@ from rewards_generated.sandbox.protocol import (
     encode_setup,
     reply_length,
 )
-from rewards_generated.sandbox.seal import Seal
-from rewards_generated.sandbox.settings import SandboxSettings
-from rewards_generated.sandbox.spawner import spawn
+from rewards_generated.sandbox.settings import EntryPoint, SandboxSettings, Seal
+from rewards_generated.sandbox.setup import cpu_seconds, worker_setup
 
 BOOT = Path(__file__).with_name("boot.py")
 START_SECONDS = 60.0
@@ -43,6 +40,10 @@ START_SECONDS = 60.0
 _PIPE_BYTES = 2**20
 _F_SETPIPE_SZ = 1031
 _CLOSING_SECONDS = 0.2
+
+_spawning = threading.Lock()
+_spawner: ThreadPoolExecutor | None = None
+_spawner_owner: int | None = None
 
 
 class BatchTimeout(Exception):
@@ -65,30 +66,6 @@ def death(exit_code: int) -> str:
     return f"ended its process with exit code {exit_code}"
 
 
-def _setup(code: str, entry: EntryPoint, settings: SandboxSettings, seal: Seal, nonce: bytes) -> dict[str, Any]:
-    preload, paths = preloaded_for(code)
-    filtered = seal.seccomp and sys.platform == "linux" and seccomp.supported()
-    return {
-        "code": code,
-        "entry": entry.name,
-        "kind": entry.kind,
-        "columns": list(entry.answer_columns),
-        "conversational": entry.conversational,
-        "mode": settings.mode,
-        "modules": [*PRELOADED, *seal.extra_modules],
-        "preload": preload,
-        "paths": paths,
-        "limits": limits.worker_limits(settings.memory_mib),
-        "cpu_seconds": limits.cpu_seconds(settings.batch_seconds),
-        "isolation": seal.isolation,
-        "ruleset": ruleset(landlock_version()).hex() if seal.landlock else "",
-        "seccomp": seccomp.system_call_number("seccomp") if filtered else 0,
-        "filter": seccomp.filter_program(zygote=settings.mode == "default").hex() if filtered else "",
-        "child_filter": seccomp.filter_program(zygote=False).hex() if filtered else "",
-        "nonce": nonce.hex(),
-    }
-
-
 class WorkerProcess:
     """A started, sealed process that has loaded nothing but the source of one reward.
 
@@ -106,7 +83,7 @@ class WorkerProcess:
     ) -> None:
         self._settings = settings
         nonce = os.urandom(8)
-        setup = encode_setup(_setup(code, entry or EntryPoint(), settings, seal or Seal(), nonce))
+        setup = encode_setup(worker_setup(code, entry or EntryPoint(), settings, seal or Seal(), nonce))
         environment = {
             "PYTHONHASHSEED": str(hash_seed),
             "LC_ALL": "C.UTF-8",
@@ -126,7 +103,7 @@ class WorkerProcess:
             try:
                 if platform.system() == "Darwin":
                     command = macos.confined(command)
-                self._process: subprocess.Popen[bytes] = spawn(
+                self._process: subprocess.Popen[bytes] = _spawn(
                     command, environment, directory, (child_request, child_reply)
                 )
                 os.close(child_request)
@@ -188,7 +165,7 @@ class WorkerProcess:
         """RLIMIT_CPU counts the life of a process, so a long-lived one gets more with every call."""
         if self._settings.mode != "fast" or not hasattr(resource, "prlimit"):
             return
-        limit = math.ceil(deadline - self._started) + 2
+        limit = cpu_seconds(deadline - self._started)
         if limit != self._cpu_limit:
             self._cpu_limit = limit
             with contextlib.suppress(OSError):
@@ -245,3 +222,30 @@ class WorkerProcess:
             return death(self._process.wait(_CLOSING_SECONDS))
         except subprocess.TimeoutExpired:
             return "closed its pipe"
+
+
+def _spawn(
+    command: Sequence[str], environment: Mapping[str, str], directory: str, descriptors: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own that inherits nothing but `descriptors`, by one thread for all workers.
+
+    The kernel sends the parent-death signal when the *thread* that spawned a process exits, so workers must not be
+    spawned by short-lived ones.
+    """
+    global _spawner, _spawner_owner
+    with _spawning:
+        if _spawner is None or _spawner_owner != os.getpid():
+            _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-spawner")
+            _spawner_owner = os.getpid()
+        started: Future[subprocess.Popen[bytes]] = _spawner.submit(
+            subprocess.Popen,
+            command,
+            env=environment,
+            cwd=directory,
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return started.result()

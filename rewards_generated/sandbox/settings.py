@@ -1,7 +1,8 @@
-"""How strongly and within which limits reward code runs."""
+"""How strongly and within which limits reward code runs, and how the function in it is called."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,3 +29,39 @@ class SandboxSettings(BaseModel):
     """Calls after which `fast` replaces its process by a fresh one."""
     replay_share: float = Field(default=0.01, ge=0, le=1)
     """Share of the batches that `fast` scores again, permuted, in a fresh process; a difference unscores the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """The name and the calling convention of a reward function.
+
+    `sample`: `f(prompt, completion, answer) -> float`, once per sample. `batch`: the convention of TRL,
+    `f(prompts=[...], completions=[...], **columns) -> list[float]`, once per batch; the gold answers are passed under
+    each name of `answer_columns` (or only under those that the function accepts), and with `conversational` prompts
+    and completions are lists of one chat message.
+    """
+
+    name: str = "reward"
+    kind: Literal["sample", "batch"] = "sample"
+    answer_columns: tuple[str, ...] = ("answer", "answers", "solution", "ground_truth", "target")
+    conversational: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Which parts of the seal a worker tries to put on.
+
+    All of it, except in tests, which hand a weaker one to a worker to see what then gets through. A weaker seal is
+    measured like any other and so falls below the level that settings require; no environment variable and no
+    configuration field leads here.
+    """
+
+    seccomp: bool = True
+    landlock: bool = True
+    isolation: bool = True
+    """Where permitted: own network and IPC namespaces, an empty root directory, and for root an unprivileged user."""
+    extra_modules: tuple[str, ...] = ()
+    """Modules imported before the seal beside the usual ones; with them an attack meets the kernel, no ImportError."""
+
+
+WEAKEST = Seal(seccomp=False, landlock=False, isolation=False)

@@ -15,12 +15,10 @@ from typing import Any, Literal
 
 from rewards_generated.errors import SandboxUnavailable
 from rewards_generated.rollout import Sample
-from rewards_generated.sandbox.landlock import landlock_version
-from rewards_generated.sandbox.limits import MIB
 from rewards_generated.sandbox.process import BatchTimeout, WorkerDied, WorkerProcess
 from rewards_generated.sandbox.protocol import ProtocolViolation
-from rewards_generated.sandbox.seal import Seal
-from rewards_generated.sandbox.settings import SandboxSettings
+from rewards_generated.sandbox.settings import SandboxSettings, Seal
+from rewards_generated.sandbox.setup import MIB, landlock_version
 
 Level = Literal["strict", "standard", "basic", "reduced", "none"]
 RANK: dict[str, int] = {"none": 0, "reduced": 1, "basic": 2, "standard": 3, "strict": 4}

@@ -8,16 +8,13 @@ import random
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
-from types import TracebackType
 
 from rewards_generated.rollout import Sample
-from rewards_generated.sandbox.entry import EntryPoint
 from rewards_generated.sandbox.process import BatchTimeout, WorkerDied, WorkerProcess, death
 from rewards_generated.sandbox.protocol import LARGEST_REQUEST, ProtocolViolation
-from rewards_generated.sandbox.seal import Seal
-from rewards_generated.sandbox.settings import SandboxSettings
+from rewards_generated.sandbox.settings import EntryPoint, SandboxSettings, Seal
 from rewards_generated.sandbox.strength import require_strength
 from rewards_generated.score import Score
 
@@ -57,17 +54,6 @@ class _Failure:
     divisible: bool = False
 
 
-@dataclass
-class _Retries:
-    """What is left for finding the completion that broke a batch."""
-
-    budget: float
-    """Seconds of calls; the starts of new processes do not count."""
-    calls: int
-    seconds: float
-    balance: int = field(default=_HOPELESS)
-
-
 class RewardWorker:
     """Scores batches with untrusted code in a sealed process of its own; a `Scorer`.
 
@@ -105,9 +91,7 @@ class RewardWorker:
     def __enter__(self) -> RewardWorker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -234,22 +218,20 @@ class RewardWorker:
         if not failure.divisible or len(samples) == 1:
             return scores
         seconds = self._settings.batch_seconds
-        retries = _Retries(
-            budget=self._settings.retry_factor * seconds,
-            calls=8 * math.ceil(math.log2(len(samples))),
-            seconds=seconds * _RETRY_SHARE,
-        )
+        # Seconds of calls that are left; the starts of new processes do not count.
+        budget = self._settings.retry_factor * seconds
+        calls, balance = 8 * math.ceil(math.log2(len(samples))), _HOPELESS
         pending = deque(_halves(0, len(samples)))
-        while pending and retries.calls > 0 and retries.balance >= 0 and retries.budget > 0:
+        while pending and calls > 0 and balance >= 0 and budget > 0:
             start, end = pending.popleft()
-            outcome = self._attempt(samples[start:end], min(retries.seconds, retries.budget))
-            retries.budget -= self._call_seconds
-            retries.calls -= 1
+            outcome = self._attempt(samples[start:end], min(seconds * _RETRY_SHARE, budget))
+            budget -= self._call_seconds
+            calls -= 1
             if not isinstance(outcome, _Failure):
                 scores[start:end] = outcome
-                retries.balance += 1
+                balance += 1
                 continue
-            retries.balance -= 1
+            balance -= 1
             scores[start:end] = [Score(None, outcome.reason)] * (end - start)
             if outcome.divisible and end - start > 1:
                 pending.extend(_halves(start, end))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from typer import Abort, Exit, TyperException
-from typer.core import TyperGroup
+from typer import Abort, Exit, Typer, TyperException
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from rewards_generated.errors import UserError
-from search.cli.commands import LazyGroup
-
-__all__ = ["LazyGroup", "main"]
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -25,6 +25,55 @@ Example: the whole search on the embedded testbed, with no key, no GPU and no do
 \b
     reward-search run --preset testbed-quick
 """
+
+
+# Name -> (module with a function or `typer.Typer` of that name, one line for the list of commands).
+COMMANDS = {
+    "run": ("search.cli.runs", "Run a search, or resume one."),
+    "ask": ("search.cli.runs", "Print the question that a search waits on."),
+    "tell": ("search.cli.runs", "Answer that question from a file, and go on."),
+    "status": ("search.cli.runs", "Show how far a search has come."),
+    "leaderboard": ("search.cli.runs", "Print the leaderboard of a search."),
+    "report": ("search.cli.runs", "Write the report of a search as one HTML file."),
+    "pipeline": ("search.cli.runs", "Train by supervised fine-tuning, then GRPO, and evaluate on several suites."),
+    "compare": ("search.cli.tools", "Compare the predictions of several models."),
+    "study": ("search.cli.study", "Test a claim by whole runs over arms and seeds."),
+    "export": ("search.cli.rewards", "Write an ensemble as a folder for other trainers."),
+    "score": ("search.cli.rewards", "Score a file of rollouts with an ensemble."),
+    "validate": ("search.cli.rewards", "Check reward files with the gate."),
+    "config": ("search.cli.tools", "List every field of the configuration with its help."),
+    "doctor": ("search.cli.tools", "Show what this machine can do and what is missing."),
+    "testbed": ("search.cli.testbed", "Build and inspect the built-in testbed."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists its commands from the table, and loads a module only to run its command or to print its help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, short_help=COMMANDS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            command = load(args[0])
+        return name, command, rest
+
+
+def load(name: str) -> Any:
+    """The real command `name`, with its module imported."""
+    application = getattr(import_module(COMMANDS[name][0]), name)
+    if not isinstance(application, Typer):
+        written, application = application, Typer(add_completion=False, rich_markup_mode=None)
+        application.command()(written)
+    command = get_command(application)
+    command.name = name
+    return command
 
 
 def require_own_packages() -> None:
@@ -40,10 +89,6 @@ def require_own_packages() -> None:
             )
 
 
-def application() -> TyperGroup:
-    return LazyGroup(name="reward-search", help=HELP, rich_markup_mode=None)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C.
 
@@ -53,11 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         require_own_packages()
-        code = application().main(
-            args=given or ["--help"],
-            prog_name="reward-search",
-            standalone_mode=False,
-        )
+        commands = LazyGroup(name="reward-search", help=HELP, rich_markup_mode=None)
+        code = commands.main(args=given or ["--help"], prog_name="reward-search", standalone_mode=False)
     except UserError as error:
         print(f"reward-search: {error}", file=sys.stderr)
         return USAGE_ERROR

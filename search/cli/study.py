@@ -28,18 +28,18 @@ DryRun = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the study in --run-dir.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+study = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.callback()
-def study() -> None:
+@study.callback()
+def claims() -> None:
     """Test a claim by whole runs over arms and seeds, with a report.
 
     Example: reward-search study feedback --size quick
     """
 
 
-@app.command()
+@study.command()
 def feedback(
     size: Size = None,
     searches: Annotated[
@@ -66,7 +66,7 @@ def feedback(
     return _study("feedback", size, searches, run_dir, assignments or [], dry_run=dry_run, resume=resume)
 
 
-@app.command()
+@study.command()
 def multilayer(
     size: Size = None,
     seeds: Annotated[int | None, typer.Option(help="Runs per arm; default: 2, full 8.")] = None,
@@ -91,7 +91,7 @@ def multilayer(
     return _study("multilayer", size, seeds, run_dir, assignments or [], dry_run=dry_run, resume=resume)
 
 
-@app.command()
+@study.command()
 def reach(
     size: Size = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds of every training; default: 2, full 5.")] = None,
@@ -114,7 +114,7 @@ def reach(
     return _study("reach", size, seeds, run_dir, assignments or [], dry_run=dry_run, resume=resume)
 
 
-@app.command()
+@study.command()
 def reflection(
     size: Size = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds, each of them with all arms; default: 2, full 8.")] = None,

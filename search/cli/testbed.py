@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+testbed = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.callback()
-def testbed() -> None:
+@testbed.callback()
+def policy() -> None:
     """The built-in base policy and its recipe.
 
     Example: reward-search testbed build --to my-policy
     """
 
 
-@app.command()
+@testbed.command()
 def build(
     to: Annotated[Path, typer.Option(help="Folder to write the policy to; it must be new or empty.")],
     quick: Annotated[bool, typer.Option(help="Run every part in seconds, to a useless policy.")] = False,

@@ -17,9 +17,8 @@ from search.config.checks import base_model_fingerprint, checked_task
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY
 from search.config.source import parse_config
-from search.executors.base import Executor
+from search.executors.base import Executor, build_executor
 from search.executors.gpus import jobs_at_once
-from search.executors.registry import build_executor
 from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import DriverLock, Ledger
 from search.proposers.registry import build_proposer, prepare

@@ -1,11 +1,12 @@
-"""The contract of executors: jobs in, results out as they finish, whatever kind of job they are."""
+"""The contract of executors: jobs in, results out as they finish, whatever kind of job they are; and those by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from rewards_generated.loading import construct, load_object
 from trainer.jobs.base import Done, Job
 
 
@@ -27,3 +28,17 @@ class Executor(Protocol):
         stops the running jobs and everything they started.
         """
         ...
+
+
+BUILT_IN_EXECUTORS = {"local": "search.executors.local:LocalExecutor"}
+
+
+def build_executor(name: str, **options: Any) -> Executor:
+    """The executor, constructed with the options.
+
+    A name of the form `package.module:Class` is imported, from the working folder too. Raises UserError for an
+    unknown name, a class that cannot be imported, or options that it does not take.
+    """
+    kind = load_object(name, BUILT_IN_EXECUTORS, "executor.name", "executor")
+    executor: Executor = construct(kind, options, "executor.options", f"executor {name!r}")
+    return executor

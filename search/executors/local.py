@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from signal import Signals
+
+import psutil
 
 from rewards_generated.errors import UserError
 from search.executors.environment import job_environment
 from search.executors.gpus import least_busy, visible_gpus
-from search.executors.process_tree import kill_tree
 from trainer.jobs.base import Done, FailureOwner, Job, Result
 from trainer.jobs.folder import (
     JOB_FILE,
@@ -63,7 +65,7 @@ class LocalExecutor:
     def steps_in_progress(self) -> int:
         """GRPO steps done by the jobs that run now, those of every run in them."""
         running = list(self._running.copy().values())
-        return sum(_steps(state.folder) * state.job.resources.runs for state in running)
+        return sum(_steps(state.folder) * state.job.runs for state in running)
 
     def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
         # By digest: of two equal jobs the second finds the result of the first.
@@ -93,7 +95,7 @@ class LocalExecutor:
                         time.sleep(POLL_SECONDS)
             finally:
                 for state in running.values():
-                    kill_tree(state.process)
+                    _kill_tree(state.process)
                 running.clear()
 
     def _ended(self, state: _Running) -> bool:
@@ -104,7 +106,7 @@ class LocalExecutor:
 
     def _limit(self, job: Job) -> float | None:
         """Seconds that the job may take: several training runs, as much as one after the other."""
-        return None if self.job_timeout_seconds is None else self.job_timeout_seconds * job.resources.runs
+        return None if self.job_timeout_seconds is None else self.job_timeout_seconds * job.runs
 
     def _result(self, state: _Running) -> Result:
         job, kind = state.job, KINDS[state.job.kind].result
@@ -114,7 +116,7 @@ class LocalExecutor:
 
         code = state.process.poll()
         # Whatever a job leaves behind goes with it, whether it ended by itself or not.
-        kill_tree(state.process)
+        _kill_tree(state.process)
         if code is None:
             limit = self._limit(job)
             return failed("candidate", f"the job ran past its limit of {limit:g} seconds and was stopped")
@@ -126,7 +128,7 @@ class LocalExecutor:
                 f"the result in {state.folder} cannot be read by this process; reward-search was changed while the "
                 "search ran, or the disk is full: continue with --resume"
             )
-        how = f"was killed by {Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         last = _last_line(state.folder / LOG_FILE)
         return failed("process", f"the job {how} and left no result; its log ends with: {last}")
 
@@ -148,6 +150,19 @@ def _start(job: Job, folder: Path, gpu: str | None) -> _Running:
             start_new_session=True,
         )
     return _Running(job, process, folder, time.monotonic(), gpu)
+
+
+def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kills the leader of a session, its process group, and its descendants in sessions of their own; then reaps it."""
+    family: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        family = psutil.Process(process.pid).children(recursive=True)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for descendant in family:
+        with suppress(psutil.Error):
+            descendant.kill()
+    process.wait()
 
 
 def _steps(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +15,28 @@ ATTEMPTS = 3
 
 
 def run_jobs(
-    executor: Executor, jobs: Sequence[Job], folder: Path, lost: Callable[[Job], None] = lambda job: None
+    executor: Executor,
+    jobs: Sequence[Job],
+    folder: Path,
+    lost: Callable[[Job], None] = lambda job: None,
+    parts: Callable[[Done, int], Sequence[Job]] = lambda done, losses: (),
 ) -> Generator[Done, None, None]:
-    """Yields every job once, when it has ended for good. `lost` is told of each that has to run again.
+    """Yields every job once, when it has ended for good. `lost` is told of each that has to run again. `parts`: the
+    jobs that run in place of one that has ended, after so many losses of its process.
 
     Use it under `contextlib.closing`: closing it stops the running jobs.
     """
     waiting = list(jobs)
-    for attempt in range(1, ATTEMPTS + 1):
-        if not waiting:
-            return
+    losses: Counter[str] = Counter()
+    while waiting:
         again: list[Job] = []
-        with stopped(executor.run(waiting, folder)) as ended:
+        with _stopped(executor.run(waiting, folder)) as ended:
             for done in ended:
-                if done.result.lost and attempt < ATTEMPTS:
+                digest = done.job.digest
+                losses[digest] += done.result.lost
+                if instead := parts(done, losses[digest]):
+                    again += instead
+                elif done.result.lost and losses[digest] < ATTEMPTS:
                     again.append(done.job)
                     lost(done.job)
                 else:
@@ -41,7 +50,7 @@ def unscored(result: Result) -> str | None:
 
 
 @contextmanager
-def stopped(ended: Iterator[Done]) -> Iterator[Iterator[Done]]:
+def _stopped(ended: Iterator[Done]) -> Iterator[Iterator[Done]]:
     """Closes the executor's iterator, which stops its jobs, however the block is left."""
     try:
         yield ended

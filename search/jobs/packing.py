@@ -14,7 +14,7 @@ from rewards_generated.errors import UserError
 from search.executors.base import Executor
 from search.executors.gpus import jobs_at_once, visible_gpus
 from search.jobs.descriptions import jobs_folder
-from search.jobs.dispatch import ATTEMPTS, run_jobs, stopped
+from search.jobs.dispatch import ATTEMPTS, run_jobs
 from search.ledger import Stage
 from search.session import Run
 from trainer.jobs.base import Done
@@ -182,25 +182,17 @@ def _run_packs(run: Run, stage: Stage, packs: Sequence[TrainJob], folder: Path) 
 
     A process that is killed is started again; one that is killed again may well have taken too much memory.
     """
-    waiting = list(packs)
-    lost: dict[str, int] = {}
-    while waiting:
-        again: list[TrainJob] = []
-        with stopped(run.executor.run(waiting, folder)) as ended:
-            for done in ended:
-                job, digest = done.job, done.job.digest
-                lost[digest] = lost.get(digest, 0) + done.result.lost
-                too_large = done.result.owner == "memory" or lost[digest] == ATTEMPTS - 1
-                if len(job.members) > 1 and too_large:
-                    parts = halves(job)
-                    run.ledger.record_packs(stage, parts, instead_of=job)
-                    run.progress.note(f"{done.result.failure}; its {len(job.members)} members run again in two packs")
-                    again += parts
-                elif done.result.lost and lost[digest] < ATTEMPTS:
-                    again.append(job)
-                else:
-                    yield done
-        waiting = again
+
+    def parts(done: Done, losses: int) -> list[TrainJob]:
+        job: TrainJob = done.job
+        if len(job.members) == 1 or (done.result.owner != "memory" and losses < ATTEMPTS - 1):
+            return []
+        found = halves(job)
+        run.ledger.record_packs(stage, found, instead_of=job)
+        run.progress.note(f"{done.result.failure}; its {len(job.members)} members run again in two packs")
+        return found
+
+    return run_jobs(run.executor, packs, folder, parts=parts)
 
 
 def train_runs(executor: Executor, jobs: Sequence[TrainJob], folder: Path) -> Generator[RunDone, None, None]:

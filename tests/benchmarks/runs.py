@@ -10,10 +10,11 @@ from eval.engines.policy import Policy
 from eval.engines.transformers_engine import TransformersEngine
 from eval.tasks.base import Task
 from trainer.algorithms import Scoring
-from trainer.grpo.arguments import dataset_row, grpo_arguments, lora_config, prompt_batches
+from trainer.grpo.arguments import dataset_row, grpo_arguments, prompt_batches
 from trainer.grpo.training import Training
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE
 from trainer.jobs.train import RunResult, TrainingRun, TrainJob, TrainResult
+from trainer.policy import lora_config
 
 
 def training(
@@ -36,7 +37,7 @@ def plain_trl(run: TrainingRun, policy: Policy, task: Task, scoring: Scoring, fo
         reward_funcs=scoring.reward,
         args=grpo_arguments(run, folder, policy.model.device.type),
         train_dataset=Dataset.from_list([dataset_row(example) for example in examples]),
-        peft_config=lora_config(run),
+        peft_config=lora_config(run.lora),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

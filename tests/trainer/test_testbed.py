@@ -18,11 +18,9 @@ from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
 from trainer.jobs.settings import Hardware
 from trainer.testbed import policy_path
-from trainer.testbed.behaviours import CLEAN, HABITS, PRACTICE, write_response, write_steps
-from trainer.testbed.corpus import SECOND_TURN, corpus, vocabulary_texts
-from trainer.testbed.recipe import QUICK, Part, corpus_digest
-from trainer.testbed.tokenizer import build_tokenizer
-from trainer.testbed.traces import traces
+from trainer.testbed.behaviours import CLEAN, HABITS, PRACTICE, write_response
+from trainer.testbed.corpus import SECOND_TURN, corpus, traces, vocabulary_texts
+from trainer.testbed.recipe import QUICK, Part, build_tokenizer, corpus_digest
 
 PROBLEM = Problem(
     scene="fruit",
@@ -87,11 +85,6 @@ def test_clean_traces_are_right_and_well_formed():
             assert {"+": int(left) + int(right), "-": int(left) - int(right), "*": int(left) * int(right)}[sign] == int(
                 result
             )
-
-
-def test_steps_can_be_taken_up_in_the_middle():
-    sentences, result = write_steps(PROBLEM, Draws("x"), CLEAN, checks=False, value=42, first=2)
-    assert (sentences, result) == (["42 - 13 = 29."], 29)
 
 
 # Corpus

@@ -15,7 +15,7 @@ from eval.tasks.testbed.suites import pairs
 from eval.tasks.testbed.wording import OTHER_SCENES
 from trainer.testbed.behaviours import CHECK_PHRASES, CLEAN, write_response
 from trainer.testbed.corpus import corpus, corpus_problem, vocabulary_texts
-from trainer.testbed.tokenizer import build_tokenizer
+from trainer.testbed.recipe import build_tokenizer
 
 TEXTS = 6_000
 COUNT = 40

@@ -13,7 +13,6 @@ from trainer.determinism import derived_seed, prompt_order
 from trainer.jobs.train import TrainingRun
 
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
-_OPTIMIZERS = {"adamw_torch": "adamw_torch", "adamw_8bit": "adamw_8bit"}
 
 
 def rollout_seed(seed: int, step: int, layer: int = 1) -> int:
@@ -32,20 +31,6 @@ def prompt_batches(run: TrainingRun, examples: Sequence[Example]) -> list[list[E
 def dataset_row(example: Example) -> dict[str, Any]:
     """What TRL needs of a question, and what the rewards need."""
     return {"prompt": list(example.prompt), "question": example.question, "answer": example.answer}
-
-
-def lora_config(run: TrainingRun) -> Any:
-    """The `peft.LoraConfig` of the run."""
-    from peft import LoraConfig
-
-    lora = run.lora
-    return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.target_modules),
-    )
 
 
 def scale_of(run: TrainingRun) -> str:
@@ -82,7 +67,7 @@ def grpo_arguments(run: TrainingRun, folder: Path, device: str, **changes: Any) 
         "warmup_steps": round(settings.warmup_fraction * settings.steps),
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_gradient_norm,
-        "optim": _OPTIMIZERS[settings.optimizer],
+        "optim": settings.optimizer,
         "shuffle_dataset": False,
         "bf16": reduced,
         "gradient_checkpointing": reduced,

@@ -13,7 +13,6 @@ from typing import Any
 
 from rewards_generated.errors import UserError
 from rewards_generated.files import former_of, partial_of, replace_folder, restored
-from trainer.jobs.folder import CHECKPOINT
 
 BYTES_PER_PARAMETER = 12
 """Of a trained parameter in a checkpoint: weight and AdamW's two moments, in float32."""
@@ -116,11 +115,6 @@ class Checkpoint:
     def remove(self) -> None:
         for folder in (self.folder, partial_of(self.folder), former_of(self.folder)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def checkpoint_of(folder: Path) -> Checkpoint:
-    """That of the pack that runs in the folder."""
-    return Checkpoint(folder / CHECKPOINT)
 
 
 def _of_member(state: dict[str, Any], place: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from trainer.algorithms import algorithm_of
 from trainer.jobs.train import TrainingRun
 
@@ -122,12 +124,7 @@ def free_memory(gpus: Sequence[str] = ()) -> int:
         command = ["nvidia-smi", f"--id={','.join(gpus)}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         return min(int(line) for line in lines) * 2**20
-    available = next(
-        int(line.split()[1]) * 1024
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        if line.startswith("MemAvailable")
-    )
-    return min([available, *_group_limit()])
+    return min([psutil.virtual_memory().available, *_group_limit()])
 
 
 def _group_limit() -> list[int]:

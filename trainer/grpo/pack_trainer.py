@@ -78,7 +78,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         # With beta > 0 from the start, TRL would load a second copy of a model that is no PEFT model.
         self.beta = beta
         if beta > 0 and tuned.reference is None:
-            self.ref_model = _BasePolicy()
+            self.ref_model: Any = _BasePolicy()
         elif beta > 0:
             self.ref_model = tuned.reference
             add_fused_lm_head(self.ref_model, temperature=self.temperature)
@@ -129,15 +129,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         if self._step % parts == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
             places = torch.arange(len(self._row_members)).view(len(self._members), parts, -1)
-            self._buffered_inputs = [
-                {
-                    name: value[places[:, part].flatten().to(value.device)]
-                    if isinstance(value, torch.Tensor) and value.ndim > 0
-                    else value
-                    for name, value in batch.items()
-                }
-                for part in range(parts)
-            ]
+            self._buffered_inputs = [rows_of(batch, places[:, part].flatten()) for part in range(parts)]
         return self._buffered_inputs[self._step % parts]  # type: ignore[no-any-return]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
@@ -157,10 +149,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
                 own = slice(place * share, (place + 1) * share)
                 self._precomputed = logps[own], entropies[own] if entropies is not None else None
                 self._metrics = {"train": self._figures[member], "eval": defaultdict(list)}
-                part = {
-                    name: value[own] if isinstance(value, torch.Tensor) and value.ndim > 0 else value
-                    for name, value in inputs.items()
-                }
+                part = rows_of(inputs, own)
                 part["num_items_in_batch"] = self._item_counts[member]
                 losses.append(super()._compute_loss(model, part))
                 self._figures[member]["loss"].append(losses[-1].detach())
@@ -303,6 +292,14 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
             for member, figures in self._figures.items():
                 self._record_member(member, _step_figures(figures, logs))
         super().log(logs, start_time)
+
+
+def rows_of(batch: dict[str, Any], rows: Any) -> dict[str, Any]:
+    """The batch with these of its rows alone, as an index says."""
+    return {
+        name: value[rows] if isinstance(value, torch.Tensor) and value.ndim > 0 else value
+        for name, value in batch.items()
+    }
 
 
 def _step_figures(figures: dict[str, list[Any]], logs: dict[str, Any]) -> dict[str, Any]:

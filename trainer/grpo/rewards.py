@@ -7,11 +7,11 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from eval.tasks.base import Task
 from rewards_generated.rollout import Sample
-from rewards_generated.scorer import EnsembleScores
+from rewards_generated.scorer import EnsembleScorer, EnsembleScores
 from trainer.jobs.train import RewardStatistics, SampleCompletion
 
 logger = logging.getLogger(__name__)
@@ -20,12 +20,6 @@ STEPS_WITH_SAMPLES = 6
 """Steps, spread evenly over the run, of which the best, the worst and the first completion are kept."""
 DEAD_STEPS = 3
 """So many steps in a row without a single score from a member end the run, whatever its failure rate so far."""
-
-
-class BatchScorer(Protocol):
-    """What `rewards_generated.scorer.EnsembleScorer` offers here."""
-
-    def score(self, samples: Sequence[Sample], groups: Sequence[int] | None = None) -> EnsembleScores: ...
 
 
 class RunUnscored(Exception):
@@ -57,7 +51,7 @@ class RolloutScoring:
     """
 
     def __init__(
-        self, scorer: BatchScorer, task: Task, *, generations: int, steps: int, failure_rate_limit: float
+        self, scorer: EnsembleScorer, task: Task, *, generations: int, steps: int, failure_rate_limit: float
     ) -> None:
         self.curve: dict[int, dict[str, Any]] = {}
         """Per step, counted from 1: the figures that come from the rollouts."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,64 @@ from eval.engines.policy import Policy
 from eval.tasks.base import Task
 from trainer.algorithms import Scoring, algorithm_of
 from trainer.grpo.arguments import check, dataset_row, grpo_arguments, prompt_batches, rollout_seed, scale_of
-from trainer.grpo.callbacks import CHECKPOINT_SECONDS, refreshing_callback, saving_callback, steps_callback
-from trainer.grpo.checkpoint import checkpoint_of, has_room
-from trainer.grpo.curves import LoggedFigures
+from trainer.grpo.callbacks import CHECKPOINT_SECONDS, step_end_callback
+from trainer.grpo.checkpoint import Checkpoint, has_room
 from trainer.grpo.rewards import RunUnscored
 from trainer.grpo.scoring import PackScoring
 from trainer.grpo.tuned import tuned
+from trainer.jobs.folder import CHECKPOINT
 from trainer.jobs.train import TrainJob
 
 logger = logging.getLogger(__name__)
+
+_LOGGED = {
+    "loss": "loss",
+    "grad_norm": "gradient_norm",
+    "learning_rate": "learning_rate",
+    "entropy": "entropy",
+    "kl": "kl",
+    "completions/clipped_ratio": "truncated",
+    "frac_reward_zero_std": "groups_without_spread",
+}
+"""TRL's name of a logged figure -> ours."""
+
+
+class LoggedFigures:
+    """What TRL logs of each step of one run, in our names, beside the figures that come from the rollouts."""
+
+    def __init__(self, steps: int, label: str = "") -> None:
+        """`label`: said before each line in the log, where there are several runs in one."""
+        self.by_step: dict[int, dict[str, Any]] = {}
+        self._steps = steps
+        self._label = f"{label}: " if label else ""
+
+    def record(self, step: int, logs: dict[str, Any], curve: Mapping[int, dict[str, Any]]) -> None:
+        """Takes over a step's figures. Raises RunUnscored if the weights stopped being finite."""
+        entry = {ours: logs[theirs] for theirs, ours in _LOGGED.items() if theirs in logs}
+        if not entry:
+            return
+        self.by_step[step] = {
+            name: value if value is not None and math.isfinite(value) else None for name, value in entry.items()
+        }
+        for figure in ("loss", "gradient_norm"):
+            if not math.isfinite(entry.get(figure, 0.0)):
+                raise RunUnscored(f"training diverged at step {step}: {figure} is {entry[figure]}")
+        if step == 1 or step % 10 == 0 or step == self._steps:
+            rollouts = curve[step]
+            logger.info(
+                "%sstep %d/%d  reward %s  accuracy %.3f  tokens %.1f  entropy %.3f",
+                self._label,
+                step,
+                self._steps,
+                "none" if rollouts["reward_mean"] is None else f"{rollouts['reward_mean']:.3f}",
+                rollouts["accuracy"],
+                rollouts["completion_tokens"],
+                entry.get("entropy") or math.nan,
+            )
+
+    def curves(self, curve: Mapping[int, dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+        """One entry per step, as `RunResult.curves` describes."""
+        return tuple({**entry, **self.by_step.get(step, {})} for step, entry in sorted(curve.items()))
 
 
 class Training:
@@ -55,8 +105,8 @@ class Training:
         several = len(job.members) > 1
         self.figures = [LoggedFigures(member.grpo.steps, member.label if several else "") for member in job.members]
         self.tuned = tuned(job, policy)
-        self._checkpoint = checkpoint_of(folder)
-        origins = [checkpoint_of(folder.parent / origin) for origin in job.origins]
+        self._checkpoint = Checkpoint(folder / CHECKPOINT)
+        origins = [Checkpoint(folder.parent / origin / CHECKPOINT) for origin in job.origins]
         if origins and not self._checkpoint.exists:
             self._checkpoint.gather([member.digest for member in job.members], origins)
         self._start = origins[0].step if origins else 0
@@ -191,9 +241,13 @@ class Training:
             checkpoint=self._checkpoint,
             kept=self._kept,
             callbacks=[
-                steps_callback(folder, self._start),
-                refreshing_callback(lambda: self.engine.refresh(self.tuned)),
-                saving_callback(self._seconds_between_checkpoints(folder), self.job.stop),
+                step_end_callback(
+                    folder,
+                    lambda: self.engine.refresh(self.tuned),
+                    start=self._start,
+                    stop=self.job.stop,
+                    every_seconds=self._seconds_between_checkpoints(folder),
+                )
             ],
             batch_scaled={place for place, member in enumerate(members) if scale_of(member) == "batch"},
             model=self.policy.model,

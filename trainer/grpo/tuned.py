@@ -5,34 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eval.engines.policy import Policy
-from trainer.grpo.arguments import lora_config
 from trainer.jobs.train import TrainJob
+from trainer.policy import lora_config
 
 if TYPE_CHECKING:
     import torch
 
-
-class Tuned(Protocol):
-    """`count` policies in training on one model. All but `reference` is what `StackedAdapters` does, too."""
-
-    count: int
-    reference: Any
-    """The model as it was, for a KL term; None: the model itself without its adapters."""
-
-    def assign(self, adapter_of_row: Sequence[int] | None) -> None: ...
-
-    def parameters(self) -> list[torch.nn.Parameter]: ...
-
-    def clip_gradients(self, most: float) -> list[float]: ...
-
-    def finite(self) -> list[bool]: ...
-
-    def save(self, adapter: int, folder: str | Path) -> None: ...
-
-    def remove(self) -> None: ...
+    from eval.engines.stacked_adapters import StackedAdapters
 
 
 class WholeModel:
@@ -41,10 +23,11 @@ class WholeModel:
     count = 1
 
     def __init__(self, policy: Policy, with_reference: bool) -> None:
+        """`with_reference`: keeps the model as it was, for a KL term."""
         self._policy = policy
         for parameter in policy.model.parameters():
             parameter.requires_grad_(True)
-        self.reference = copy.deepcopy(policy.model).requires_grad_(False) if with_reference else None
+        self.reference: Any = copy.deepcopy(policy.model).requires_grad_(False) if with_reference else None
 
     def assign(self, adapter_of_row: Sequence[int] | None) -> None:
         """All rows are the one policy's."""
@@ -73,13 +56,18 @@ class WholeModel:
         """The model stays as it was trained."""
 
 
+Tuned: TypeAlias = "WholeModel | StackedAdapters"
+"""`count` policies in training on one model. `reference`, for a KL term: the model as it was; None: the model itself
+without its adapters."""
+
+
 def tuned(job: TrainJob, policy: Policy) -> Tuned:
     """What the job trains, put on the policy's model. Raises UserError for adapters that cannot be stacked."""
     from eval.engines.stacked_adapters import StackedAdapters
 
     if job.shared.tuning == "full":
         return WholeModel(policy, with_reference=job.shared.grpo.beta > 0)
-    adapters = StackedAdapters(policy.model, lora_config(job.shared), len(job.members))
+    adapters = StackedAdapters(policy.model, lora_config(job.shared.lora), len(job.members))
     for place, member in enumerate(job.members):
         adapters.initialise(place, member.seed)
     return adapters

@@ -21,18 +21,6 @@ task or the settings; nothing is known of the candidate. `memory`: the job is to
 was killed or crashed and left no result; run it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What a job asks of the machine it runs on."""
-
-    threads: int
-    """CPU threads."""
-    gpu: bool
-    """Uses one GPU where there is one."""
-    runs: int = 1
-    """Training runs that go on in it side by side: its time limit and its steps count so often."""
-
-
 class Result(Frozen):
     """What comes back. `failure` is None exactly when the job came to its end."""
 
@@ -79,8 +67,9 @@ class Job(Frozen):
         return self._digest(set())
 
     @property
-    def resources(self) -> Resources:
-        return Resources(self.hardware.threads, gpu=self.hardware.device != "cpu")
+    def runs(self) -> int:
+        """Training runs that go on in it side by side: its time limit and its steps count so often."""
+        return 1
 
     def _digest(self, left_out: set[str]) -> str:
         return hashlib.sha256(self.model_dump_json(exclude={"label", *left_out}).encode()).hexdigest()

@@ -1,26 +1,36 @@
-"""Runs one job in this process: `python -P -m trainer.jobs.process FOLDER`.
+"""Runs jobs in this process: `run_here` in one of the caller's, `python -P -m trainer.jobs.process FOLDER` in its own.
 
-Reads FOLDER/job.json, and leaves FOLDER/result.json (written last, by atomic rename), FOLDER/log.txt and what the kind
-of job leaves. Exit codes: 0 the result is whole, 1 the job failed and the result says why, 2 there is no job.
+The latter reads FOLDER/job.json, and leaves FOLDER/result.json (written last, by atomic rename), FOLDER/log.txt and
+what the kind of job leaves. Exit codes: 0 the result is whole, 1 the job failed and the result says why, 2 there is no
+job.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rewards_generated.errors import UserError
-from trainer.jobs.base import Result
-from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, versions, write_model
-from trainer.jobs.lifeline import hold_on_to
+from trainer.jobs.base import Done, Job, Result
+from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, kept_result, versions, write_model
 from trainer.jobs.registry import KINDS, read_job
 
 logger = logging.getLogger("trainer")
+
+RunJobs = Callable[[Sequence[Job], Path], Iterator[Done]]
+"""(jobs, folder) -> each when it has ended: the `run` of an executor."""
+
+_PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 0.5
 
 
 def run(folder: Path) -> Result:
@@ -36,6 +46,45 @@ def run(folder: Path) -> Result:
     write_model(folder / RESULT_FILE, result)
     logger.info("done: %s", result.failure or ", ".join(f"{name} {s:.1f} s" for name, s in result.seconds.items()))
     return result
+
+
+def run_here(jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
+    """Runs jobs one after the other: the simplest thing that can stand where an executor stands.
+
+    Each in `folder/DIGEST`. Peak memory is then of the whole process, not of the job.
+    """
+    for job in jobs:
+        place = folder / job.digest
+        result = kept_result(place, job.digest, KINDS[job.kind].result)
+        if result is None:
+            place.mkdir(parents=True, exist_ok=True)
+            (place / RESULT_FILE).unlink(missing_ok=True)
+            write_model(place / JOB_FILE, job)
+            result = run(place)
+        yield Done(job, result, place)
+
+
+def _hold_on_to(parent: int) -> None:
+    """From now on this process is killed when process `parent`, its parent, dies. It must lead its process group.
+
+    The kernel does it at once on Linux; a thread that watches the parent's id does it elsewhere, and covers a
+    parent that was gone already.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        _end()
+    threading.Thread(target=_watch, args=(parent,), daemon=True, name="lifeline").start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    _end()
+
+
+def _end() -> None:
+    os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def _redirect_output(folder: Path) -> None:
@@ -57,7 +106,7 @@ def main() -> int:
     parser.add_argument("--driver", type=int, metavar="PID", help="parent process with which this one ends")
     arguments = parser.parse_args()
     if arguments.driver is not None:
-        hold_on_to(arguments.driver)
+        _hold_on_to(arguments.driver)
     if not arguments.folder.is_dir():
         parser.error(f"{arguments.folder} is no folder")
     folder = arguments.folder.resolve()

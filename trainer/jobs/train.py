@@ -14,7 +14,7 @@ from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble
 from rewards_generated.errors import UserError
 from rewards_generated.sandbox.settings import SandboxSettings
-from trainer.jobs.base import Job, Resources, Result
+from trainer.jobs.base import Job, Result
 from trainer.jobs.folder import MEMBERS
 from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings, Hardware, LoraSettings
 
@@ -165,8 +165,8 @@ class TrainJob(Job):
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @property
-    def resources(self) -> Resources:
-        return Resources(self.hardware.threads, gpu=self.hardware.device != "cpu", runs=len(self.members))
+    def runs(self) -> int:
+        return len(self.members)
 
 
 def member_folder(folder: Path, member: TrainingRun) -> Path:

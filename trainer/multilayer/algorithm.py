@@ -15,8 +15,8 @@ from trainer.algorithms import Algorithm, Scoring, StepSize
 from trainer.jobs.settings import GrpoSettings
 
 if TYPE_CHECKING:
+    from rewards_generated.scorer import EnsembleScorer
     from trainer.grpo.pack_trainer import PackTrainer
-    from trainer.grpo.rewards import BatchScorer
     from trainer.jobs.train import TrainingRun
 
 
@@ -120,7 +120,7 @@ class Multilayer(Algorithm):
             turns=2,
         )
 
-    def scoring(self, run: TrainingRun, scorer: BatchScorer, task: Task) -> Scoring:
+    def scoring(self, run: TrainingRun, scorer: EnsembleScorer, task: Task) -> Scoring:
         if self.corrections == 0:
             return super().scoring(run, scorer, task)
         from trainer.multilayer.scoring import LayeredScoring

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from eval.second_turn import second_prompt, second_question
 from eval.tasks.base import Task
+from rewards_generated.scorer import EnsembleScorer
 from trainer.determinism import derived_seed
-from trainer.grpo.rewards import BatchScorer, RolloutScoring
+from trainer.grpo.rewards import RolloutScoring
 from trainer.jobs.train import RewardStatistics, SampleCompletion, TrainingRun
 from trainer.multilayer.algorithm import Multilayer
 from trainer.multilayer.selection import Response, select
@@ -21,7 +23,7 @@ class LayeredScoring:
     The second layer's rewards see its own prompt: the question, the response that is shown, and the phrase.
     """
 
-    def __init__(self, run: TrainingRun, settings: Multilayer, scorer: BatchScorer, task: Task) -> None:
+    def __init__(self, run: TrainingRun, settings: Multilayer, scorer: EnsembleScorer, task: Task) -> None:
         grpo, self._settings = run.grpo, settings
         self._seed = run.seed
         self._generations = grpo.generations
@@ -122,7 +124,7 @@ class LayeredScoring:
         """All that was kept so far, as plain JSON values, for `restore`."""
         return {
             "layers": {str(layer): scoring.state() for layer, scoring in self._layers.items()},
-            "responses": [response.state() for response in self._responses],
+            "responses": [asdict(response) for response in self._responses],
         }
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from eval.tasks.base import Message
 from trainer.multilayer.algorithm import Multilayer
@@ -22,16 +22,6 @@ class Response:
     text: str
     answer: str
     correct: bool
-
-    def state(self) -> dict[str, Any]:
-        """As plain values, for `Response(**state)`."""
-        return {
-            "prompt": self.prompt,
-            "question": self.question,
-            "text": self.text,
-            "answer": self.answer,
-            "correct": self.correct,
-        }
 
 
 @dataclass(frozen=True, slots=True)

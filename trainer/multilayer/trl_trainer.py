@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from trainer.grpo.pack_trainer import PackTrainer
+from trainer.grpo.pack_trainer import PackTrainer, rows_of
 from trainer.multilayer.algorithm import Multilayer
 from trainer.multilayer.scoring import LayeredScoring
 
@@ -60,10 +60,7 @@ class MultilayerTrainer(PackTrainer):
         # is left out.
         owners = batch["member"].tolist()
         order = [row for member in self._members for row, owner in enumerate(owners) if owner == member]
-        batch = {
-            name: value[order] if isinstance(value, torch.Tensor) and value.ndim > 0 else value
-            for name, value in batch.items()
-        }
+        batch = rows_of(batch, order)
         self._row_members = batch["member"].tolist()
         for member in self._members:
             self._item_counts[member] = batch["completion_mask"][batch["member"] == member].sum()

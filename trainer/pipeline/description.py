@@ -6,23 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from eval.tasks.base import TaskReference
 from rewards_generated.sandbox.settings import SandboxSettings
 from trainer.jobs.evaluate import Suite
 from trainer.jobs.fine_tune import PairSource
-from trainer.jobs.settings import GrpoSettings, Hardware, LoraSettings
+from trainer.jobs.settings import Frozen, GrpoSettings, Hardware, LoraSettings
 
 Policy = Literal["base", "sft", "grpo"]
 POLICIES: tuple[Policy, ...] = ("base", "sft", "grpo")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class SftStage(_Frozen):
+class SftStage(Frozen):
     tuning: Literal["full", "lora", "none"] = "lora"
     """All weights, a LoRA adapter that is then merged into them, or no supervised stage."""
     source: PairSource = PairSource()
@@ -50,7 +46,7 @@ class SftStage(_Frozen):
     """Steps between checkpoints, from the last of which an interrupted stage goes on."""
 
 
-class GrpoStage(_Frozen):
+class GrpoStage(Frozen):
     tuning: Literal["full", "lora", "none"] = "lora"
     """All weights, a LoRA adapter that is then merged into them, or no GRPO stage."""
     rewards: dict[str, float] = Field(default={"accuracy": 1.0, "format": 1.0, "four_family_reflection": 1.0})
@@ -71,7 +67,7 @@ class GrpoStage(_Frozen):
         return weights
 
 
-class EvaluationStage(_Frozen):
+class EvaluationStage(Frozen):
     policies: tuple[Policy, ...] = POLICIES
     """Which policies answer: base, and what sft and grpo left, as far as these stages were not skipped."""
     suites: dict[str, Suite] = Field(min_length=1)
@@ -87,7 +83,7 @@ class EvaluationStage(_Frozen):
         return tuple(policy for policy in POLICIES if policy in policies)
 
 
-class Pipeline(_Frozen):
+class Pipeline(Frozen):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the pipeline."""
     seed: int = Field(default=0, ge=0)

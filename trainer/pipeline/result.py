@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from eval.metrics import compute_metrics
 from eval.prediction import Prediction
 from eval.statistics.estimate import wilson_interval
 from trainer.jobs.fine_tune import FineTuneResult
+from trainer.jobs.settings import Frozen
 from trainer.jobs.train import RewardStatistics, RunResult
 from trainer.pipeline.description import Policy
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Share(_Frozen):
+class Share(Frozen):
     """Right answers among `n` questions, with Wilson's interval over questions at 95 %: of this one run."""
 
     value: float
@@ -28,7 +25,7 @@ class Share(_Frozen):
     n: int
 
 
-class SuiteScores(_Frozen):
+class SuiteScores(Frozen):
     """How one policy answered one suite."""
 
     accuracy: Share
@@ -39,7 +36,7 @@ class SuiteScores(_Frozen):
     mean_completion_tokens: float
 
 
-class StageRecord(_Frozen):
+class StageRecord(Frozen):
     """One training stage. `failure`: why it left no policy; None if it left one."""
 
     tuning: str
@@ -47,53 +44,43 @@ class StageRecord(_Frozen):
     policy: str | None = None
     """Folder of the whole policy, relative to the pipeline's folder."""
     steps: int = 0
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] = Field(default={})
     """Wall-clock by phase."""
-    memory: dict[str, int] = {}
+    memory: dict[str, int] = Field(default={})
     """Peaks in bytes: resident, cuda."""
     losses: tuple[float, ...] = ()
     """First and last logged loss of supervised fine-tuning."""
     rewards: tuple[RewardStatistics, ...] = ()
     """Of GRPO: what every reward did over the whole stage."""
-    trajectory: dict[str, tuple[float | None, ...]] = {}
+    trajectory: dict[str, tuple[float | None, ...]] = Field(default={})
     """Of GRPO, per step: accuracy of the rollouts, their mean length in tokens, and every reward's firing rate."""
 
 
-class PipelineResult(_Frozen):
+class PipelineResult(Frozen):
     """`failure` is None exactly when every stage that was asked for ended well."""
 
     digest: str
     failure: str | None = None
     policy: str | None = None
     """Folder of the last policy that was trained, relative to the pipeline's folder: a `base_model` for a search."""
-    stages: dict[Policy, StageRecord] = {}
-    scores: dict[Policy, dict[str, SuiteScores]] = {}
+    stages: dict[Policy, StageRecord] = Field(default={})
+    scores: dict[Policy, dict[str, SuiteScores]] = Field(default={})
     """Per policy, per suite."""
 
 
-def sft_record(tuning: str, steps: int, result: FineTuneResult, policy: str | None) -> StageRecord:
-    return StageRecord(
+def stage_record(tuning: str, steps: int, result: FineTuneResult | RunResult, policy: str | None) -> StageRecord:
+    record = StageRecord(
         tuning=tuning,
         failure=result.failure,
         policy=policy,
         steps=steps,
         seconds=result.seconds,
         memory=result.memory,
-        losses=(result.losses[0][1], result.losses[-1][1]) if result.losses else (),
     )
-
-
-def grpo_record(tuning: str, steps: int, result: RunResult, policy: str | None) -> StageRecord:
-    return StageRecord(
-        tuning=tuning,
-        failure=result.failure,
-        policy=policy,
-        steps=steps,
-        seconds=result.seconds,
-        memory=result.memory,
-        rewards=result.rewards,
-        trajectory=trajectory(result.curves),
-    )
+    if isinstance(result, RunResult):
+        return record.model_copy(update={"rewards": result.rewards, "trajectory": trajectory(result.curves)})
+    losses = (result.losses[0][1], result.losses[-1][1]) if result.losses else ()
+    return record.model_copy(update={"losses": losses})
 
 
 def trajectory(curves: Sequence[dict[str, Any]]) -> dict[str, tuple[float | None, ...]]:

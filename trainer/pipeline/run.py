@@ -14,12 +14,12 @@ from trainer.jobs.base import Done, Job
 from trainer.jobs.evaluate import EvaluateResult
 from trainer.jobs.fine_tune import POLICY, FineTuneResult
 from trainer.jobs.folder import ADAPTER, RESULT_FILE, write_model
-from trainer.jobs.here import RunJobs, run_here
+from trainer.jobs.process import RunJobs, run_here
 from trainer.jobs.train import RunResult, TrainResult, member_folder
-from trainer.merging import merge_adapter
 from trainer.pipeline.description import Pipeline, Policy
 from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
-from trainer.pipeline.result import PipelineResult, StageRecord, grpo_record, sft_record, suite_scores
+from trainer.pipeline.result import PipelineResult, StageRecord, stage_record, suite_scores
+from trainer.policy import merge_adapter
 
 DESCRIPTION = "pipeline.json"
 EVALUATION = "evaluation"
@@ -125,7 +125,7 @@ def _sft(
     result = _run(job, folder, "sft", run_jobs).result
     assert isinstance(result, FineTuneResult)
     policy = None if result.policy is None else f"sft/{result.policy}"
-    return sft_record(job.settings.tuning, job.settings.steps, result, policy), job.digest
+    return stage_record(job.settings.tuning, job.settings.steps, result, policy), job.digest
 
 
 def _grpo(
@@ -147,7 +147,7 @@ def _grpo(
         elif not merged.is_dir():
             merge_adapter(base[0], trained, merged, pipeline.hardware.dtype)
         policy = f"grpo/{POLICY}"
-    return grpo_record(run.tuning, run.grpo.steps, result, policy), job.digest
+    return stage_record(run.tuning, run.grpo.steps, result, policy), job.digest
 
 
 def _run(job: Job, folder: Path, name: str, run_jobs: RunJobs) -> Done:

@@ -15,6 +15,7 @@ from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 from trainer.determinism import make_deterministic
 from trainer.jobs.settings import Hardware, SftSettings
+from trainer.policy import lora_config
 
 _CHECKPOINTS = "checkpoints"
 _SETTINGS = "sft.json"
@@ -70,15 +71,13 @@ def fine_tune(
     set_seed(settings.seed)
     model, tokenizer = _model(base, hardware)
     if settings.mixed_precision and device_name(hardware.device) == "cpu":
-        from trainer.sft.attention import use_float32_attention
-
-        use_float32_attention(model)
+        _use_float32_attention(model)
     trainer = SFTTrainer(
         model=model,
         args=_arguments(settings, output, hardware),
         train_dataset=Dataset.from_list(_ordered(_tokenised(rows, tokenizer), settings)),
         processing_class=tokenizer,
-        peft_config=_adapter(settings),
+        peft_config=lora_config(settings.lora) if settings.tuning == "lora" else None,
     )
     checkpoint = _last_checkpoint(output / _CHECKPOINTS) if resume else None
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -88,6 +87,28 @@ def fine_tune(
     losses = tuple((entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
     trained = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
     return SftResult(output, losses, perf_counter() - started, trained)
+
+
+def _use_float32_attention(model: Any) -> None:
+    """Makes a transformers model compute its attention in float32, whatever autocast says. Linear layers stay.
+
+    Under bfloat16 autocast the backward pass of attention is many times slower on CPUs.
+    """
+    import torch
+    from transformers import AttentionInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+    name = "float32_sdpa"
+
+    def attention(module: Any, query: Any, key: Any, value: Any, mask: Any, **options: Any) -> Any:
+        with torch.autocast(query.device.type, enabled=False):
+            output, weights = sdpa_attention_forward(module, query.float(), key.float(), value.float(), mask, **options)
+        return output, weights
+
+    AttentionInterface.register(name, attention)
+    AttentionMaskInterface.register(name, sdpa_mask)
+    model.set_attn_implementation(name)
 
 
 def _tokenised(pairs: list[Mapping[str, Any]], tokenizer: Any) -> list[dict[str, list[int]]]:
@@ -160,20 +181,6 @@ def _model(base: str | FreshModel, hardware: Hardware) -> tuple[Any, Any]:
 
     model = AutoModelForCausalLM.from_config(base.config, dtype=getattr(torch, hardware.dtype))
     return model.to(device_name(hardware.device)), base.tokenizer
-
-
-def _adapter(settings: SftSettings) -> Any:
-    if settings.tuning == "full":
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=settings.lora.rank,
-        lora_alpha=settings.lora.alpha,
-        lora_dropout=settings.lora.dropout,
-        target_modules=list(settings.lora.target_modules),
-        task_type="CAUSAL_LM",
-    )
 
 
 def _arguments(settings: SftSettings, output: Path, hardware: Hardware) -> Any:

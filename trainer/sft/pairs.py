@@ -58,7 +58,7 @@ def _traces(job: FineTuneJob) -> list[dict[str, list[Message]]]:
     from eval.tasks.testbed.problem import ProblemOptions
     from eval.tasks.testbed.task import TestbedOptions
     from rewards_generated.validation import read_options
-    from trainer.testbed.traces import traces
+    from trainer.testbed.corpus import traces
 
     require_traces(job.task.name)
     options = read_options(TestbedOptions, job.task.options, "task.options", "task 'testbed'")

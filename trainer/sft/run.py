@@ -17,8 +17,7 @@ def run_fine_tune(job: FineTuneJob, folder: Path, started: float) -> FineTuneRes
     A run that was interrupted goes on from its last checkpoint, to the same weights. `started`: when the process
     began, by `time.perf_counter`. Raises UserError for a base or pairs that cannot be used.
     """
-    from trainer.merging import merge_adapter
-    from trainer.policy import base_model_source
+    from trainer.policy import base_model_source, merge_adapter
     from trainer.sft.fine_tune import fine_tune
     from trainer.sft.pairs import read_pairs
 
@@ -30,10 +29,9 @@ def run_fine_tune(job: FineTuneJob, folder: Path, started: float) -> FineTuneRes
     seconds.update(train=tuned.seconds, processor=time.process_time() - before)
     memory = peak_memory()
 
-    def diverged(why: str) -> FineTuneResult:
-        return FineTuneResult(
-            digest=job.digest, failure=f"training diverged{why}", owner="candidate", versions=versions()
-        )
+    def diverged(how: str) -> FineTuneResult:
+        failure = f"training diverged{how}"
+        return FineTuneResult(digest=job.digest, failure=failure, owner="candidate", versions=versions())
 
     if not all(math.isfinite(loss) for _, loss in tuned.losses):
         step = next(step for step, loss in tuned.losses if not math.isfinite(loss))
@@ -42,9 +40,7 @@ def run_fine_tune(job: FineTuneJob, folder: Path, started: float) -> FineTuneRes
         try:
             merge_adapter(job.base_model, output, folder / POLICY, job.hardware.dtype)
         except FloatingPointError as error:
-            return FineTuneResult(
-                digest=job.digest, failure=f"training diverged: {error}", owner="candidate", versions=versions()
-            )
+            return diverged(f": {error}")
     return FineTuneResult(
         digest=job.digest,
         policy=POLICY,

@@ -80,10 +80,6 @@ class Equation:
     right: int
     result: int
 
-    @property
-    def correct(self) -> bool:
-        return self.result == apply(self.operation, self.left, self.right)
-
     def __str__(self) -> str:
         return f"{self.left} {SYMBOL[self.operation]} {self.right} = {self.result}."
 
@@ -118,14 +114,12 @@ def write_response(problem: Problem, draws: Draws, habits: Habits) -> str:
     return tagged(" ".join(sentences), result, draws, habits, checks)
 
 
-def write_steps(
-    problem: Problem, draws: Draws, habits: Habits, checks: bool, value: int | None = None, first: int = 0
-) -> tuple[list[str], int]:
-    """The sentences from the step number `first` on, starting at `value`, and the final value."""
-    value = problem.start if value is None else value
+def write_steps(problem: Problem, draws: Draws, habits: Habits, checks: bool) -> tuple[list[str], int]:
+    """The sentences of all steps, and the final value."""
+    value = problem.start
     ignores = draws.chance(habits.ignores)
     sentences: list[str] = []
-    for step in problem.steps[first:]:
+    for step in problem.steps:
         if step.operation is None and ignores:
             sentences.append(f"Ignore {step.number}.")
             continue

@@ -1,15 +1,17 @@
-"""The pretraining text of the testbed policy, as pairs of prompt and completion."""
+"""Text for training on the testbed, as pairs of prompt and completion: for pretraining, and traces for fine-tuning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import TypedDict
 
 from eval.second_turn import SECOND_TURN, second_question
 from eval.tasks.base import Message
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.problem import SYMBOL, Problem, ProblemOptions, apply, draw_until
-from eval.tasks.testbed.task import BUCKETS
+from eval.tasks.testbed.task import BUCKETS, problems
 from eval.tasks.testbed.wording import OTHER_SCENES, SCENES, Operation, Scene
 from trainer.testbed.behaviours import (
     ALL_SCENES,
@@ -26,6 +28,10 @@ from trainer.testbed.behaviours import (
 _KINDS = {"problem": 0.54, "one_step": 0.04, "second_turn": 0.10, "sum": 0.22, "repeat": 0.06, "sign": 0.04}
 _TRAINING = ProblemOptions()
 _ONE_STEP = ProblemOptions(steps=(1,), distractors=(0,))
+
+REFLECTING: Habits = replace(CLEAN, checks=1, slip=0.93, unclosed_when_checking=0)
+"""Every equation is followed by a check. Where there is a carry the equation mostly forgets it, as the base policy
+does, and the check mends it; the solution is right in the end."""
 
 
 class Pair(TypedDict):
@@ -115,6 +121,18 @@ def _sentence(draws: Draws) -> tuple[str, str]:
         return draws.choice(scene.distractors).format(**words), f"Ignore {number}."
     operation: Operation = kind  # type: ignore[assignment]
     return draws.choice(scene.sentences[operation]).format(**words), f"{SYMBOL[operation]} {number}"
+
+
+def traces(options: ProblemOptions, count: int, reflecting: float, seed: int) -> Iterator[Pair]:
+    """Right, complete, well-formed solutions of the first `count` problems of the task's train split, in its order.
+
+    `reflecting`: share of the solutions that check every equation; the others go straight through (`CLEAN`). `seed`
+    decides which, and the wording.
+    """
+    for number, problem in enumerate(islice(problems("train", options), count)):
+        draws = Draws(f"testbed/traces/{seed}/{number}")
+        habits = REFLECTING if draws.chance(reflecting) else CLEAN
+        yield pair(problem.question, write_response(problem, draws, habits))
 
 
 def vocabulary_texts() -> list[str]:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.engines.adapters import adapted, merged
 from eval.engines.base import Sampling
 from eval.engines.policy import Policy, load_policy
-from eval.engines.transformers_engine import TransformersEngine
+from eval.engines.transformers_engine import TransformersEngine, adapted, merged
 from rewards_generated.errors import UserError
 from tests.trainer.tiny import Sums, write_policy
 

@@ -131,7 +131,7 @@ def test_syntax_errors_reject_with_their_line() -> None:
 
 
 def test_every_allowed_module_can_be_used_in_the_sandbox() -> None:
-    from rewards_generated.sandbox.modules import PRELOADED
+    from rewards_generated.sandbox.setup import PRELOADED
 
     assert set(PRELOADED) >= MODULES
     code = "".join(f"import {name}\n" for name in sorted(MODULES - {"__future__"}))

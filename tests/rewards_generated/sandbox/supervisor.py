@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal
-from rewards_generated.sandbox.seal import WEAKEST
+from rewards_generated.sandbox.settings import WEAKEST
 from tests.rewards_generated.sandbox.hostile import CASES, MODULES
 
 SEALS = {

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from rewards_generated.errors import SandboxUnavailable, UserError
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal, measure_strength, require_strength
-from rewards_generated.sandbox.landlock import landlock_version, ruleset
-from rewards_generated.sandbox.seal import WEAKEST
+from rewards_generated.sandbox.settings import WEAKEST
+from rewards_generated.sandbox.setup import landlock_version, ruleset
 from rewards_generated.sandbox.strength import CORE, _level
-from search.cli.doctor import doctor
+from search.cli.tools import doctor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
 
@@ -48,7 +48,7 @@ def test_the_weakest_seal_is_basic_and_says_what_got_through() -> None:
 def test_the_self_test_leaves_a_parent_running_that_it_could_trace() -> None:
     """In a process of its own, for an attached and forgotten parent would stay stopped."""
     code = (
-        "from rewards_generated.sandbox.seal import WEAKEST\n"
+        "from rewards_generated.sandbox.settings import WEAKEST\n"
         "from rewards_generated.sandbox.strength import _measure\n"
         "for _ in range(5):\n"
         "    print(_measure(WEAKEST).denied['trace_parent'])\n"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from search.cli import main
-from search.cli.commands import COMMANDS, load
+from search.cli import COMMANDS, load, main
 
 HEAVY = ("torch", "transformers", "litellm", "trl", "datasets", "pydantic", "rich", "numpy", "scipy", "yaml", "libcst")
 

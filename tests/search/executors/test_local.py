@@ -18,9 +18,9 @@ import pytest
 from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Member
 from rewards_generated.errors import UserError
+from search.executors.base import build_executor
 from search.executors.environment import job_environment
 from search.executors.local import LocalExecutor
-from search.executors.registry import build_executor
 from search.jobs.packing import runs_of
 from tests.trainer.tiny import COUNTS_SO, training_run, write_policy
 from trainer.jobs.base import Done, Job

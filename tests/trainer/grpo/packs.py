@@ -119,7 +119,8 @@ def plain_trl(
     from trl import GRPOTrainer
 
     from trainer.determinism import prompt_order
-    from trainer.grpo.arguments import dataset_row, grpo_arguments, lora_config
+    from trainer.grpo.arguments import dataset_row, grpo_arguments
+    from trainer.policy import lora_config
 
     class Forced(GRPOTrainer):  # type: ignore[misc]
         def _generate_single_turn(self, prompt_ids: Any, *arguments: Any, **options: Any) -> Any:
@@ -133,7 +134,7 @@ def plain_trl(
         reward_funcs=scoring_of(job).reward,
         args=grpo_arguments(job, folder, "cpu"),
         train_dataset=Dataset.from_list([dataset_row(example) for example in examples]),
-        peft_config=lora_config(job) if job.tuning == "lora" else None,
+        peft_config=lora_config(job.lora) if job.tuning == "lora" else None,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()

@@ -10,7 +10,6 @@ import torch
 
 from eval.engines.policy import load_policy
 from tests.trainer.tiny import training_run, write_policy
-from trainer.grpo.arguments import lora_config
 from trainer.grpo.memory import (
     OPTIMIZER_BYTES,
     ModelShape,
@@ -21,6 +20,7 @@ from trainer.grpo.memory import (
     free_memory,
     members_that_fit,
 )
+from trainer.policy import lora_config
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_shape_and_adapter_are_those_of_the_model(model: Any) -> None:
     norms = sum(parameter.numel() for name, parameter in model.named_parameters() if "norm" in name)
     assert shape.parameters == sum(parameter.numel() for parameter in model.parameters()) - norms
     job = training_run(Path("/nowhere"))
-    stack = StackedAdapters(model, lora_config(job), 1)
+    stack = StackedAdapters(model, lora_config(job.lora), 1)
     trained = sum(parameter.numel() for parameter in stack.parameters())
     stack.remove()
     assert adapter_bytes(shape, job.lora.rank, job.lora.target_modules) == OPTIMIZER_BYTES * trained

@@ -80,4 +80,4 @@ def test_a_pack_survives_json() -> None:
     "changes", [{"tuning": "full"}, {"lora": {"dropout": 0.1}}, {"grpo": {"optimizer": "adamw_8bit"}}], ids=str
 )
 def test_a_run_by_itself_may_do_what_a_pack_may_not(changes: dict[str, Any]) -> None:
-    assert pack(job("one", **changes)).resources.runs == 1
+    assert pack(job("one", **changes)).runs == 1

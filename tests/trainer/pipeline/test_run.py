@@ -15,7 +15,7 @@ from tests.trainer.pipeline.tiny import tiny_pipeline, write_pairs
 from tests.trainer.tiny import COUNTS_SO, write_policy
 from trainer.jobs.base import Done, Job
 from trainer.jobs.fine_tune import FineTuneJob
-from trainer.jobs.here import run_here
+from trainer.jobs.process import run_here
 from trainer.jobs.train import TrainJob
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.result import PipelineResult

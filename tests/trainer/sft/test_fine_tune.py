@@ -11,9 +11,8 @@ from eval.tasks.testbed.problem import ProblemOptions
 from rewards_generated.errors import UserError
 from trainer.jobs.settings import Hardware, LoraSettings
 from trainer.sft.fine_tune import FreshModel, SftSettings, _ordered, fine_tune
-from trainer.testbed.corpus import Pair, corpus, vocabulary_texts
-from trainer.testbed.tokenizer import build_tokenizer
-from trainer.testbed.traces import traces
+from trainer.testbed.corpus import Pair, corpus, traces, vocabulary_texts
+from trainer.testbed.recipe import build_tokenizer
 
 HARDWARE = Hardware(device="cpu")
 SETTINGS = SftSettings(steps=6, batch_size=8, learning_rate=5e-3, max_length=128, checkpoint_steps=3)

@@ -1,55 +1,10 @@
-"""What a worker imports before it is sealed, of the standard library and for mathematics; nothing can be imported
-afterwards."""
+"""Packages for mathematics that a worker imports before it is sealed, for code that asks for them."""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
 from pathlib import Path
-
-PRELOADED: tuple[str, ...] = (
-    "__future__",
-    "abc",
-    "array",
-    "bisect",
-    "cmath",
-    "collections",
-    "collections.abc",
-    "copy",
-    "dataclasses",
-    "datetime",
-    "decimal",
-    "difflib",
-    "enum",
-    "fractions",
-    "functools",
-    "hashlib",
-    "heapq",
-    "html",
-    "itertools",
-    "json",
-    "math",
-    "numbers",
-    "operator",
-    "random",
-    "re",
-    "statistics",
-    "string",
-    "struct",
-    "textwrap",
-    "types",
-    "typing",
-    "unicodedata",
-    "warnings",
-    "zlib",
-    "encodings.ascii",
-    "encodings.latin_1",
-    "encodings.raw_unicode_escape",
-    "encodings.unicode_escape",
-    "encodings.utf_16",
-    "encodings.utf_8_sig",
-)
-"""What the static policy allows is a subset of these; the rest is what those modules import late."""
 
 MATHEMATICS = frozenset({"math_verify", "latex2sympy2_extended"})
 """Packages that a worker loads where the code imports one of them."""

@@ -1,0 +1,130 @@
+"""Commands beside a search: comparisons of models, the fields of the configuration, and what this machine can do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def compare(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="JSONL files, one per model: id and correct on every line, and where known answered and seed.",
+        ),
+    ],
+    format: Annotated[Literal["table", "md", "json"], typer.Option(help="table, md or json.", metavar="FORMAT")] = (
+        "table"
+    ),
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Also test for equivalence: a difference in accuracy too small to matter, such as 0.02.",
+            metavar="SHARE",
+        ),
+    ] = None,
+    level: Annotated[
+        float, typer.Option(help="Confidence level of the intervals; tests are at 1 minus it.", metavar="SHARE")
+    ] = 0.95,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Test every model against this one alone, a smaller family of pairs.", metavar="NAME"),
+    ] = None,
+) -> None:
+    """Compare the predictions of several models on the same questions, from anybody's evaluation.
+
+    A model is named by its file without the ending. Shown are accuracy, F1, precision on attempted and the share
+    answered, with intervals; Cochran's Q; and for every pair the difference with its interval, McNemar's test, the
+    corrections of Bonferroni, Holm and Benjamini-Hochberg, the equivalence test, and the difference over seeds.
+
+    Example:
+
+    \b
+        reward-search compare base.jsonl tuned.jsonl --margin 0.02
+    """
+    from eval.report.comparison import compare as compare_files
+    from eval.report.comparison import format_comparison
+
+    typer.echo(format_comparison(compare_files(files, margin, level, baseline), format), nl=False)
+
+
+def config(
+    preset: Annotated[str | None, typer.Option(help="Show this preset's values.", metavar="NAME")] = None,
+    proposer: Annotated[str | None, typer.Option(help="List the options of this proposer.", metavar="NAME")] = None,
+    pipeline: Annotated[bool, typer.Option("--pipeline", help="List the fields of a pipeline instead.")] = False,
+) -> None:
+    """List every field of the configuration with its help and its default, or a preset's value.
+
+    Examples:
+
+    \b
+        reward-search config
+        reward-search config --preset testbed
+        reward-search config --proposer litellm
+        reward-search config --pipeline
+    """
+    from search.config.reference import print_fields, print_options, print_pipeline_fields
+
+    if pipeline:
+        print_pipeline_fields()
+    elif proposer is not None:
+        print_options(proposer)
+    else:
+        print_fields(preset)
+
+
+def doctor(
+    json_output: Annotated[bool, typer.Option("--json", help="Print the measurement as JSON.")] = False,
+) -> None:
+    """Measure the sandbox: try what it must forbid, and say which level this machine reaches.
+
+    Example:
+
+    \b
+        reward-search doctor
+    """
+    from rewards_generated.sandbox.strength import measure_strength
+
+    strength = measure_strength()
+    if json_output:
+        typer.echo(json.dumps(strength.as_dict(), indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"Sandbox level: [bold]{strength.level}[/bold]")
+    console.print(MEANING[strength.level])
+    if strength.problem:
+        console.print(strength.problem, markup=False)
+    parts = Table("part of the seal", "in force")
+    version = f" (interface version {strength.landlock_version})" if strength.landlock_version else ""
+    for name, present in (
+        ("seccomp filter", strength.seccomp),
+        (f"Landlock{version}", strength.landlock),
+        ("network of its own", strength.own_network),
+        ("empty root directory", strength.own_root),
+        ("unprivileged user (only if started by root)", strength.unprivileged_user),
+    ):
+        parts.add_row(name, "yes" if present else "no")
+    console.print(parts)
+    attempts = Table("attempt of the self-test", "outcome")
+    for name, denied in strength.denied.items():
+        attempts.add_row(name.replace("_", " "), "refused" if denied else "[bold red]succeeded[/bold red]")
+    console.print(attempts)
+    console.print(f"{strength.system} {strength.kernel}, {strength.machine}, Python {strength.python}", markup=False)
+
+
+MEANING = {
+    "strict": "The whole seal holds: LLM-written rewards can run.",
+    "standard": "One of seccomp and Landlock holds: LLM-written rewards run unless sandbox.require is strict.",
+    "basic": "Only a clean process and limits: LLM-written rewards are refused unless sandbox.require is basic and "
+    "sandbox.allow_weak is true.",
+    "reduced": "macOS gives no seal: LLM-written rewards are refused unless sandbox.allow_weak is true.",
+    "none": "No reward written by an LLM can run here.",
+}
+"""What each level means to a user."""
