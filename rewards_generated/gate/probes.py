@@ -153,7 +153,7 @@ def _ignores_completion(scored: Scored, settings: GateSettings) -> Check:
         blind < 1,
         blind,
         f"for {blind:.0%} of the questions every completion gets the same value",
-        "the function never reads `completion`, so that it cannot tell completions apart: read it"
+        "the function never reads `completion`, so that it cannot tell completions apart; read `completion`"
         if "completion" in scored.unread
         else f"no difference shown between completions of one question, on {scored.sample_size}: reward something that "
         f"completions do differ in{_other_form(scored)}",

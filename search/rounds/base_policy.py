@@ -29,14 +29,14 @@ def rollouts_of(task: Task, predictions: Sequence[Prediction]) -> list[Rollout]:
 
 
 _WHAT_HELPS = (
-    "a prompt with examples or another chat template, fine-tuning first (`reward-search pipeline`), an easier split, or "
-    "another `task.options.answer_format`"
+    "a prompt with examples or another chat template, fine-tuning first (`reward-search pipeline`), an easier split, "
+    "or another `task.options.answer_format`"
 )
 
 
 def require_base_variety(config: SearchConfig, task: Task, rollouts: Sequence[Rollout]) -> None:
-    """Raises UserError if the base rewards give every rollout of the base policy the same: they would teach nothing, and
-    every run would be of the candidate alone."""
+    """Raises UserError if the base rewards give every rollout of the base policy the same: they would teach nothing,
+    and every run would be of the candidate alone."""
     values = set(base_totals(config.search.base_rewards, rollouts, task))
     if len(values) == 1:
         raise UserError(
@@ -51,8 +51,8 @@ def base_warning(rollouts: Sequence[Rollout]) -> str | None:
     if any(rollout.correct for rollout in rollouts):
         return None
     return (
-        f"warning: of {len(rollouts)} rollouts of the base policy {_counts(rollouts)}: GRPO has no right answer to make "
-        f"likelier; what helps is {_WHAT_HELPS}"
+        f"warning: of {len(rollouts)} rollouts of the base policy {_counts(rollouts)}: GRPO has no right answer to "
+        f"make likelier; what helps is {_WHAT_HELPS}"
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
-from rewards_generated.base import BASE_REWARDS, answer_check, format_approximate, format_exact, parse_number
+from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, AnswerRules, is_right
+from rewards_generated.base import base_rewards
+
+BASE = base_rewards()
+format_exact, format_approximate, answer_check = BASE.values()
 
 GOOD = "<thinking> 17 + 5 = 22 . </thinking> <solution> 22 </solution>"
 
@@ -81,30 +83,72 @@ def test_only_the_last_solution_counts() -> None:
     assert answer_check("", "<solution>100</solution><solution>7</solution>", "100") == -1.5
 
 
+FORMATS = {
+    "answer": ANSWER_FORMATS["answer"],
+    "boxed": ANSWER_FORMATS["boxed"],
+    "opened": AnswerFormat("think", "answer", reasoning_opened=True),
+    "think and box": AnswerFormat("think", None),
+    "answer alone": AnswerFormat(None, "answer"),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_every_format_has_all_three_rewards(form: AnswerFormat) -> None:
+    exact, approximate, check = base_rewards(AnswerRules(form)).values()
+    good, wrong = form.completion("7 + 5 = 12 .", "12"), form.completion("7 + 5 = 13 .", "99")
+    assert (exact("", good, "12"), check("", good, "12"), check("", wrong, "12")) == (3.0, 3.0, -1.5)
+    highest = approximate("", good, "12")
+    assert highest == max(approximate("", text, "12") for text in (good, wrong, "", "12", good + good)) > 0
+    assert approximate("", "12", "12") == -highest
+    assert exact("", "12", "12") == 0.0
+    assert exact("", good + form.completion("again", "12"), "12") == 0.0
+    assert check("", "12", "12") == 0.0
+    assert form.completion("...", "...") in (base_rewards(AnswerRules(form))["format_exact"].__doc__ or "")
+
+
 @pytest.mark.parametrize(
-    ("text", "number"),
+    ("completion", "exact", "approximate"),
     [
-        ("1,234,567", Decimal(1234567)),
-        ("-$5.50", Decimal("-5.5")),
-        ("$-5.50", Decimal("-5.5")),
-        (".5", Decimal("0.5")),
-        ("12 %", Decimal(12)),
-        ("-3/4", Decimal("-0.75")),
-        ("1/0", None),
-        ("--3", None),
-        ("", None),
-        ("$", None),
-        (".", None),
-        ("1e5", None),
-        ("٣", None),
-        ("5 apples", None),
+        ("so \\boxed{4}", 3.0, 1.0),
+        ("so $\\boxed{4}$.", 3.0, 1.0),
+        ("so \\[ \\boxed{\\frac{1}{2}} \\]\n", 3.0, 1.0),
+        ("\\boxed{4} and more words", 0.0, 1.0),
+        ("\\boxed{4} \\boxed{5}", 0.0, 0.0),
+        ("\\boxed{4", 0.0, 0.0),
+        ("\\boxed{}", 0.0, 0.0),
+        ("4", 0.0, -1.0),
     ],
 )
-def test_numbers_are_read_whole_or_not_at_all(text: str, number: Decimal | None) -> None:
-    assert parse_number(text) == number
+def test_boxes(completion: str, exact: float, approximate: float) -> None:
+    rewards = base_rewards(AnswerRules(ANSWER_FORMATS["boxed"]))
+    assert rewards["format_exact"]("", completion, "") == exact
+    assert rewards["format_approximate"]("", completion, "") == approximate
+
+
+@pytest.mark.parametrize(
+    ("solution", "gold", "kind"),
+    [
+        ("She has 22 left.", "22", "number"),
+        ("**22**", "22", "number"),
+        ("22\\text{ cm}", "22", "number"),
+        ("0.5", "\\frac{1}{2}", "mathematics"),
+        ("x+1", "1+x", "mathematics"),
+        ("rome", "Rome", "text"),
+    ],
+)
+def test_what_evaluation_counts_as_right_is_paid_as_right(solution: str, gold: str, kind: str) -> None:
+    rules = AnswerRules(answer_kind=kind)  # type: ignore[arg-type]
+    completion = f"<thinking>t</thinking><solution>{solution}</solution>"
+    assert is_right(rules, completion, gold)
+    assert base_rewards(rules)["answer_check"]("", completion, gold) == 3.0
+
+
+def test_what_is_right_outside_the_marks_is_never_paid_as_wrong() -> None:
+    assert answer_check("", "the answer is 22 <solution>as said</solution>", "22") == 0.0
+    assert answer_check("", "the answer is 23 <solution>as said</solution>", "22") == -1.5
 
 
 def test_base_rewards_are_finite_on_hostile_text() -> None:
     for completion in ("\x00", "<solution>" * 5000, "<solution>" + "9" * 20000 + "</solution>", "﷽" * 1000, GOOD * 500):
-        for reward in BASE_REWARDS.values():
+        for reward in BASE.values():
             assert abs(reward("p", completion, "22")) <= 3.0

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from rewards_generated.base import BASE_REWARDS, answer_check
+from rewards_generated.base import BASE_REWARDS, base_rewards
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Sample
@@ -105,8 +105,8 @@ def test_code_that_is_no_reward_is_refused_by_name_of_what_is_missing() -> None:
 def test_the_same_numbers_as_calling_the_base_rewards_oneself() -> None:
     with EnsembleScorer(ensemble(*[Member(name=name) for name in BASE_REWARDS])) as scorer:
         (total,) = scorer.score([WRONG]).totals
-    assert total == sum(reward(WRONG.prompt, WRONG.completion, WRONG.answer) for reward in BASE_REWARDS.values())
-    assert answer_check(WRONG.prompt, WRONG.completion, WRONG.answer) == -1.5
+    assert total == sum(reward(WRONG.prompt, WRONG.completion, WRONG.answer) for reward in base_rewards().values())
+    assert base_rewards()["answer_check"](WRONG.prompt, WRONG.completion, WRONG.answer) == -1.5
 
 
 def test_closing_ends_the_workers() -> None:

@@ -97,10 +97,10 @@ def test_the_whole_way_from_completion_to_verdict(folder):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is empty"),
-        ("\n\n", "is empty"),
-        ('{"question": "x", "answer": "#### 1"}\nnot json\n', "line 2: this is not JSON"),
-        ("[1, 2]\n", "line 1: expected an object"),
+        ("", "holds no questions"),
+        ("\n\n", "holds no questions"),
+        ('{"question": "x", "answer": "#### 1"}\nnot json\n', "line 2 is not JSON"),
+        ("[1, 2]\n", "line 1 is not a JSON object"),
         ('{"question": "x"}\n', "line 1: there is no field 'answer', only 'question'"),
         ('{"question": "", "answer": "#### 1"}\n', "'question' is empty"),
         ('{"question": "x", "answer": "no marker"}\n', "no line `#### number`"),
@@ -204,3 +204,72 @@ def test_a_reference_rebuilds_the_same_task(own):
     task = build_task(TaskReference(name="jsonl", options=own))
     again = build_task(TaskReference.model_validate_json(task.reference.model_dump_json()))
     assert task.examples("train") == again.examples("train")
+
+
+def test_few_bad_records_are_left_out_and_named_and_many_stop_the_load(folder):
+    records = [gsm8k_record(k) for k in range(1, 401)]
+    records[6]["answer"] = "no marker"
+    records[7]["answer"] = None
+    write(folder / "train.jsonl", records)
+    task = gsm8k(folder)
+    assert len(task.examples("train")) + len(task.examples("validation")) == 398
+    first, second = task.notes()
+    assert "train.jsonl, line 7: the field 'answer' has no line" in first
+    assert "line 8: the field 'answer' must hold text, not NoneType" in second
+    for record in records[10:15]:
+        record["answer"] = "no marker"
+    write(folder / "train.jsonl", records)
+    with pytest.raises(UserError, match=r"7 of 400 records of .*train.jsonl cannot be used, such as .*line 7: "):
+        gsm8k(folder).examples("train")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "must hold text, not NoneType"),
+        (float("nan"), "is nan, which is missing data"),
+        ([5], "must hold text, not list"),
+        ("nine", "the gold answer 'nine' in 'answer' is not a number: choose another `answer_kind`"),
+        ("He has 4 + 5 = 9.\n#### 9", "say with `answer_marker` what stands before the number"),
+    ],
+)
+def test_golds_that_no_answer_can_equal_are_refused_by_line(tmp_path, answer, message):
+    write(tmp_path / "train.jsonl", [{"question": "q", "answer": answer}])
+    options = {"train": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "train.jsonl")}
+    with pytest.raises(UserError, match="line 1: ") as refusal:
+        build_task(TaskReference(name="jsonl", options=options)).examples("test")
+    assert message in str(refusal.value)
+
+
+def test_a_format_of_ones_own(folder):
+    form = {"reasoning_tag": "plan", "answer_tag": "final", "reasoning_opened": True}
+    task = gsm8k(folder, answer_format=form)
+    assert task.extract("so</plan><final>7</final>").strict == "7"
+    assert "<plan> already" in task.description
+    assert "<final>" in task.examples("train")[0].prompt[0]["content"]
+    for wrong, message in (
+        ({"reasoning_tag": "plan", "answer_tag": "plan"}, "must differ"),
+        ({"answer_tag": "<final>"}, "is no tag"),
+        ({"tag": "final"}, "'tag' is no field of an answer format"),
+        ({"answer_tag": "final", "reasoning_opened": True}, "no reasoning_tag that could be open"),
+    ):
+        with pytest.raises(UserError, match=message):
+            gsm8k(folder, answer_format=wrong)
+
+
+def test_golds_that_math_verify_cannot_read_are_counted(tmp_path):
+    records = [{"problem": f"p{k}", "answer": str(k)} for k in range(10)]
+    write(tmp_path / "train.jsonl", [*records, {"problem": "q", "answer": "\\leq 5"}])
+    task = build_task(TaskReference(name="math", options={"source": str(tmp_path), "validation_size": 1}))
+    task.examples("train")
+    assert [note.partition(" cannot be read")[0] for note in task.notes()] in (
+        ["1 of 10 gold answers looked at in train"],
+        ["1 of 1 gold answers looked at in validation"],
+    )
+
+
+def test_a_box_without_braces_holds_the_gold_answer(tmp_path):
+    write(tmp_path / "train.jsonl", [{"problem": "p", "solution": "so the sum is $\\boxed 7$."}] * 2)
+    write(tmp_path / "test.jsonl", [{"problem": "p", "solution": "so the sum is $\\boxed 7$."}])
+    task = build_task(TaskReference(name="math", options={"source": str(tmp_path)}))
+    assert task.examples("test")[0].answer == "7"
