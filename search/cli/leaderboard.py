@@ -26,7 +26,7 @@ def leaderboard(
     """
     from search.driver.launch import recorded_config
     from search.ledger import Ledger
-    from search.results.leaderboard import leaderboard_text
+    from search.results.report import leaderboard_text
 
     ledger = Ledger.open(run)
     try:

@@ -30,9 +30,8 @@ def report(
     """
     from rewards_generated.errors import UserError
     from search.driver.launch import recorded_config
-    from search.driver.outputs import REPORT_FILE
     from search.ledger import Ledger, is_driven
-    from search.results.report import write_report, write_report_figures
+    from search.results.report import REPORT_FILE, write_report, write_report_figures
 
     ledger = Ledger.open(run)
     try:

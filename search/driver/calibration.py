@@ -18,6 +18,7 @@ from search.jobs.descriptions import screening_run
 from search.jobs.packing import train_runs
 from search.proposers.registry import build_proposer
 from search.rounds.request import first_request
+from search.session import duration
 from trainer.jobs.train import TrainJob
 
 STEPS = 3
@@ -33,10 +34,9 @@ class Pace:
     start: float
     per_step: float
     per_question: float
-    measuring: float
     parallel: int
-    measured_steps: int = STEPS
-    measured_questions: int = QUESTIONS
+    measured: str
+    """What was run to measure this, in words."""
 
     def seconds(self, planned: Plan) -> float:
         """Of the whole search. Jobs side by side are taken to be as fast as one alone."""
@@ -62,13 +62,13 @@ def calibrate(config: SearchConfig) -> Pace:
     if ended.result.failure:
         raise UserError(f"the calibration run failed: {ended.result.failure}")
     seconds = ended.result.seconds
+    taken = sum(seconds[phase] for phase in ("start", "train", "evaluate"))
     return Pace(
         start=seconds["start"],
         per_step=seconds["train"] / STEPS,
         per_question=seconds["evaluate"] / (questions if config.second_turn is None else 2 * questions),
-        measuring=sum(seconds[phase] for phase in ("start", "train", "evaluate")),
         parallel=jobs_at_once(config.executor.parallel_jobs, config.hardware.device),
-        measured_questions=questions,
+        measured=f"a calibration of {STEPS} steps and {questions} questions here ({duration(taken)})",
     )
 
 

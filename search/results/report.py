@@ -1,4 +1,4 @@
-"""The report of a run, with all the data that it shows."""
+"""The leaderboard of a run, and its report with all the data that it shows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from eval.report.data import (
     Sample,
     UnusableReply,
 )
+from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
+from eval.report.suites import format_suites
 from rewards_generated.files import write_whole
 from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.base import Spending
-from search.results.entries import baselines, final_entries, pairwise
+from search.results.entries import baselines, final_entries, pairwise, screened_entries
 from search.results.evidence import (
     final_evidence,
     sampled_base,
@@ -24,10 +26,23 @@ from search.results.evidence import (
     unseen_evidence,
 )
 from search.results.facts import run_facts, work
-from search.results.notes import remarks
+from search.results.notes import notes, remarks
 from search.results.ranking import Outcome, outcomes
 
+REPORT_FILE = "report.html"
 SAMPLES_SHOWN = 6
+
+
+def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardFormat) -> str:
+    """The finalists; before the winner is named, the candidates screened so far."""
+    final = ledger.milestone("winner_named") is not None
+    entries = final_entries(config, ledger) if final else screened_entries(config, ledger)
+    text = format_leaderboard(entries, form, config.search.select_on)
+    if form in ("table", "md"):
+        suites = format_suites(entries, form, config.search.select_on)
+        text += f"\n{suites}" if suites else ""
+        text += "".join(f"\n{note}\n" for note in notes(config, ledger))
+    return text
 
 
 def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running: bool) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,8 +13,7 @@ from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
 from search.config.source import parse_config
 from search.driver.drive import recorded_steps, watch
-from search.driver.fork import fork
-from search.driver.launch import opened_run
+from search.driver.launch import fork, opened_run
 from search.executors.gpus import jobs_at_once
 from search.finals.finals import run_finals
 from search.ledger import Candidate, Ledger
@@ -209,17 +209,11 @@ def _explored(
 
 
 def _steps(folder: Path) -> int:
-    ledger = Ledger.open(folder)
-    try:
+    with closing(Ledger.open(folder)) as ledger:
         return recorded_steps(ledger)
-    finally:
-        ledger.close()
 
 
 def _scored(folder: Path) -> list[Candidate]:
-    ledger = Ledger.open(folder)
-    try:
+    with closing(Ledger.open(folder)) as ledger:
         config = parse_config(ledger.fact("config"))
         return [outcome.candidate for outcome in outcomes(config, ledger) if outcome.scores]
-    finally:
-        ledger.close()
