@@ -66,7 +66,7 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
     console = terminal()
     checked_task(study.config)
     prepare(build_proposer(study.config.proposer.name, study.config.proposer.options))
-    configured_executor(study.config)
+    executor = configured_executor(study.config)
     require_strength(study.config.sandbox)
     ledger = StudyLedger.open(folder) if resume else StudyLedger.create(folder, study)
     units = study.units()
@@ -81,7 +81,7 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
                         continue
                     progress.unit(f"{number}/{len(units)}", unit.label)
                     started = time.monotonic()
-                    record = study.run(unit, StudyContext(folder, progress))
+                    record = study.run(unit, StudyContext(folder, progress, executor))
                     ledger.record(unit, record, time.monotonic() - started)
             _write_report(study, ledger, console)
             return 0

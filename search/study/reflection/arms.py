@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from trainer.pipeline.description import SftStage
-
 FINE_TUNINGS = ("none", "lora", "full")
 """Before GRPO."""
 REWARDS = ("plain", "reflection", "gated")
@@ -22,8 +20,6 @@ COMPONENTS = {"accuracy": "accuracy", "format": "format", UNGATED: "reflection",
 
 LORA_FACTOR = 10
 """As in the paper, the learning rate of LoRA is so many times that of full tuning."""
-LEARNING_RATES = {"lora": 5e-4 * LORA_FACTOR, "full": 5e-4}
-"""Of fine-tuning; ten times the paper's, for a far smaller policy."""
 
 
 def arm(fine_tuning: str, reward: str) -> str:
@@ -31,18 +27,3 @@ def arm(fine_tuning: str, reward: str) -> str:
 
 
 ARMS = tuple(arm(fine_tuning, reward) for fine_tuning in FINE_TUNINGS for reward in REWARDS)
-
-
-def supervised_stage(fine_tuning: str, steps: int) -> SftStage:
-    """Reasoning traces of the train split, half of which check every equation and mend it."""
-    return SftStage.model_validate(
-        {
-            "tuning": fine_tuning,
-            "source": {"pairs": 16 * steps, "reflecting": 0.5},
-            "steps": steps,
-            "batch_size": 16,
-            "learning_rate": LEARNING_RATES.get(fine_tuning, 5e-4),
-            "max_length": 320,
-            "lora": {"rank": 16, "alpha": 64},
-        }
-    )
