@@ -17,8 +17,8 @@ from search.config.plan import plan
 from search.config.seeds import retraining_seeds
 from search.config.source import load_config, parse_config
 from search.config.suites import suites_of, with_suites
-from search.finals.suites import STAGE
 from search.ledger import Ledger
+from search.results.suites import STAGE
 from tests.search.searches import run_search, small_config
 
 OOD = [
