@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rewards_generated.errors import UserError
-from search.ledger import DriverLock, Ledger
+from search.ledger import Ledger, driver_lock
 from search.proposers.base import LanguageModelCall
 from search.proposers.manual import MODEL
 
@@ -32,7 +32,7 @@ def record_answer(folder: Path, file: Path) -> None:
     reply = _read(file)
     if not reply.strip():
         raise UserError(f"the answer {file} is empty; write the candidates that `reward-search ask {folder}` asks for")
-    with DriverLock(folder), closing(Ledger.open(folder, write=True)) as ledger:
+    with driver_lock(folder), closing(Ledger.open(folder, write=True)) as ledger:
         question = _question(ledger, folder)
         ledger.record_answer(question.round, LanguageModelCall(MODEL, question.prompt, reply))
 

@@ -10,7 +10,6 @@ from rewards_generated.errors import UserError
 from search.config.checks import checked_task
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY
-from search.config.plan import Plan
 from search.config.seeds import screening_seeds
 from search.driver.launch import configured_executor
 from search.executors.gpus import jobs_at_once
@@ -38,11 +37,10 @@ class Pace:
     measured: str
     """What was run to measure this, in words."""
 
-    def seconds(self, planned: Plan) -> float:
-        """Of the whole search. Jobs side by side are taken to be as fast as one alone."""
-        jobs = planned.screenings + planned.greedy_runs + planned.retrainings
-        work = jobs * self.start + planned.steps * self.per_step + planned.evaluated_questions * self.per_question
-        return work / self.parallel + planned.candidates * GATE_SECONDS + 3 * self.start
+    def seconds(self, jobs: int, steps: int, questions: int, candidates: int, alone: int) -> float:
+        """Jobs side by side are taken to be as fast as one alone. `alone`: starts that nothing goes on beside."""
+        work = jobs * self.start + steps * self.per_step + questions * self.per_question
+        return work / self.parallel + candidates * GATE_SECONDS + alone * self.start
 
 
 def calibrate(config: SearchConfig) -> Pace:

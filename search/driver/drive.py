@@ -128,7 +128,9 @@ def print_plan(config: SearchConfig) -> None:
     say(console, f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
     say(console, f"language model: {language_model_cost(config)}")
     pace = calibrate(config)
-    say(console, f"time: about {duration(pace.seconds(planned))}, from {pace.measured}")
+    jobs = planned.screenings + planned.greedy_runs + planned.retrainings
+    seconds = pace.seconds(jobs, planned.steps, planned.evaluated_questions, planned.candidates, 3)
+    say(console, f"time: about {duration(seconds)}, from {pace.measured}")
 
 
 def halving_sentence(config: SearchConfig) -> str | None:

@@ -25,7 +25,7 @@ from search.executors.base import Executor
 from search.executors.gpus import jobs_at_once
 from search.executors.registry import build_executor
 from search.jobs.descriptions import jobs_folder, screening_run
-from search.ledger import LEDGER_FILE, DriverLock, Ledger
+from search.ledger import LEDGER_FILE, Ledger, driver_lock
 from search.proposers.registry import build_proposer, prepare
 from search.session import Progress, Run
 
@@ -81,11 +81,12 @@ def opened_run(
     prepare(proposer)
     executor = configured_executor(config)
     engine_class(config.engine)
-    require_packable(config)
+    if config.executor.pack not in (1, "auto"):
+        screening_run(config, BASE_ONLY, None, config.seed).require_packable()
     strength = require_strength(config.sandbox)
     if not resume:
         _create(folder, config, strength)
-    with DriverLock(folder), closing(Ledger.open(folder, write=True)) as ledger:
+    with driver_lock(folder), closing(Ledger.open(folder, write=True)) as ledger:
         jobs_folder(folder).mkdir(exist_ok=True)
         yield Run(folder, config, ledger, task, proposer, executor, progress, caches)
 
@@ -137,12 +138,6 @@ def configured_executor(config: SearchConfig) -> Executor:
         job_timeout_seconds=settings.job_timeout_seconds,
         **settings.options,
     )
-
-
-def require_packable(config: SearchConfig) -> None:
-    """Raises UserError where so many runs in a job are wanted as cannot train independently of each other."""
-    if config.executor.pack not in (1, "auto"):
-        screening_run(config, BASE_ONLY, None, config.seed).require_packable()
 
 
 def surroundings() -> dict[str, Any]:

@@ -48,7 +48,7 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
     from search.driver.drive import INTERRUPTED, say, stop_on_termination, terminal
     from search.executors.local import LocalExecutor
     from search.jobs.dispatch import run_jobs
-    from search.ledger import DriverLock
+    from search.ledger import driver_lock
     from trainer.pipeline.run import open_pipeline, run_pipeline
 
     # The driver itself merges adapters; what transformers says of its own plans is not for the user.
@@ -59,7 +59,7 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
         require_strength(pipeline.sandbox)
     open_pipeline(pipeline, folder, resume=resume)
     try:
-        with stop_on_termination(), DriverLock(folder):
+        with stop_on_termination(), driver_lock(folder):
             say(console, f"pipeline directory: {folder}")
             result = run_pipeline(
                 pipeline,

@@ -18,9 +18,9 @@ from search.finals.ensembles import choose_ensembles, decorrelated, draw_control
 from search.finals.greedy import select_greedily, train_missing
 from search.jobs.descriptions import evaluation_job, jobs_folder, retraining_run, split_of, suite_job
 from search.jobs.dispatch import run_jobs
-from search.ledger import Candidate, Finalist, Ledger, Stage
+from search.ledger import Candidate, Finalist, Stage
+from search.results.entries import EVALUATED, subject_of, tasks_of
 from search.results.ranking import complete_scores, outcomes, ranked
-from search.results.suites import EVALUATED, STAGE, subject_of, tasks_of
 from search.rounds.base_scores import BaseScores
 from search.session import Run
 from trainer.jobs.evaluate import EvaluateJob
@@ -167,7 +167,7 @@ def evaluate_suites(run: Run) -> None:
             job = suite_job(config, task, f"suite {subject}", [policy.adapter for policy in policies])
             names = [(subject_of(name, policy.name), policy.seed) for policy in policies]
             asked.append(Asked(subject, f"the suite {name}", job, names))
-    _evaluate(run, STAGE, "out-of-distribution suites", asked)
+    _evaluate(run, "suite", "out-of-distribution suites", asked)
     ledger.record_milestone(EVALUATED, {"suites": [suite.name for suite in suites]})
 
 
@@ -191,12 +191,9 @@ def _packs(run: Run) -> list[tuple[str, list[Policy]]]:
     for finalist in run.ledger.finalists():
         if finalist.same_as is None and finalist_scores(run, finalist) is not None:
             for seed in retraining_seeds(run.config.seed, run.config.finals.seeds):
-                policies.append(Policy(finalist.name, seed, _adapter(run.ledger, run.folder, finalist.name, seed)))
+                record = run.ledger.job("retraining", finalist.name, seed)
+                assert record is not None
+                adapter = jobs_folder(run.folder) / record.digest / record.result["adapter"]
+                policies.append(Policy(finalist.name, seed, (record.digest, adapter)))
     starts = range(0, len(policies), POLICIES_PER_JOB)
     return [(f"pack-{i}", policies[start : start + POLICIES_PER_JOB]) for i, start in enumerate(starts, start=1)]
-
-
-def _adapter(ledger: Ledger, folder: Path, name: str, seed: int) -> tuple[str, Path]:
-    record = ledger.job("retraining", name, seed)
-    assert record is not None
-    return record.digest, jobs_folder(folder) / record.digest / record.result["adapter"]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from eval.report.data import Entry, PairwiseTable, Scores
+from eval.report.data import Entry, PairwiseTable, Scores, SuiteScores
 from eval.report.scores import compare_runs, score_runs, validation_minus_test
+from eval.report.suites import suite_scores
 from eval.report.text import joined
-from eval.tasks.base import Split
+from eval.tasks.base import Split, TaskReference
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.seeds import retraining_seeds
+from search.config.suites import Suite, suites_of
 from search.ledger import Finalist, Ledger
 from search.results.evidence import ENSEMBLES, families, final_runs, trained_runs
 from search.results.ranking import Outcome, control_scores, outcomes, ranked, stopped
-from search.results.suites import scores_on_suites
 
+EVALUATED = "suites_evaluated"
+"""Milestone."""
 APART = ("screened", "stopped")
 """Statuses with scores of some kind, each listed in its own place."""
 
@@ -138,3 +141,32 @@ def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winne
         suites=scores_on_suites(config, ledger, trained),
         **scores,
     )
+
+
+def scores_on_suites(config: SearchConfig, ledger: Ledger, policy: str) -> tuple[SuiteScores, ...]:
+    """Of one finalist, or of the untrained base; empty before the suites were evaluated."""
+    if ledger.milestone(EVALUATED) is None:
+        return ()
+    found = []
+    for suite in suites_of(config):
+        runs, untrained = (
+            [ledger.predictions("suite", subject_of(name, subject), "test") for name, _ in tasks_of(suite)]
+            for subject in (policy, UNTRAINED)
+        )
+        if policy == UNTRAINED:
+            untrained = [{} for _ in runs]
+        matched, untrained_matched = (runs[1], untrained[1]) if suite.matched else ({}, {})
+        scores = suite_scores(suite.name, runs[0], untrained[0], matched, untrained_matched)
+        found += [scores] if scores else []
+    return tuple(found)
+
+
+def tasks_of(suite: Suite) -> list[tuple[str, TaskReference]]:
+    return [
+        (suite.name, suite.task),
+        *([(f"matched controls of {suite.name}", suite.matched)] if suite.matched else []),
+    ]
+
+
+def subject_of(task: str, policy: str) -> str:
+    return f"{task}: {policy}"

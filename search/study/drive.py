@@ -1,4 +1,4 @@
-"""Drives a study for the command line: plan, units in order, a clean stop, the report."""
+"""Drives a study for the command line: which it is, plan, units in order, a clean stop, the report."""
 
 from __future__ import annotations
 
@@ -13,20 +13,59 @@ from eval.report.data import Scores
 from eval.report.study.page import render_page
 from eval.report.study.text import format_json, format_markdown, format_summary
 from eval.report.text import counted
+from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 from rewards_generated.sandbox import require_strength
 from search.config.checks import checked_task
-from search.driver.calibration import GATE_SECONDS, calibrate, language_model_cost
+from search.config.source import load_config, require_same
+from search.driver.calibration import calibrate, language_model_cost
 from search.driver.drive import INTERRUPTED, say, stop_on_termination, terminal
 from search.driver.launch import configured_executor
-from search.ledger import DriverLock
+from search.ledger import driver_lock
 from search.proposers.registry import build_proposer, prepare
 from search.results.ranking import Outcome, ranked
 from search.session import Progress, duration
-from search.study.base import Cost, Study, StudyContext
-from search.study.ledger import StudyLedger
+from search.study.base import Cost, Size, Study, StudyContext
+from search.study.feedback.study import FeedbackStudy
+from search.study.ledger import StudyFacts, StudyLedger
+from search.study.multilayer.study import MultilayerStudy
+from search.study.reach.study import ReachStudy
+from search.study.reflection.study import ReflectionStudy
 
+STUDIES: dict[str, type[Study]] = {
+    kind.name: kind for kind in (FeedbackStudy, MultilayerStudy, ReachStudy, ReflectionStudy)
+}
+PRESET = "testbed"
+"""What every study's configuration starts from."""
+FEWEST_SEEDS = 2
 MARKDOWN, PAGE, RECORD = "report.md", "report.html", "results.json"
+
+
+def build_study(name: str, size: Size, seeds: int | None, assignments: Sequence[str]) -> Study:
+    """`seeds` None: as many as that size has; `assignments` replace fields of its configuration. Raises UserError."""
+    kind = STUDIES[name]
+    usual, own = kind.presets[size]
+    chosen = usual if seeds is None else seeds
+    if chosen < FEWEST_SEEDS:
+        raise UserError(f"{chosen} is too few seeds: runs are compared over seeds, so give at least {FEWEST_SEEDS}")
+    return kind(size, chosen, load_config(PRESET, None, [*own, *assignments]))
+
+
+def recorded_study(
+    name: str, facts: StudyFacts, size: Size | None, seeds: int | None, assignments: Sequence[str]
+) -> Study:
+    """The study that the facts are of. Raises UserError naming what is given besides and would change it."""
+    if facts.study != name:
+        raise UserError(f"the folder holds the study {facts.study!r}; resume it with `study {facts.study}`")
+    config = load_config(values=facts.config)
+    recorded = {"size": facts.size, "seeds": facts.seeds, **config.plain()}
+    given = {
+        "size": size or facts.size,
+        "seeds": facts.seeds if seeds is None else seeds,
+        **load_config(values=facts.config, assignments=list(assignments)).plain(),
+    }
+    require_same(recorded, given, "the study", "a new study in another --run-dir")
+    return STUDIES[name](facts.size, facts.seeds, config)
 
 
 class StudyProgress(Progress):
@@ -71,7 +110,7 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
     ledger = StudyLedger.open(folder) if resume else StudyLedger.create(folder, study)
     units = study.units()
     try:
-        with stop_on_termination(), DriverLock(folder):
+        with stop_on_termination(), driver_lock(folder):
             say(console, f"study directory: {folder}")
             ended = ledger.ended(units)
             progress = StudyProgress(console, sum(unit.cost.steps for unit in units if unit.name not in ended))
@@ -106,8 +145,7 @@ def print_plan(study: Study) -> None:
     )
     say(console, f"language model, for each search: {language_model_cost(study.config)}")
     pace = calibrate(study.config)
-    work = total.processes * pace.start + total.steps * pace.per_step + total.questions * pace.per_question
-    seconds = work / pace.parallel + total.candidates * GATE_SECONDS + len(units) * pace.start
+    seconds = pace.seconds(total.processes, total.steps, total.questions, total.candidates, len(units))
     packed = "" if study.config.executor.pack == 1 else " at the pace of single runs, less in packs"
     say(console, f"time: about {duration(seconds)}{packed}, from {pace.measured}")
 

@@ -119,7 +119,8 @@ class MultilayerStudy(Study):
 
     def run(self, unit: Unit, context: StudyContext) -> Answers | Runs:
         if unit.name == UNTRAINED:
-            asked = [self._greedy_job(), self._sampling_job([None])]
+            greedy_job = evaluation_job(self.config, split_of(self.config, "validation"), "untrained base")
+            asked = [greedy_job, self._sampling_job([None])]
             found = context.run(unit.label, asked, _answers)
             (greedy,), (sampled,) = (found[job.digest] for job in asked)
             return answers_record(greedy, sampled)
@@ -170,9 +171,6 @@ class MultilayerStudy(Study):
                 }
             )
         return self.config.model_copy(update={"seed": seed, "screening": screening})
-
-    def _greedy_job(self) -> EvaluateJob:
-        return evaluation_job(self.config, split_of(self.config, "validation"), "untrained base")
 
     def _sampling_job(self, adapters: Sequence[tuple[str, Path] | None]) -> EvaluateJob:
         """One sampled answer per question, in one pass."""

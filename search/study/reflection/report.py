@@ -10,8 +10,17 @@ from typing import TypeVar
 from eval.report.study.data import Family, TrajectoryFigure
 from search.study.base import Findings
 from search.study.cells import each, mean
-from search.study.reflection.arms import ARMS, COMPONENTS, FINE_TUNINGS, REWARDS, arm
-from search.study.reflection.records import FailedRun, FineTuned, ScoredRun, SeedRecord
+from search.study.reflection.records import (
+    ARMS,
+    COMPONENTS,
+    FINE_TUNINGS,
+    REWARDS,
+    FailedRun,
+    FineTuned,
+    ScoredRun,
+    SeedRecord,
+    arm,
+)
 from search.study.words import Words
 
 REWARD_PAIRS = (("reflection", "plain"), ("gated", "plain"), ("gated", "reflection"))

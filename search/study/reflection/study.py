@@ -8,8 +8,20 @@ from typing import ClassVar
 from rewards_generated.errors import UserError
 from search.jobs.packing import RunDone
 from search.study.base import Cost, Findings, Results, Size, Study, StudyContext, Unit
-from search.study.reflection.arms import ARMS, FINE_TUNINGS, LORA_FACTOR, REWARDS, WEIGHTS, arm
-from search.study.reflection.records import Policy, SeedRecord, Suites, answers_record, fine_tuning_record, grpo_record
+from search.study.reflection.records import (
+    ARMS,
+    FINE_TUNINGS,
+    LORA_FACTOR,
+    REWARDS,
+    WEIGHTS,
+    Policy,
+    SeedRecord,
+    Suites,
+    answers_record,
+    arm,
+    fine_tuning_record,
+    grpo_record,
+)
 from search.study.reflection.report import REWARD_PAIRS, reflection_findings
 from search.study.words import Words
 from trainer.jobs.base import Done
@@ -177,21 +189,16 @@ class ReflectionStudy(Study):
         asked: dict[str, list[Answered]] = {}
         jobs = []
         for name in FINE_TUNINGS:
-            keys: list[Answered] = [(name, None)]
-            adapters: list[tuple[str | None, str | None]] = [(None, None)]
-            for reward in REWARDS:
-                done = trained[name, reward]
-                if done.result.adapter is not None:
-                    keys.append((name, reward))
-                    adapters.append((str(done.folder / done.result.adapter), done.run.digest))
+            done = {reward: trained[name, reward] for reward in REWARDS}
+            whole = {reward: item for reward, item in done.items() if item.result.adapter is not None}
             job = suites_job(self._pipeline(seed, name, REWARDS[0]), "grpo", *tuned[name]).model_copy(
                 update={
                     "label": f"answers after fine-tuning {name}",
-                    "adapters": tuple(path for path, _ in adapters),
-                    "adapter_digests": tuple(digest for _, digest in adapters),
+                    "adapters": (None, *(str(item.folder / str(item.result.adapter)) for item in whole.values())),
+                    "adapter_digests": (None, *(item.run.digest for item in whole.values())),
                 }
             )
-            asked[job.digest] = keys
+            asked[job.digest] = [(name, None), *((name, reward) for reward in whole)]
             jobs.append(job)
 
         def read(done: Done) -> dict[Answered, Suites]:
