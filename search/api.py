@@ -9,8 +9,8 @@ from typing import Any
 
 from search.config.models import SearchConfig
 from search.config.source import load_config, parse_config, preset_names, require_same
+from search.driver.drive import record_question, write_outputs
 from search.driver.launch import new_run_folder, opened_run, recorded_config, require_free
-from search.driver.outputs import record_question, write_outputs
 from search.events import Event, EventProgress
 from search.loop import search
 from search.proposers.base import AwaitingAnswer

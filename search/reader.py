@@ -12,9 +12,8 @@ from search.config.models import SearchConfig
 from search.driver.launch import recorded_config
 from search.driver.status import state
 from search.ledger import Ledger, is_driven
-from search.results.leaderboard import leaderboard_text
 from search.results.ranking import outcomes
-from search.results.report import write_report
+from search.results.report import leaderboard_text, write_report
 
 if TYPE_CHECKING:
     import pandas

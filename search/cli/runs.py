@@ -156,7 +156,7 @@ def leaderboard(
     """
     from search.driver.launch import recorded_config
     from search.ledger import Ledger
-    from search.results.leaderboard import leaderboard_text
+    from search.results.report import leaderboard_text
 
     with closing(Ledger.open(run)) as ledger:
         typer.echo(leaderboard_text(recorded_config(run), ledger, format), nl=False)
@@ -181,9 +181,8 @@ def report(
     """
     from rewards_generated.errors import UserError
     from search.driver.launch import recorded_config
-    from search.driver.outputs import REPORT_FILE
     from search.ledger import Ledger, is_driven
-    from search.results.report import write_report, write_report_figures
+    from search.results.report import REPORT_FILE, write_report, write_report_figures
 
     with closing(Ledger.open(run)) as ledger:
         target = out or run / REPORT_FILE

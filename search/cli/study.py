@@ -151,9 +151,8 @@ def _study(
 ) -> int:
     from rewards_generated.errors import UserError
     from search.driver.launch import require_free
-    from search.study.drive import drive_study, new_study_folder, print_plan
+    from search.study.drive import build_study, drive_study, new_study_folder, print_plan, recorded_study
     from search.study.ledger import StudyLedger
-    from search.study.registry import build_study, recorded_study
 
     if resume:
         if folder is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from rewards_generated.errors import UserError
-from search.ledger import DriverLock, Ledger
+from search.ledger import Ledger, driver_lock
 from search.proposers.base import LanguageModelCall
 from search.proposers.manual import MODEL
 
@@ -20,11 +21,8 @@ class Question:
 
 def open_question(folder: Path) -> Question:
     """Raises UserError if the run waits on none."""
-    ledger = Ledger.open(folder)
-    try:
+    with closing(Ledger.open(folder)) as ledger:
         return _question(ledger, folder)
-    finally:
-        ledger.close()
 
 
 def record_answer(folder: Path, file: Path) -> None:
@@ -34,13 +32,9 @@ def record_answer(folder: Path, file: Path) -> None:
     reply = _read(file)
     if not reply.strip():
         raise UserError(f"the answer {file} is empty; write the candidates that `reward-search ask {folder}` asks for")
-    with DriverLock(folder):
-        ledger = Ledger.open(folder, write=True)
-        try:
-            question = _question(ledger, folder)
-            ledger.record_answer(question.round, LanguageModelCall(MODEL, question.prompt, reply))
-        finally:
-            ledger.close()
+    with driver_lock(folder), closing(Ledger.open(folder, write=True)) as ledger:
+        question = _question(ledger, folder)
+        ledger.record_answer(question.round, LanguageModelCall(MODEL, question.prompt, reply))
 
 
 def _question(ledger: Ledger, folder: Path) -> Question:

@@ -10,7 +10,6 @@ from rewards_generated.errors import UserError
 from search.config.checks import checked_task
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY
-from search.config.plan import Plan
 from search.config.seeds import screening_seeds
 from search.driver.launch import configured_executor
 from search.executors.gpus import jobs_at_once
@@ -18,6 +17,7 @@ from search.jobs.descriptions import screening_run
 from search.jobs.packing import train_runs
 from search.proposers.registry import build_proposer
 from search.rounds.request import first_request
+from search.session import duration
 from trainer.jobs.train import TrainJob
 
 STEPS = 3
@@ -33,16 +33,14 @@ class Pace:
     start: float
     per_step: float
     per_question: float
-    measuring: float
     parallel: int
-    measured_steps: int = STEPS
-    measured_questions: int = QUESTIONS
+    measured: str
+    """What was run to measure this, in words."""
 
-    def seconds(self, planned: Plan) -> float:
-        """Of the whole search. Jobs side by side are taken to be as fast as one alone."""
-        jobs = planned.screenings + planned.greedy_runs + planned.retrainings
-        work = jobs * self.start + planned.steps * self.per_step + planned.evaluated_questions * self.per_question
-        return work / self.parallel + planned.candidates * GATE_SECONDS + 3 * self.start
+    def seconds(self, jobs: int, steps: int, questions: int, candidates: int, alone: int) -> float:
+        """Jobs side by side are taken to be as fast as one alone. `alone`: starts that nothing goes on beside."""
+        work = jobs * self.start + steps * self.per_step + questions * self.per_question
+        return work / self.parallel + candidates * GATE_SECONDS + alone * self.start
 
 
 def calibrate(config: SearchConfig) -> Pace:
@@ -62,13 +60,13 @@ def calibrate(config: SearchConfig) -> Pace:
     if ended.result.failure:
         raise UserError(f"the calibration run failed: {ended.result.failure}")
     seconds = ended.result.seconds
+    taken = sum(seconds[phase] for phase in ("start", "train", "evaluate"))
     return Pace(
         start=seconds["start"],
         per_step=seconds["train"] / STEPS,
         per_question=seconds["evaluate"] / (questions if config.second_turn is None else 2 * questions),
-        measuring=sum(seconds[phase] for phase in ("start", "train", "evaluate")),
         parallel=jobs_at_once(config.executor.parallel_jobs, config.hardware.device),
-        measured_questions=questions,
+        measured=f"a calibration of {STEPS} steps and {questions} questions here ({duration(taken)})",
     )
 
 

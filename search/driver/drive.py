@@ -11,32 +11,33 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from rewards_generated.files import write_whole
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.names import GREEDY_SELECTED as SELECTED
 from search.config.plan import candidate_steps, greedy_runs, plan
 from search.config.source import parse_config
 from search.driver.launch import opened_run, require_free
-from search.driver.outputs import record_question, write_outputs
 from search.finals.greedy import STAGE
 from search.ledger import Ledger
 from search.loop import search
 from search.proposers.base import AwaitingAnswer
-from search.results.leaderboard import leaderboard_text
+from search.results.report import REPORT_FILE, leaderboard_text, write_report
 from search.session import Progress, Run, duration
 
 INTERRUPTED = 130
+LEADERBOARD_FILE = "leaderboard.json"
 
 
 def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
     """Runs the search to its leaderboard and report; returns the exit code. Raises UserError."""
-    console = _console()
+    console = terminal()
     if not resume:
         require_free(folder)
     progress = Progress(console, plan(config).steps)
     try:
         with stop_on_termination(), opened_run(folder, config, progress, resume=resume) as run:
-            console.print(f"run directory: {folder}", soft_wrap=True)
+            say(console, f"run directory: {folder}")
             progress.skip_steps(recorded_steps(run.ledger))
             watch(run)
             try:
@@ -46,28 +47,33 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
                 number = record_question(run, waiting)
                 if waiting.taken or waiting.unusable:
                     wanted = run.config.search.candidates_per_round
-                    console.print(
-                        f"taken from the answers so far: {waiting.taken} of {wanted} candidates", markup=False
-                    )
+                    say(console, f"taken from the answers so far: {waiting.taken} of {wanted} candidates")
                 for item in waiting.unusable:
-                    console.print(f"not taken ({item.reason}): {item.detail}", markup=False, soft_wrap=True)
-                console.print(
-                    f"Round {number} waits for an answer:\n"
-                    f"    reward-search ask {folder} > question.md\n"
-                    f"    reward-search tell {folder} answer.md",
-                    soft_wrap=True,
-                )
+                    say(console, f"not taken ({item.reason}): {item.detail}")
+                say(console, f"Round {number} waits for an answer:")
+                say(console, f"    reward-search ask {folder} > question.md")
+                say(console, f"    reward-search tell {folder} answer.md")
                 return 0
             report = write_outputs(run)
-            console.print(leaderboard_text(run.config, run.ledger, "table"), markup=False, soft_wrap=True)
-            console.print(f"report: {report}", soft_wrap=True)
+            say(console, leaderboard_text(run.config, run.ledger, "table"))
+            say(console, f"report: {report}")
             return 0
     except KeyboardInterrupt:
-        console.print(
-            f"stopped; continue with: reward-search run --run-dir {folder} --resume",
-            soft_wrap=True,
-        )
+        say(console, f"stopped; continue with: reward-search run --run-dir {folder} --resume")
         return INTERRUPTED
+
+
+def write_outputs(run: Run) -> Path:
+    """The leaderboard and the report, beside the ledger; returns the place of the report."""
+    write_whole(run.folder / LEADERBOARD_FILE, leaderboard_text(run.config, run.ledger, "json"))
+    return write_report(run.config, run.ledger, run.folder / REPORT_FILE, running=False)
+
+
+def record_question(run: Run, waiting: AwaitingAnswer) -> int:
+    """Writes down what the search waits for; returns the number of the round."""
+    number = len(run.ledger.rounds()) + 1
+    run.ledger.record_fact("question", {"round": number, "prompt": waiting.prompt})
+    return number
 
 
 def watch(run: Run) -> None:
@@ -92,36 +98,39 @@ def recorded_steps(ledger: Ledger) -> int:
     return trained + tried * config.greedy_steps + sum(steps[job.subject] for job in ledger.jobs("retraining"))
 
 
-def _console() -> Console:
+def terminal() -> Console:
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def say(console: Console, text: str) -> None:
+    """As it is: the terminal breaks long lines, and brackets are no markup."""
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def print_plan(config: SearchConfig) -> None:
     """What the search would do, with the time it would take by a short calibration. Writes nothing."""
     from search.driver.calibration import calibrate, language_model_cost
 
-    console = _console()
+    console = terminal()
     planned = plan(config)
     console.print(f"search {config.name}: task {config.task.name}, base model {config.base_model}")
-    console.print(
+    say(
+        console,
         f"{config.search.rounds} rounds of {config.search.candidates_per_round} candidates from the proposer "
         f"{config.proposer.name}, feedback {config.search.feedback}, ranked on {config.search.select_on}",
-        soft_wrap=True,
     )
     tried = f", {planned.greedy_runs} short runs of greedy selection" if planned.greedy_runs else ""
     console.print(f"jobs: at most {planned.screenings} screenings{tried} and {planned.retrainings} retrainings")
     if halving := halving_sentence(config):
-        console.print(halving, soft_wrap=True)
-    console.print(f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions", soft_wrap=True)
-    console.print(f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
-    console.print(f"language model: {language_model_cost(config)}", soft_wrap=True)
+        say(console, halving)
+    say(console, f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions")
+    say(console, f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
+    say(console, f"language model: {language_model_cost(config)}")
     pace = calibrate(config)
-    console.print(
-        f"time: about {duration(pace.seconds(planned))}, from a calibration of {pace.measured_steps} steps "
-        f"and {pace.measured_questions} questions here ({duration(pace.measuring)})",
-        soft_wrap=True,
-    )
+    jobs = planned.screenings + planned.greedy_runs + planned.retrainings
+    seconds = pace.seconds(jobs, planned.steps, planned.evaluated_questions, planned.candidates, 3)
+    say(console, f"time: about {duration(seconds)}, from {pace.measured}")
 
 
 def halving_sentence(config: SearchConfig) -> str | None:

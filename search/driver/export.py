@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from eval.report.data import Entry, Scores
@@ -37,8 +38,7 @@ def export(source: str, name: str | None, target: Path) -> Path:
 
 def _export_of_run(folder: Path, name: str | None, target: Path) -> Path:
     config = recorded_config(folder)
-    ledger = Ledger.open(folder)
-    try:
+    with closing(Ledger.open(folder)) as ledger:
         finalist = _finalist(folder, ledger, name)
         members = {candidate.name: candidate for candidate in ledger.candidates()}
         verdicts = ledger.verdicts()
@@ -50,8 +50,6 @@ def _export_of_run(folder: Path, name: str | None, target: Path) -> Path:
             settings=config.gate,
             sandbox=config.sandbox,
         )
-    finally:
-        ledger.close()
 
 
 def _finalist(folder: Path, ledger: Ledger, name: str | None) -> Finalist:

@@ -1,14 +1,18 @@
-"""Starting and resuming a search: what must be in order before anything is written or spent."""
+"""Starting, resuming and forking a search: what must be in order before anything is written or spent."""
 
 from __future__ import annotations
 
 import os
+import platform
+import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from eval.engines.base import engine_class
 from rewards_generated.errors import UserError
@@ -20,7 +24,7 @@ from search.config.source import parse_config
 from search.executors.base import Executor, build_executor
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import jobs_folder, screening_run
-from search.ledger import DriverLock, Ledger
+from search.ledger import LEDGER_FILE, Ledger, driver_lock
 from search.proposers.registry import build_proposer, prepare
 from search.session import Progress, Run
 
@@ -39,13 +43,27 @@ def require_free(folder: Path) -> None:
         raise UserError(f"the run directory {folder} exists already; {hint}choose another run directory")
 
 
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """An empty folder to be filled, which becomes `folder` by one rename when the block ends: that exists whole or not
+    at all. Raises UserError if the folder is not free."""
+    require_free(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        prepared = Path(temporary) / "prepared"
+        prepared.mkdir()
+        yield prepared
+        try:
+            prepared.rename(folder)
+        except OSError:
+            require_free(folder)
+            raise
+
+
 def recorded_config(folder: Path) -> SearchConfig:
     """The configuration that a run was started with."""
-    ledger = Ledger.open(folder)
-    try:
+    with closing(Ledger.open(folder)) as ledger:
         return parse_config(ledger.fact("config"))
-    finally:
-        ledger.close()
 
 
 @contextmanager
@@ -62,40 +80,50 @@ def opened_run(
     prepare(proposer)
     executor = configured_executor(config)
     engine_class(config.engine)
-    require_packable(config)
+    if config.executor.pack not in (1, "auto"):
+        screening_run(config, BASE_ONLY, None, config.seed).require_packable()
     strength = require_strength(config.sandbox)
     if not resume:
         _create(folder, config, strength)
-    with DriverLock(folder):
-        ledger = Ledger.open(folder, write=True)
-        try:
-            jobs_folder(folder).mkdir(exist_ok=True)
-            yield Run(folder, config, ledger, task, proposer, executor, progress, caches)
-        finally:
-            ledger.close()
+    with driver_lock(folder), closing(Ledger.open(folder, write=True)) as ledger:
+        jobs_folder(folder).mkdir(exist_ok=True)
+        yield Run(folder, config, ledger, task, proposer, executor, progress, caches)
 
 
 def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> None:
-    """The run directory with its ledger, by one rename: it exists whole or not at all."""
-    require_free(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """The run directory with its ledger."""
     facts = {
         "config": config.plain(),
         "config_digest": config.digest,
         "seed": config.seed,
         "base_model": base_model_fingerprint(config.base_model),
-        "versions": {name: version(name) for name in PACKAGES},
         "sandbox": strength.as_dict(),
-        "hardware": _hardware(),
+        **surroundings(),
     }
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        prepared = Path(temporary) / "run"
+    with written_whole(folder) as prepared:
         Ledger.create(prepared, facts).close()
-        try:
-            prepared.rename(folder)
-        except OSError:
-            require_free(folder)
-            raise
+
+
+def fork(source: Path, target: Path, config: SearchConfig) -> None:
+    """Copies the search in `source`, which nobody drives, to the new folder `target`, to be resumed under `config`.
+
+    The caller sees to it that `config` differs in nothing that what is recorded so far depends on. Results and
+    completions are copied, the files of jobs are not: nothing that is recorded is trained again. Raises UserError if
+    the target is not free.
+    """
+    with written_whole(target) as prepared:
+        # SQLite's own backup also takes what is still in the write-ahead log.
+        with (
+            closing(sqlite3.connect(source / LEDGER_FILE)) as reader,
+            closing(sqlite3.connect(prepared / LEDGER_FILE)) as writer,
+        ):
+            reader.backup(writer)
+        if (source / "files").is_dir():
+            shutil.copytree(source / "files", prepared / "files")
+        with closing(Ledger.open(prepared, write=True)) as ledger:
+            ledger.record_fact("config", config.plain())
+            ledger.record_fact("config_digest", config.digest)
+            ledger.record_fact("forked_from", str(source))
 
 
 def configured_executor(config: SearchConfig) -> Executor:
@@ -111,13 +139,9 @@ def configured_executor(config: SearchConfig) -> Executor:
     )
 
 
-def require_packable(config: SearchConfig) -> None:
-    """Raises UserError where so many runs in a job are wanted as cannot train independently of each other."""
-    if config.executor.pack not in (1, "auto"):
-        screening_run(config, BASE_ONLY, None, config.seed).require_packable()
-
-
-def _hardware() -> str:
-    import platform
-
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
+def surroundings() -> dict[str, Any]:
+    """Versions and hardware that results come from."""
+    return {
+        "versions": {name: version(name) for name in PACKAGES},
+        "hardware": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores",
+    }

@@ -18,7 +18,6 @@ from trainer.pipeline.result import PipelineResult, Share, StageRecord
 
 PIPELINE_PRESETS = PRESETS / "pipeline"
 FAILED = 1
-INTERRUPTED = 130
 
 
 def described(
@@ -46,32 +45,31 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
     """Runs the pipeline, or what is left of it; returns the exit code. Raises UserError."""
     from rewards_generated.sandbox import require_strength
     from search.config.checks import base_model_fingerprint
-    from search.driver.drive import stop_on_termination
+    from search.driver.drive import INTERRUPTED, say, stop_on_termination, terminal
     from search.executors.local import LocalExecutor
     from search.jobs.dispatch import run_jobs
-    from search.ledger import DriverLock
+    from search.ledger import driver_lock
     from trainer.pipeline.run import open_pipeline, run_pipeline
 
     # The driver itself merges adapters; what transformers says of its own plans is not for the user.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=120)
+    console = terminal()
     base_model_fingerprint(pipeline.base_model)
     if pipeline.grpo.tuning != "none":
         require_strength(pipeline.sandbox)
     open_pipeline(pipeline, folder, resume=resume)
     try:
-        with stop_on_termination(), DriverLock(folder):
-            console.print(f"pipeline directory: {folder}", soft_wrap=True)
+        with stop_on_termination(), driver_lock(folder):
+            say(console, f"pipeline directory: {folder}")
             result = run_pipeline(
                 pipeline,
                 folder,
                 partial(run_jobs, LocalExecutor()),
                 resume=True,
-                note=lambda text: console.print(text, markup=False, soft_wrap=True),
+                note=partial(say, console),
             )
     except KeyboardInterrupt:
-        console.print(f"stopped; continue with: reward-search pipeline --to {folder} --resume", soft_wrap=True)
+        say(console, f"stopped; continue with: reward-search pipeline --to {folder} --resume")
         return INTERRUPTED
     print_result(result, folder, console)
     return 0 if result.failure is None else FAILED
@@ -79,19 +77,18 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
 
 def print_result(result: PipelineResult, folder: Path, console: Console) -> None:
     """What each stage took, how each policy answers each suite, and where the last policy lies."""
+    from search.driver.drive import say
+
     for name, stage in result.stages.items():
-        console.print(f"{name}: {_taken(stage)}", markup=False, soft_wrap=True)
+        say(console, f"{name}: {_taken(stage)}")
     if result.scores:
         console.print(_answers(result).rich())
     if result.failure is not None:
-        console.print(f"failed: {result.failure}", markup=False, soft_wrap=True)
+        say(console, f"failed: {result.failure}")
     if result.policy is not None:
-        console.print(
-            f"policy: {folder / 'policy'}\n"
-            f"a search that starts from it: reward-search run --preset testbed --set base_model={folder / 'policy'}",
-            markup=False,
-            soft_wrap=True,
-        )
+        say(console, f"policy: {folder / 'policy'}")
+        start = f"reward-search run --preset testbed --set base_model={folder / 'policy'}"
+        say(console, f"a search that starts from it: {start}")
 
 
 def _taken(stage: StageRecord) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import get_args
 
@@ -22,11 +23,8 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 def print_status(folder: Path) -> None:
     """Raises UserError if the folder holds no run."""
-    ledger = Ledger.open(folder)
-    try:
+    with closing(Ledger.open(folder)) as ledger:
         _print(folder, ledger, Console(highlight=False, markup=False, soft_wrap=True))
-    finally:
-        ledger.close()
 
 
 def _print(folder: Path, ledger: Ledger, console: Console) -> None:

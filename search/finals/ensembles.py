@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
@@ -18,7 +19,6 @@ Freeze = Callable[[Sequence[Member]], tuple[Member, ...]]
 
 FAMILY_SIZE = 5
 """Most members of the correctness-family ensemble."""
-"""What the names of random draws begin with."""
 OTHER_STEPS_SIZE = 5
 """Members of the ensemble that is also trained with another number of steps (the paper's 300-step final)."""
 
@@ -124,9 +124,7 @@ def mark_repeated(finalists: Sequence[Finalist], earlier: Sequence[Finalist]) ->
         original = first.setdefault((frozenset(item.candidates), item.steps), item.name)
         if original != item.name:
             apart = item.listed_apart or f"the same members as {original}"
-            item = Finalist(
-                item.name, item.kind, item.candidates, item.ensemble, item.steps, original, apart, item.control
-            )
+            item = replace(item, same_as=original, listed_apart=apart)
         marked.append(item)
     return marked
 

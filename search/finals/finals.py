@@ -6,25 +6,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from eval.report.data import Scores
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
 from search.config.names import DECORRELATED, GREEDY, UNTRAINED
 from search.config.seeds import retraining_seeds
+from search.config.suites import suites_of
 from search.finals.ensembles import choose_ensembles, decorrelated, draw_controls, is_random_draw
-from search.finals.greedy import select_greedily
-from search.finals.suites import evaluate_suites
-from search.jobs.descriptions import evaluation_job, jobs_folder, retraining_run, split_of
-from search.jobs.dispatch import run_jobs, unscored
-from search.jobs.packing import train_together
-from search.ledger import Candidate, Finalist, Ledger
+from search.finals.greedy import select_greedily, train_missing
+from search.jobs.descriptions import evaluation_job, jobs_folder, retraining_run, split_of, suite_job
+from search.jobs.dispatch import run_jobs
+from search.ledger import Candidate, Finalist, Stage
+from search.results.entries import EVALUATED, subject_of, tasks_of
 from search.results.ranking import complete_scores, outcomes, ranked
 from search.rounds.base_scores import BaseScores
 from search.session import Run
+from trainer.jobs.evaluate import EvaluateJob
 
 POLICIES_PER_JOB = 8
 """Adapters that one test job evaluates: enough to share the start-up, few enough to lose little when it is killed."""
+
+
+class Policy(NamedTuple):
+    name: str
+    seed: int
+    """Of its training."""
+    adapter: tuple[str, Path] | None
+    """With the digest of its job."""
+
+
+class Asked(NamedTuple):
+    subject: str
+    """Of the job in the ledger."""
+    what: str
+    """For people."""
+    job: EvaluateJob
+    names: list[tuple[str, int]]
+    """Of the policies in the ledger, with their seeds."""
 
 
 def run_finals(run: Run, rollouts: Sequence[Rollout], pool: Sequence[Candidate] | None = None) -> None:
@@ -38,7 +58,7 @@ def run_finals(run: Run, rollouts: Sequence[Rollout], pool: Sequence[Candidate] 
     fix_random_controls(run, winner, scores, pool)
     retrain(run, "the random controls", [item for item in run.ledger.finalists() if is_random_draw(item)])
     open_test(run)
-    evaluate_suites(run, _policies(run), POLICIES_PER_JOB)
+    evaluate_suites(run)
     run.ledger.record_milestone("finished", {})
 
 
@@ -67,18 +87,10 @@ def measured_members(run: Run, best: Sequence[Candidate], scores: BaseScores) ->
 
 def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
     """Every finalist over the fresh seeds that all of them share; the same members are trained once."""
-    jobs = {}
-    for finalist in finalists:
-        for seed in retraining_seeds(run.config.seed, run.config.finals.seeds):
-            if finalist.same_as is None and run.ledger.job("retraining", finalist.name, seed) is None:
-                job = retraining_run(run.config, finalist, seed)
-                jobs[job.digest] = (finalist.name, job)
-    run.progress.phase(f"retraining {what}", len(jobs), run.config.final_steps)
-    with closing(train_together(run, "retraining", [job for _, job in jobs.values()])) as ended:
-        for done in ended:
-            subject = jobs[done.run.digest][0]
-            run.ledger.record_training("retraining", subject, done.run, done.result, run.config.search.select_on)
-            run.progress.job_done(done.run.label, unscored(done.result))
+    own = [finalist for finalist in finalists if finalist.same_as is None]
+    seeds = retraining_seeds(run.config.seed, run.config.finals.seeds)
+    jobs = [retraining_run(run.config, finalist, seed) for finalist in own for seed in seeds]
+    train_missing(run, "retraining", f"retraining {what}", jobs, run.config.final_steps)
 
 
 def name_winner(run: Run) -> Finalist | None:
@@ -133,37 +145,55 @@ def open_test(run: Run) -> None:
     if ledger.milestone("test_opened") is None:
         named = ledger.milestone("winner_named")
         ledger.record_milestone("test_opened", {"winner": named.detail["name"] if named else None})
-    policies = _policies(run)
-    packs = [policies[start : start + POLICIES_PER_JOB] for start in range(0, len(policies), POLICIES_PER_JOB)]
-    jobs = {}
-    for number, pack in enumerate(packs, start=1):
-        subject = f"pack-{number}"
-        adapters = [adapter for _, _, adapter in pack]
-        job = evaluation_job(config, split_of(config, "test"), f"test split, {subject}", adapters)
-        if ledger.job("test", subject, job.seed) is None:
-            jobs[job.digest] = (subject, job, pack)
-    run.progress.phase("sealed test split", len(jobs))
-    with closing(run_jobs(run.executor, [job for _, job, _ in jobs.values()], jobs_folder(run.folder))) as ended:
+    test, asked = split_of(config, "test"), []
+    for subject, policies in _packs(run):
+        job = evaluation_job(config, test, f"test split, {subject}", [policy.adapter for policy in policies])
+        names = [(policy.name, policy.seed) for policy in policies]
+        asked.append(Asked(subject, "the test split", job, names))
+    _evaluate(run, "test", "sealed test split", asked)
+
+
+def evaluate_suites(run: Run) -> None:
+    """Greedy answers of all policies to every out-of-distribution suite and its matched controls; once, after all has
+    been chosen: what they score there decides nothing."""
+    config, ledger = run.config, run.ledger
+    suites = suites_of(config)
+    if not suites or ledger.milestone(EVALUATED) is not None:
+        return
+    asked = []
+    for name, task in (task for suite in suites for task in tasks_of(suite)):
+        for pack, policies in _packs(run):
+            subject = f"{name}, {pack}"
+            job = suite_job(config, task, f"suite {subject}", [policy.adapter for policy in policies])
+            names = [(subject_of(name, policy.name), policy.seed) for policy in policies]
+            asked.append(Asked(subject, f"the suite {name}", job, names))
+    _evaluate(run, "suite", "out-of-distribution suites", asked)
+    ledger.record_milestone(EVALUATED, {"suites": [suite.name for suite in suites]})
+
+
+def _evaluate(run: Run, stage: Stage, phase: str, asked: Sequence[Asked]) -> None:
+    """What the ledger does not have. Raises UserError where a job fails."""
+    missing = {item.job.digest: item for item in asked if run.ledger.job(stage, item.subject, item.job.seed) is None}
+    run.progress.phase(phase, len(missing))
+    jobs = [item.job for item in missing.values()]
+    with closing(run_jobs(run.executor, jobs, jobs_folder(run.folder))) as ended:
         for done in ended:
-            subject, _, pack = jobs[done.job.digest]
+            item = missing[done.job.digest]
             if done.result.failure:
-                raise UserError(f"the test split could not be evaluated ({done.result.failure}); resume to try again")
-            names = [(name, seed) for name, seed, _ in pack]
-            ledger.record_evaluation("test", subject, done.job, done.result, names)
+                raise UserError(f"{item.what} could not be evaluated ({done.result.failure}); resume to try again")
+            run.ledger.record_evaluation(stage, item.subject, done.job, done.result, item.names)
             run.progress.job_done(done.job.label, None)
 
 
-def _policies(run: Run) -> list[tuple[str, int, tuple[str, Path] | None]]:
-    """Name, training seed, and adapter with the digest of its job; the untrained base first."""
-    policies: list[tuple[str, int, tuple[str, Path] | None]] = [(UNTRAINED, 0, None)]
+def _packs(run: Run) -> list[tuple[str, list[Policy]]]:
+    """Policies that one job evaluates, with the pack's name; the untrained base first."""
+    policies = [Policy(UNTRAINED, 0, None)]
     for finalist in run.ledger.finalists():
         if finalist.same_as is None and finalist_scores(run, finalist) is not None:
             for seed in retraining_seeds(run.config.seed, run.config.finals.seeds):
-                policies.append((finalist.name, seed, _adapter(run.ledger, run.folder, finalist.name, seed)))
-    return policies
-
-
-def _adapter(ledger: Ledger, folder: Path, name: str, seed: int) -> tuple[str, Path]:
-    record = ledger.job("retraining", name, seed)
-    assert record is not None
-    return record.digest, jobs_folder(folder) / record.digest / record.result["adapter"]
+                record = run.ledger.job("retraining", finalist.name, seed)
+                assert record is not None
+                adapter = jobs_folder(run.folder) / record.digest / record.result["adapter"]
+                policies.append(Policy(finalist.name, seed, (record.digest, adapter)))
+    starts = range(0, len(policies), POLICIES_PER_JOB)
+    return [(f"pack-{i}", policies[start : start + POLICIES_PER_JOB]) for i, start in enumerate(starts, start=1)]

@@ -21,6 +21,7 @@ from search.ledger import Candidate, Stage
 from search.results.ranking import complete_scores
 from search.rounds.base_scores import BaseScores
 from search.session import Run
+from trainer.jobs.train import TrainingRun
 
 STAGE: Stage = "greedy"
 
@@ -95,27 +96,29 @@ def _try(
     run: Run, taken: Sequence[Candidate], additions: Sequence[Candidate], scores: BaseScores
 ) -> dict[str, float | None]:
     """Accuracy on the split that ranks, by addition; None where a run ended without a score."""
-    config, ledger = run.config, run.ledger
+    config = run.config
     trials = {addition.name: _trial(run, [*taken, addition], scores) for addition in additions}
     seeds = greedy_seeds(config.seed, config.greedy_seeds)
-    jobs = {}
-    for trial in trials.values():
-        for seed in seeds:
-            if ledger.job(STAGE, trial.name, seed) is None:
-                job = greedy_run(config, trial, seed)
-                jobs[job.digest] = (trial.name, job)
+    jobs = [greedy_run(config, trial, seed) for trial in trials.values() for seed in seeds]
     what = f"greedy selection, member {len(taken) + 1} of at most {config.finals.greedy.size_limit}"
-    run.progress.phase(what, len(jobs), config.greedy_steps)
-    with closing(train_together(run, STAGE, [job for _, job in jobs.values()])) as ended:
-        for done in ended:
-            subject = jobs[done.run.digest][0]
-            ledger.record_training(STAGE, subject, done.run, done.result, config.search.select_on)
-            run.progress.job_done(done.run.label, unscored(done.result))
+    train_missing(run, STAGE, what, jobs, config.greedy_steps)
     found = {
-        name: complete_scores(ledger, STAGE, trial.name, seeds, config.search.select_on)
+        name: complete_scores(run.ledger, STAGE, trial.name, seeds, config.search.select_on)
         for name, trial in trials.items()
     }
     return {name: result.accuracy.value if result else None for name, result in found.items()}
+
+
+def train_missing(run: Run, stage: Stage, what: str, jobs: Sequence[TrainingRun], steps: int) -> None:
+    """Those that the ledger does not have, each recorded under its ensemble's name when it has ended. `steps`: of one
+    of them."""
+    missing = [job for job in jobs if run.ledger.job(stage, job.ensemble.name, job.seed) is None]
+    run.progress.phase(what, len(missing), steps)
+    with closing(train_together(run, stage, missing)) as ended:
+        for done in ended:
+            subject, split = done.run.ensemble.name, run.config.search.select_on
+            run.ledger.record_training(stage, subject, done.run, done.result, split)
+            run.progress.job_done(done.run.label, unscored(done.result))
 
 
 def _trial(run: Run, candidates: Sequence[Candidate], scores: BaseScores) -> Ensemble:

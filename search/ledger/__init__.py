@@ -1,13 +1,13 @@
 """The one durable record of a search: an SQLite file with one writer and many readers."""
 
-from search.ledger.ledger import LEDGER_FILE, Ledger
-from search.ledger.lock import DriverLock, is_driven
+from search.ledger.database import LEDGER_FILE
+from search.ledger.ledger import Ledger
+from search.ledger.lock import driver_lock, is_driven
 from search.ledger.records import Candidate, Evaluation, Finalist, JobRecord, Milestone, PackRecord, Round, Stage
 
 __all__ = [
     "LEDGER_FILE",
     "Candidate",
-    "DriverLock",
     "Evaluation",
     "Finalist",
     "JobRecord",
@@ -16,5 +16,6 @@ __all__ = [
     "PackRecord",
     "Round",
     "Stage",
+    "driver_lock",
     "is_driven",
 ]

@@ -15,19 +15,17 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def put(self, content: bytes, suffix: str) -> str:
-        """Stores the bytes and returns their name. What is there already is left as it is."""
-        name = hashlib.sha256(content).hexdigest() + suffix
+    def put_predictions(self, predictions: Sequence[Prediction]) -> str:
+        """Stores one JSON object per line, compressed without a time stamp, so that equal predictions have equal names;
+        returns the name. What is there already is left as it is."""
+        text = "".join(prediction.model_dump_json() + "\n" for prediction in predictions)
+        content = gzip.compress(text.encode(), mtime=0)
+        name = hashlib.sha256(content).hexdigest() + ".jsonl.gz"
         target = self.folder / name
         if not target.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(target, content)
         return name
-
-    def put_predictions(self, predictions: Sequence[Prediction]) -> str:
-        """One JSON object per line, compressed without a time stamp, so that equal predictions have equal names."""
-        text = "".join(prediction.model_dump_json() + "\n" for prediction in predictions)
-        return self.put(gzip.compress(text.encode(), mtime=0), ".jsonl.gz")
 
     def predictions(self, name: str) -> list[Prediction]:
         with gzip.open(self.folder / name, "rt", encoding="utf-8") as lines:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, astuple
 from typing import Any
 
 from eval.prediction import Prediction
@@ -16,114 +12,32 @@ from eval.prescreening import PreScreening
 from eval.report.data import Flag
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble
-from rewards_generated.errors import UserError
 from rewards_generated.gate.verdict import Verdict
-from search.ledger.files import Files
+from search.ledger.database import Database, now
 from search.ledger.records import (
     Candidate,
     Evaluation,
     Finalist,
     JobRecord,
-    Milestone,
     PackOutcome,
     PackRecord,
     Round,
     Stage,
 )
-from search.ledger.schema import SCHEMA, SCHEMA_VERSION
 from search.proposers.base import LanguageModelCall, UnusableItem
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.train import RunResult, TrainingRun, TrainJob
 
-LEDGER_FILE = "ledger.sqlite"
 
-
-class Ledger:
+class Ledger(Database):
     """Every `record_...` is one transaction: after a crash it is there wholly or not at all."""
-
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
-        self.folder = folder
-        self.files = Files(folder / "files")
-        self._connection = connection
-
-    @classmethod
-    def create(cls, folder: Path, facts: Mapping[str, Any]) -> Ledger:
-        """A new ledger with its first facts. The folder must not hold one."""
-        folder.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(folder / LEDGER_FILE, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        ledger = cls(folder, connection)
-        with ledger._transaction():
-            for statement in SCHEMA.split(";\n"):
-                if statement.strip():
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            for name, value in facts.items():
-                ledger._set_fact(name, value)
-            ledger._milestone("started", {})
-        return ledger
-
-    @classmethod
-    def open(cls, folder: Path, *, write: bool = False) -> Ledger:
-        """Opens what is there. Raises UserError if there is no run in the folder or it is of another version."""
-        path = folder / LEDGER_FILE
-        if not cls.exists(folder):
-            raise UserError(f"{folder} holds no search: there is no {LEDGER_FILE} in it; give the folder of a run")
-        # A reader opens read-write too: SQLite needs to make the shared-memory file where no writer is alive.
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-        if not write:
-            connection.execute("PRAGMA query_only = 1")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != SCHEMA_VERSION:
-            raise UserError(
-                f"{path} has version {version}, this program reads version {SCHEMA_VERSION}: read it with the version "
-                "that wrote it, or start a new search"
-            )
-        return cls(folder, connection)
-
-    @staticmethod
-    def exists(folder: Path) -> bool:
-        """Whether the folder holds a ledger whose creation was completed."""
-        path = folder / LEDGER_FILE
-        if not path.is_file():
-            return False
-        connection = sqlite3.connect(path)
-        try:
-            return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone())
-        except sqlite3.DatabaseError:
-            raise UserError(f"{path} is not a ledger: it is no SQLite file") from None
-        finally:
-            connection.close()
-
-    def close(self) -> None:
-        self._connection.close()
-
-    # Facts and milestones
-
-    def fact(self, name: str) -> Any:
-        """None if there is none."""
-        row = self._one("SELECT value FROM facts WHERE name = ?", name)
-        return None if row is None else json.loads(row[0])
-
-    def record_fact(self, name: str, value: Any) -> None:
-        """`value` is anything that JSON holds; None removes the fact."""
-        with self._transaction():
-            self._set_fact(name, value)
-
-    def milestone(self, name: str) -> Milestone | None:
-        row = self._one("SELECT at, detail FROM milestones WHERE name = ?", name)
-        return None if row is None else Milestone(datetime.fromisoformat(row[0]), json.loads(row[1]))
-
-    def record_milestone(self, name: str, detail: Mapping[str, Any]) -> None:
-        with self._transaction():
-            self._milestone(name, detail)
 
     # Rounds
 
     def calls(self, round_number: int | None = None) -> list[LanguageModelCall]:
         """Of one round, or of all, in order."""
-        where, values = ("WHERE round = ?", (round_number,)) if round_number is not None else ("", ())
-        rows = self._all(f"SELECT call FROM calls {where} ORDER BY round, position", *values)
+        query = "SELECT call FROM calls WHERE ?1 IS NULL OR round = ?1 ORDER BY round, position"
+        rows = self._all(query, round_number)
         return [LanguageModelCall(**json.loads(row[0])) for row in rows]
 
     def record_call(self, round_number: int, call: LanguageModelCall) -> None:
@@ -155,37 +69,16 @@ class Ledger:
         seconds: float,
     ) -> None:
         with self._transaction():
-            self._connection.execute("INSERT INTO rounds VALUES (?, ?, ?, ?)", (number, requested, _now(), seconds))
-            self._connection.executemany(
-                "INSERT INTO unusable VALUES (?, ?, ?, ?, ?)",
-                [(number, i, item.reason, item.detail, item.excerpt) for i, item in enumerate(unusable)],
-            )
-            self._connection.executemany(
-                "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        item.name,
-                        item.round,
-                        item.position,
-                        item.identity,
-                        item.code,
-                        item.origin,
-                        item.description,
-                        item.family,
-                        json.dumps(item.parents),
-                    )
-                    for item in candidates
-                ],
-            )
+            self._insert("rounds", number, requested, now(), seconds)
+            for position, item in enumerate(unusable):
+                self._insert("unusable", number, position, item.reason, item.detail, item.excerpt)
+            for candidate in candidates:
+                self._insert("candidates", *astuple(candidate)[:-1], json.dumps(candidate.parents))
 
     def candidates(self, round_number: int | None = None) -> list[Candidate]:
         """Of one round, or of all, in the order in which they were proposed."""
-        where, values = ("WHERE round = ?", (round_number,)) if round_number is not None else ("", ())
-        rows = self._all(
-            "SELECT name, round, position, identity, code, origin, description, family, parents "
-            f"FROM candidates {where} ORDER BY round, position",
-            *values,
-        )
+        query = "SELECT * FROM candidates WHERE ?1 IS NULL OR round = ?1 ORDER BY round, position"
+        rows = self._all(query, round_number)
         return [Candidate(*row[:-1], *[tuple(json.loads(row[-1]))]) for row in rows]
 
     def verdicts(self) -> dict[str, Verdict]:
@@ -195,10 +88,7 @@ class Ledger:
 
     def record_verdict(self, candidate: str, verdict: Verdict) -> None:
         with self._transaction():
-            self._connection.execute(
-                "INSERT INTO verdicts VALUES (?, ?, ?, ?)",
-                (candidate, verdict.accepted, verdict.model_dump_json(), _now()),
-            )
+            self._insert("verdicts", candidate, verdict.accepted, verdict.model_dump_json(), now())
 
     def prescreenings(self) -> dict[str, PreScreening]:
         """By candidate, in the order in which they were made."""
@@ -211,11 +101,9 @@ class Ledger:
         return {row[0]: json.loads(row[1]) for row in rows}
 
     def record_prescreening(self, candidate: str, prescreening: PreScreening, scores: Sequence[float | None]) -> None:
+        found = prescreening.model_dump_json()
         with self._transaction():
-            self._connection.execute(
-                "INSERT INTO prescreenings VALUES (?, ?, ?, ?, ?)",
-                (candidate, prescreening.duplicate, prescreening.model_dump_json(), json.dumps(list(scores)), _now()),
-            )
+            self._insert("prescreenings", candidate, prescreening.duplicate, found, json.dumps(list(scores)), now())
 
     def audits(self) -> dict[str, tuple[Flag, ...]]:
         """By candidate; without signs of reward hacking an empty tuple."""
@@ -225,16 +113,15 @@ class Ledger:
     def record_audit(self, candidate: str, flags: Sequence[Flag]) -> None:
         found = json.dumps([flag.model_dump(mode="json") for flag in flags])
         with self._transaction():
-            self._connection.execute("INSERT INTO audits VALUES (?, ?, ?)", (candidate, found, _now()))
+            self._insert("audits", candidate, found, now())
 
     # Jobs and what they answered
 
     def job(self, stage: Stage, subject: str, seed: int) -> JobRecord | None:
-        rows = self._jobs("WHERE stage = ? AND subject = ? AND seed = ?", stage, subject, seed)
-        return rows[0] if rows else None
+        return next(iter(self._jobs("stage = ? AND subject = ? AND seed = ?", stage, subject, seed)), None)
 
     def jobs(self, stage: Stage | None = None) -> list[JobRecord]:
-        return self._jobs("WHERE stage = ?", stage) if stage else self._jobs("")
+        return self._jobs("?1 IS NULL OR stage = ?1", stage)
 
     def packs(self, stage: Stage) -> list[PackRecord]:
         """In the order in which they were written down."""
@@ -245,19 +132,14 @@ class Ledger:
         """Before they start: who trains with whom decides the last bits. `instead_of`: a pack that was too large."""
         with self._transaction():
             if instead_of is not None:
-                self._connection.execute(
-                    "UPDATE packs SET outcome = ? WHERE digest = ?", ("too large", instead_of.digest)
-                )
+                self._set_outcome(instead_of, "too large")
             for pack in packs:
-                self._connection.execute(
-                    "INSERT INTO packs VALUES (?, ?, ?, ?, ?, NULL)",
-                    (pack.digest, stage, len(pack.members), pack.model_dump_json(), _now()),
-                )
+                self._insert("packs", pack.digest, stage, len(pack.members), pack.model_dump_json(), now(), None)
 
     def record_pack_outcome(self, pack: TrainJob, outcome: PackOutcome) -> None:
         """When the results of all its members are recorded."""
         with self._transaction():
-            self._connection.execute("UPDATE packs SET outcome = ? WHERE digest = ?", (outcome, pack.digest))
+            self._set_outcome(pack, outcome)
 
     def record_training(
         self, stage: Stage, subject: str, job: TrainingRun, result: RunResult, split: Split | None
@@ -266,9 +148,9 @@ class Ledger:
         rung has the predictions of its rungs alone: its result holds none."""
         completions = self.files.put_predictions(result.predictions) if result.predictions else None
         with self._transaction():
-            self._insert_job(stage, subject, job.seed, job, result)
+            self._insert_job(stage, subject, job, result)
             if result.failure is None and split is not None and completions is not None:
-                self._insert_evaluation(stage, subject, job.seed, split, completions, result.predictions)
+                self._insert_evaluation((stage, subject, job.seed, split, None), completions, result.predictions)
 
     def record_rung(
         self, stage: Stage, subject: str, job: TrainingRun, rung: int, result: RunResult, split: Split
@@ -282,11 +164,8 @@ class Ledger:
         completions = self.files.put_predictions(result.predictions)
         so_far = result.model_dump_json(exclude={"predictions"})
         with self._transaction():
-            self._connection.execute(
-                "INSERT INTO rungs VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (stage, subject, job.seed, rung, job.digest, so_far, _now()),
-            )
-            self._insert_evaluation(stage, subject, job.seed, split, completions, result.predictions, rung)
+            self._insert("rungs", stage, subject, job.seed, rung, job.digest, so_far, now())
+            self._insert_evaluation((stage, subject, job.seed, split, rung), completions, result.predictions)
 
     def rung_result(self, stage: Stage, subject: str, seed: int, rung: int) -> RunResult | None:
         """What a run had come to at a rung, without predictions; None if it has not come there."""
@@ -316,27 +195,24 @@ class Ledger:
         answers = [found[suite] for found in result.predictions]
         names = [self.files.put_predictions(predictions) for predictions in answers]
         with self._transaction():
-            self._insert_job(stage, subject, job.seed, job, result)
+            self._insert_job(stage, subject, job, result)
             for (name, seed), file, predictions in zip(policies, names, answers, strict=False):
-                self._insert_evaluation(stage, name, seed, asked.split, file, predictions)
+                self._insert_evaluation((stage, name, seed, asked.split, None), file, predictions)
 
     def evaluations(self, stage: Stage | None = None) -> list[Evaluation]:
-        where, values = ("WHERE stage = ?", (stage,)) if stage else ("", ())
-        rows = self._all(
-            f"SELECT stage, subject, seed, split, completions, rung FROM evaluations {where} ORDER BY id", *values
+        query = (
+            "SELECT stage, subject, seed, split, completions, rung FROM evaluations "
+            "WHERE ?1 IS NULL OR stage = ?1 ORDER BY id"
         )
-        return [Evaluation(*row) for row in rows]
+        return [Evaluation(*row) for row in self._all(query, stage)]
 
     def rungs(self, stage: Stage, subject: str, split: Split) -> list[int]:
         """Numbers of steps after which there are predictions from before the training was over, rising."""
-        rows = self._all(
+        query = (
             "SELECT DISTINCT rung FROM evaluations WHERE stage = ? AND subject = ? AND split = ? AND rung IS NOT NULL "
-            "ORDER BY rung",
-            stage,
-            subject,
-            split,
+            "ORDER BY rung"
         )
-        return [row[0] for row in rows]
+        return [row[0] for row in self._all(query, stage, subject, split)]
 
     def predictions(
         self, stage: Stage, subject: str, split: Split, rung: int | None = None
@@ -345,16 +221,13 @@ class Ledger:
 
         `rung`: those measured after so many steps; None: those from the end of the training, and no others.
         """
-        found: dict[int, list[Prediction]] = {}
-        rows = self._all(
+        query = (
             "SELECT seed, question, strict, flexible, correct, correct_flexible, completion_tokens "
             "FROM evaluations JOIN predictions ON evaluation = id "
-            "WHERE stage = ? AND subject = ? AND split = ? AND rung IS ? ORDER BY seed, predictions.position",
-            stage,
-            subject,
-            split,
-            rung,
+            "WHERE stage = ? AND subject = ? AND split = ? AND rung IS ? ORDER BY seed, predictions.position"
         )
+        found: dict[int, list[Prediction]] = {}
+        rows = self._all(query, stage, subject, split, rung)
         for seed, question, strict, flexible, correct, correct_flexible, tokens in rows:
             found.setdefault(seed, []).append(
                 Prediction.model_construct(
@@ -388,111 +261,38 @@ class Ledger:
     def record_finalists(self, finalists: Sequence[Finalist], milestone: str) -> None:
         """Finalists that are fixed together, with the milestone that says so."""
         with self._transaction():
-            row = self._one("SELECT COUNT(*) FROM ensembles")
-            assert row is not None
-            self._connection.executemany(
-                "INSERT INTO ensembles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        item.name,
-                        row[0] + position,
-                        item.kind,
-                        json.dumps(item.candidates),
-                        item.ensemble.model_dump_json(),
-                        item.steps,
-                        item.same_as,
-                        item.listed_apart,
-                        item.control,
-                    )
-                    for position, item in enumerate(finalists)
-                ],
-            )
+            [(earlier,)] = self._all("SELECT COUNT(*) FROM ensembles")
+            for position, item in enumerate(finalists, start=earlier):
+                made_of = json.dumps(item.candidates), item.ensemble.model_dump_json()
+                remarks = item.same_as, item.listed_apart, item.control
+                self._insert("ensembles", item.name, position, item.kind, *made_of, item.steps, *remarks)
             self._milestone(milestone, {"names": [item.name for item in finalists]})
 
     # Below the surface
 
-    def _set_fact(self, name: str, value: Any) -> None:
-        self._connection.execute("DELETE FROM facts WHERE name = ?", (name,))
-        if value is not None:
-            self._connection.execute("INSERT INTO facts VALUES (?, ?)", (name, json.dumps(value)))
-
     def _insert_call(self, round_number: int, call: LanguageModelCall) -> None:
-        row = self._one("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
-        assert row is not None
-        self._connection.execute(
-            "INSERT INTO calls VALUES (?, ?, ?, ?)", (round_number, row[0], _now(), json.dumps(asdict(call)))
-        )
+        [(position,)] = self._all("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
+        self._insert("calls", round_number, position, now(), json.dumps(asdict(call)))
 
-    def _milestone(self, name: str, detail: Mapping[str, Any]) -> None:
-        self._connection.execute("INSERT INTO milestones VALUES (?, ?, ?)", (name, _now(), json.dumps(dict(detail))))
+    def _set_outcome(self, pack: TrainJob, outcome: PackOutcome) -> None:
+        self._connection.execute("UPDATE packs SET outcome = ? WHERE digest = ?", (outcome, pack.digest))
 
     def _insert_job(
-        self,
-        stage: Stage,
-        subject: str,
-        seed: int,
-        job: TrainingRun | EvaluateJob,
-        result: RunResult | EvaluateResult,
+        self, stage: Stage, subject: str, job: TrainingRun | EvaluateJob, result: RunResult | EvaluateResult
     ) -> None:
-        self._connection.execute(
-            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                stage,
-                subject,
-                seed,
-                job.digest,
-                job.model_dump_json(),
-                result.failure,
-                result.model_dump_json(exclude={"predictions"}),
-                _now(),
-            ),
-        )
+        place, description = (stage, subject, job.seed), job.model_dump_json()
+        kept = result.model_dump_json(exclude={"predictions"})
+        self._insert("jobs", *place, job.digest, description, result.failure, kept, now())
 
     def _insert_evaluation(
-        self,
-        stage: Stage,
-        subject: str,
-        seed: int,
-        split: Split,
-        file: str,
-        predictions: Sequence[Prediction],
-        rung: int | None = None,
+        self, place: tuple[Stage, str, int, Split, int | None], file: str, predictions: Sequence[Prediction]
     ) -> None:
-        row = self._connection.execute(
-            "INSERT INTO evaluations (stage, subject, seed, split, rung, completions, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (stage, subject, seed, split, rung, file, _now()),
-        )
-        self._connection.executemany(
-            "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (row.lastrowid, i, p.id, p.strict, p.flexible, p.correct, p.correct_flexible, p.completion_tokens)
-                for i, p in enumerate(predictions)
-            ],
-        )
+        """`place`: stage, subject, seed, split and rung."""
+        number = self._insert("evaluations", None, *place, file, now())
+        for i, p in enumerate(predictions):
+            answer = p.strict, p.flexible, p.correct, p.correct_flexible, p.completion_tokens
+            self._insert("predictions", number, i, p.id, *answer)
 
     def _jobs(self, where: str, *values: Any) -> list[JobRecord]:
-        rows = self._all(
-            f"SELECT stage, subject, seed, digest, failure, result FROM jobs {where} ORDER BY rowid", *values
-        )
-        return [JobRecord(*row[:-1], *[json.loads(row[-1])]) for row in rows]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
-
-    def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
-        return row
-
-    def _all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(statement, values).fetchall()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+        query = f"SELECT stage, subject, seed, digest, failure, result FROM jobs WHERE {where} ORDER BY rowid"
+        return [JobRecord(*row[:-1], *[json.loads(row[-1])]) for row in self._all(query, *values)]

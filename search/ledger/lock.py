@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from rewards_generated.errors import UserError
 
 LOCK_FILE = "driver.lock"
 
 
-class DriverLock:
-    """A context manager. Entering raises UserError while another process drives the same run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / LOCK_FILE
-
-    def __enter__(self) -> DriverLock:
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+@contextmanager
+def driver_lock(folder: Path) -> Iterator[None]:
+    """Raises UserError while another process drives the same run."""
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(self._descriptor)
             raise UserError(
-                f"{self.path.parent} is being driven by another process; wait for it, or stop it with Ctrl-C"
+                f"{folder} is being driven by another process; wait for it, or stop it with Ctrl-C"
             ) from None
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        os.close(self._descriptor)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_driven(folder: Path) -> bool:

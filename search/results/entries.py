@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from eval.report.data import (
-    Entry,
-    PairwiseTable,
-)
+from eval.report.data import Entry, PairwiseTable, Scores, SuiteScores
 from eval.report.scores import compare_runs, score_runs, validation_minus_test
+from eval.report.suites import suite_scores
 from eval.report.text import joined
+from eval.tasks.base import Split, TaskReference
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.seeds import retraining_seeds
+from search.config.suites import Suite, suites_of
 from search.ledger import Finalist, Ledger
-from search.results.evidence import (
-    ENSEMBLES,
-    families,
-    final_runs,
-)
-from search.results.ranking import complete_scores, control_scores, outcomes, ranked, stopped
-from search.results.suites import scores_on_suites
+from search.results.evidence import ENSEMBLES, families, final_runs, trained_runs
+from search.results.ranking import Outcome, control_scores, outcomes, ranked, stopped
 
+EVALUATED = "suites_evaluated"
+"""Milestone."""
 APART = ("screened", "stopped")
 """Statuses with scores of some kind, each listed in its own place."""
 
@@ -41,33 +38,24 @@ def final_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
 
 def screened_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
     """The candidates as the screenings rank them, and the controls."""
-    select = config.search.select_on
+    select, steps = config.search.select_on, config.screening.grpo.steps
     every = outcomes(config, ledger)
-    entries = [
-        Entry(
-            name=outcome.candidate.name,
-            kind="single",
-            round=outcome.candidate.round,
-            members=(outcome.candidate.name,),
-            steps=config.screening.grpo.steps,
-            failure="; ".join(outcome.reasons) or None,
-            **{select: outcome.scores},
+
+    def entry(outcome: Outcome, scores: Scores | None, **more: Any) -> Entry:
+        name = outcome.candidate.name
+        return Entry(
+            name=name, kind="single", round=outcome.candidate.round, members=(name,), **{select: scores}, **more
         )
-        for outcome in (*ranked(every), *(unscored for unscored in every if unscored.status not in APART))
+
+    whole = (*ranked(every), *(unscored for unscored in every if unscored.status not in APART))
+    return [
+        *baselines(config, ledger),
+        *(entry(item, item.scores, steps=steps, failure="; ".join(item.reasons) or None) for item in whole),
+        *(
+            entry(item, item.rung_scores, steps=item.rung, listed_apart=f"stopped after {item.rung} of {steps} steps")
+            for item in stopped(every)
+        ),
     ]
-    entries += [
-        Entry(
-            name=outcome.candidate.name,
-            kind="single",
-            round=outcome.candidate.round,
-            members=(outcome.candidate.name,),
-            steps=outcome.rung,
-            listed_apart=f"stopped after {outcome.rung} of {config.screening.grpo.steps} steps",
-            **{select: outcome.rung_scores},
-        )
-        for outcome in stopped(every)
-    ]
-    return [*baselines(config, ledger), *entries]
 
 
 def baselines(config: SearchConfig, ledger: Ledger) -> list[Entry]:
@@ -133,20 +121,10 @@ def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:
 def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winner: bool) -> Entry:
     trained = finalist.same_as or finalist.name
     seeds = retraining_seeds(config.seed, config.finals.seeds)
-    select = config.search.select_on
-    scores = {select: complete_scores(ledger, "retraining", trained, seeds, select)}
-    if select == "validation":
-        scores["test"] = complete_scores(ledger, "test", trained, seeds, "test")
-    drop = None
-    if scores.get("validation") and scores.get("test"):
-        on_validation, on_test = (
-            {seed: runs[seed] for seed in seeds}
-            for runs in (
-                ledger.predictions("retraining", trained, "validation"),
-                ledger.predictions("test", trained, "test"),
-            )
-        )
-        drop = validation_minus_test(on_validation, on_test)
+    splits: set[Split] = {config.search.select_on, "test"}
+    runs = {split: trained_runs(config, ledger, trained, split) or {} for split in splits}
+    scores = {split: score_runs(found) for split, found in runs.items()}
+    drop = validation_minus_test(runs.get("validation", {}), runs["test"])
     records = [ledger.job("retraining", trained, seed) for seed in seeds]
     failures = dict.fromkeys(record.failure for record in records if record and record.failure)
     return Entry(
@@ -163,3 +141,32 @@ def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winne
         suites=scores_on_suites(config, ledger, trained),
         **scores,
     )
+
+
+def scores_on_suites(config: SearchConfig, ledger: Ledger, policy: str) -> tuple[SuiteScores, ...]:
+    """Of one finalist, or of the untrained base; empty before the suites were evaluated."""
+    if ledger.milestone(EVALUATED) is None:
+        return ()
+    found = []
+    for suite in suites_of(config):
+        runs, untrained = (
+            [ledger.predictions("suite", subject_of(name, subject), "test") for name, _ in tasks_of(suite)]
+            for subject in (policy, UNTRAINED)
+        )
+        if policy == UNTRAINED:
+            untrained = [{} for _ in runs]
+        matched, untrained_matched = (runs[1], untrained[1]) if suite.matched else ({}, {})
+        scores = suite_scores(suite.name, runs[0], untrained[0], matched, untrained_matched)
+        found += [scores] if scores else []
+    return tuple(found)
+
+
+def tasks_of(suite: Suite) -> list[tuple[str, TaskReference]]:
+    return [
+        (suite.name, suite.task),
+        *([(f"matched controls of {suite.name}", suite.matched)] if suite.matched else []),
+    ]
+
+
+def subject_of(task: str, policy: str) -> str:
+    return f"{task}: {policy}"

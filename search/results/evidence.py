@@ -12,6 +12,7 @@ from search.config.models import SearchConfig
 from search.config.names import UNTRAINED
 from search.config.seeds import retraining_seeds, screening_seeds
 from search.ledger import Finalist, Ledger, Stage
+from search.results.ranking import complete_runs
 
 Pairs = list[tuple[str, str]]
 
@@ -26,7 +27,7 @@ def screening_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence 
     runs = {
         candidate.name: found
         for candidate in ledger.candidates()
-        if (found := _complete(ledger, "screening", candidate.name, seeds, config.search.select_on))
+        if (found := complete_runs(ledger, "screening", candidate.name, seeds, config.search.select_on))
     }
     return ranking_evidence(runs, config.search.select_on, tuple(runs))
 
@@ -50,13 +51,17 @@ def unseen_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | N
 
 def final_runs(config: SearchConfig, ledger: Ledger, finalists: list[Finalist], split: Split) -> dict[str, Runs]:
     """By finalist, of those that are trained themselves and whole on that split."""
-    stage: Stage = "retraining" if split == config.search.select_on else "test"
-    seeds = retraining_seeds(config.seed, config.finals.seeds)
     return {
         finalist.name: found
         for finalist in finalists
-        if finalist.same_as is None and (found := _complete(ledger, stage, finalist.name, seeds, split))
+        if finalist.same_as is None and (found := trained_runs(config, ledger, finalist.name, split))
     }
+
+
+def trained_runs(config: SearchConfig, ledger: Ledger, finalist: str, split: Split) -> Runs | None:
+    """Of one that is trained itself; None unless all its seeds have been evaluated on that split."""
+    stage: Stage = "retraining" if split == config.search.select_on else "test"
+    return complete_runs(ledger, stage, finalist, retraining_seeds(config.seed, config.finals.seeds), split)
 
 
 def families(finalists: list[Finalist], winner: str | None) -> dict[str, Pairs]:
@@ -78,9 +83,3 @@ def sampled_base(config: SearchConfig, ledger: Ledger) -> BaseSamples | None:
     runs = ledger.predictions("base-rollouts", UNTRAINED, "train")
     predictions = next(iter(runs.values()), [])
     return base_samples(predictions, "train", config.search.base_rollouts.temperature)
-
-
-def _complete(ledger: Ledger, stage: Stage, subject: str, seeds: list[int], split: Split) -> Runs | None:
-    """None unless there are predictions of every seed."""
-    runs = ledger.predictions(stage, subject, split)
-    return {seed: runs[seed] for seed in seeds} if all(runs.get(seed) for seed in seeds) else None

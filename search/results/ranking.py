@@ -8,7 +8,7 @@ from typing import Any, Literal
 from eval.prescreening import PreScreening
 from eval.report.data import Flag, Scores
 from eval.report.ranking import standing
-from eval.report.scores import score_runs
+from eval.report.scores import Runs, score_runs
 from eval.tasks.base import Split
 from rewards_generated.gate.verdict import Verdict
 from search.config.models import SearchConfig
@@ -77,9 +77,15 @@ def screening_scores(config: SearchConfig, ledger: Ledger, subject: str) -> Scor
 def complete_scores(
     ledger: Ledger, stage: Stage, subject: str, seeds: list[int], split: Split, rung: int | None = None
 ) -> Scores | None:
+    return score_runs(complete_runs(ledger, stage, subject, seeds, split, rung) or {})
+
+
+def complete_runs(
+    ledger: Ledger, stage: Stage, subject: str, seeds: list[int], split: Split, rung: int | None = None
+) -> Runs | None:
     """None unless there are predictions of every seed: a part of the seeds is no score. `rung`: see the ledger."""
     runs = ledger.predictions(stage, subject, split, rung)
-    return score_runs({seed: runs[seed] for seed in seeds}) if all(runs.get(seed) for seed in seeds) else None
+    return {seed: runs[seed] for seed in seeds} if all(runs.get(seed) for seed in seeds) else None
 
 
 def control_scores(config: SearchConfig, ledger: Ledger) -> dict[str, Scores | None]:

@@ -1,33 +1,53 @@
-"""The report of a run, with all the data that it shows."""
+"""The leaderboard of a run, and its report with all the data that it shows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from eval.report.data import (
     Candidate,
     GateCheck,
+    Protocol,
     ReportData,
     Round,
+    RunFacts,
     Sample,
+    Setting,
     UnusableReply,
 )
+from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
+from eval.report.suites import format_suites
+from eval.report.text import counted
 from rewards_generated.files import write_whole
 from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.base import Spending
-from search.results.entries import baselines, final_entries, pairwise
+from search.results.entries import baselines, final_entries, pairwise, screened_entries
 from search.results.evidence import (
     final_evidence,
     sampled_base,
     screening_evidence,
     unseen_evidence,
 )
-from search.results.facts import run_facts, work
-from search.results.notes import remarks
+from search.results.notes import notes, remarks
 from search.results.ranking import Outcome, outcomes
+from trainer.algorithms import algorithm_of
 
+REPORT_FILE = "report.html"
 SAMPLES_SHOWN = 6
+
+
+def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardFormat) -> str:
+    """The finalists; before the winner is named, the candidates screened so far."""
+    final = ledger.milestone("winner_named") is not None
+    entries = final_entries(config, ledger) if final else screened_entries(config, ledger)
+    text = format_leaderboard(entries, form, config.search.select_on)
+    if form in ("table", "md"):
+        suites = format_suites(entries, form, config.search.select_on)
+        text += f"\n{suites}" if suites else ""
+        text += "".join(f"\n{note}\n" for note in notes(config, ledger))
+    return text
 
 
 def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running: bool) -> Path:
@@ -49,7 +69,7 @@ def write_report_figures(config: SearchConfig, ledger: Ledger, folder: Path, *, 
 def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
     every = outcomes(config, ledger)
     return ReportData(
-        run=run_facts(config, ledger, running),
+        run=_run_facts(config, ledger, running),
         rounds=tuple(_rounds(ledger)),
         candidates=tuple(_candidate(outcome) for outcome in every),
         baselines=tuple(baselines(config, ledger)),
@@ -64,13 +84,98 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> Repor
     )
 
 
+def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
+    started, finished = ledger.milestone("started"), ledger.milestone("finished")
+    opened = ledger.milestone("test_opened")
+    spent = Spending.of(ledger.calls())
+    sandbox = ledger.fact("sandbox")
+    grpo, finals = config.screening.grpo, config.finals
+    seeds = counted(finals.seeds, "fresh seed")
+    settings = {
+        "screening": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
+        f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}",
+        **algorithm_of(config.screening.algorithm).description(config.screening.grpo),
+        "screening seeds": str(config.screening.seeds),
+        "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy"
+        + (", in two passes" if config.second_turn else ""),
+        "retraining": f"{config.final_steps} steps, {seeds}, aggregation {finals.aggregation}",
+        "test": f"{finals.test_questions} questions",
+        "base rewards": ", ".join(config.search.base_rewards),
+    }
+    return RunFacts(
+        name=config.name,
+        task=config.task.name,
+        base_model=config.base_model,
+        selection_split=config.search.select_on,
+        config_digest=ledger.fact("config_digest"),
+        seed=config.seed,
+        state="finished" if finished else "running" if running else "stopped",
+        proposer=config.proposer.name,
+        feedback=config.search.feedback,
+        started=started.at if started else None,
+        finished=finished.at if finished else None,
+        test_opened=opened.at if opened else None,
+        constructed_task=config.task.name == "testbed",
+        settings=tuple(Setting(name=name, value=value) for name, value in settings.items()),
+        protocol=_protocol(config),
+        seconds=_seconds(ledger),
+        llm_calls=spent.calls,
+        llm_tokens=spent.tokens,
+        cost_usd=None if spent.unpriced_calls else spent.cost_usd,
+        versions=ledger.fact("versions"),
+        hardware=ledger.fact("hardware"),
+        gate=f"sandbox level {sandbox['level']}, Python {sandbox['python']}",
+    )
+
+
+def _protocol(config: SearchConfig) -> Protocol:
+    screening, finals, prescreen = config.screening, config.finals, config.prescreen
+    return Protocol(
+        **screening.grpo.model_dump(include=set(Protocol.model_fields)),
+        lora_rank=screening.lora.rank,
+        lora_alpha=screening.lora.alpha,
+        base_rewards=config.search.base_rewards,
+        screening_seeds=screening.seeds,
+        selection_questions=config.selection_questions,
+        duplicate_correlation=prescreen.duplicate_correlation if prescreen.rejects_duplicates else None,
+        final_steps=config.final_steps,
+        aggregation=finals.aggregation,
+    )
+
+
+def _seconds(ledger: Ledger) -> dict[str, float]:
+    """Wall-clock of all jobs by what they did, added up whether they ran side by side or not."""
+    seconds = {
+        "propose": sum(item.seconds for item in ledger.rounds()),
+        "base policy": 0.0,
+        "gate": sum(verdict.seconds for verdict in ledger.verdicts().values()),
+    }
+    names = {
+        "base-rollouts": "base policy",
+        "screening": "screen",
+        "greedy": "greedy selection",
+        "retraining": "retrain",
+        "test": "test",
+        "suite": "test",
+    }
+    for job in ledger.jobs():
+        name = names[job.stage]
+        seconds[name] = seconds.get(name, 0.0) + _work(job.result["seconds"])
+    return {name: round(value, 1) for name, value in seconds.items()}
+
+
+def _work(seconds: Mapping[str, float]) -> float:
+    """Of one job. Generating and scoring are parts of training, and are not counted again."""
+    return sum(value for phase, value in seconds.items() if phase not in ("generate", "score"))
+
+
 def _rounds(ledger: Ledger) -> list[Round]:
     candidates = {candidate.name: candidate.round for candidate in ledger.candidates()}
     seconds: dict[int, float] = {}
     for job in ledger.jobs("screening"):
         if job.subject in candidates:
             number = candidates[job.subject]
-            seconds[number] = seconds.get(number, 0.0) + work(job.result["seconds"])
+            seconds[number] = seconds.get(number, 0.0) + _work(job.result["seconds"])
     rounds = []
     for item in ledger.rounds():
         spent = Spending.of(ledger.calls(item.number))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -13,9 +14,16 @@ from pydantic import BaseModel, ConfigDict
 from eval.report.data import Setting
 from eval.report.study.data import Arm, Family, StudyReport, Table, TrajectoryFigure
 from eval.statistics.replicates import least_sign_flip_p_value
+from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
+from search.executors.base import Executor
+from search.jobs.descriptions import jobs_folder
+from search.jobs.dispatch import run_jobs, unscored
+from search.jobs.packing import RunDone, train_runs
 from search.session import Progress
 from search.study.words import Words
+from trainer.jobs.base import Done, Job
+from trainer.jobs.train import TrainJob
 
 Size = Literal["quick", "full"]
 """`quick`: minutes on two cores, to see the study run; `full`: a GPU, or about an hour, to learn something."""
@@ -29,6 +37,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
 Results = Mapping[str, BaseModel]
 """Records of the units that ended, by name."""
@@ -82,6 +91,32 @@ class StudyContext:
     folder: Path
     """Of the whole study. A unit writes below it, so that it can go on where it was interrupted."""
     progress: Progress
+    executor: Executor
+    """Jobs lie in the study's folder by their digests, so that an interrupted unit goes on with those left."""
+
+    def train(self, what: str, jobs: Sequence[TrainJob], steps: int) -> dict[str, RunDone]:
+        """The runs of the jobs, by digest; `steps`: of one of them, in the mean."""
+        self.progress.phase(what, sum(len(job.members) for job in jobs), steps)
+        found = {}
+        with closing(train_runs(self.executor, jobs, jobs_folder(self.folder))) as ended:
+            for done in ended:
+                found[done.run.digest] = done
+                self.progress.job_done(done.run.label, unscored(done.result))
+        return found
+
+    def run(self, what: str, jobs: Sequence[Job], read: Callable[[Done], T]) -> dict[str, T]:
+        """What is read from each job when it has ended, by digest. Raises UserError where one fails."""
+        self.progress.phase(what, len(jobs))
+        found = {}
+        with closing(run_jobs(self.executor, jobs, jobs_folder(self.folder))) as ended:
+            for done in ended:
+                if done.result.failure is not None:
+                    raise UserError(
+                        f"{done.job.label} failed: {done.result.failure}; see {done.folder}, and resume to try again"
+                    )
+                found[done.job.digest] = read(done)
+                self.progress.job_done(done.job.label, None)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

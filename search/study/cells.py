@@ -42,6 +42,10 @@ def mean(values: Iterable[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
+def change(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
 def mean_over_seeds(values: Iterable[float | None], bounds: Bounds = "share") -> Estimate | None:
     """Over the seeds that have a value, with Student's t interval; of a single one without width."""
     known = [value for value in values if value is not None]

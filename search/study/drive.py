@@ -1,30 +1,98 @@
-"""Drives a study for the command line: plan, units in order, a clean stop, the report."""
+"""Drives a study for the command line: which it is, plan, units in order, a clean stop, the report."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from eval.report.data import Scores
 from eval.report.study.page import render_page
 from eval.report.study.text import format_json, format_markdown, format_summary
 from eval.report.text import counted
+from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 from rewards_generated.sandbox import require_strength
 from search.config.checks import checked_task
-from search.driver.calibration import GATE_SECONDS, calibrate, language_model_cost
-from search.driver.drive import INTERRUPTED, stop_on_termination
-from search.driver.launch import PACKAGES, configured_executor
-from search.ledger import DriverLock
+from search.config.source import load_config, require_same
+from search.driver.calibration import calibrate, language_model_cost
+from search.driver.drive import INTERRUPTED, say, stop_on_termination, terminal
+from search.driver.launch import configured_executor
+from search.ledger import driver_lock
 from search.proposers.registry import build_proposer, prepare
-from search.session import duration
-from search.study.base import Cost, Study, StudyContext
+from search.results.ranking import Outcome, ranked
+from search.session import Progress, duration
+from search.study.base import Cost, Size, Study, StudyContext
+from search.study.feedback.study import FeedbackStudy
 from search.study.ledger import StudyFacts, StudyLedger
-from search.study.progress import StudyProgress
+from search.study.multilayer.study import MultilayerStudy
+from search.study.reach.study import ReachStudy
+from search.study.reflection.study import ReflectionStudy
 
+STUDIES: dict[str, type[Study]] = {
+    kind.name: kind for kind in (FeedbackStudy, MultilayerStudy, ReachStudy, ReflectionStudy)
+}
+PRESET = "testbed"
+"""What every study's configuration starts from."""
+FEWEST_SEEDS = 2
 MARKDOWN, PAGE, RECORD = "report.md", "report.html", "results.json"
+
+
+def build_study(name: str, size: Size, seeds: int | None, assignments: Sequence[str]) -> Study:
+    """`seeds` None: as many as that size has; `assignments` replace fields of its configuration. Raises UserError."""
+    kind = STUDIES[name]
+    usual, own = kind.presets[size]
+    chosen = usual if seeds is None else seeds
+    if chosen < FEWEST_SEEDS:
+        raise UserError(f"{chosen} is too few seeds: runs are compared over seeds, so give at least {FEWEST_SEEDS}")
+    return kind(size, chosen, load_config(PRESET, None, [*own, *assignments]))
+
+
+def recorded_study(
+    name: str, facts: StudyFacts, size: Size | None, seeds: int | None, assignments: Sequence[str]
+) -> Study:
+    """The study that the facts are of. Raises UserError naming what is given besides and would change it."""
+    if facts.study != name:
+        raise UserError(f"the folder holds the study {facts.study!r}; resume it with `study {facts.study}`")
+    config = load_config(values=facts.config)
+    recorded = {"size": facts.size, "seeds": facts.seeds, **config.plain()}
+    given = {
+        "size": size or facts.size,
+        "seeds": facts.seeds if seeds is None else seeds,
+        **load_config(values=facts.config, assignments=list(assignments)).plain(),
+    }
+    require_same(recorded, given, "the study", "a new study in another --run-dir")
+    return STUDIES[name](facts.size, facts.seeds, config)
+
+
+class StudyProgress(Progress):
+    """A search's view, with one line instead of a table after every round: a study has many rounds."""
+
+    def __init__(self, console: Console, planned_steps: int) -> None:
+        super().__init__(console, planned_steps)
+        self._place = ""
+        self._worked = False
+
+    def unit(self, place: str, label: str) -> None:
+        """A new unit; `place` such as `3/15`."""
+        self._place = f"[{place}] "
+        self.note(f"{self._place}{label}")
+
+    def phase(self, label: str, jobs: int, steps_per_job: int = 0) -> None:
+        self._worked = self._worked or jobs > 0
+        super().phase(f"{self._place}{label}", jobs, steps_per_job)
+
+    def show_round(self, number: int, every: Sequence[Outcome], controls: Mapping[str, Scores | None]) -> None:
+        if not self._worked:
+            return  # A round that an earlier unit made.
+        self._worked = False
+        values = [s.scores.f1.value for s in ranked(list(every)) if s.scores and s.candidate.round == number]
+        proposed = sum(outcome.candidate.round == number for outcome in every)
+        mean = f", mean F1 {sum(values) / len(values):.3f}" if values else ""
+        self.note(f"round {number}: {len(values)} of {proposed} candidates scored{mean}")
 
 
 def new_study_folder(study: Study) -> Path:
@@ -34,16 +102,16 @@ def new_study_folder(study: Study) -> Path:
 
 def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
     """Runs the study, or what is left of it, to its report; returns the exit code. Raises UserError."""
-    console = _console()
+    console = terminal()
     checked_task(study.config)
     prepare(build_proposer(study.config.proposer.name, study.config.proposer.options))
-    configured_executor(study.config)
+    executor = configured_executor(study.config)
     require_strength(study.config.sandbox)
-    ledger = StudyLedger.open(folder) if resume else StudyLedger.create(folder, _facts(study))
+    ledger = StudyLedger.open(folder) if resume else StudyLedger.create(folder, study)
     units = study.units()
     try:
-        with stop_on_termination(), DriverLock(folder):
-            console.print(f"study directory: {folder}", soft_wrap=True)
+        with stop_on_termination(), driver_lock(folder):
+            say(console, f"study directory: {folder}")
             ended = ledger.ended(units)
             progress = StudyProgress(console, sum(unit.cost.steps for unit in units if unit.name not in ended))
             with progress:
@@ -52,41 +120,34 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
                         continue
                     progress.unit(f"{number}/{len(units)}", unit.label)
                     started = time.monotonic()
-                    record = study.run(unit, StudyContext(folder, progress))
+                    record = study.run(unit, StudyContext(folder, progress, executor))
                     ledger.record(unit, record, time.monotonic() - started)
             _write_report(study, ledger, console)
             return 0
     except KeyboardInterrupt:
         if ledger.ended(units):
             _write_report(study, ledger, console)
-        console.print(
-            f"stopped; continue with: reward-search study {study.name} --run-dir {folder} --resume", soft_wrap=True
-        )
+        say(console, f"stopped; continue with: reward-search study {study.name} --run-dir {folder} --resume")
         return INTERRUPTED
 
 
 def print_plan(study: Study) -> None:
     """What the study would do, with the time it would take by a short calibration. Writes nothing."""
-    console = _console()
+    console = terminal()
     units = study.units()
     total = sum((unit.cost for unit in units), Cost())
     for sentence in study.outline:
-        console.print(sentence, soft_wrap=True, markup=False)
-    console.print(
+        say(console, sentence)
+    say(
+        console,
         f"at most {counted(len(units), 'unit')}: {total.candidates:,} candidates, {total.trainings:,} training runs, "
         f"{total.steps:,} GRPO steps, {total.completions:,} completions, {total.questions:,} answers",
-        soft_wrap=True,
     )
-    console.print(f"language model, for each search: {language_model_cost(study.config)}", soft_wrap=True)
+    say(console, f"language model, for each search: {language_model_cost(study.config)}")
     pace = calibrate(study.config)
-    work = total.processes * pace.start + total.steps * pace.per_step + total.questions * pace.per_question
-    seconds = work / pace.parallel + total.candidates * GATE_SECONDS + len(units) * pace.start
+    seconds = pace.seconds(total.processes, total.steps, total.questions, total.candidates, len(units))
     packed = "" if study.config.executor.pack == 1 else " at the pace of single runs, less in packs"
-    console.print(
-        f"time: about {duration(seconds)}{packed}, from a calibration of "
-        f"{pace.measured_steps} steps and {pace.measured_questions} questions here ({duration(pace.measuring)})",
-        soft_wrap=True,
-    )
+    say(console, f"time: about {duration(seconds)}{packed}, from {pace.measured}")
 
 
 def _write_report(study: Study, ledger: StudyLedger, console: Console) -> None:
@@ -97,19 +158,5 @@ def _write_report(study: Study, ledger: StudyLedger, console: Console) -> None:
     write_whole(ledger.folder / MARKDOWN, format_markdown(report))
     write_whole(ledger.folder / PAGE, render_page(report))
     write_whole(ledger.folder / RECORD, format_json(report, record))
-    console.print(format_summary(report), markup=False, soft_wrap=True)
-    console.print(f"report: {ledger.folder / PAGE}", soft_wrap=True)
-
-
-def _facts(study: Study) -> StudyFacts:
-    import os
-    import platform
-    from importlib.metadata import version
-
-    hardware = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
-    return StudyFacts.of(study, {name: version(name) for name in PACKAGES}, hardware)
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+    say(console, format_summary(report))
+    say(console, f"report: {ledger.folder / PAGE}")

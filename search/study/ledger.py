@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 from rewards_generated.validation import mistake
-from search.driver.launch import require_free
-from search.study.base import Size, Study, Unit, plain
+from search.driver.launch import surroundings, written_whole
+from search.study.base import Record, Size, Study, Unit, plain
 
 FACTS_FILE = "study.json"
 RESULTS_FOLDER = "results"
@@ -23,10 +22,8 @@ RESULTS_FOLDER = "results"
 M = TypeVar("M", bound=BaseModel)
 
 
-class StudyFacts(BaseModel):
+class StudyFacts(Record):
     """What all results of a study depend on, and where they come from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     study: str
     size: Size
@@ -36,22 +33,8 @@ class StudyFacts(BaseModel):
     hardware: str
     started: str
 
-    @classmethod
-    def of(cls, study: Study, versions: dict[str, str], hardware: str) -> StudyFacts:
-        return cls(
-            study=study.name,
-            size=study.size,
-            seeds=study.seeds,
-            config=study.config.plain(),
-            versions=versions,
-            hardware=hardware,
-            started=_now(),
-        )
 
-
-class UnitFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class UnitFile(Record):
     unit: str
     ended: str
     seconds: float
@@ -71,20 +54,20 @@ class StudyLedger:
         self.folder, self.facts = folder, facts
 
     @classmethod
-    def create(cls, folder: Path, facts: StudyFacts) -> StudyLedger:
+    def create(cls, folder: Path, study: Study) -> StudyLedger:
         """A new study's folder with its facts, by one rename. Raises UserError if the folder is not free."""
-        require_free(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-            prepared = Path(temporary) / "study"
-            (prepared / RESULTS_FOLDER).mkdir(parents=True)
+        facts = StudyFacts(
+            study=study.name,
+            size=study.size,
+            seeds=study.seeds,
+            config=study.config.plain(),
+            started=_now(),
+            **surroundings(),
+        )
+        with written_whole(folder) as prepared:
+            (prepared / RESULTS_FOLDER).mkdir()
             _write(prepared / FACTS_FILE, facts)
-            try:
-                prepared.rename(folder)
-            except OSError:
-                require_free(folder)
-                raise
-        return cls.open(folder)
+        return cls(folder, facts)
 
     @classmethod
     def open(cls, folder: Path) -> StudyLedger:

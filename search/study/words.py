@@ -85,20 +85,15 @@ def _split(row: str) -> tuple[str, ...]:
 def _environment() -> Environment:
     found = environment("search.study", autoescape=False, finalize=_kept_in_place)
     found.globals.update(ALPHA=ALPHA, counted=counted, zip=zip)
+    filters = (
+        *(difference, verdict, number, signed_number, interval, signed_interval, joined),
+        *(cells.mean, cells.cell, cells.estimate_cell),
+    )
+    found.filters.update({function.__name__: function for function in filters})
     found.filters.update(
-        difference=difference,
-        verdict=verdict,
-        number=number,
-        signed_number=signed_number,
-        interval=interval,
-        signed_interval=signed_interval,
-        joined=joined,
-        mean=cells.mean,
         total=lambda counts: sum(counts, Counter()),
         known=lambda runs: [run for run in runs if run is not None],
         call=lambda item, method, *values: getattr(item, method)(*values),
-        cell=cells.cell,
-        estimate_cell=cells.estimate_cell,
     )
     return found
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import search
-from eval.tasks.testbed.task import TestbedOptions, TestbedTask
 from eval.tasks.base import TaskReference
+from eval.tasks.testbed.task import TestbedOptions, TestbedTask
 from rewards_generated.errors import UserError
 from trainer.testbed import policy_path
 

@@ -17,7 +17,7 @@ from search.config.plan import plan
 from search.config.source import parse_config
 from search.jobs.descriptions import base_rollouts_job
 from search.ledger import Ledger
-from search.results.two_turns import two_turns_of
+from search.results.notes import two_turns_of
 from search.rounds.request import first_request
 from tests.search.searches import run_search, small_config
 

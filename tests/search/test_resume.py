@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from search.cli import main
-from search.ledger import DriverLock, Ledger
+from search.ledger import Ledger, driver_lock
 from tests.search.searches import run_search, write_config
 from trainer.testbed import policy_path
 
@@ -136,7 +136,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
 
 
 def test_two_drivers_cannot_write_one_run(uninterrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with DriverLock(uninterrupted):
+    with driver_lock(uninterrupted):
         assert main(["run", "--run-dir", str(uninterrupted), "--resume"]) == 2
     assert "driven by another process" in capsys.readouterr().err
 

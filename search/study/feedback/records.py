@@ -14,7 +14,7 @@ from search.ledger import Ledger
 from search.results.entries import final_entries
 from search.results.ranking import control_scores, outcomes
 from search.study.base import Record
-from search.study.cells import mean
+from search.study.cells import change, mean
 
 
 class Figures(Record):
@@ -102,14 +102,7 @@ def search_record(config: SearchConfig, ledger: Ledger) -> SearchRecord:
 
 def finals_record(config: SearchConfig, ledger: Ledger) -> FinalsRecord:
     entries = [
-        EntryRecord(
-            name=entry.name,
-            kind=entry.kind,
-            control=entry.control,
-            members=tuple(entry.members),
-            failure=entry.failure,
-            **_figures(entry.test),
-        )
+        EntryRecord(**entry.model_dump(include=set(EntryRecord.model_fields)), **_figures(entry.test))
         for entry in final_entries(config, ledger)
     ]
     return FinalsRecord(seed=config.seed, entries=tuple(entries))
@@ -150,16 +143,11 @@ class Measures:
 
     @property
     def gain_in_f1(self) -> float | None:
-        return _gain(self.by_round_f1)
+        return change(self.first_f1, self.last_f1)
 
     @property
     def gain_in_accuracy(self) -> float | None:
-        return _gain(self.by_round_accuracy)
-
-
-def _gain(by_round: Sequence[float | None]) -> float | None:
-    first, last = by_round[0], by_round[-1]
-    return None if first is None or last is None else last - first
+        return change(self.by_round_accuracy[0], self.by_round_accuracy[-1])
 
 
 def measures(candidates: Sequence[CandidateRecord], rounds: int) -> Measures:
@@ -181,6 +169,5 @@ def measures(candidates: Sequence[CandidateRecord], rounds: int) -> Measures:
 
 def _parents_lead(candidate: CandidateRecord, scored: Sequence[CandidateRecord]) -> float | None:
     pool = [item for item in scored if item.round < candidate.round]
-    parents = mean(item.f1 for item in pool if item.identity in candidate.parents)
-    everyone = mean(item.f1 for item in pool)
-    return None if parents is None or everyone is None else parents - everyone
+    parents = [item for item in pool if item.identity in candidate.parents]
+    return change(mean(item.f1 for item in pool), mean(item.f1 for item in parents))

@@ -5,26 +5,32 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from rewards_generated.errors import UserError
+from rewards_generated.validation import read_options
 from search.config.models import SearchConfig
 from search.config.source import parse_config
 from search.driver.drive import recorded_steps, watch
-from search.driver.fork import fork
-from search.driver.launch import opened_run
+from search.driver.launch import fork, opened_run
 from search.executors.gpus import jobs_at_once
 from search.finals.finals import run_finals
 from search.ledger import Candidate, Ledger
 from search.loop import explore, observe_base
+from search.proposers.evolve import EvolveSettings
 from search.results.ranking import outcomes
-from search.study.base import Cost, Findings, Record, Results, Study, StudyContext, Unit
-from search.study.cells import each
+from search.study.base import ArmKind, Cost, Findings, Record, Results, Study, StudyContext, Unit
+from search.study.cells import by_seed, each, mean
 from search.study.feedback.records import FinalsRecord, SearchRecord, finals_record, measures, search_record
-from search.study.feedback.report import ARMS, PAIRS, feedback_findings
 from search.study.words import Words
 
+ARMS: dict[str, ArmKind] = {"ranked": "main", "none": "control", "shuffled": "other"}
+PAIRS = (("ranked", "none"), ("ranked", "shuffled"))
+"""Declared beforehand; corrected together, measure by measure."""
+COMPARED = ("top of ranked", "random of none")
 FIRST_ROUND, CONTROLS = "first-round", "controls"
 
 QUICK = (
@@ -57,6 +63,12 @@ COMMON = (
     "finals.other_steps=null",
     "executor.pack=auto",
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedbackFindings(Findings):
+    parent_chance: float | None
+    """With which `evolve` takes the best of all earlier candidates as a parent; None for another proposer."""
 
 
 class FeedbackStudy(Study):
@@ -130,15 +142,34 @@ class FeedbackStudy(Study):
         before = tuple(folders / arm for arm in names[: names.index(part)])
         return _explored(folders / part, folders / FIRST_ROUND, config, config.search.rounds, context, before)
 
-    def findings(self, words: Words, results: Results) -> Findings:
+    def findings(self, words: Words, results: Results) -> FeedbackFindings:
+        """A pair of searches counts when both are there."""
         rounds = self.config.search.rounds
         found = {
             arm: each(self.ended(results, SearchRecord, arm), lambda item: measures(item.candidates, rounds))
             for arm in ARMS
         }
-        compared = self.config.finals.random_controls.pool > 0
-        finals = self.ended(results, FinalsRecord, CONTROLS) if compared else []
-        return feedback_findings(self.config, words, found, finals)
+        families = [
+            words.family("last_round", by_seed(found, lambda item: item.last_f1), PAIRS, primary=True),
+            words.family("best_candidate", by_seed(found, lambda item: item.best_f1), PAIRS),
+        ]
+        tables = [words.table(name, found) for name in ("arms_table", "searches_table", "proposals_table")]
+        needed: list[object] = [item for items in found.values() for item in items]
+        if self.config.finals.random_controls.pool:
+            finals = self.ended(results, FinalsRecord, CONTROLS)
+            needed += finals
+            ensembles = each(finals, lambda item: item.ensemble)
+            draws = each(finals, lambda item: None if None in item.draws else mean(item.draws))
+            families.append(words.family("ensembles", dict(zip(COMPARED, (ensembles, draws), strict=True)), [COMPARED]))
+            tables.append(words.table("ensembles_table", finals))
+        runs = {arm: [item.by_round_f1 for item in items if item] for arm, items in found.items()}
+        return FeedbackFindings(
+            complete=None not in needed,
+            families=families,
+            figures=[words.figure("rounds_figure", runs)],
+            tables=tables,
+            parent_chance=_parent_chance(self.config),
+        )
 
     def _compared(self, folders: Path, config: SearchConfig, context: StudyContext) -> FinalsRecord:
         """The finals of `ranked` in a folder of their own, with random draws from what `none` scored."""
@@ -209,17 +240,18 @@ def _explored(
 
 
 def _steps(folder: Path) -> int:
-    ledger = Ledger.open(folder)
-    try:
+    with closing(Ledger.open(folder)) as ledger:
         return recorded_steps(ledger)
-    finally:
-        ledger.close()
 
 
 def _scored(folder: Path) -> list[Candidate]:
-    ledger = Ledger.open(folder)
-    try:
+    with closing(Ledger.open(folder)) as ledger:
         config = parse_config(ledger.fact("config"))
         return [outcome.candidate for outcome in outcomes(config, ledger) if outcome.scores]
-    finally:
-        ledger.close()
+
+
+def _parent_chance(config: SearchConfig) -> float | None:
+    if config.proposer.name != "evolve":
+        return None
+    decay = read_options(EvolveSettings, config.proposer.options, "proposer.options", "proposer 'evolve'").rank_decay
+    return 1 / sum(decay**place for place in range((config.search.rounds - 1) * config.search.candidates_per_round))

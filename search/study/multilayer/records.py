@@ -10,7 +10,7 @@ from pydantic import RootModel
 
 from eval.prediction import Prediction
 from search.study.base import Record
-from search.study.cells import mean
+from search.study.cells import change, mean
 from trainer.algorithms import algorithm_of
 from trainer.jobs.train import RunResult, TrainingRun
 from trainer.multilayer.algorithm import Multilayer
@@ -39,8 +39,7 @@ class Answers(Record):
     @property
     def delta(self) -> float | None:
         """Acc@t2 - Acc@t1."""
-        first, second = self.accuracy("first"), self.accuracy("second")
-        return None if first is None or second is None else second - first
+        return change(self.accuracy("first"), self.accuracy("second"))
 
     def changed(self, before: str, after: str) -> float | None:
         """Share of the questions whose first answer is `before` and whose second is `after`, each 1 (right) or 0."""

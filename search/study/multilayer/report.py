@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eval.report.study.data import Family
 from eval.two_turn_figures import figures_of
-from search.study.base import Findings
+from search.study.base import ArmKind, Findings
 from search.study.cells import by_seed, each, mean
-from search.study.multilayer.arms import (
-    GRPO,
-    LONGER,
-    MULTILAYER,
-    RANDOM,
-    SECOND_ANSWER,
-    Reading,
-    rivals,
-)
 from search.study.multilayer.records import PARTS, Answers, FailedRun, How, ScoredRun
 from search.study.words import Words
+
+MULTILAYER, GRPO, LONGER, RANDOM = "multilayer", "grpo", "grpo-longer", "random-response"
+ARMS: dict[str, ArmKind] = {MULTILAYER: "main", GRPO: "other", LONGER: "other", RANDOM: "control"}
+VOTING = (GRPO, LONGER)
+"""Arms whose answers are also put to a vote of two."""
+
+READINGS = {"first": "one pass", "second": "two passes", "vote": "vote of two"}
+"""How answers are read, in words."""
+
+
+class Reading(NamedTuple):
+    """What counts as a policy's answer."""
+
+    arm: str
+    how: How
+
+    @property
+    def name(self) -> str:
+        """Of the arm alone, where its second answers count."""
+        if self.arm in (MULTILAYER, RANDOM) and self.how == "second":
+            return self.arm
+        return f"{self.arm}, {READINGS[self.how]}"
+
+
+SECOND_ANSWER = Reading(MULTILAYER, "second")
+
+
+def rivals(arm: str) -> tuple[Reading, ...]:
+    """How ordinary GRPO is read against the second answers of two layers."""
+    return (Reading(arm, "first"), Reading(arm, "second"), Reading(arm, "vote"))
+
 
 DRAWN = (MULTILAYER, LONGER, RANDOM)
 """Arms in the figures: those of as many sampled completions."""

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from eval.prediction import Prediction
 from rewards_generated.errors import UserError
+from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY
 from search.config.seeds import screening_seeds
-from search.driver.launch import configured_executor
-from search.executors.base import Executor
-from search.jobs.descriptions import evaluation_job, screening_run, split_of
-from search.jobs.dispatch import run_jobs, unscored
-from search.jobs.packing import train_runs
+from search.jobs.descriptions import evaluation_job, jobs_folder, screening_run, split_of
 from search.study.base import Cost, Findings, Results, Study, StudyContext, Unit
-from search.study.multilayer.arms import ARMS, LONGER, VOTING, arm_config, completions_of, layers_of, rivals, steps_of
 from search.study.multilayer.records import Answers, Runs, answers_record, run_record
-from search.study.multilayer.report import multilayer_findings
+from search.study.multilayer.report import ARMS, LONGER, RANDOM, VOTING, multilayer_findings, rivals
 from search.study.words import Words
 from trainer.algorithms import algorithm_of
 from trainer.determinism import derived_seed
+from trainer.jobs.base import Done
 from trainer.jobs.evaluate import EvaluateJob
-from trainer.jobs.train import RunResult, TrainingRun, TrainJob
+from trainer.jobs.settings import AlgorithmSettings
+from trainer.jobs.train import TrainingRun, TrainJob
 from trainer.multilayer.algorithm import Multilayer
 
 UNTRAINED = "untrained"
@@ -83,15 +80,20 @@ class MultilayerStudy(Study):
             raise UserError("`search.select_on` = 'test': the study reads the validation split; leave it out")
 
     def steps(self, arm: str) -> int:
-        return steps_of(self.config, arm)
+        """Optimizer steps of the arm's runs."""
+        grpo = self.config.screening.grpo
+        return self.layered.steps_of_as_many_completions(grpo) if arm == LONGER else grpo.steps
 
     def completions(self, arm: str) -> int:
-        return completions_of(self.config, arm)
+        """Completions that a run of the arm samples in training."""
+        return self._config(arm, self.config.seed).screening.completions(self.steps(arm))
 
     @property
     def layered(self) -> Multilayer:
         """The options of the second layer."""
-        return layers_of(self.config)
+        algorithm = algorithm_of(self.config.screening.algorithm)
+        assert isinstance(algorithm, Multilayer)
+        return algorithm
 
     @property
     def phrase(self) -> str:
@@ -116,14 +118,13 @@ class MultilayerStudy(Study):
         return units
 
     def run(self, unit: Unit, context: StudyContext) -> Answers | Runs:
-        executor, folder = configured_executor(self.config), (context.folder / "jobs").resolve()
         if unit.name == UNTRAINED:
-            asked = [self._greedy_job(), self._sampling_job([None])]
-            context.progress.phase(unit.label, len(asked))
-            found = _evaluated(executor, asked, folder, context)
+            greedy_job = evaluation_job(self.config, split_of(self.config, "validation"), "untrained base")
+            asked = [greedy_job, self._sampling_job([None])]
+            found = context.run(unit.label, asked, _answers)
             (greedy,), (sampled,) = (found[job.digest] for job in asked)
             return answers_record(greedy, sampled)
-        return self._trained(executor, unit.seeds, folder, context)
+        return self._trained(unit.seeds, context)
 
     def findings(self, words: Words, results: Results) -> Findings:
         blocks = zip(self.seed_numbers, self.ended(results, Runs), strict=True)
@@ -133,34 +134,43 @@ class MultilayerStudy(Study):
         assert untrained is None or isinstance(untrained, Answers)
         return multilayer_findings(words, runs, untrained)
 
-    def _trained(self, executor: Executor, seeds: Sequence[int], folder: Path, context: StudyContext) -> Runs:
+    def _trained(self, seeds: Sequence[int], context: StudyContext) -> Runs:
         jobs = {(arm, seed): self._job(arm, seed) for arm in ARMS for seed in seeds}
         mean_steps = round(sum(job.grpo.steps for job in jobs.values()) / len(jobs))
-        context.progress.phase("training", len(jobs), mean_steps)
-        ended: dict[str, RunResult] = {}
         packs = [TrainJob.of(*(jobs[arm, seed] for seed in seeds)) for arm in ARMS]
-        with closing(train_runs(executor, packs, folder)) as running:
-            for done in running:
-                ended[done.run.digest] = done.result
-                context.progress.job_done(done.run.label, unscored(done.result))
-        voting = [job for (arm, _), job in jobs.items() if arm in VOTING and ended[job.digest].failure is None]
+        trained = {digest: done.result for digest, done in context.train("training", packs, mean_steps).items()}
+        voting = [job for (arm, _), job in jobs.items() if arm in VOTING and trained[job.digest].failure is None]
         sampled: dict[str, Sequence[Prediction]] = {}
         if voting:
-            adapters = [(job.digest, folder / job.digest / str(ended[job.digest].adapter)) for job in voting]
+            folder = jobs_folder(context.folder)
+            adapters = [(job.digest, folder / job.digest / str(trained[job.digest].adapter)) for job in voting]
             asked = self._sampling_job(adapters)
-            context.progress.phase("votes", 1)
-            answers = _evaluated(executor, [asked], folder, context)[asked.digest]
+            [answers] = context.run("votes", [asked], _answers).values()
             sampled = {job.digest: found for job, found in zip(voting, answers, strict=True)}
-        records = {key: run_record(job, ended[job.digest], sampled.get(job.digest, ())) for key, job in jobs.items()}
+        records = {key: run_record(job, trained[job.digest], sampled.get(job.digest, ())) for key, job in jobs.items()}
         return Runs({arm: {seed: records[arm, seed] for seed in seeds} for arm in ARMS})
 
     def _job(self, arm: str, seed: int) -> TrainingRun:
-        config = arm_config(self.config, arm, seed)
-        job = screening_run(config, BASE_ONLY, None, screening_seeds(seed, 1)[0])
+        job = screening_run(self._config(arm, seed), BASE_ONLY, None, screening_seeds(seed, 1)[0])
         return job.model_copy(update={"label": f"{arm}, seed {seed}"})
 
-    def _greedy_job(self) -> EvaluateJob:
-        return evaluation_job(self.config, split_of(self.config, "validation"), "untrained base")
+    def _config(self, arm: str, seed: int) -> SearchConfig:
+        """The study's configuration, which is that of the arm `multilayer`, as the arm changes it."""
+        screening = self.config.screening
+        if arm == RANDOM:
+            options = {**screening.algorithm.options, "control": "random_response"}
+            algorithm = screening.algorithm.model_copy(update={"options": options})
+            screening = screening.model_copy(update={"algorithm": algorithm})
+        elif arm in VOTING:
+            screening = screening.model_copy(
+                update={
+                    "algorithm": AlgorithmSettings(),
+                    "second_turn_phrase": self.layered.phrase,
+                    "evaluation_turns": 2,
+                    "grpo": screening.grpo.model_copy(update={"steps": self.steps(arm)}),
+                }
+            )
+        return self.config.model_copy(update={"seed": seed, "screening": screening})
 
     def _sampling_job(self, adapters: Sequence[tuple[str, Path] | None]) -> EvaluateJob:
         """One sampled answer per question, in one pass."""
@@ -182,15 +192,6 @@ class MultilayerStudy(Study):
         return [seeds[start : start + size] for start in range(0, len(seeds), size)]
 
 
-def _evaluated(
-    executor: Executor, jobs: Sequence[EvaluateJob], folder: Path, context: StudyContext
-) -> Mapping[str, Sequence[Sequence[Prediction]]]:
-    """Predictions by digest, per adapter. Raises UserError if an evaluation fails."""
-    found = {}
-    with closing(run_jobs(executor, jobs, folder)) as ended:
-        for done in ended:
-            if done.result.failure:
-                raise UserError(f"{done.job.label} could not be evaluated ({done.result.failure}); resume to try again")
-            found[done.job.digest] = [answers["questions"] for answers in done.result.predictions]
-            context.progress.job_done(done.job.label, None)
-    return found
+def _answers(done: Done) -> list[Sequence[Prediction]]:
+    """Of each adapter."""
+    return [answers["questions"] for answers in done.result.predictions]

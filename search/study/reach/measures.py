@@ -162,10 +162,7 @@ def behind_matched(
     """Gain outside minus that of the matched controls, pair by pair, for new seeds and pairs. None of a single seed."""
     if len(after) < 2:
         return None
-    return seed_question_mean(
-        [_gains(outside, out) - _gains(matched, inside) for out, inside in after],
-        level,
-    )
+    return seed_question_mean([_gains(outside, out) - _gains(matched, inside) for out, inside in after], level)
 
 
 def _gains(before: Questions, after: Floats) -> Floats:

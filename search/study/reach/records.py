@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from search.study.base import Record
-from search.study.cells import mean
+from search.study.cells import change, mean
 
 WINDOWS = 8
 """Parts of a training over which accuracy is averaged."""
@@ -40,8 +40,7 @@ class ArmRecord(Record):
         """Of accuracy from one window to another, by their places; about 0 in the end where it has converged."""
         if len(self.accuracy) < WINDOWS:
             return None
-        before, after = self.windows[first], self.windows[last]
-        return None if before is None or after is None else after - before
+        return change(self.windows[first], self.windows[last])
 
     @property
     def last_accuracy(self) -> float | None:

@@ -77,6 +77,9 @@ class Sampled:
         """By seed, counts of one trained policy per question; None where it was not sampled."""
         return [measures.right_after(run, arm, name) for run in self.runs]
 
+    def known(self, arm: str, name: str) -> list[Floats]:
+        return [right for right in self.after(arm, name) if right is not None]
+
     def both(self, arm: str, first: str, second: str) -> list[tuple[Floats, Floats]]:
         """Counts on two kinds of questions, of the seeds that have both."""
         pairs = zip(self.after(arm, first), self.after(arm, second), strict=True)
@@ -92,8 +95,7 @@ class Sampled:
 
     def tilt(self, arm: str, name: str) -> Estimate | None:
         """For new seeds and new questions."""
-        rights = [right for right in self.after(arm, name) if right is not None]
-        return measures.tilt_for_new_questions(self.questions[name], rights)
+        return measures.tilt_for_new_questions(self.questions[name], self.known(arm, name))
 
     def solved(self, arm: str, name: str) -> Series:
         return [measures.solved(self.questions[name], right) for right in self.after(arm, name)]
@@ -116,12 +118,10 @@ class Sampled:
         return self.within.by_bin(self.within.second / self.within.samples), self.within.by_bin(predicted)
 
     def shares_by_bin(self, arm: str) -> list[Bins]:
-        rights = [right for right in self.after(arm, WITHIN) if right is not None]
-        return [self.within.by_bin(right / self.within.samples) for right in rights]
+        return [self.within.by_bin(right / self.within.samples) for right in self.known(arm, WITHIN)]
 
     def gains_by_bin(self, arm: str) -> list[Bins]:
-        rights = [right for right in self.after(arm, WITHIN) if right is not None]
-        return [self.within.by_bin(measures.gain_again(self.within, right)) for right in rights]
+        return [self.within.by_bin(measures.gain_again(self.within, right)) for right in self.known(arm, WITHIN)]
 
     @cached_property
     def at_equal_mass(self) -> dict[str, BySuite]:
@@ -137,15 +137,13 @@ class Sampled:
     @cached_property
     def against_matched(self) -> dict[str, BySuite]:
         """The same against the matched controls of the suite."""
-        found: dict[str, BySuite] = {}
-        for arm in OUTSIDE:
-            found[arm] = {}
-            for name in self.suites:
-                matched = self.questions.get(matched_name(name))
-                pairs = self.both(arm, name, matched_name(name))
-                behind = measures.behind_matched(self.questions[name], matched, pairs) if matched else None
-                found[arm][name] = behind
-        return found
+
+        def behind(arm: str, name: str) -> Estimate | None:
+            matched = self.questions.get(matched_name(name))
+            pairs = self.both(arm, name, matched_name(name))
+            return measures.behind_matched(self.questions[name], matched, pairs) if matched else None
+
+        return {arm: {name: behind(arm, name) for name in self.suites} for arm in OUTSIDE}
 
     @property
     def predicted_tilts(self) -> dict[str, float]:

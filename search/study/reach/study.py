@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from eval.tasks.registry import SUITES
 from rewards_generated.errors import UserError
 from search.config.suites import suites_of
-from search.driver.launch import configured_executor
-from search.jobs.dispatch import run_jobs, unscored
-from search.jobs.packing import train_runs
+from search.jobs.descriptions import jobs_folder
 from search.study.base import Cost, Findings, Results, Study, StudyContext, Unit, plain
 from search.study.reach.jobs import (
     ARMS,
@@ -32,13 +28,13 @@ from search.study.reach.jobs import (
 from search.study.reach.records import ArmRecord, BaseRecord, SeedRecord
 from search.study.reach.report import reach_findings
 from search.study.words import Words
+from trainer.jobs.base import Done
 from trainer.jobs.evaluate import EvaluateJob
 from trainer.jobs.train import TrainJob
 
 if TYPE_CHECKING:
     from eval.prediction import Prediction
     from eval.tasks.base import TaskReference
-    from search.executors.base import Executor
 
 BASE = "base"
 DRAWS = ("first", "second")
@@ -138,11 +134,9 @@ class ReachStudy(Study):
         return [base, *seeds]
 
     def run(self, unit: Unit, context: StudyContext) -> BaseRecord | SeedRecord:
-        folder = (context.folder / "jobs").resolve()
-        executor = configured_executor(self.config)
         if unit.name == BASE:
-            return self._base(executor, folder, context)
-        return self._trained(executor, folder, context, *unit.seeds)
+            return self._base(context)
+        return self._trained(context, *unit.seeds)
 
     def findings(self, words: Words, results: Results) -> Findings:
         return reach_findings(self.config, words, _of_base(results), self.ended(results, SeedRecord))
@@ -151,23 +145,19 @@ class ReachStudy(Study):
         base, runs = _of_base(results), self.ended(results, SeedRecord)
         return {"base": base and plain(base), "runs": [run and plain(run) for run in runs]}
 
-    def _base(self, executor: Executor, folder: Path, context: StudyContext) -> BaseRecord:
+    def _base(self, context: StudyContext) -> BaseRecord:
         jobs = {name: base_sampling_job(self.config, name) for name in self.tasks}
-        answers = self._sampled(executor, list(jobs.values()), folder, context)
+        answers = self._sampled(list(jobs.values()), context)
         # Every other run of so many samples is of the first draw, those between are of the second.
         counts = {name: answers[job.digest][0] for name, job in jobs.items()}
         first, second = ({name: tuple(of[half::2]) for name, of in counts.items()} for half in range(len(DRAWS)))
         return BaseRecord(first=first, second=second)
 
-    def _trained(self, executor: Executor, folder: Path, context: StudyContext, seed: int) -> SeedRecord:
+    def _trained(self, context: StudyContext, seed: int) -> SeedRecord:
         jobs = {arm: training_job(self.config, arm, seed) for arm in ARMS}
-        context.progress.phase("training", len(jobs), jobs[TILT].grpo.steps)
-        results = {}
-        with closing(train_runs(executor, [TrainJob.of(job) for job in jobs.values()], folder)) as ended:
-            for done in ended:
-                results[done.run.digest] = done.result
-                context.progress.job_done(done.run.label, unscored(done.result))
-        trained = {arm: results[job.digest] for arm, job in jobs.items()}
+        ended = context.train("training", [TrainJob.of(job) for job in jobs.values()], jobs[TILT].grpo.steps)
+        trained = {arm: ended[job.digest].result for arm, job in jobs.items()}
+        folder = jobs_folder(context.folder)
         adapters = {
             arm: (jobs[arm].digest, folder / jobs[arm].digest / result.adapter)
             for arm, result in trained.items()
@@ -179,7 +169,7 @@ class ReachStudy(Study):
             for name, asked in sampled.items()
             if asked
         }
-        answers = self._sampled(executor, list(samples.values()), folder, context)
+        answers = self._sampled(list(samples.values()), context)
         right: dict[str, dict[str, tuple[int, ...]]] = {arm: {} for arm in ARMS}
         for name, sampling in samples.items():
             for arm, counts in zip(sampled[name], answers[sampling.digest], strict=True):
@@ -195,22 +185,14 @@ class ReachStudy(Study):
         }
         return SeedRecord(seed=seed, arms=arms)
 
-    def _sampled(
-        self, executor: Executor, jobs: Sequence[EvaluateJob], folder: Path, context: StudyContext
-    ) -> dict[str, list[list[int]]]:
+    def _sampled(self, jobs: Sequence[EvaluateJob], context: StudyContext) -> dict[str, list[list[int]]]:
         """By job and policy, how many of every so many samples in a row were right, as many as a draw has."""
-        found = {}
         samples = self.config.search.base_rollouts.per_question
-        context.progress.phase("sampling", len(jobs))
-        with closing(run_jobs(executor, jobs, folder)) as ended:
-            for done in ended:
-                if done.result.failure:
-                    raise UserError(f"{done.job.label} could not be drawn ({done.result.failure}); resume to try again")
-                found[done.job.digest] = [
-                    count_right(answers["questions"], samples) for answers in done.result.predictions
-                ]
-                context.progress.job_done(done.job.label, None)
-        return found
+
+        def read(done: Done) -> list[list[int]]:
+            return [count_right(answers["questions"], samples) for answers in done.result.predictions]
+
+        return context.run("sampling", jobs, read)
 
 
 def _of_base(results: Results) -> BaseRecord | None:

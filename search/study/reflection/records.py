@@ -1,4 +1,5 @@
-"""What the pipelines of a seed measured."""
+"""The arms of the study, how the policy is fine-tuned before GRPO and what GRPO pays for reflection; and what the
+pipelines of a seed measured."""
 
 from __future__ import annotations
 
@@ -8,10 +9,35 @@ from collections.abc import Mapping, Sequence
 from eval.metrics import compute_metrics
 from eval.prediction import Prediction
 from search.study.base import Record
-from search.study.cells import mean
-from search.study.reflection.arms import COMPONENTS
+from search.study.cells import change, mean
 from trainer.jobs.fine_tune import FineTuneResult
 from trainer.jobs.train import RunResult
+
+FINE_TUNINGS = ("none", "lora", "full")
+"""Before GRPO."""
+REWARDS = ("plain", "reflection", "gated")
+"""Beside accuracy and format, all with weight 1: nothing, the reflection reward, the same beside right answers only."""
+
+UNGATED, GATED = "four_family_reflection", "gated_four_family_reflection"
+WEIGHTS: dict[str, dict[str, float]] = {
+    "plain": {"accuracy": 1.0, "format": 1.0, UNGATED: 0.0, GATED: 0.0},
+    "reflection": {"accuracy": 1.0, "format": 1.0, UNGATED: 1.0, GATED: 0.0},
+    "gated": {"accuracy": 1.0, "format": 1.0, UNGATED: 0.0, GATED: 1.0},
+}
+"""All four are measured in every arm, whatever is paid for."""
+
+COMPONENTS = {"accuracy": "accuracy", "format": "format", UNGATED: "reflection", GATED: "gated reflection"}
+"""Reward -> how the report calls it."""
+
+LORA_FACTOR = 10
+"""As in the paper, the learning rate of LoRA is so many times that of full tuning."""
+
+
+def arm(fine_tuning: str, reward: str) -> str:
+    return f"{fine_tuning}, {reward}"
+
+
+ARMS = tuple(arm(fine_tuning, reward) for fine_tuning in FINE_TUNINGS for reward in REWARDS)
 
 
 class SuiteRecord(Record):
@@ -59,8 +85,7 @@ class ScoredRun(Record):
 
     def rise(self, curve: str) -> float | None:
         """From the third to the last quarter."""
-        third, last = self.quarter(curve, 3), self.quarter(curve, 4)
-        return None if third is None or last is None else last - third
+        return change(self.quarter(curve, 3), self.quarter(curve, 4))
 
 
 class FailedRun(Record):

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import ClassVar
 
 from rewards_generated.errors import UserError
-from search.driver.launch import configured_executor
-from search.executors.base import Executor
-from search.jobs.dispatch import run_jobs, unscored
-from search.jobs.packing import RunDone, train_runs
+from search.jobs.packing import RunDone
 from search.study.base import Cost, Findings, Results, Size, Study, StudyContext, Unit
-from search.study.reflection.arms import ARMS, FINE_TUNINGS, LORA_FACTOR, REWARDS, WEIGHTS, arm, supervised_stage
-from search.study.reflection.records import Policy, SeedRecord, Suites, answers_record, fine_tuning_record, grpo_record
+from search.study.reflection.records import (
+    ARMS,
+    FINE_TUNINGS,
+    LORA_FACTOR,
+    REWARDS,
+    WEIGHTS,
+    Policy,
+    SeedRecord,
+    Suites,
+    answers_record,
+    arm,
+    fine_tuning_record,
+    grpo_record,
+)
 from search.study.reflection.report import REWARD_PAIRS, reflection_findings
 from search.study.words import Words
-from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult
+from trainer.jobs.base import Done
+from trainer.jobs.fine_tune import FineTuneResult
 from trainer.jobs.train import TrainingRun, TrainJob
 from trainer.pipeline.description import Pipeline
 from trainer.pipeline.jobs import grpo_job, sft_job, suites_job
@@ -32,6 +40,8 @@ SUITES: dict[str, dict[str, object]] = {
     "two distractors": {"distractors": (2,)},
 }
 """Options of the testbed by suite; the last two hold what neither pretraining nor any stage has seen."""
+LEARNING_RATE = 5e-4
+"""Of fine-tuning in full; ten times the paper's, for a far smaller policy."""
 MOST_TOKENS = 176
 """Of an answer: six checked steps need more than training allows."""
 
@@ -84,13 +94,10 @@ class ReflectionStudy(Study):
         ]
 
     def run(self, unit: Unit, context: StudyContext) -> SeedRecord:
-        """Jobs lie in the study's folder by their digests, so that an interrupted unit goes on with those left."""
         (seed,) = unit.seeds
-        folder = (context.folder / "jobs").resolve()
-        executor = configured_executor(self.config)
-        stages, tuned = self._fine_tuned(executor, seed, folder, context)
-        trained, in_full = self._trained(executor, seed, tuned, folder, context)
-        answers = self._answers(executor, seed, tuned, trained, folder, context)
+        stages, tuned = self._fine_tuned(seed, context)
+        trained, in_full = self._trained(seed, tuned, context)
+        answers = self._answers(seed, tuned, trained, context)
         fine_tuned = {name: fine_tuning_record(stage, answers[name, None]) for name, stage in stages.items()}
         return SeedRecord(
             seed=seed,
@@ -112,7 +119,16 @@ class ReflectionStudy(Study):
                 "seed": seed,
                 "task": config.task,
                 "base_model": config.base_model,
-                "sft": supervised_stage(fine_tuning, self.sft_steps),
+                "sft": {
+                    "tuning": fine_tuning,
+                    # Reasoning traces of the train split, half of which check every equation and mend it.
+                    "source": {"pairs": 16 * self.sft_steps, "reflecting": 0.5},
+                    "steps": self.sft_steps,
+                    "batch_size": 16,
+                    "learning_rate": LEARNING_RATE * (LORA_FACTOR if fine_tuning == "lora" else 1),
+                    "max_length": 320,
+                    "lora": {"rank": 16, "alpha": 64},
+                },
                 "grpo": {
                     "rewards": WEIGHTS[reward],
                     "settings": config.screening.grpo,
@@ -132,34 +148,21 @@ class ReflectionStudy(Study):
             }
         )
 
-    def _fine_tuned(
-        self, executor: Executor, seed: int, folder: Path, context: StudyContext
-    ) -> tuple[dict[str, FineTuneResult], dict[str, Tuned]]:
+    def _fine_tuned(self, seed: int, context: StudyContext) -> tuple[dict[str, FineTuneResult], dict[str, Tuned]]:
         """By fine-tuning: how it went, and the policy that it left."""
-        jobs: dict[str, FineTuneJob] = {
+        jobs = {
             name: sft_job(self._pipeline(seed, name, REWARDS[0])).model_copy(update={"label": f"fine-tuning {name}"})
             for name in FINE_TUNINGS
             if name != "none"
         }
-        stages: dict[str, FineTuneResult] = {}
-        tuned: dict[str, Tuned] = {"none": (self.config.base_model, None)}
-        context.progress.phase(f"seed {seed}, fine-tuning", len(jobs))
-        with closing(run_jobs(executor, list(jobs.values()), folder)) as ended:
-            for done in ended:
-                if done.result.failure is not None or done.result.policy is None:
-                    raise UserError(f"{done.job.label} failed: {done.result.failure}; see {done.folder}")
-                context.progress.job_done(done.job.label, None)
-                tuned[done.job.settings.tuning] = str(done.folder / done.result.policy), done.job.digest
-                stages[done.job.settings.tuning] = done.result
-        return stages, tuned
+        found = context.run(f"seed {seed}, fine-tuning", list(jobs.values()), lambda done: done)
+        ended = {name: found[job.digest] for name, job in jobs.items()}
+        left = {name: (str(done.folder / done.result.policy), done.job.digest) for name, done in ended.items()}
+        base = (self.config.base_model, None)
+        return {name: done.result for name, done in ended.items()}, {"none": base, **left}
 
     def _trained(
-        self,
-        executor: Executor,
-        seed: int,
-        tuned: Mapping[str, Tuned],
-        folder: Path,
-        context: StudyContext,
+        self, seed: int, tuned: Mapping[str, Tuned], context: StudyContext
     ) -> tuple[dict[tuple[str, str], RunDone], RunDone]:
         """By fine-tuning and reward; and the run of the first fine-tuning and the paper's reward that tunes all
         weights, for what it costs."""
@@ -171,50 +174,36 @@ class ReflectionStudy(Study):
         like = jobs["none", "reflection"]
         settings = like.grpo.model_copy(update={"learning_rate": like.grpo.learning_rate / LORA_FACTOR})
         in_full = like.model_copy(update={"label": "GRPO of all weights", "tuning": "full", "grpo": settings})
-        found: dict[str, RunDone] = {}
-        context.progress.phase(f"seed {seed}, GRPO", len(jobs) + 1, self.config.screening.grpo.steps)
-        with closing(train_runs(executor, [TrainJob.of(job) for job in (*jobs.values(), in_full)], folder)) as ended:
-            for done in ended:
-                context.progress.job_done(done.run.label, unscored(done.result))
-                found[done.run.digest] = done
+        packs = [TrainJob.of(job) for job in (*jobs.values(), in_full)]
+        found = context.train(f"seed {seed}, GRPO", packs, self.config.screening.grpo.steps)
         return {key: found[job.digest] for key, job in jobs.items()}, found[in_full.digest]
 
     def _answers(
         self,
-        executor: Executor,
         seed: int,
         tuned: Mapping[str, Tuned],
         trained: Mapping[tuple[str, str], RunDone],
-        folder: Path,
         context: StudyContext,
     ) -> dict[Answered, Suites]:
         """By fine-tuning and reward, None before GRPO; what was not trained to its end is left out."""
         asked: dict[str, list[Answered]] = {}
         jobs = []
         for name in FINE_TUNINGS:
-            keys: list[Answered] = [(name, None)]
-            adapters: list[tuple[str | None, str | None]] = [(None, None)]
-            for reward in REWARDS:
-                done = trained[name, reward]
-                if done.result.adapter is not None:
-                    keys.append((name, reward))
-                    adapters.append((str(done.folder / done.result.adapter), done.run.digest))
+            done = {reward: trained[name, reward] for reward in REWARDS}
+            whole = {reward: item for reward, item in done.items() if item.result.adapter is not None}
             job = suites_job(self._pipeline(seed, name, REWARDS[0]), "grpo", *tuned[name]).model_copy(
                 update={
                     "label": f"answers after fine-tuning {name}",
-                    "adapters": tuple(path for path, _ in adapters),
-                    "adapter_digests": tuple(digest for _, digest in adapters),
+                    "adapters": (None, *(str(item.folder / str(item.result.adapter)) for item in whole.values())),
+                    "adapter_digests": (None, *(item.run.digest for item in whole.values())),
                 }
             )
-            asked[job.digest] = keys
+            asked[job.digest] = [(name, None), *((name, reward) for reward in whole)]
             jobs.append(job)
-        answers: dict[Answered, Suites] = {}
-        context.progress.phase(f"seed {seed}, evaluation", len(jobs))
-        with closing(run_jobs(executor, jobs, folder)) as ended:
-            for answered in ended:
-                if answered.result.failure is not None:
-                    raise UserError(f"{answered.job.label} failed: {answered.result.failure}; see {answered.folder}")
-                context.progress.job_done(answered.job.label, None)
-                for key, given in zip(asked[answered.job.digest], answered.result.predictions, strict=True):
-                    answers[key] = answers_record(given)
-        return answers
+
+        def read(done: Done) -> dict[Answered, Suites]:
+            answers = map(answers_record, done.result.predictions)
+            return dict(zip(asked[done.job.digest], answers, strict=True))
+
+        found = context.run(f"seed {seed}, evaluation", jobs, read)
+        return {key: answers for of_policies in found.values() for key, answers in of_policies.items()}

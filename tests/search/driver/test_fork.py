@@ -9,7 +9,7 @@ import pytest
 from rewards_generated.errors import UserError
 from search.cli import main
 from search.config.source import load_config, parse_config
-from search.driver.fork import fork
+from search.driver.launch import fork
 from search.ledger import Ledger
 from tests.search.searches import run_search
 

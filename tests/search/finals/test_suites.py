@@ -17,7 +17,6 @@ from search.config.plan import plan
 from search.config.seeds import retraining_seeds
 from search.config.source import load_config, parse_config
 from search.config.suites import suites_of, with_suites
-from search.finals.suites import STAGE
 from search.ledger import Ledger
 from tests.search.searches import run_search, small_config
 
@@ -56,12 +55,12 @@ def test_every_scored_policy_answers_every_suite_and_its_matched(ledger: Ledger)
     trained = [finalist.name for finalist in ledger.finalists() if finalist.same_as is None]
     for task in (DEPTH, f"matched controls of {DEPTH}", ONE_STEP):
         for name in trained:
-            runs = ledger.predictions(STAGE, f"{task}: {name}", "test")
+            runs = ledger.predictions("suite", f"{task}: {name}", "test")
             assert sorted(runs) == sorted(seeds)
             assert {len(answers) for answers in runs.values()} == {20}
-        (untrained,) = ledger.predictions(STAGE, f"{task}: {UNTRAINED}", "test").values()
+        (untrained,) = ledger.predictions("suite", f"{task}: {UNTRAINED}", "test").values()
         assert len(untrained) == 20
-    assert not ledger.predictions(STAGE, f"matched controls of {ONE_STEP}: {UNTRAINED}", "test")
+    assert not ledger.predictions("suite", f"matched controls of {ONE_STEP}: {UNTRAINED}", "test")
 
 
 def test_suites_come_after_the_test_split_and_change_nothing_else(folders: tuple[Path, Path], ledger: Ledger) -> None:
@@ -79,7 +78,7 @@ def test_suites_come_after_the_test_split_and_change_nothing_else(folders: tuple
 
 def test_gains_are_those_counted_by_hand(folders: tuple[Path, Path], ledger: Ledger) -> None:
     def right(task: str, name: str) -> Any:
-        runs = ledger.predictions(STAGE, f"{task}: {name}", "test")
+        runs = ledger.predictions("suite", f"{task}: {name}", "test")
         return np.array([[prediction.correct for prediction in runs[seed]] for seed in sorted(runs)], dtype=float)
 
     for entry in board(folders[0]):

@@ -8,7 +8,7 @@ import pytest
 
 from eval.prediction import Prediction
 from rewards_generated.errors import UserError
-from search.ledger import Candidate, DriverLock, Ledger, is_driven
+from search.ledger import Candidate, Ledger, driver_lock, is_driven
 from search.proposers.base import LanguageModelCall, UnusableItem
 
 
@@ -84,9 +84,9 @@ def test_equal_predictions_have_one_file(ledger: Ledger) -> None:
 
 def test_one_driver_at_a_time(ledger: Ledger) -> None:
     assert not is_driven(ledger.folder)
-    with DriverLock(ledger.folder):
+    with driver_lock(ledger.folder):
         assert is_driven(ledger.folder)
-        with pytest.raises(UserError, match="another process"), DriverLock(ledger.folder):
+        with pytest.raises(UserError, match="another process"), driver_lock(ledger.folder):
             pass
     assert not is_driven(ledger.folder)
 

@@ -18,9 +18,8 @@ from search.config.source import parse_config
 from search.finals.ensembles import choose_ensembles
 from search.jobs.descriptions import screening_run
 from search.ledger import Candidate, Ledger
-from search.results.leaderboard import leaderboard_text
 from search.results.ranking import Outcome, outcomes, ranked, stopped
-from search.results.report import report_data
+from search.results.report import leaderboard_text, report_data
 from search.results.tables import outcomes_table
 from search.rounds.feedback import build_feedback
 from tests.search.searches import reward_code, small_config

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from eval.prediction import Prediction
-from search.study.reflection.arms import FINE_TUNINGS, REWARDS, WEIGHTS
+from search.study.reflection.records import FINE_TUNINGS, REWARDS, WEIGHTS
 from tests.search.instant import ByKind
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult

@@ -15,9 +15,9 @@ from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 from search.cli import main
 from search.study.base import plain
-from search.study.multilayer.arms import ARMS
+from search.study.drive import build_study
 from search.study.multilayer.records import answers_record, sampled_tokens
-from search.study.registry import build_study
+from search.study.multilayer.report import ARMS
 from tests.search.instant import ByKind
 from tests.trainer.tiny import training_run
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult, Suite

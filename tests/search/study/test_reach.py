@@ -20,9 +20,9 @@ from rewards_generated.rollout import Sample
 from rewards_generated.scorer import EnsembleScorer
 from search.cli import main
 from search.config.source import load_config
+from search.study.drive import build_study
 from search.study.reach.jobs import ARMS, FIRST_PLAIN, FIRST_SCALED, RIGHT_ONLY, STANDARD, TILT, tasks, training_job
 from search.study.reach.study import ReachStudy
-from search.study.registry import build_study
 from tests.search.instant import ByKind
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.train import RunResult, TrainingRun

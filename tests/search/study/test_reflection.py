@@ -10,8 +10,7 @@ import pytest
 
 from search.cli import main
 from search.config.source import load_config
-from search.study.reflection.arms import ARMS, FINE_TUNINGS, REWARDS
-from search.study.reflection.records import quarter
+from search.study.reflection.records import ARMS, FINE_TUNINGS, REWARDS, quarter
 from search.study.reflection.study import SUITES, ReflectionStudy
 from tests.search.study.pipelines import InstantPipelines, right_answers
 from trainer.determinism import derived_seed

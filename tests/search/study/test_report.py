@@ -11,8 +11,7 @@ from eval.report.study.text import comparison_rows
 from search.config.source import load_config
 from search.study.base import Results
 from search.study.feedback.records import EntryRecord, Figures, FinalsRecord, SearchRecord
-from search.study.feedback.report import ARMS
-from search.study.feedback.study import FeedbackStudy
+from search.study.feedback.study import ARMS, FeedbackStudy
 from tests.search.study.test_records import candidate
 
 

@@ -1,0 +1,129 @@
+"""The file of a ledger: opening it, transactions, and what is known of the run as a whole."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from rewards_generated.errors import UserError
+from search.ledger.files import Files
+from search.ledger.records import Milestone
+from search.ledger.schema import SCHEMA, SCHEMA_VERSION
+
+LEDGER_FILE = "ledger.sqlite"
+
+
+class Database:
+    """What a ledger is built on."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.files = Files(folder / "files")
+        self._connection = connection
+
+    @classmethod
+    def create(cls, folder: Path, facts: Mapping[str, Any]) -> Self:
+        """A new ledger with its first facts. The folder must not hold one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(folder / LEDGER_FILE, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        ledger = cls(folder, connection)
+        with ledger._transaction():
+            for statement in SCHEMA.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            for name, value in facts.items():
+                ledger._set_fact(name, value)
+            ledger._milestone("started", {})
+        return ledger
+
+    @classmethod
+    def open(cls, folder: Path, *, write: bool = False) -> Self:
+        """Opens what is there. Raises UserError if there is no run in the folder or it is of another version."""
+        path = folder / LEDGER_FILE
+        if not cls.exists(folder):
+            raise UserError(f"{folder} holds no search: there is no {LEDGER_FILE} in it; give the folder of a run")
+        # A reader opens read-write too: SQLite needs to make the shared-memory file where no writer is alive.
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+        if not write:
+            connection.execute("PRAGMA query_only = 1")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise UserError(
+                f"{path} has version {version}, this program reads version {SCHEMA_VERSION}: read it with the version "
+                "that wrote it, or start a new search"
+            )
+        return cls(folder, connection)
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether the folder holds a ledger whose creation was completed."""
+        path = folder / LEDGER_FILE
+        if not path.is_file():
+            return False
+        with closing(sqlite3.connect(path)) as connection:
+            try:
+                return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone())
+            except sqlite3.DatabaseError:
+                raise UserError(f"{path} is not a ledger: it is no SQLite file") from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # Facts and milestones
+
+    def fact(self, name: str) -> Any:
+        """None if there is none."""
+        row = self._one("SELECT value FROM facts WHERE name = ?", name)
+        return None if row is None else json.loads(row[0])
+
+    def record_fact(self, name: str, value: Any) -> None:
+        """`value` is anything that JSON holds; None removes the fact."""
+        with self._transaction():
+            self._set_fact(name, value)
+
+    def milestone(self, name: str) -> Milestone | None:
+        row = self._one("SELECT at, detail FROM milestones WHERE name = ?", name)
+        return None if row is None else Milestone(datetime.fromisoformat(row[0]), json.loads(row[1]))
+
+    def record_milestone(self, name: str, detail: Mapping[str, Any]) -> None:
+        with self._transaction():
+            self._milestone(name, detail)
+
+    # Below the surface
+
+    def _set_fact(self, name: str, value: Any) -> None:
+        self._connection.execute("DELETE FROM facts WHERE name = ?", (name,))
+        if value is not None:
+            self._insert("facts", name, json.dumps(value))
+
+    def _milestone(self, name: str, detail: Mapping[str, Any]) -> None:
+        self._insert("milestones", name, now(), json.dumps(dict(detail)))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._connection:  # commits, or rolls back after an exception
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+
+    def _insert(self, table: str, *values: Any) -> int | None:
+        """A row with all columns of the table in order; returns its number."""
+        places = ", ".join("?" * len(values))
+        return self._connection.execute(f"INSERT INTO {table} VALUES ({places})", values).lastrowid
+
+    def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
+        return row
+
+    def _all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, values).fetchall()
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
