@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
 from eval.hub import quiet_hub
-from eval.tasks.base import Split, Task
+from eval.tasks.base import Split, Task, TaskReference
 from eval.tasks.registry import build_task
+from rewards_generated.answers import AnswerRules
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
@@ -41,6 +43,17 @@ def checked_task(config: SearchConfig) -> Task:
             build_task(reference).examples("test", 1)
     base_model_fingerprint(config.base_model)
     return task
+
+
+def answers_of(config: SearchConfig) -> AnswerRules:
+    """Format and kind of the task's answers: what an ensemble keeps of the task."""
+    return _answers_of(config.task.model_dump_json())
+
+
+@cache
+def _answers_of(reference: str) -> AnswerRules:
+    task = build_task(TaskReference.model_validate_json(reference))
+    return AnswerRules(task.answer_format, getattr(task, "answer_kind", "number"))
 
 
 def task_notes(task: Task) -> list[str]:

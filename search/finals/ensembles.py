@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from rewards_generated.ensemble import Ensemble, Member
+from search.config.checks import answers_of
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, DECORRELATED, GREEDY, RANDOM
 from search.jobs.descriptions import base_members
@@ -107,7 +108,14 @@ def ensemble_of(config: SearchConfig, name: str, candidates: Sequence[Candidate]
     members = (*base_members(config), *(candidate.member for candidate in candidates))
     if config.finals.aggregation == "zscore":
         members = freeze(members)
-    return Ensemble(name=name, members=members, aggregation=config.finals.aggregation)
+    answers = answers_of(config)
+    return Ensemble(
+        name=name,
+        members=members,
+        aggregation=config.finals.aggregation,
+        answer_format=answers.answer_format,
+        answer_kind=answers.answer_kind,
+    )
 
 
 def is_random_draw(finalist: Finalist) -> bool:

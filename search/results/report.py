@@ -20,6 +20,7 @@ from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.suites import format_suites
 from eval.report.text import counted
 from rewards_generated.files import write_whole
+from search.config.checks import answers_of
 from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.base import Spending
@@ -79,7 +80,7 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> Repor
         final_evidence=final_evidence(config, ledger),
         test_evidence=unseen_evidence(config, ledger),
         base_samples=sampled_base(config, ledger),
-        older=_older(every),
+        older=_older(config, every),
         notes=tuple(remarks(config, ledger)),
     )
 
@@ -194,14 +195,16 @@ def _rounds(ledger: Ledger) -> list[Round]:
     return rounds
 
 
-def _older(every: list[Outcome]) -> dict[str, str]:
+def _older(config: SearchConfig, every: list[Outcome]) -> dict[str, str]:
     """Names of the library's rewards that candidates were made from without having been proposed themselves."""
     from rewards_generated.identity import identity
     from rewards_generated.library import load_library
 
     proposed = {outcome.candidate.identity for outcome in every}
     parents = {parent for outcome in every for parent in outcome.candidate.parents} - proposed
-    known = {identity(item.code): item.name for item in load_library()} if parents else {}
+    known = (
+        {identity(item.code): item.name for item in load_library(answers_of(config).answer_format)} if parents else {}
+    )
     return {parent: known[parent] for parent in sorted(parents) if parent in known}
 
 
