@@ -16,7 +16,22 @@ from typing import Literal
 
 FUNCTION_NAME = "reward"
 PARAMETERS = ("prompt", "completion", "answer")
-ANSWER_COLUMNS = ("answer", "answers", "solution", "ground_truth", "target")
+ANSWER_COLUMNS = (
+    "answer",
+    "answers",
+    "solution",
+    "ground_truth",
+    "target",
+    "label",
+    "labels",
+    "gold",
+    "gold_answer",
+    "reference",
+    "reference_answer",
+    "correct_answer",
+    "expected_answer",
+    "final_answer",
+)
 """Names under which a batch function may ask for the gold answers."""
 SIGNATURE = "def reward(prompt: str, completion: str, answer: str) -> float"
 
@@ -83,7 +98,7 @@ def _batch_function(function: ast.FunctionDef) -> RewardFunction:
         if name not in known:
             raise ContractViolation(
                 f"the batch function `{function.name}` needs the column `{name}`; it can only be given prompts, "
-                f"completions and the gold answers as {', '.join(ANSWER_COLUMNS)}",
+                f"completions and the gold answers, as {', '.join(ANSWER_COLUMNS)}",
                 function.lineno,
             )
     return RewardFunction(function.name, function.lineno, "batch")

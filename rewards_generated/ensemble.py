@@ -16,8 +16,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -107,6 +109,15 @@ class Ensemble(BaseModel):
     answer_kind: AnswerKind = "number"
     """How base rewards compare answers there."""
 
+    @model_serializer(mode="wrap")
+    def _without_plain_answers(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Format and kind are written only where they are not the usual ones."""
+        written: dict[str, Any] = serialize(self)
+        if self.answers == AnswerRules():
+            written.pop("answer_format", None)
+            written.pop("answer_kind", None)
+        return written
+
     @property
     def answers(self) -> AnswerRules:
         return AnswerRules(self.answer_format, self.answer_kind)
@@ -182,8 +193,6 @@ class Ensemble(BaseModel):
         if target.exists() and not overwrite:
             raise UserError(f"{target} exists already; choose another name or allow overwriting")
         document = self.model_dump(exclude_none=True)
-        if self.answers == AnswerRules():
-            del document["answer_format"], document["answer_kind"]
         if found:
             document = {"name": document.pop("name"), FOUND: list(found), **document}
         write_whole(target, tomli_w.dumps(document, multiline_strings=True))
@@ -191,20 +200,28 @@ class Ensemble(BaseModel):
 
 
 def load(source: str | os.PathLike[str]) -> Ensemble:
-    """The ensemble saved under a name (see `saved_names`), or in a TOML file or a folder with `ensemble.toml`.
+    """The ensemble saved under a name (see `saved_names`), or in a TOML file or a folder with `ensemble.toml`; of
+    `FILE.py` the sum of its rewards, of `FILE.py:NAME` that one (see `rewards_generated.hosts`).
 
-    A member's code stands under `code`, or in a Python file named by `file` (relative to the TOML file); with
-    neither, its name must be that of a base reward or of one in the starter library. Raises UserError.
+    A member's code stands under `code`, or in a Python file named by `file` (relative to the TOML file, with `:NAME`
+    where it holds several rewards); with neither, its name must be that of a base reward or of one in the starter
+    library. Raises UserError.
     """
+    from rewards_generated.hosts.reading import is_file, read_rewards
+
+    if is_file(str(source)):
+        rewards = read_rewards(str(source))
+        members = tuple(Member(name=item.name, code=item.code) for item in rewards)
+        return Ensemble(name=members[0].name if len(members) == 1 else Path(source).stem, members=members)
     path = _find(source)
     document = _read(path)
     document.pop(FOUND, None)
     document.setdefault("name", path.parent.name if path.name == "ensemble.toml" else path.stem)
-    members = document.get("members")
-    if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
+    listed = document.get("members")
+    if not isinstance(listed, list) or not all(isinstance(member, dict) for member in listed):
         raise UserError(f"{path}: `members` must be a list of tables, each opened by [[members]]")
     form = _format_of(document)
-    document["members"] = [_with_code(member, path, form) for member in members]
+    document["members"] = [_with_code(member, path, form) for member in listed]
     try:
         return Ensemble.model_validate(document)
     except ValidationError as error:
@@ -257,6 +274,7 @@ def _format_of(document: dict[str, Any]) -> AnswerFormat:
 
 
 def _with_code(member: dict[str, Any], path: Path, form: AnswerFormat) -> dict[str, Any]:
+    from rewards_generated.hosts import read_reward
     from rewards_generated.library import library_codes
 
     name = member.get("name")
@@ -266,9 +284,9 @@ def _with_code(member: dict[str, Any], path: Path, form: AnswerFormat) -> dict[s
         if "code" in member:
             raise UserError(f"{path}: member {name!r} has both `code` and `file`; keep one")
         try:
-            member["code"] = file.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: the file of member {name!r} cannot be read: {file} ({error})") from None
+            member["code"] = read_reward(str(file)).code
+        except UserError as error:
+            raise UserError(f"{path}: member {name!r}: {error}") from None
     elif "code" not in member and isinstance(name, str) and name not in BASE_REWARDS:
         code = library_codes(form).get(name)
         if code is not None:

@@ -30,13 +30,13 @@ def check_task(task: Task) -> None:
             assert isinstance(example.answer, str), f"the answer of {example.id} is a text"
             assert task.equal(example.answer, example.answer), f"the gold answer of {example.id} equals itself"
         assert len({item.id for item in examples}) == len(examples), f"ids of the {split} split are distinct"
+    for nothing in ("", "no answer in any format", "<", "\x00", "🙂" * 50):
+        found = task.extract(nothing)
+        assert found.strict is None, f"nothing is read strictly from {nothing[:30]!r}"
     form = task.answer_format
     for example in examples:
         right = is_right(task, form.completion("so", example.answer), example.answer)
         assert right, f"the gold answer of {example.id} is read from a completion in the task's format, {form.words}"
-    for nothing in ("", "no answer in any format", "<", "\x00", "🙂" * 50):
-        found = task.extract(nothing)
-        assert found.strict is None, f"nothing is read strictly from {nothing[:30]!r}"
     again = build_task(task.reference)
     split = get_args(Split)[0]
     assert again.examples(split, QUESTIONS) == task.examples(split, QUESTIONS), "`reference` rebuilds the same task"

@@ -30,21 +30,38 @@ def code_entry_point(code: str) -> EntryPoint:
 
 
 def expects_messages(tree: ast.Module) -> bool:
-    """Whether a batch function reads chat messages: somewhere it takes `["content"]` of something."""
+    """Whether a function reads chat messages: somewhere it takes `["content"]` of something that is no JSON of its own
+    making. The key may be a constant of the module."""
+    constants = {
+        target.id: statement.value.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    decoded = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _is_decoding(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     for node in ast.walk(tree):
-        key: ast.expr | None = None
         if isinstance(node, ast.Subscript):
-            key = node.slice
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr == "get"
-            and node.args
-        ):
-            key = node.args[0]
-        if isinstance(key, ast.Constant) and key.value == "content":
+            of, key = node.value, node.slice
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            of, key = node.func.value, node.args[0] if node.args else node.func
+        else:
+            continue
+        value = constants.get(key.id) if isinstance(key, ast.Name) else getattr(key, "value", None)
+        if value == "content" and not _is_decoding(of) and not (isinstance(of, ast.Name) and of.id in decoded):
             return True
     return False
+
+
+def _is_decoding(node: ast.expr) -> bool:
+    """A call of `json.loads` or the like."""
+    return isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "loads"
 
 
 def import_batch_reward(code: str) -> str:

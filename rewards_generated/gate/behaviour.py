@@ -87,7 +87,7 @@ def behaviour(
         every = [item.sample for item in hostile] + list(samples)
         known = [score.value for score in hostile_scores] + values
         _repeat(make, worker, (every[: len(hostile)], samples), known, report)
-        _reorder(worker, every, known, report)
+        _reorder(worker, ([*range(len(hostile))], [*range(len(hostile), len(every))]), every, known, batch, report)
         if batch:
             _split(worker, every, known, report)
         _grow(worker, settings, report)
@@ -127,16 +127,36 @@ def _repeat(
     report("deterministic", not (again or elsewhere), message, share)
 
 
-def _reorder(worker: Worker, samples: Sequence[Sample], known: Sequence[float | None], report: Report) -> None:
-    """Another order, some samples twice, some alone: nothing may be carried from call to call."""
+def _reorder(
+    worker: Worker,
+    batches: Sequence[Sequence[int]],
+    samples: Sequence[Sample],
+    known: Sequence[float | None],
+    batch: bool,
+    report: Report,
+) -> None:
+    """Another order, some samples twice, some alone: nothing may be carried from call to call.
+
+    A batch function is given the same batches in another order: what it does with other batches is another check.
+    """
     draw = random.Random(0)
-    order = list(range(len(samples)))
-    order += draw.sample(order, min(len(order), 20))
-    draw.shuffle(order)
-    shuffled = worker.score([samples[index] for index in order])
+    order = [index for indices in batches for index in indices]
+    shuffled: list[Score] = []
+    if batch:
+        orders = [draw.sample(indices, len(indices)) for indices in batches]
+        order = [index for indices in orders for index in indices]
+        for indices in orders:
+            shuffled += worker.score([samples[index] for index in indices])
+    else:
+        order += draw.sample(order, min(len(order), 20))
+        draw.shuffle(order)
+        shuffled = worker.score([samples[index] for index in order])
     different = _differences([known[index] for index in order], shuffled)
+    if batch:
+        # A completion that breaks the call breaks that of all others with it, wherever it stands.
+        different = [place for place in different if None not in (known[order[place]], shuffled[place].value)]
     alone = []
-    for index in draw.sample(range(len(samples)), min(_SINGLES, len(samples))):
+    for index in [] if batch else draw.sample(range(len(samples)), min(_SINGLES, len(samples))):
         alone += [index] if worker.score([samples[index]])[0].value != known[index] else []
     share = max(len(different) / len(order), len(alone) / _SINGLES)
     message = "the order of calls does not matter"
@@ -152,7 +172,8 @@ def _reorder(worker: Worker, samples: Sequence[Sample], known: Sequence[float | 
 
 def _split(worker: Worker, samples: Sequence[Sample], known: Sequence[float | None], report: Report) -> None:
     """A batch function must give each sample what it gives it alone: f(batch) == f(singletons)."""
-    chosen = random.Random(1).sample(range(len(samples)), min(16, len(samples)))
+    scored = [index for index, value in enumerate(known) if value is not None]
+    chosen = random.Random(1).sample(scored, min(16, len(scored)))
     together = worker.score([samples[index] for index in chosen])
     pairs = zip(chosen, together, strict=True)
     different = [
@@ -166,7 +187,7 @@ def _split(worker: Worker, samples: Sequence[Sample], known: Sequence[float | No
             _unlike("alone or in a small batch", different, samples)
             + "; score each completion by itself, without means, ranks or maxima over the batch"
         )
-    report("batch_invariant", not different, message, len(different) / len(chosen))
+    report("batch_invariant", not different, message, len(different) / max(1, len(chosen)))
 
 
 def _grow(worker: Worker, settings: GateSettings, report: Report) -> None:
@@ -252,6 +273,12 @@ _HINTS = {
     "Exceeds the limit": "Bound numbers in the pattern, as in `\\d{1,15}`, before `int`.",
     "OverflowError": "Bound numbers in the pattern, as in `\\d{1,15}`, before arithmetic.",
     "ZeroDivisionError": "Test the divisor, also for empty text.",
+    "list indices must be integers": "Completions are passed as text, and as messages only where the code takes "
+    "`completion[0]['content']` of them.",
+    "string indices must be integers": "Completions are passed as text, and as messages only where the code takes "
+    "`completion[0]['content']` of them.",
+    "for object of type 'str'": "The gold answer is passed as text, such as '22': convert it first.",
+    "list index out of range": "The gold answer is passed alone, as text, without the worked solution around it.",
     "could not convert": "Match a whole number before `float`, or catch ValueError.",
     "invalid literal": "Match `[0-9]` instead of `\\d`, or catch ValueError.",
     "list index": "Test that something was found before taking an item.",

@@ -14,10 +14,11 @@ _THINGS = ("pens", "apples", "coins", "books", "stamps", "shells", "cards", "egg
 
 @cache
 def probe_rollouts(form: AnswerFormat = ANSWER_FORMATS["solution"], questions: int = 24) -> tuple[Rollout, ...]:
-    """Eight rollouts of each of some two-step word problems, in an answer format; always the same ones.
+    """Ten rollouts of each of some two-step word problems, in an answer format; always the same ones.
 
-    Of each question four rollouts are right and four wrong: step by step, straight to the answer, with a slip that is
-    repaired, with a slip that is not, with the last step left out, without the marks of the answer.
+    Of each question five rollouts are right or nearly so and five wrong: step by step, straight to the answer, with a
+    slip that is repaired, with a slip that is not, in lines with several marks, with the last step left out, without
+    the marks of the answer.
     """
     draw = random.Random(0)
     return tuple(rollout for number in range(questions) for rollout in _of_question(number, draw, form))
@@ -39,12 +40,14 @@ def _of_question(number: int, draw: random.Random, form: AnswerFormat) -> list[R
         form.completion(f"so {gold} .", str(gold)),
         form.completion(f"{wrong_first} wait check {first} {second}", str(gold)),
         f"step 1 : {first} step 2 : {second} the answer is {gold}",
+        _in_lines(form, f"Step 1: {first}\nStep 2: {second}\nFinally, #### {gold}\nAnswer: {gold}", gold),
     ]
     wrong = [
         form.completion(f"{wrong_first} {from_wrong}", str(astray)),
         form.completion(f"so {middle} .", str(middle)),
         form.completion(f"{wrong_first} wait check {wrong_first} {from_wrong}", str(astray)),
         f"{form.opening}{first} the last step is left out",
+        _in_lines(form, f"Step 1: {wrong_first}\n#### {astray}\nAnswer: {astray}", astray),
     ]
     group = f"probe-{number}"
     rollouts = []
@@ -52,3 +55,12 @@ def _of_question(number: int, draw: random.Random, form: AnswerFormat) -> list[R
         answered = form.answer_opening in completion
         rollouts.append(Rollout(prompt, completion, str(gold), place < len(right) and answered, answered, group))
     return rollouts
+
+
+def _in_lines(form: AnswerFormat, reasoning: str, answer: int) -> str:
+    """The marks on lines of their own, as many templates ask for them."""
+    opening, closing = form.opening.strip(), form.closing.strip()
+    final = f"\\boxed{{{answer}}}"
+    if form.answer_tag is not None:
+        final = f"<{form.answer_tag}>\n{answer}\n</{form.answer_tag}>"
+    return "\n".join(part for part in (opening, reasoning, closing, final) if part)

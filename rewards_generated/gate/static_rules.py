@@ -35,8 +35,62 @@ MODULES = frozenset(
         "numbers",
         "textwrap",
         "__future__",
+        "logging",
+        "math_verify",
+        "latex2sympy2_extended",
     }
 )
+
+PUBLIC_NAMES = {
+    "logging": {"getLogger", "Logger", "debug", "info", "warning", "error", "exception", "critical"}
+    | {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"},
+    "math_verify": {"parse", "verify", "LatexExtractionConfig", "ExprExtractionConfig", "StringExtractionConfig"},
+    "latex2sympy2_extended": {"NormalizationConfig", "latex2sympy", "normalize_latex"},
+}
+"""Of modules that can do more than a reward may: what of them is allowed. math-verify is imported before the seal."""
+
+INSTEAD: dict[str, str] = {
+    "os": "a reward sees no files and no environment",
+    "sys": "a reward has nothing to do with the interpreter",
+    "pathlib": "a reward reads no files",
+    "io": "a reward reads no files",
+    "subprocess": "a reward starts no processes",
+    "requests": "a reward has no network",
+    "urllib": "a reward has no network",
+    "httpx": "a reward has no network",
+    "aiohttp": "a reward has no network",
+    "openai": "a reward asks no model; rewards by a judge belong into the trainer",
+    "litellm": "a reward asks no model; rewards by a judge belong into the trainer",
+    "random": "the same completion must always get the same value",
+    "time": "the same completion must always get the same value",
+    "datetime": "the same completion must always get the same value",
+    "asyncio": "a reward waits for nothing; compute the value straight away",
+    "threading": "a reward is called once per completion and needs no threads",
+    "concurrent": "a reward is called once per completion and needs no threads",
+    "multiprocessing": "a reward starts no processes",
+    "signal": "time limits are the sandbox's: a call that is late is stopped and unscored",
+    "timeout_decorator": "time limits are the sandbox's: a call that is late is stopped and unscored",
+    "inspect": "a reward does not look into the interpreter",
+    "importlib": "import at the top with `import name`",
+    "ast": "compare text or numbers; to read a literal use `json`, `float` or `re`",
+    "pickle": "a reward loads no objects",
+    "numpy": "write sums and means with `math` and `statistics`",
+    "scipy": "write sums and means with `math` and `statistics`",
+    "pandas": "a reward is given one completion; write it with `statistics` and `collections`",
+    "torch": "a reward gives back a float; write it with `math` and `statistics`",
+    "transformers": "count words or characters instead of tokens",
+    "tiktoken": "count words or characters instead of tokens",
+    "nltk": "split text with `re`",
+    "spacy": "split text with `re`",
+    "sympy": "compare mathematics with `math_verify`",
+    "regex": "write the pattern for `re`",
+    "Levenshtein": "compare texts with `difflib`",
+    "rapidfuzz": "compare texts with `difflib`",
+    "trl": "cut out the function alone: FILE.py:NAME takes along only what it uses",
+    "verl": "cut out the function alone: FILE.py:NAME takes along only what it uses",
+    "verifiers": "cut out the function alone: FILE.py:NAME takes along only what it uses",
+}
+"""Why a module is refused and what to write in its place; of a package the whole."""
 
 _VALUES_AND_TYPES = """
 True False None Ellipsis NotImplemented bool bytearray bytes complex dict float frozenset int list object set slice str
@@ -77,7 +131,7 @@ __init__ __post_init__ __new__ __call__ __len__ __iter__ __next__ __getitem__ __
 __lt__ __le__ __gt__ __ge__ __hash__ __repr__ __str__ __bool__ __add__ __radd__ __sub__ __mul__ __truediv__ __neg__
 __abs__ __float__ __int__ __enter__ __exit__
 """
-_DEFINABLE = frozenset(f"{_METHODS} __slots__ __match_args__ __all__ __version__ __author__".split())
+_DEFINABLE = frozenset(f"{_METHODS} __slots__ __match_args__ __all__ __name__ __version__ __author__".split())
 _INTERNAL = re.compile(r"(gi|cr|ag|tb|co)_\w+|f_(back|builtins|code|globals|lasti|lineno|locals|trace\w*)|func_\w+|mro")
 _DUNDER_IN_TEXT = re.compile(r"__[A-Za-z]\w*__")
 
@@ -109,13 +163,12 @@ class _Visitor(ast.NodeVisitor):
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             if alias.name not in MODULES:
-                self._refuse(node, f"`import {alias.name}` is not allowed; {_allowed_modules()}")
+                self._refuse(node, f"`import {alias.name}` is not allowed: {_instead(alias.name)}")
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         if node.level or node.module not in MODULES:
-            self._refuse(
-                node, f"`from {'.' * node.level}{node.module or ''} import` is not allowed; {_allowed_modules()}"
-            )
+            name = "." * node.level + (node.module or "")
+            self._refuse(node, f"`from {name} import` is not allowed: {_instead(name)}")
             return
         for alias in node.names:
             if alias.name == "*":
@@ -164,9 +217,6 @@ class _Visitor(ast.NodeVisitor):
             self._refuse(node, f"a method `{node.name}` may not be defined")
         self.generic_visit(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._refuse(node, "`async def` is not allowed: a reward is an ordinary function")
-
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         if node.keywords:
             self._refuse(node, f"class `{node.name}` may not have keywords such as `metaclass`")
@@ -192,11 +242,17 @@ def _is_public(module: str, name: str) -> bool:
     """Not private, and not a module that the module itself imported, such as `re.enum`."""
     if f"{module}.{name}" in MODULES:
         return True
+    if module in PUBLIC_NAMES:
+        return name in PUBLIC_NAMES[module]
     return not name.startswith("_") and not isinstance(getattr(import_module(module), name, None), ModuleType)
 
 
-def _allowed_modules() -> str:
-    return "allowed: " + ", ".join(sorted(MODULES - {"__future__", "collections.abc"}))
+def _instead(module: str) -> str:
+    package = module.partition(".")[0]
+    if module.startswith("."):
+        return "a reward stands alone in its file; write what it needs into it"
+    allowed = "allowed are " + ", ".join(sorted(MODULES - {"__future__", "collections.abc"}))
+    return f"{INSTEAD[package]}; {allowed}" if package in INSTEAD else allowed
 
 
 def _module_names(tree: ast.Module) -> dict[str, str]:

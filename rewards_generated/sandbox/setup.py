@@ -34,6 +34,7 @@ PRELOADED: tuple[str, ...] = (
     "html",
     "itertools",
     "json",
+    "logging",
     "math",
     "numbers",
     "operator",

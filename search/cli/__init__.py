@@ -27,7 +27,7 @@ Example: the whole search on the embedded testbed, with no key, no GPU and no do
 """
 
 
-# Name -> (module with a function or `typer.Typer` of that name, one line for the list of commands).
+# Name -> (module with a function or `typer.Typer` of that name or of the one behind the colon, a line for the list).
 COMMANDS = {
     "run": ("search.cli.runs", "Run a search, or resume one."),
     "ask": ("search.cli.runs", "Print the question that a search waits on."),
@@ -41,6 +41,8 @@ COMMANDS = {
     "export": ("search.cli.rewards", "Write an ensemble as a folder for other trainers."),
     "score": ("search.cli.rewards", "Score a file of rollouts with an ensemble."),
     "validate": ("search.cli.rewards", "Check reward files with the gate."),
+    "import": ("search.cli.rewards:import_rewards", "Turn a file of rewards into modules of one reward each."),
+    "source": ("search.cli.rewards", "Print the code of a candidate of a run."),
     "config": ("search.cli.tools", "List every field of the configuration with its help."),
     "doctor": ("search.cli.tools", "Show what this machine can do and what is missing."),
     "testbed": ("search.cli.testbed", "Build and inspect the built-in testbed."),
@@ -67,7 +69,8 @@ class LazyGroup(TyperGroup):
 
 def load(name: str) -> Any:
     """The real command `name`, with its module imported."""
-    application = getattr(import_module(COMMANDS[name][0]), name)
+    module, _, function = COMMANDS[name][0].partition(":")
+    application = getattr(import_module(module), function or name)
     if not isinstance(application, Typer):
         written, application = application, Typer(add_completion=False, rich_markup_mode=None)
         application.command()(written)

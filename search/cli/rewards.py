@@ -22,11 +22,16 @@ REJECTED = 1
 
 def export(
     source: Annotated[
-        str, typer.Argument(help="Folder of a run, TOML file of an ensemble, or name of a saved one.", metavar="SOURCE")
+        str,
+        typer.Argument(
+            help="Folder of a run, TOML file of an ensemble, name of a saved one, FILE.py or FILE.py:NAME.",
+            metavar="SOURCE",
+        ),
     ],
     to: Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.", metavar="FOLDER")],
     ensemble: Annotated[
-        str | None, typer.Option(help="Which ensemble of the run; default: the named winner.", metavar="NAME")
+        str | None,
+        typer.Option(help="Which ensemble or candidate of the run; default: the named winner.", metavar="NAME"),
     ] = None,
 ) -> None:
     """Write an ensemble as a folder that needs nothing of reward-search, for TRL, verl, OpenRLHF and verifiers.
@@ -38,6 +43,7 @@ def export(
 
     \b
         reward-search export runs/mine --ensemble top-3 --to my_reward
+        reward-search export runs/mine --ensemble a_candidate --to my_reward
         reward-search export my_ensemble.toml --to my_reward
     """
     from search.driver.export import export as write
@@ -51,7 +57,11 @@ def export(
 def score(
     ensemble: Annotated[
         str,
-        typer.Argument(help="Name of a saved ensemble, its TOML file, or an exported folder.", metavar="ENSEMBLE"),
+        typer.Argument(
+            help="Name of a saved ensemble, its TOML file, an exported folder, FILE.py, FILE.py:NAME, or RUN:NAME of "
+            "an ensemble or candidate of a run.",
+            metavar="REWARD",
+        ),
     ],
     rollouts: Annotated[
         Path,
@@ -75,18 +85,19 @@ def score(
 
     \b
         reward-search score base_rewards rollouts.jsonl > scores.jsonl
-        reward-search score my_reward rollouts.jsonl --out scores.jsonl
+        reward-search score my_reward.py:accuracy rollouts.jsonl --out scores.jsonl
+        reward-search score runs/mine:top-3 rollouts.jsonl
     """
-    from rewards_generated import load
     from rewards_generated.errors import UserError
     from rewards_generated.files import write_whole
     from rewards_generated.rollout_scoring import score_file
+    from search.driver.take_home import ensemble_named
 
     if out is not None and not out.parent.is_dir():
         raise UserError(f"--out {out}: there is no folder {out.parent}; make it, or write elsewhere")
     if out is not None and (out.is_dir() or (out.exists() and not overwrite)):
         raise UserError(f"--out {out} exists already; choose another name, or replace a file with --overwrite")
-    chosen = load(ensemble)
+    chosen = ensemble_named(ensemble)
     scored = score_file(chosen, rollouts)
     text = "".join(json.dumps(item.record(), ensure_ascii=False) + "\n" for item in scored)
     if out is None:
@@ -113,7 +124,12 @@ def _summary(ensemble: Ensemble, scored: Sequence[ScoredRollout]) -> str:
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Python files, each defining one reward.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="Python files, as FILE.py or FILE.py:NAME, such as FILE.py:make_reward(weight=2)."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
     rollouts: Annotated[
         Path | None,
@@ -140,7 +156,8 @@ def validate(
 ) -> None:
     """Check reward files with the gate: what is in them, what they do in the sandbox, what fools them.
 
-    Exit code 0: all accepted; 1: at least one rejected; 2: bad usage, such as a file that is not Python.
+    Functions of TRL, verl, OpenRLHF and verifiers are called as their host calls them. Exit code 0: all accepted; 1: at
+    least one rejected; 2: bad usage, such as a file that is not Python.
 
     Example:
 
@@ -153,46 +170,43 @@ def validate(
     from rewards_generated.gate import check
     from rewards_generated.rollout_file import read_rollouts
 
-    codes = [(file, _read(file)) for file in files]
     given = _answers(form, task)
+    codes = [(name, code) for file in files for name, code in _read(file, quiet=as_json)]
     probes = read_rollouts(rollouts, given) if rollouts else None
     prescreener = Prescreener(probes, generations=generations, answers=given) if probes else None
     records = []
     rejected = False
-    for file, code in codes:
+    for name, code in codes:
         answers = given or AnswerRules(format_in(code) or ANSWER_FORMATS["solution"])
         verdict = check(code, rollouts=probes, answers=answers)
         rejected |= not verdict.accepted
-        found = prescreener.screen(str(file), code)[0] if prescreener and verdict.accepted else None
+        found = prescreener.screen(name, code)[0] if prescreener and verdict.accepted else None
         if as_json:
             figures = {"prescreening": found.model_dump(mode="json") if found else None} if prescreener else {}
-            told = {"file": str(file), "answer_format": format_name(answers.answer_format)}
+            told = {"file": name, "answer_format": format_name(answers.answer_format)}
             records.append({**told, **verdict.model_dump(mode="json"), **figures})
         else:
-            typer.echo(_report(file, verdict, answers, probes is not None) + (_figures(found) if found else ""))
+            typer.echo(_report(name, verdict, answers, probes is not None) + (_figures(found) if found else ""))
     if as_json:
         typer.echo(json.dumps(records))
     if rejected:
         raise typer.Exit(REJECTED)
 
 
-def _read(file: Path) -> str:
-    from rewards_generated.errors import UserError
-    from rewards_generated.identity import CodeUnreadable, parse
+def _read(file: str, quiet: bool) -> list[tuple[str, str]]:
+    """Name and code of every reward of a file."""
+    from rewards_generated.hosts import read_rewards
 
-    try:
-        code = file.read_text(encoding="utf-8-sig")
-        parse(code)
-        return code
-    except CodeUnreadable as error:
-        where = "" if error.line is None else f", line {error.line}"
-        raise UserError(f"{file}{where} is not Python: {error}; mend it, nothing was checked") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{file} is not UTF-8 text; save it as UTF-8") from None
-    except FileNotFoundError:
-        raise UserError(f"{file} does not exist; give the path of a Python file that defines a reward") from None
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}; give the path of a Python file") from None
+    rewards = read_rewards(file)
+    if len(rewards) == 1:
+        return [(file, rewards[0].code)]
+    names = ", ".join(item.name for item in rewards)
+    if not quiet:
+        typer.echo(
+            f"{file} has {len(rewards)} rewards ({names}); each is checked. Name one as {file}:{rewards[0].name}, or "
+            f"take all as an ensemble with `reward-search import {file} --to FOLDER`\n"
+        )
+    return [(f"{file}:{item.name}", item.code) for item in rewards]
 
 
 def _answers(form: str | None, task: str | None) -> AnswerReader | None:
@@ -218,8 +232,8 @@ def _answers(form: str | None, task: str | None) -> AnswerReader | None:
     return build_task(TaskReference(name=task))
 
 
-def _report(file: Path, verdict: Verdict, answers: AnswerReader, given: bool) -> str:
-    lines = [f"{file}: {'accepted' if verdict.accepted else 'REJECTED'} in {verdict.seconds:.2f} s"]
+def _report(name: str, verdict: Verdict, answers: AnswerReader, given: bool) -> str:
+    lines = [f"{name}: {'accepted' if verdict.accepted else 'REJECTED'} in {verdict.seconds:.2f} s"]
     if verdict.identity:
         lines.append(f"  identity {verdict.identity}")
     if verdict.kind == "batch":
@@ -252,3 +266,46 @@ def _figures(found: PreScreening) -> str:
             f"       {'most like':<26}{like.name}: correlation of ranks {like.rank_correlation:+.3f}{advantages}"
         )
     return "\n".join(lines) + "\n"
+
+
+def source(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.", metavar="RUN")],
+    candidate: Annotated[str, typer.Argument(help="Name of the candidate.", metavar="CANDIDATE")],
+) -> None:
+    """Print the code of a candidate of a run.
+
+    Example:
+
+    \b
+        reward-search source runs/mine gated_check > gated_check.py
+    """
+    from search.reader import open_run
+
+    with open_run(run) as reader:
+        typer.echo(reader.source(candidate).rstrip("\n"))
+
+
+def import_rewards(
+    file: Annotated[
+        str, typer.Argument(help="Python file with rewards of TRL, verl, OpenRLHF, verifiers or ours.", metavar="FILE")
+    ],
+    to: Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.", metavar="FOLDER")],
+) -> None:
+    """Turn a file of rewards into modules of one reward each, and an ensemble of all of them.
+
+    Each takes along only what it uses of the file. Says for every function what it became, or why it did not. Nothing
+    is run. Exit code 1 where no function became a reward.
+
+    Examples:
+
+    \b
+        reward-search import rewards.py --to my_rewards
+        reward-search import rewards.py:make_reward(weight=2) --to my_rewards
+    """
+    from rewards_generated.hosts.importing import import_file
+
+    imported = import_file(file, to)
+    for line in imported.lines:
+        typer.echo(line)
+    if not imported.names:
+        raise typer.Exit(REJECTED)

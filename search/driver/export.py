@@ -10,17 +10,22 @@ from eval.report.leaderboard import entry_remark, format_estimate
 from rewards_generated.ensemble import how_found, load, saved_names
 from rewards_generated.errors import UserError
 from rewards_generated.export import Figure, Provenance, export_ensemble, require_empty
+from rewards_generated.hosts.reading import is_file
 from search.config.models import SearchConfig
 from search.driver.launch import recorded_config
+from search.driver.take_home import finalist_named
 from search.ledger import Candidate, Finalist, Ledger
 from search.results.entries import final_entries
 from search.results.notes import notes
+from search.results.ranking import control_scores, outcomes
 
 
 def export(source: str, name: str | None, target: Path) -> Path:
-    """Exports the ensemble `name` of the run in the folder `source` (None: its named winner), or a saved ensemble.
+    """Exports the ensemble or candidate `name` of the run in the folder `source` (None: its named winner), or a saved
+    ensemble.
 
-    `source` may be the folder of a run, a TOML file, a folder with `ensemble.toml`, or the name of a saved ensemble.
+    `source` may be the folder of a run, a TOML file, a folder with `ensemble.toml`, the name of a saved ensemble, or a
+    Python file of rewards, `FILE.py` or `FILE.py:NAME`.
     Raises UserError.
     """
     require_empty(target)
@@ -29,6 +34,8 @@ def export(source: str, name: str | None, target: Path) -> Path:
         return _export_of_run(folder, name, target)
     if name is not None:
         raise UserError(f"{source} is not the folder of a run, so --ensemble {name} cannot be looked up in it")
+    if is_file(source):
+        return export_ensemble(load(source), target)
     if not folder.exists() and source not in saved_names():
         saved = ", ".join(saved_names()) or "none"
         raise UserError(f"{source!r} is neither the folder of a run, a TOML file nor a saved ensemble (saved: {saved})")
@@ -39,7 +46,7 @@ def export(source: str, name: str | None, target: Path) -> Path:
 def _export_of_run(folder: Path, name: str | None, target: Path) -> Path:
     config = recorded_config(folder)
     with closing(Ledger.open(folder)) as ledger:
-        finalist = _finalist(folder, ledger, name)
+        finalist = finalist_named(folder, config, ledger, name)
         members = {candidate.name: candidate for candidate in ledger.candidates()}
         verdicts = ledger.verdicts()
         return export_ensemble(
@@ -52,23 +59,6 @@ def _export_of_run(folder: Path, name: str | None, target: Path) -> Path:
         )
 
 
-def _finalist(folder: Path, ledger: Ledger, name: str | None) -> Finalist:
-    finalists = {finalist.name: finalist for finalist in ledger.finalists()}
-    if not finalists:
-        raise UserError(
-            f"{folder} has no ensembles yet; they are fixed after the last round: see `reward-search status`"
-        )
-    listed = ", ".join(finalists)
-    if name is None:
-        named = ledger.milestone("winner_named")
-        name = named.detail["name"] if named else None
-        if name is None:
-            raise UserError(f"{folder} has no named winner; choose with --ensemble one of: {listed}")
-    if name not in finalists:
-        raise UserError(f"{folder} has no ensemble {name!r}; choose one of: {listed}")
-    return finalists[name]
-
-
 def _provenance(
     config: SearchConfig, ledger: Ledger, finalist: Finalist, candidates: dict[str, Candidate]
 ) -> Provenance:
@@ -76,15 +66,19 @@ def _provenance(
     members = [candidates[name] for name in finalist.candidates]
     started = ledger.milestone("started")
     when = f" of {started.at:%Y-%m-%d}" if started else ""
-    kind = f"control ({finalist.control})" if finalist.kind == "control" else "selected ensemble"
+    kinds = {"control": f"control ({finalist.control})", "candidate": "candidate with the base rewards"}
+    kind = kinds.get(finalist.kind, "selected ensemble")
     found = [
         f"Entry {finalist.name!r}, a {kind}, of the search {config.name!r}{when}: task {config.task.name}, base "
         f"model {config.base_model}, seed {config.seed}, configuration {ledger.fact('config_digest')}.",
         f"The proposer {config.proposer.name} wrote {len(every)} candidates in {len(ledger.rounds())} rounds "
         f"(feedback: {config.search.feedback}); each that passed the gate was screened by "
         f"{config.screening.grpo.steps} GRPO steps and ranked on the {config.search.select_on} split.",
-        f"The ensemble was trained for {finalist.steps} steps with {config.finals.seeds} seeds of its own.",
     ]
+    if finalist.kind != "candidate":
+        found.append(
+            f"The ensemble was trained for {finalist.steps} steps with {config.finals.seeds} seeds of its own."
+        )
     if config.task.name == "testbed":
         found.append(
             "The testbed is a task and a policy made so that the design of the reward matters: figures on it say how "
@@ -92,11 +86,32 @@ def _provenance(
         )
     return Provenance(
         found=found,
-        figures=[figure for entry in final_entries(config, ledger) for figure in _figures(entry, finalist.name)],
+        figures=_screening_figures(config, ledger, finalist.name)
+        if finalist.kind == "candidate"
+        else [figure for entry in final_entries(config, ledger) for figure in _figures(entry, finalist.name)],
         notes=notes(config, ledger),
         origins={item.name: item.origin for item in members},
         descriptions={item.name: item.description for item in members},
     )
+
+
+def _screening_figures(config: SearchConfig, ledger: Ledger, name: str) -> list[Figure]:
+    """Of the candidate and of the base rewards alone, in screening."""
+    scores = {item.candidate.name: item.scores for item in outcomes(config, ledger) if item.candidate.name == name}
+    scores |= control_scores(config, ledger)
+    return [
+        Figure(
+            entry=f"{entry} (this one)" if entry == name else entry,
+            split=config.search.select_on,
+            accuracy=format_estimate(found.accuracy),
+            f1=format_estimate(found.f1),
+            questions=found.n,
+            seeds=len(found.seeds),
+            remark="screening",
+        )
+        for entry, found in scores.items()
+        if found is not None
+    ]
 
 
 def _figures(entry: Entry, exported: str) -> list[Figure]:

@@ -44,10 +44,11 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
-    """An ensemble to be retrained. `kind` control: it can never be named the winner."""
+    """An ensemble to be retrained. `kind` control: it can never be named the winner; candidate: one that was screened,
+    which is no finalist of the ledger."""
 
     name: str
-    kind: Literal["selected", "control"]
+    kind: Literal["selected", "control", "candidate"]
     candidates: tuple[str, ...]
     ensemble: Ensemble
     steps: int

@@ -14,7 +14,7 @@ from eval.tasks.testbed import build
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.problem import Problem, ProblemOptions, Step, draw_problem
 from eval.tasks.testbed.wording import OTHER_SCENES, SCENES
-from rewards_generated.base import BASE_REWARDS
+from rewards_generated.base import base_rewards
 from rewards_generated.errors import UserError
 from trainer.jobs.settings import Hardware
 from trainer.testbed import policy_path
@@ -80,7 +80,7 @@ def test_cheap_styles_are_wrong_by_rule():
 def test_clean_traces_are_right_and_well_formed():
     for trace in traces(ProblemOptions(), 200, reflecting=0.0, seed=0):
         completion = trace["completion"][0]["content"]
-        assert BASE_REWARDS["format_exact"]("", completion, "") == 3
+        assert base_rewards()["format_exact"]("", completion, "") == 3
         for left, sign, right, result in re.findall(r"(\d+) ([-+*]) (\d+) = (\d+)", completion):
             assert {"+": int(left) + int(right), "-": int(left) - int(right), "*": int(left) * int(right)}[sign] == int(
                 result

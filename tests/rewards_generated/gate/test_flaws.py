@@ -193,7 +193,7 @@ def test_every_limit_does_something() -> None:
     assert check(waits, settings=GateSettings(constant_share=0.5)).reasons[0].startswith("constant: ")
     only_first_question = body("return float('Sam' in prompt and '=' in completion)")
     assert (
-        check(only_first_question, settings=GateSettings(group_spread_minimum=0.9))
+        check(only_first_question, settings=GateSettings(group_spread_minimum=0.9, maximum_rollouts=240))
         .reasons[0]
         .startswith("group_spread")
     )

@@ -83,7 +83,6 @@ REFUSED = [
     ("raise SystemExit", "`SystemExit`"),
     ("try:\n    x = 1\nexcept BaseException:\n    pass", "`BaseException`"),
     ("n = 0\ndef f():\n    global n\n    n += 1", "keeps no state"),
-    ("async def f():\n    pass", "async"),
     ("class A(metaclass=type):\n    pass", "keywords"),
     ("class A:\n    def __getattr__(self, name):\n        return 1", "`__getattr__`"),
     ("class A:\n    def __reduce__(self):\n        return 1", "`__reduce__`"),
@@ -105,7 +104,9 @@ def test_the_message_names_line_and_remedy() -> None:
     assert not verdict.accepted
     assert verdict.identity is not None
     (reason,) = verdict.reasons
-    assert reason.startswith("policy: line 2: `import os` is not allowed; allowed: ")
+    assert reason.startswith(
+        "policy: line 2: `import os` is not allowed: a reward sees no files and no environment; allowed are "
+    )
 
 
 def test_many_violations_are_summed_up() -> None:
@@ -131,9 +132,10 @@ def test_syntax_errors_reject_with_their_line() -> None:
 
 
 def test_every_allowed_module_can_be_used_in_the_sandbox() -> None:
+    from rewards_generated.sandbox.packages import MATHEMATICS
     from rewards_generated.sandbox.setup import PRELOADED
 
-    assert set(PRELOADED) >= MODULES
+    assert {*PRELOADED, *MATHEMATICS} >= MODULES
     code = "".join(f"import {name}\n" for name in sorted(MODULES - {"__future__"}))
     body = "def reward(prompt, completion, answer):\n    return float(len(completion) % 7)\n"
     assert check(code + body).reasons == ()

@@ -98,7 +98,7 @@ def test_how_an_ensemble_was_found_travels_with_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{run}", "--ensemble", "top-9"], "has no ensemble 'top-9'; choose one of: top-2, top-3"),
+        (["{run}", "--ensemble", "top-9"], "has no ensemble and no candidate 'top-9': did you mean 'top-3'?"),
         (
             ["{tmp}/none"],
             "neither the folder of a run, a TOML file nor a saved ensemble (saved: base_rewards, testbed_top_5)",
@@ -139,4 +139,7 @@ def test_a_run_before_its_end_has_no_ensembles_yet(tmp_path: Path, capsys: pytes
     assert code == 0
     capsys.readouterr()
     assert main(["export", str(folder), "--to", str(tmp_path / "out")]) == 2
-    assert "has no ensembles yet" in capsys.readouterr().err
+    assert (
+        "has no named winner; choose an ensemble (none yet, they are fixed after the last round)"
+        in capsys.readouterr().err
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rewards_generated.base import BASE_REWARDS
+from rewards_generated.base import base_rewards
 from search.cli import main
 
 README = Path(__file__).parents[3] / "README.md"
@@ -62,7 +62,7 @@ def test_a_saved_ensemble_scores_as_its_members_do(rollouts: Path, capsys: pytes
     found, said = scored(capsys, "base_rewards", "rollouts.jsonl")
     assert [(item["line"], item["id"]) for item in found] == [(1, "r0"), (2, "r1"), (3, "r2")]
     for item, completion in zip(found, (RIGHT, WRONG, "22"), strict=True):
-        own = {name: reward(PROMPT, completion, "22") for name, reward in BASE_REWARDS.items()}
+        own = {name: reward(PROMPT, completion, "22") for name, reward in base_rewards().items()}
         assert item["scores"] == own
         assert item["total"] == pytest.approx(sum(own.values()))
         assert "unscored" not in item
@@ -84,7 +84,7 @@ def test_chats_are_what_their_last_question_and_the_answer_say(
 def test_what_a_member_cannot_score_is_null_with_the_reason(rollouts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found, said = scored(capsys, str(ensemble(rollouts.parent, fragile=FRAGILE)), "rollouts.jsonl")
     assert [item["total"] for item in found] == [25.0, 10.5, None]
-    assert found[2]["scores"] == {"answer_check": BASE_REWARDS["answer_check"](PROMPT, "22", "22"), "fragile": None}
+    assert found[2]["scores"] == {"answer_check": base_rewards()["answer_check"](PROMPT, "22", "22"), "fragile": None}
     assert "IndexError" in found[2]["unscored"]["fragile"]
     assert "scored 2 of 3 rollouts" in said
     assert "unscored: 1, such as by fragile: " in said

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import search.rounds.base_scores
-from rewards_generated.base import BASE_REWARDS
+from rewards_generated.base import base_rewards
 from rewards_generated.ensemble import Member
 from rewards_generated.rollout import Rollout
 from search.config.source import parse_config
@@ -69,7 +69,7 @@ def test_frozen_statistics_are_those_of_the_scores(scores: Opened) -> None:
     for member, values in zip(
         found.frozen(members),
         (
-            [BASE_REWARDS["answer_check"](item.prompt, item.completion, item.answer) for item in rollouts],
+            [base_rewards()["answer_check"](item.prompt, item.completion, item.answer) for item in rollouts],
             [float(item.completion.count("=")) for item in rollouts],
         ),
         strict=True,

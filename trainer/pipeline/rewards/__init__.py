@@ -10,6 +10,8 @@ from rewards_generated.answers.in_format import WRITTEN_FOR, in_format
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.errors import UserError, nearest
+from rewards_generated.hosts import read_reward
+from rewards_generated.hosts.reading import ReadReward, is_file
 from rewards_generated.library import library_codes
 
 
@@ -22,7 +24,7 @@ def own_codes(form: AnswerFormat = WRITTEN_FOR) -> dict[str, str]:
 def weighted_ensemble(name: str, weights: Mapping[str, float], form: AnswerFormat = WRITTEN_FOR) -> Ensemble:
     """The sum of the named rewards with their weights, in the answer format of the task.
 
-    A name is one of this folder's, a base reward's, one of the library, or the path of a file that ends in `.py`.
+    A name is one of this folder's, a base reward's, one of the library, or a file, `FILE.py` or `FILE.py:NAME`.
     Raises UserError for a name that is none of these, and for code that is not Python.
     """
     codes = {**library_codes(form), **own_codes(form)}
@@ -30,8 +32,9 @@ def weighted_ensemble(name: str, weights: Mapping[str, float], form: AnswerForma
     for reward, weight in weights.items():
         if reward in BASE_REWARDS and reward not in codes:
             members.append(Member(name=reward, weight=weight))
-        elif reward.endswith(".py"):
-            members.append(Member(name=Path(reward).stem, code=_read(Path(reward)), weight=weight))
+        elif is_file(reward):
+            found = _read(reward)
+            members.append(Member(name=found.name, code=found.code, weight=weight))
         elif reward in codes:
             members.append(Member(name=reward, code=codes[reward], weight=weight))
         else:
@@ -43,8 +46,8 @@ def weighted_ensemble(name: str, weights: Mapping[str, float], form: AnswerForma
     return ensemble
 
 
-def _read(path: Path) -> str:
+def _read(text: str) -> ReadReward:
     try:
-        return path.expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"`grpo.rewards` names {str(path)!r}, which cannot be read: {error}") from None
+        return read_reward(text)
+    except UserError as error:
+        raise UserError(f"`grpo.rewards` names {text!r}: {error}") from None
