@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rewards_generated.adapters.batch import expects_messages
-from rewards_generated.contract import ContractViolation, reward_function
+from rewards_generated.contract import FUNCTION_NAME, ContractViolation, reward_function
 from rewards_generated.errors import UserError, nearest
 from rewards_generated.gate.static_rules import violations
 from rewards_generated.hosts.cutting import cut_out, cut_out_inner
@@ -27,7 +27,7 @@ from rewards_generated.identity import CodeUnreadable, parse
 
 @dataclass(frozen=True, slots=True)
 class RewardFile:
-    """A Python file and what was found in it, without running it."""
+    """A Python file and what was found in it, without running it: its `reward`, else all of its rewards."""
 
     path: Path
     code: str
@@ -71,7 +71,9 @@ def read_file(path: Path) -> RewardFile:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; give the path of a Python file") from None
     found, others = rewards_of(tree)
-    return RewardFile(path, code, tree, tuple(found), tuple(others))
+    # A module of our contract may have others behind its `reward`: an imported one does.
+    chosen = [reward for reward in found if reward.name == FUNCTION_NAME] or found
+    return RewardFile(path, code, tree, tuple(chosen), tuple(others))
 
 
 def read_reward(text: str) -> ReadReward:
