@@ -56,7 +56,14 @@ def _as_trl(name: str, score: Callable[[list[Sample]], list[float | None]], answ
     def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
         if answer_column not in columns:
             raise UserError(f"the dataset has no column {answer_column!r}; name the gold answers' with answer_column=")
-        triples = zip(prompts, completions, columns[answer_column], strict=True)
+        golds = columns[answer_column]
+        missing = [row for row, gold in enumerate(golds) if gold is None]
+        if missing:
+            raise UserError(
+                f"the gold answer in column {answer_column!r} of row {missing[0]} of the batch is None; leave such "
+                "rows out of the dataset"
+            )
+        triples = zip(prompts, completions, golds, strict=True)
         return score([Sample(prompt_text(prompt), completion_text(text), str(gold)) for prompt, text, gold in triples])
 
     reward.__name__ = name

@@ -6,7 +6,11 @@
 - verl: `reward.custom_reward_function.path=.../reward.py` (older versions: `custom_reward_function.path`); the function
   is `compute_score`. Members that read the prompt get it from `extra_info["prompt"]`, or else `extra_info["question"]`.
 - OpenRLHF: `--reward.remote_url .../reward.py` (older versions: `--remote_rm_url`); the function is `reward_func`.
-- verifiers: `vf.Rubric(funcs=verifiers_functions)`.
+- verifiers: `vf.Rubric(funcs=verifiers_functions)`; so too in prime-rl, which trains on environments of verifiers.
+- slime: `--custom-rm-path my_reward.reward.slime_reward` (with `--group-rm`: `slime_group_reward`).
+- AReaL: `reward_fn="my_reward.reward.areal_reward"`; the dataset has a column `answer`.
+- SkyRL-gym: `skyrl_gym.register(id="mine", entry_point="my_reward.reward:skyrl_env")`.
+- tinker-cookbook: `ProblemGroupBuilder(env_thunk=partial(tinker_env, renderer, question, answer), ...)`.
 - Anything else: `score(prompts, completions, answers)`.
 
 The members' code below is run as it stands, WITHOUT a sandbox: read it before you train with it.
@@ -78,9 +82,8 @@ def score(
     Prompts and completions are text or chat messages. `groups`: equal for completions of one prompt; needed by
     `group_normalised`, not used otherwise.
     """
-    return [
-        None if None in column else _sum(column) for column in _contributions(prompts, completions, answers, groups)
-    ]
+    columns = _contributions(member_scores(prompts, completions, answers), groups)
+    return [None if None in column else _sum(column) for column in columns]
 
 
 def score_without_failed(
@@ -93,7 +96,7 @@ def score_without_failed(
 
     Every such failure is counted in `failures`, and the first of each member are logged.
     """
-    return [_sum(column) for column in _contributions(prompts, completions, answers, groups)]
+    return [_sum(column) for column in _contributions(member_scores(prompts, completions, answers), groups)]
 
 
 def member_scores(
@@ -105,15 +108,11 @@ def member_scores(
 
 
 def _contributions(
-    prompts: Sequence[Any],
-    completions: Sequence[Any],
-    answers: Sequence[Any],
-    groups: Sequence[Hashable] | None,
+    rows: dict[str, list[float | None]], groups: Sequence[Hashable] | None = None
 ) -> list[tuple[float | None, ...]]:
-    """Per completion what each member adds to its total."""
-    rows = member_scores(prompts, completions, answers)
+    """Per completion what each member adds to its total. `rows`: the members' raw scores."""
     if AGGREGATION == "group_normalised":
-        if groups is None or len(groups) != len(completions):
+        if groups is None or any(len(groups) != len(row) for row in rows.values()):
             raise UnsuitableHost(
                 f"ensemble {NAME!r} aggregates by group_normalised: give the group of every completion"
             )
@@ -189,14 +188,17 @@ def _module(source: str) -> ModuleType:
 
 def _samples(prompts: Sequence[Any], completions: Sequence[Any], answers: Sequence[Any]) -> list[tuple[str, str, str]]:
     return [
-        (prompt_text(prompt), completion_text(completion), _answer_text(answer))
-        for prompt, completion, answer in zip(prompts, completions, answers, strict=True)
+        (prompt_text(prompt), completion_text(completion), _answer_text(answer, row))
+        for row, (prompt, completion, answer) in enumerate(zip(prompts, completions, answers, strict=True))
     ]
 
 
-def _answer_text(answer: Any) -> str:
+def _answer_text(answer: Any, row: int) -> str:
     if answer is None:
-        raise ValueError(f"ensemble {NAME!r} needs the gold answer of every completion, and one is None")
+        raise ValueError(
+            f"ensemble {NAME!r} needs the gold answer of every completion: that of row {row} of the batch is None; "
+            "leave such rows out of the dataset"
+        )
     return str(answer)
 
 
@@ -257,31 +259,45 @@ def without_end_tokens(completion: str) -> str:
 # TRL
 
 
-def trl_reward_functions(answer_column: str = "answer") -> list[Callable[..., list[float | None]]]:
+class TrlReward:
+    """A reward function of TRL: the whole ensemble, or one member. An object, so that TRL's asynchronous trainer can
+    pickle it; the mean of every member is logged where the trainer offers `log_metric`."""
+
+    def __init__(self, name: str, member: int | None, answer_column: str) -> None:
+        self.__name__ = self.__qualname__ = name
+        self.member = member
+        self.answer_column = answer_column
+
+    def __call__(
+        self, prompts: Sequence[Any], completions: Sequence[Any], log_metric: Any = None, **columns: Any
+    ) -> list[float | None]:
+        if self.answer_column not in columns:
+            raise ValueError(
+                f"the dataset has no column {self.answer_column!r} with the gold answers; "
+                "name it with trl_reward_functions(answer_column=...)"
+            )
+        answers = columns[self.answer_column]
+        if self.member is not None:
+            member = MEMBERS[self.member]
+            return [_call(member, sample) for sample in _samples(prompts, completions, answers)]
+        rows = member_scores(prompts, completions, answers)
+        if log_metric is not None:
+            for name, row in rows.items():
+                present = [value for value in row if value is not None]
+                if present:
+                    log_metric(f"{NAME}/{name}", math.fsum(present) / len(present))
+        return [None if None in column else _sum(column) for column in _contributions(rows)]
+
+
+def trl_reward_functions(answer_column: str = "answer") -> list[TrlReward]:
     """`reward_funcs` for GRPOTrainer: one function, or with `group_normalised` one per member, in `MEMBERS`' order.
 
     `answer_column`: the column of the dataset with the gold answers. None stands where a completion could not be
     scored; TRL leaves it out.
     """
     if AGGREGATION == "group_normalised":
-        return [_trl_function(member.name, (member,), answer_column) for member in MEMBERS]
-    return [_trl_function(NAME, None, answer_column)]
-
-
-def _trl_function(name: str, alone: tuple[Member] | None, answer_column: str) -> Callable[..., list[float | None]]:
-    def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
-        if answer_column not in columns:
-            raise ValueError(
-                f"the dataset has no column {answer_column!r} with the gold answers; "
-                "name it with trl_reward_functions(answer_column=...)"
-            )
-        answers = columns[answer_column]
-        if alone is None:
-            return score(prompts, completions, answers)
-        return [_call(alone[0], sample) for sample in _samples(prompts, completions, answers)]
-
-    reward.__name__ = reward.__qualname__ = name
-    return reward
+        return [TrlReward(member.name, place, answer_column) for place, member in enumerate(MEMBERS)]
+    return [TrlReward(NAME, None, answer_column)]
 
 
 # verl
@@ -289,9 +305,13 @@ def _trl_function(name: str, alone: tuple[Member] | None, answer_column: str) ->
 
 def compute_score(
     data_source: Any, solution_str: str, ground_truth: Any, extra_info: Any = None, **options: Any
-) -> float:
-    """verl's custom reward function. A member that could not score the completion adds nothing; see `failures`."""
-    return score_without_failed([_verl_prompt(extra_info)], [solution_str], [ground_truth])[0]
+) -> dict[str, float]:
+    """verl's custom reward function: `score` is the total, beside it each member's own score, which verl logs. A member
+    that could not score the completion adds nothing, stands as 0, and is counted in `failed_members`."""
+    rows = member_scores([_verl_prompt(extra_info)], [solution_str], [ground_truth])
+    failed = sum(row[0] is None for row in rows.values())
+    logged = {name: row[0] or 0.0 for name, row in rows.items()}
+    return {**logged, "failed_members": float(failed), "score": _sum(_contributions(rows)[0])}
 
 
 def compute_member_scores(
@@ -329,19 +349,22 @@ def reward_func(
 ) -> dict[str, Any]:
     """OpenRLHF's custom reward function: `queries` are prompts with their completions, decoded with special tokens.
 
-    A member that could not score a completion adds nothing there; `failed_members` is logged.
+    A member that could not score a completion adds nothing there; how many such there were is logged beside the mean of
+    every member.
     """
     completions = [
         without_end_tokens(query[len(prompt) :] if query.startswith(prompt) else query)
         for query, prompt in zip(queries, prompts, strict=True)
     ]
-    before = failures.total()
-    totals: Any = score_without_failed([templated_prompt_text(prompt) for prompt in prompts], completions, labels)
+    rows = member_scores([templated_prompt_text(prompt) for prompt in prompts], completions, labels)
+    totals: Any = [_sum(column) for column in _contributions(rows)]
     torch = sys.modules.get("torch")  # there whenever OpenRLHF is; it wants a tensor
     if torch is not None:
         totals = torch.tensor(totals, dtype=torch.float)
-    failed = float(failures.total() - before)
-    return {"rewards": totals, "scores": totals, "extra_logs": {"failed_members": failed}}
+    logs = {"failed_members": float(sum(value is None for row in rows.values() for value in row))}
+    for name, row in rows.items():
+        logs[name] = math.fsum(value or 0.0 for value in row) / max(1, len(row))
+    return {"rewards": totals, "scores": totals, "extra_logs": logs}
 
 
 # verifiers
@@ -365,6 +388,94 @@ async def verifiers_task_reward(task: Any, trace: Any) -> float:
     return score_without_failed([task.prompt or ""], [trace.last_reply], [task.answer])[0]
 
 
+# slime
+
+
+async def slime_reward(args: Any, sample: Any, **options: Any) -> float:
+    """slime's custom reward model, for one sample: its `prompt`, `response` and `label`."""
+    return score_without_failed(*_slime_columns([sample]))[0]
+
+
+async def slime_group_reward(args: Any, samples: Sequence[Any], **options: Any) -> list[float]:
+    """The same for several samples at once, as with `--group-rm`; completions of one prompt are a group."""
+    columns = _slime_columns(samples)
+    return score_without_failed(*columns, list(zip(columns[0], map(str, columns[2]), strict=True)))
+
+
+def _slime_columns(samples: Sequence[Any]) -> tuple[list[str], list[str], list[Any]]:
+    prompts = [sample.prompt for sample in samples]
+    texts = [templated_prompt_text(prompt) if isinstance(prompt, str) else prompt_text(prompt) for prompt in prompts]
+    return texts, [without_end_tokens(sample.response) for sample in samples], [sample.label for sample in samples]
+
+
+# AReaL
+
+
+def areal_reward(
+    prompt: str,
+    completions: str,
+    prompt_ids: Any = None,
+    completion_ids: Any = None,
+    answer: Any = None,
+    **columns: Any,
+) -> float:
+    """AReaL's reward function for one completion; it is pickled into a process of AReaL's own."""
+    return score_without_failed([templated_prompt_text(prompt)], [without_end_tokens(completions)], [answer])[0]
+
+
+# SkyRL-gym
+
+
+def skyrl_env(env_config: Any = None, extras: Any = None) -> Any:
+    """An environment of one turn for SkyRL-gym; `extras["reward_spec"]["ground_truth"]` is the gold answer."""
+    from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput
+
+    class RewardEnv(BaseTextEnv):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.answer = (extras or {}).get("reward_spec", {}).get("ground_truth")
+            self.prompt: Any = (extras or {}).get("prompt", "")
+            self.logged: dict[str, float] = {}
+
+        def init(self, prompt: Any) -> tuple[Any, dict[str, Any]]:
+            self.prompt = prompt
+            return prompt, {}
+
+        def step(self, action: str) -> Any:
+            rows = member_scores([self.prompt], [without_end_tokens(action)], [self.answer])
+            self.logged = {name: row[0] for name, row in rows.items() if row[0] is not None}
+            total = _sum(_contributions(rows)[0])
+            return BaseTextEnvStepOutput(observations=[], reward=total, done=True, metadata=dict(self.logged))
+
+        def get_metrics(self) -> dict[str, float]:
+            return self.logged
+
+    return RewardEnv()
+
+
+# tinker-cookbook
+
+
+def tinker_env(renderer: Any, question: str, answer: Any, convo_prefix: Any = None) -> Any:
+    """A `ProblemEnv` of tinker-cookbook whose reward is the ensemble's total; no format penalty is added."""
+    from tinker_cookbook.rl.problem_env import ProblemEnv
+
+    class RewardEnv(ProblemEnv):  # type: ignore[misc]
+        def get_question(self) -> str:
+            return question
+
+        def check_answer(self, sample_str: str) -> float:
+            return score_without_failed([question], [sample_str], [answer])[0]
+
+        def check_format(self, sample_str: str) -> bool:
+            return True
+
+        def get_reference_answer(self) -> str:
+            return str(answer)
+
+    return RewardEnv(renderer, convo_prefix, format_coef=0.0)
+
+
 # What this ensemble offers
 
 _FUNCTIONS: dict[str, Reward] = {
@@ -379,6 +490,10 @@ _ONE_AT_A_TIME = {
     "reward_func": "OpenRLHF's reward_func",
     "verifiers_reward": "verifiers' rubric function for one rollout (take verifiers_group_reward)",
     "verifiers_task_reward": "verifiers' reward of a v1 task",
+    "slime_reward": "slime's reward of one sample (take slime_group_reward with --group-rm)",
+    "areal_reward": "AReaL's reward function",
+    "skyrl_env": "SkyRL-gym's environment",
+    "tinker_env": "tinker-cookbook's environment",
 }
 verifiers_functions: list[Callable[..., Any]]
 if AGGREGATION == "group_normalised":

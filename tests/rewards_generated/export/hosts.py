@@ -83,7 +83,8 @@ def verl(module: ModuleType, samples: list[Sample]) -> list[float]:
             ground_truth=sample["answer"],
             extra_info=extra_info,
         )
-        totals.append(result)
+        assert set(result) == {"score", "failed_members", *(member.name for member in module.MEMBERS)}
+        totals.append(result["score"])
     return totals
 
 

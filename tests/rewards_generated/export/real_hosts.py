@@ -2,10 +2,11 @@
 
     python real_hosts.py FOLDER SAMPLES.json
 
-Run it with the Python of an environment that holds verl, OpenRLHF or verifiers (`pip install --no-deps` and what
-their import asks for is enough) and nothing of ours. The samples, a JSON list of objects with prompt, completion and
-answer, need no order. Prints each trainer that is there, with its version and the largest difference; ends with 1 where
-one is above 1e-6. `hosts.py` imitates the same calls where the trainers cannot be installed.
+Run it with the Python of an environment that holds verl, OpenRLHF, verifiers, SkyRL-gym, AReaL or tinker-cookbook
+(`pip install --no-deps` and what their import asks for is enough), or slime's sources on its path, and nothing of ours.
+The samples, a JSON list of objects with prompt, completion and answer, need no order. Prints each trainer that is
+there, with its version and the largest difference; ends with 1 where one is above 1e-6. `hosts.py` imitates the same
+calls where the trainers cannot be installed.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ def main() -> int:
         "verl": verl,
         "openrlhf": openrlhf,
         "verifiers": verifiers,
+        "skyrl-gym": skyrl_gym,
+        "tinker-cookbook": tinker_cookbook,
+        "areal": areal,
+        "slime": slime,
     }
     worst = 0.0
     for name, host in hosts.items():
-        try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+        version = _version(name)
+        if version is None:
             print(f"{name}: not installed")
             continue
         found, expected = host(file, samples)
@@ -45,6 +49,14 @@ def main() -> int:
         )
         worst = max(worst, difference)
     return int(worst > 1e-6)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        # slime is not published as a package: its sources lie on the path.
+        return "(sources)" if name == "slime" and importlib.util.find_spec("slime") else None
 
 
 def ours(file: Path, samples: Sequence[Sample]) -> list[float]:
@@ -162,6 +174,105 @@ def verifiers_task(file: Path, samples: list[Sample]) -> Scored:
     # A trace's last reply has no white space around it.
     stripped = [{**sample, "completion": sample["completion"].strip()} for sample in samples]
     return totals, ours(file, stripped)
+
+
+def skyrl_gym(file: Path, samples: list[Sample]) -> Scored:
+    """Through `skyrl_gym.make` of a registered environment, `init` and `step`."""
+    import skyrl_gym as gym
+
+    sys.path.insert(0, str(file.parent))
+    gym.register(id="exported", entry_point="reward:skyrl_env")
+    totals = []
+    for sample in samples:
+        env = gym.make("exported", env_config=None, extras={"reward_spec": {"ground_truth": sample["answer"]}})
+        env.init([{"role": "user", "content": sample["prompt"]}])
+        output = env.step(sample["completion"])
+        assert output["done"]
+        totals.append(output["reward"])
+    return totals, ours(file, samples)
+
+
+def tinker_cookbook(file: Path, samples: list[Sample]) -> Scored:
+    """Through `ProblemEnv.step`, with a renderer whose tokens are characters."""
+    from types import SimpleNamespace
+
+    from tinker_cookbook.rl.problem_env import ProblemGroupBuilder
+
+    sys.path.insert(0, str(file.parent))
+    import reward
+
+    class Characters:
+        def get_stop_sequences(self) -> list[str]:
+            return ["\x00"]
+
+        def parse_response(self, action: list[int]) -> Any:
+            message = {"role": "assistant", "content": "".join(map(chr, action))}
+            return message, SimpleNamespace(is_stop_sequence=True, is_clean=True)
+
+    totals = []
+    for sample in samples:
+        made = ProblemGroupBuilder(lambda s=sample: reward.tinker_env(Characters(), s["prompt"], s["answer"]), 1)
+
+        async def one(made: Any = made, sample: Sample = sample) -> float:
+            (env,) = await made.make_envs()
+            return float((await env.step([ord(c) for c in sample["completion"]])).reward)
+
+        totals.append(asyncio.run(one()))
+    return totals, ours(file, samples)
+
+
+def areal(file: Path, samples: list[Sample]) -> Scored:
+    """Through `AsyncRewardWrapper`, which pickles the function into a process of its own. Only the wrapper's module is
+    imported: the package itself asks for an inference engine."""
+    import types
+
+    for name in ("areal", "areal.api"):
+        package = types.ModuleType(name)
+        spec = importlib.metadata.distribution("areal").locate_file(name.replace(".", "/"))
+        package.__path__ = [str(spec)]
+        sys.modules[name] = package
+    from areal.api.reward_api import AsyncRewardWrapper
+
+    sys.path.insert(0, str(file.parent))
+    import reward
+
+    async def every() -> list[float]:
+        wrapper = AsyncRewardWrapper(reward.areal_reward, max_workers=1)
+        return [
+            float(await wrapper(_chat(sample), f"{sample['completion']}<|im_end|>", [1], [2], answer=sample["answer"]))
+            for sample in samples
+        ]
+
+    return asyncio.run(every()), ours(file, samples)
+
+
+def slime(file: Path, samples: list[Sample]) -> Scored:
+    """Through `async_rm`, which loads the function by its path."""
+    from types import SimpleNamespace
+
+    from slime.rollout.rm_hub import async_rm
+
+    sys.path.insert(0, str(file.parent))
+    args = SimpleNamespace(custom_rm_path="reward.slime_reward")
+
+    async def every() -> list[float]:
+        rows = [
+            SimpleNamespace(
+                prompt=_chat(sample),
+                response=f"{sample['completion']}<|im_end|>",
+                label=sample["answer"],
+                custom_rm_path=None,
+                metadata={},
+            )
+            for sample in samples
+        ]
+        return [float(await async_rm(args, row)) for row in rows]
+
+    return asyncio.run(every()), ours(file, samples)
+
+
+def _chat(sample: Sample) -> str:
+    return f"<|im_start|>user\n{sample['prompt']}<|im_end|>\n<|im_start|>assistant\n"
 
 
 if __name__ == "__main__":

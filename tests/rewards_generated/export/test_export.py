@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,6 +23,7 @@ from tests.rewards_generated.export.test_scores import accepted, export
 
 FRAGILE = "def reward(prompt, completion, answer):\n    return 1 / len(completion)\n"
 HUGE = "def reward(prompt, completion, answer):\n    return 1e9 if completion else 0\n"
+READER = "def reward(p, c, a):\n    return float(len(p))\n"
 RIGHT = "<thinking> 1 + 1 = 2 </thinking> <solution> 2 </solution>"
 
 
@@ -88,14 +91,16 @@ def test_trl_leaves_out_what_could_not_be_scored(code: str, tmp_path: Path) -> N
 def test_hosts_that_need_a_number_get_the_rest_and_a_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     module = loaded(tmp_path, Member(name="format_approximate"), Member(name="fragile", code=FRAGILE))
     with caplog.at_level(logging.WARNING):
-        assert [module.compute_score("any", "", "2") for _ in range(5)] == [-2.0] * 5
+        for _ in range(5):
+            result = module.compute_score("any", "", "2")
+            assert result == {"format_approximate": -2.0, "fragile": 0.0, "failed_members": 1.0, "score": -2.0}
     assert len(caplog.records) == 3
     assert "'fragile' of ensemble 'mine' could not score a completion: it raised ZeroDivisionError" in caplog.text
     assert module.failures == {"fragile": 5}
     assert module.verifiers_reward("p", "", "2") == -2.0
     answer = module.reward_func([""], [""], ["2"])
     assert [float(value) for value in answer["rewards"]] == [-2.0]
-    assert answer["extra_logs"] == {"failed_members": 1.0}
+    assert answer["extra_logs"] == {"failed_members": 1.0, "format_approximate": -2.0, "fragile": 0.0}
 
 
 def test_openrlhf_gets_a_tensor_where_there_is_torch(tmp_path: Path) -> None:
@@ -137,8 +142,8 @@ def test_verl_needs_the_prompt_only_where_a_member_reads_it(tmp_path: Path) -> N
     reader = Member(name="reader", code="def reward(p, c, a):\n    return float(len(p))\n")
     module = loaded(tmp_path, Member(name="answer_check"), reader)
     chat = [{"role": "system", "content": "x"}, {"role": "user", "content": "abc"}]
-    assert module.compute_score("any", RIGHT, 2, {"prompt": chat, "question": "no"}) == 6.0
-    assert module.compute_score("any", RIGHT, 2, {"question": "ab"}, reward_router_address=None) == 5.0
+    assert module.compute_score("any", RIGHT, 2, {"prompt": chat, "question": "no"})["score"] == 6.0
+    assert module.compute_score("any", RIGHT, 2, {"question": "ab"}, reward_router_address=None)["score"] == 5.0
     with pytest.raises(
         ValueError, match=r"'reader' of ensemble 'mine' reads the prompt: put it .* extra_info\['prompt'\]"
     ):
@@ -210,3 +215,60 @@ def test_names_and_descriptions_cannot_break_out(tmp_path: Path) -> None:
     assert "| a\\|b | test | 0.5 [0.4, 0.6] | 0.667 [0.571, 0.750] | 100 | 3 |" in text
     assert "runs without a sandbox" in text
     assert "(from a \\`model\\`)" in text
+
+
+def test_trl_logs_every_member_and_pickles_the_functions(tmp_path: Path) -> None:
+    """In a process of its own, as a trainer imports the folder, and in the one that unpickles there."""
+    export(Ensemble(name="mine", members=(Member(name="answer_check"), Member(name="format_exact"))), tmp_path / "mine")
+    program = (
+        "import pickle, sys; sys.path.insert(0, 'mine'); import reward\n"
+        "function = pickle.loads(pickle.dumps(reward.reward_funcs[0])); logged = {}\n"
+        f"texts = [{RIGHT!r}, '<solution> 3 </solution>']\n"
+        "totals = function(prompts=['p', 'p'], completions=texts, answer=['2', '2'], log_metric=logged.__setitem__)\n"
+        "assert totals == [6.0, -1.5], totals\n"
+        "assert logged == {'mine/answer_check': 0.75, 'mine/format_exact': 1.5}, logged\n"
+        "assert function.__name__ == 'mine'\n"
+        "assert pickle.loads(pickle.dumps(reward.compute_score)) is reward.compute_score\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_gold_answer_names_its_row(tmp_path: Path) -> None:
+    module = loaded(tmp_path, Member(name="answer_check"))
+    for call in (
+        lambda: module.score(["p", "p"], [RIGHT, RIGHT], ["2", None]),
+        lambda: module.reward_funcs[0](prompts=["p", "p"], completions=[RIGHT, RIGHT], answer=["2", None]),
+        lambda: module.reward_func([RIGHT, RIGHT], ["", ""], ["2", None]),
+    ):
+        with pytest.raises(ValueError, match="that of row 1 of the batch is None"):
+            call()
+
+
+def test_slime_and_areal_get_the_total_of_templated_texts(tmp_path: Path) -> None:
+    """The projects' own code is in `real_hosts.py`."""
+    module = loaded(tmp_path, Member(name="answer_check"), Member(name="reader", code=READER))
+    prompt = "<|im_start|>user\nabc<|im_end|>\n<|im_start|>assistant\n"
+    sample = SimpleNamespace(prompt=prompt, response=f"{RIGHT}<|im_end|>", label="2")
+    chat = SimpleNamespace(prompt=[{"role": "user", "content": "abc"}], response=RIGHT, label="2")
+    assert asyncio.run(module.slime_reward(None, sample)) == 6.0
+    assert asyncio.run(module.slime_group_reward(None, [sample, chat])) == [6.0, 6.0]
+    assert module.areal_reward(prompt, f"{RIGHT}<|im_end|>", [1], [2], answer="2", other=1) == 6.0
+
+
+@pytest.mark.parametrize("kind", ["number", "mathematics"])
+def test_exported_base_rewards_read_answers_as_ours_do(kind: str, tmp_path: Path) -> None:
+    ensemble = Ensemble.model_validate(
+        {
+            "name": "mine",
+            "members": [{"name": "answer_check"}, {"name": "format_exact"}],
+            "answer_format": {"reasoning_tag": "think"},
+            "answer_kind": kind,
+        }
+    )
+    module = load(export(ensemble, tmp_path / "exported") / "reward.py")
+    boxes = ("\\frac{1}{2}", "0.5", "1/2", "50\\%", "\\sqrt{\\frac{1}{4}}", "0.6", "half", "", "1 or 2")
+    completions = [f"<think> so </think> \\boxed{{{box}}}" for box in boxes]
+    ours = ensemble.score([("p", text, "0.5") for text in completions]).components
+    assert module.member_scores(["p"] * len(boxes), completions, ["0.5"] * len(boxes)) == ours
+    assert ours["answer_check"][:5] == [3.0] * 5
