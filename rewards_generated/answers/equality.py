@@ -8,6 +8,7 @@ from rewards_generated.answers.extraction import LONGEST_ANSWER, AnswerKind
 from rewards_generated.answers.number import clean_answer, equal_numbers, number_of, parse_number
 
 _WORDS = re.compile(r"\(?(?:[A-Za-z]{3,}(?:[\s,.'’-]+[A-Za-z]+)*|[A-Za-z]+(?:[\s,.'’-]+[A-Za-z]+)+|[A-Z])\)?")
+_SENTENCE = re.compile(r"^[^\\]*\b[A-Za-z]{3,}\s[^\\]*\b[A-Za-z]{3,}\b[^\\]*$")
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
 
 
@@ -32,6 +33,8 @@ def equal_answers(extracted: str, gold: str, kind: AnswerKind = "number") -> boo
         number, other = number_of(extracted), number_of(gold)
     else:
         number, other = parse_number(extracted, units=False), parse_number(gold, units=False)
+        if number is None and other is not None and _SENTENCE.search(first):
+            number = number_of(extracted)
     if number is not None and other is not None:
         return equal_numbers(number, other)
     if _WORDS.fullmatch(first) or _WORDS.fullmatch(second):

@@ -23,10 +23,17 @@ _ANNOUNCEMENT = re.compile(r"(?i:\banswer(?:\*\*)?\s*(?:is|:|=)(?:\*\*)?)|####")
 _MARKUP = re.compile(r"</?[A-Za-z]")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _FORMULA = re.compile(
-    r"\$\$.{1,999}?\$\$|(?<!\\)\$(?![\s$])(?:\\.|[^$\\\n]){1,999}?(?<![\s\\])\$(?![0-9])"
+    r"\$\$.{1,999}?\$\$"
+    r"|(?<!\\)\$(?:(?![\s$])(?:\\.|[^$\\\n]){1,999}?(?<![\s\\])|\s+(?:\\.|[^$\\]){1,999}?\s|(?=[^$\n]*\\)[^$\n]{1,999}?)\$(?![0-9])"
     r"|\\\(.{1,999}?\\\)|\\\[.{1,999}?\\\]",
     re.DOTALL,
 )
+"""In dollars with blanks at neither end or at both, or with a command inside: prices are no formulas."""
+_STATED = re.compile(r"\b(?:is|are|equals|be)\b(?:\s+(?:equal\s+to|therefore|thus|then|just|simply))?\s*:?\s*")
+_BETWEEN_BOXES = re.compile(
+    r"(?:[\s,;.$]|\\q?quad(?![a-z])|\\[,; ()\[\]]|\\(?:text|mathrm)\{\s*(?:and|or)?\s*\}|\b(?:and|or)\b)*"
+)
+_JOINT = re.compile(r"[,;]|\band\b|\bor\b")
 _NEAR_THE_END = 20_000
 """Characters in which the last formula is looked for."""
 _JOINED = re.compile(r"\s*(?:,\s*and|,\s*or|and|or|,)\s*")
@@ -74,23 +81,35 @@ def last_tagged(text: str, tag: str) -> str | None:
 
 
 def last_boxed(text: str) -> str | None:
-    r"""What stands in the last `\boxed{...}` or `\fbox{...}` that is closed and not empty; `\boxed 2` counts too."""
-    best: tuple[int, int] | None = None
-    opened: list[tuple[int, bool]] = []
+    r"""What stands in the last `\boxed{...}` or `\fbox{...}` that is closed and not empty; `\boxed 2` counts too. Of
+    boxes that "and", "or" or a comma joins the whole passage, since they are one answer."""
+    boxes: list[tuple[int, int, int]] = []
+    opened: list[tuple[int, int]] = []
     for match in _BOX_OR_BRACE.finditer(text):
         token = match.group()
         if token in ("\\{", "\\}", "\\\\"):
             continue
         if token.endswith("{"):
-            opened.append((match.end(), token != "{"))
+            opened.append((match.end(), match.start() if token != "{" else -1))
         elif token == "}" and opened:
-            start, is_box = opened.pop()
-            if is_box and (best is None or start > best[0]) and text[start : match.start()].strip():
-                best = start, match.start()
+            inside, start = opened.pop()
+            # Of nested boxes the inner one, which closes first.
+            if start >= 0 and (not boxes or start > boxes[-1][0]) and text[inside : match.start()].strip():
+                boxes.append((start, inside, match.start()))
     bare = next(iter(deque(_BARE_BOX.finditer(text), maxlen=1)), None)
-    if bare is not None and (best is None or bare.start() > best[0]):
+    if bare is not None and (not boxes or bare.start() > boxes[-1][0]):
         return bare[1].rstrip(".,;:")
-    return None if best is None else text[best[0] : best[1]]
+    if not boxes:
+        return None
+    first = len(boxes) - 1
+    while first > 0:
+        between = text[boxes[first - 1][2] + 1 : boxes[first][0]]
+        if not _JOINT.search(between) or _BETWEEN_BOXES.fullmatch(between) is None:
+            break
+        first -= 1
+    if first < len(boxes) - 1:
+        return text[boxes[first][0] : boxes[-1][2] + 1]
+    return text[boxes[-1][1] : boxes[-1][2]]
 
 
 def _within(text: str, kind: AnswerKind) -> str:
@@ -135,6 +154,8 @@ def _first_answer(text: str, kind: AnswerKind) -> str | None:
     if kind == "number":
         return _stated_number(line)
     line = line.strip(" :*`\"'\n")
+    if kind == "mathematics":
+        line = _after_the_verb(line)
     if kind == "mathematics" and (formula := _FORMULA.search(line)) is not None:
         before = line[: formula.start()]
         if not _HAS_DIGIT.search(before) and not _SENTENCE_END.search(before):
@@ -145,6 +166,13 @@ def _first_answer(text: str, kind: AnswerKind) -> str | None:
     end_of_sentence = _SENTENCE_END.search(line)
     line = (line[: end_of_sentence.start()] if end_of_sentence else line.split("\n", 1)[0]).strip(" :*`\"'")
     return line or None
+
+
+def _after_the_verb(line: str) -> str:
+    """Of `The volume is 120. I hope so.` what stands behind the last verb of the first sentence."""
+    end = _SENTENCE_END.search(line)
+    verbs = list(_STATED.finditer(line, 0, end.start() if end else len(line)))
+    return line[verbs[-1].end() :] if verbs and line[verbs[-1].end() :].strip(" .") else line
 
 
 def _stated_number(line: str) -> str | None:

@@ -65,7 +65,7 @@ _SCALES |= {f"{_word}s": _SCALES[_word] for _word in ("hundred", "thousand", "mi
 _SCALE = rf"(?:[\s-]\s*(?P<scale>{'|'.join(sorted(_SCALES, key=len, reverse=True))})(?![A-Za-z]))?"
 
 _NUMBER = re.compile(
-    rf"(?P<sign>(?:(?<![0-9A-Za-z.)}}\]])[-+]\s*)?)(?:{_CURRENCY}(?P<inner>[-+]?)\s*)?(?<![0-9.,])"
+    rf"(?P<sign>(?:(?<![0-9A-Za-z.)}}\]])[-+]\s*)?)(?:{_CURRENCY}(?P<inner>[-+]?)\s*|(?<![A-Za-z]))(?<![0-9.,^_])"
     rf"(?:(?:(?P<whole>[0-9]+)\s*)?\\[dtc]?frac\s*(?P<top>{_OVER})\s*(?P<bottom>{_OVER})"
     rf"|(?:(?P<units>[0-9]+)\s+)?(?P<over>{_DIGITS})\s*/\s*(?P<under>{_DIGITS})(?![.,]?[0-9])"
     rf"|(?:(?P<round>[0-9]+)\s*)?(?P<vulgar>[{_VULGAR}])"

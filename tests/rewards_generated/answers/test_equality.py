@@ -76,6 +76,8 @@ def test_numbers(answer, gold, equal):
         ("2 or 5 or 9", "9", False), ("$2$ or $9$", "9", False), ("2 \\text{ and } 9", "9, 2", True),
         ("9", "\\pm 9", False),
         ("(C)", "\\text{C}", True), ("t \\in (-\\infty, 4]", "t \\le 4", True), ("12:00", "2:00", False),
+        ("\\boxed{4}, \\boxed{5}", "5, 4", True), ("\\boxed{4} or \\boxed{5}", "5", False),
+        ("she left 3 hours ago", "3", True), ("she left 3 or 4 hours ago", "3", False),
     ],
 )  # fmt: skip
 def test_mathematics(answer, gold, equal):

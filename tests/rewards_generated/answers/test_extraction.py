@@ -65,6 +65,13 @@ def test_boxed(completion, strict):
         ("{{{ \\boxed{4} ", "4"),
         ("\\boxed{a \\\\} b", "a \\\\"),
         ("\\boxedfoo{4}", None),
+        ("$\\boxed{4}$ and $\\boxed{5}$.", "\\boxed{4}$ and $\\boxed{5}"),
+        (
+            "\\boxed{4}, \\boxed{5} \\quad \\text{or} \\quad \\boxed{6}",
+            "\\boxed{4}, \\boxed{5} \\quad \\text{or} \\quad \\boxed{6}",
+        ),
+        ("first \\boxed{4}. Then, and better, \\boxed{5}", "5"),
+        ("\\boxed{\\boxed{4}}", "4"),
     ],
 )
 def test_boxes_as_models_write_them(completion, boxed):
@@ -91,6 +98,15 @@ def test_boxes_as_models_write_them(completion, boxed):
         ("The answer is x + 1. It is final.", "mathematics", "x + 1"),
         ("We find $a=4$ and so $b=\\sqrt{2}$.", "mathematics", "$b=\\sqrt{2}$"),
         ("We find $a=4$ and so 17.", "mathematics", "17"),
+        ("Final answer: the volume of $ABCD$ is 17. I hope so.", "mathematics", "17"),
+        (
+            "So it is $ \\begin{pmatrix} 1 & 2 \\end{pmatrix} $",
+            "mathematics",
+            "$ \\begin{pmatrix} 1 & 2 \\end{pmatrix} $",
+        ),
+        ("It costs $5 and then $6 more", "mathematics", "$6"),
+        ("an area of 17m\u00b2", "number", "17"),
+        ("by bus K17B or 9", "number", "9"),
         ("<solution>The share is 5/7.</solution>", "number", "The share is 5/7."),
         ("<solution>#### 5</solution>", "number", "5"),
         ("<solution>so \\boxed{5} it is</solution>", "number", "5"),
