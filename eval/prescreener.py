@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 from eval.prescreening import PreScreening, prescreening
@@ -10,6 +12,7 @@ from eval.similarity import RewardProfile, closest
 from rewards_generated.answers import AnswerReader
 from rewards_generated.base import BASE_REWARDS, base_rewards
 from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.library import load_library
 from rewards_generated.rollout import Rollout
 from rewards_generated.sandbox.settings import SandboxSettings
 from rewards_generated.scorer import EnsembleScorer
@@ -39,16 +42,27 @@ class Prescreener:
         self._base = base_totals(base, rollouts, answers)
         self._groups = [rollout.group for rollout in rollouts]
         self._earlier: list[RewardProfile] = []
+        self._library: list[RewardProfile] = []
 
     def know(self, name: str, scores: Scores) -> None:
         """A candidate that was pre-screened before and went on to training."""
         self._earlier.append(self.profile(name, scores))
 
+    def know_library(self, answers: AnswerReader) -> None:
+        """The rewards of the starter library in the task's format, to say which of them a reward is like."""
+        with ThreadPoolExecutor() as pool:
+            found = pool.map(
+                lambda item: (item.name, score_rollouts(item.name, item.code, self._rollouts, self._sandbox)),
+                load_library(answers.answer_format),
+            )
+            for name, scores in found:
+                self._library.append(self.profile(f"{name} (library)", scores))
+
     def screen(self, name: str, code: str) -> tuple[PreScreening, Scores]:
         """Figures and scores of one more candidate, which is known from now on unless it is a near-duplicate."""
         scores = score_rollouts(name, code, self._rollouts, self._sandbox)
         profile = self.profile(name, scores)
-        nearest = closest(profile, self._earlier, self._threshold)
+        nearest = closest(profile, [*self._earlier, *self._library], self._threshold)
         duplicate = self._threshold is not None and nearest is not None and nearest.duplicates(self._threshold)
         if not duplicate:
             self._earlier.append(profile)
@@ -72,6 +86,16 @@ def score_rollouts(
         Ensemble(name=name, members=(Member(name=name, code=code),)), sandbox, answers=answers
     ) as scorer:
         return scorer.score([rollout.sample for rollout in rollouts]).components[name]
+
+
+def seconds_per_call(code: str, rollouts: Sequence[Rollout], sandbox: SandboxSettings | None = None) -> float:
+    """Mean seconds per completion, in a worker that is warm."""
+    samples = [rollout.sample for rollout in rollouts]
+    with EnsembleScorer(Ensemble(name="reward", members=(Member(name="timed", code=code),)), sandbox) as scorer:
+        scorer.score(samples[:1])
+        started = time.perf_counter()
+        scorer.score(samples)
+        return (time.perf_counter() - started) / len(samples)
 
 
 def base_totals(names: Sequence[str], rollouts: Sequence[Rollout], answers: AnswerReader | None = None) -> list[float]:

@@ -40,6 +40,8 @@ class PreScreening(BaseModel):
     """The same without the candidate."""
     length: Estimate | None
     """Spearman's correlation with the completion's length in characters."""
+    firing: Estimate | None = None
+    """Share of a question's rollouts that get another value than 0."""
     closest: Similarity | None = None
     """The most similar of the candidates before it; None: there is none, or the candidate is constant."""
     duplicate: bool = False
@@ -84,7 +86,15 @@ def prescreening(
         total_spread=_spread([score + total for _, score, total in scored], groups, size),
         base_spread=_spread([total for _, _, total in scored], groups, size),
         length=clustered_spearman(values, [float(len(item.completion)) for item, _, _ in scored], groups),
+        firing=_firing(values, groups),
     )
+
+
+def _firing(values: Sequence[float], groups: Sequence[str]) -> Estimate | None:
+    by_group: dict[str, list[bool]] = {}
+    for value, group in zip(values, groups, strict=True):
+        by_group.setdefault(group, []).append(value != 0)
+    return mean_share([sum(found) / len(found) for found in by_group.values()])
 
 
 def _spread(values: Sequence[float], groups: Sequence[str], size: int) -> Estimate | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eval.prescreening import PreScreening
+    from eval.report.validation import ValidatedReward
     from rewards_generated.answers import AnswerReader
     from rewards_generated.ensemble import Ensemble
-    from rewards_generated.gate import Verdict
     from rewards_generated.rollout_scoring import ScoredRollout
 
 REJECTED = 1
@@ -150,6 +149,9 @@ def validate(
         str | None,
         typer.Option(help="Task that judges answers and has their format: gsm8k, math, or the YAML file of a search."),
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="HTML file to write: the same with the code, on one page.", metavar="FILE")
+    ] = None,
     generations: Annotated[
         int, typer.Option(min=2, help="Completions per question in training, for the share of groups with spread.")
     ] = 8,
@@ -163,34 +165,50 @@ def validate(
 
     \b
         reward-search validate my_reward.py
-        reward-search validate rewards/*.py --rollouts rollouts.jsonl --json
+        reward-search validate rewards.py:accuracy --format boxed
+        reward-search validate rewards/*.py --rollouts rollouts.jsonl --page validation.html
     """
-    from eval.prescreener import Prescreener
-    from rewards_generated.answers import ANSWER_FORMATS, AnswerRules, format_in, format_name
+    from eval.prescreener import Prescreener, seconds_per_call
+    from eval.report.validation import ValidatedReward, render_validation
+    from rewards_generated.answers import ANSWER_FORMATS, AnswerRules, format_in
+    from rewards_generated.errors import UserError
+    from rewards_generated.files import write_whole
     from rewards_generated.gate import check
     from rewards_generated.rollout_file import read_rollouts
 
+    if page is not None and not page.parent.is_dir():
+        raise UserError(f"--page {page}: there is no folder {page.parent}; make it, or write elsewhere")
     given = _answers(form, task)
     codes = [(name, code) for file in files for name, code in _read(file, quiet=as_json)]
     probes = read_rollouts(rollouts, given) if rollouts else None
     prescreener = Prescreener(probes, generations=generations, answers=given) if probes else None
-    records = []
-    rejected = False
+    if prescreener:
+        prescreener.know_library(given or AnswerRules())
+    rewards = []
     for name, code in codes:
         answers = given or AnswerRules(format_in(code) or ANSWER_FORMATS["solution"])
         verdict = check(code, rollouts=probes, answers=answers)
-        rejected |= not verdict.accepted
-        found = prescreener.screen(name, code)[0] if prescreener and verdict.accepted else None
-        if as_json:
-            figures = {"prescreening": found.model_dump(mode="json") if found else None} if prescreener else {}
-            told = {"file": name, "answer_format": format_name(answers.answer_format)}
-            records.append({**told, **verdict.model_dump(mode="json"), **figures})
-        else:
-            typer.echo(_report(name, verdict, answers, probes is not None) + (_figures(found) if found else ""))
+        figures = prescreener.screen(name, code)[0] if prescreener and verdict.accepted else None
+        seconds = seconds_per_call(code, probes) if probes and figures else None
+        rewards.append(ValidatedReward(name, code, answers.answer_format, probes is None, verdict, figures, seconds))
+        if not as_json:
+            typer.echo(_report(rewards[-1]))
     if as_json:
-        typer.echo(json.dumps(records))
-    if rejected:
+        typer.echo(json.dumps([_record(reward, probes is not None) for reward in rewards]))
+    if page is not None:
+        write_whole(page, render_validation(rewards))
+    if not all(reward.verdict.accepted for reward in rewards):
         raise typer.Exit(REJECTED)
+
+
+def _record(reward: ValidatedReward, given: bool) -> dict[str, Any]:
+    from rewards_generated.answers import format_name
+
+    told = {"file": reward.name, "answer_format": format_name(reward.form), **reward.verdict.model_dump(mode="json")}
+    if not given:
+        return told
+    figures = reward.figures.model_dump(mode="json") if reward.figures else None
+    return {**told, "prescreening": figures, "seconds_per_call": reward.seconds_per_call}
 
 
 def _read(file: str, quiet: bool) -> list[tuple[str, str]]:
@@ -232,39 +250,23 @@ def _answers(form: str | None, task: str | None) -> AnswerReader | None:
     return build_task(TaskReference(name=task))
 
 
-def _report(name: str, verdict: Verdict, answers: AnswerReader, given: bool) -> str:
-    lines = [f"{name}: {'accepted' if verdict.accepted else 'REJECTED'} in {verdict.seconds:.2f} s"]
+def _report(reward: ValidatedReward) -> str:
+    from eval.report.validation import figure_rows
+
+    verdict = reward.verdict
+    lines = [f"{reward.name}: {'accepted' if verdict.accepted else 'REJECTED'} in {verdict.seconds:.2f} s"]
     if verdict.identity:
         lines.append(f"  identity {verdict.identity}")
     if verdict.kind == "batch":
         lines.append("  takes lists, as TRL's rewards do")
-    form = answers.answer_format.words
-    lines.append(f"  answers in the form {form}" + ("" if given else "; probes are constructed in it"))
+    constructed = "; probes are constructed in it" if reward.constructed else ""
+    lines.append(f"  answers in the form {reward.form.words}{constructed}")
     for check in verdict.checks:
         mark = "ok  " if check.passed else "FAIL" if check.enforced else "warn"
         lines.append(f"  {mark} {check.name:<21}{check.message}")
-    return "\n".join(lines) + "\n"
-
-
-def _figures(found: PreScreening) -> str:
-    from eval.report.leaderboard import format_estimate
-
-    lines = [f"  before training, on {found.rollouts} rollouts (brackets: 95 %, over questions)"]
-    for name, figure in (
-        ("AUC", found.auc),
-        ("AUC within a question", found.preference),
-        (f"groups of {found.group_size} with spread", found.spread),
-        ("with the base rewards", found.total_spread),
-        ("the base rewards alone", found.base_spread),
-        ("correlation with length", found.length),
-    ):
-        lines.append(f"       {name:<26}{format_estimate(figure)}")
-    if found.closest is not None:
-        like = found.closest
-        advantages = "" if like.advantage_correlation is None else f", of advantages {like.advantage_correlation:+.3f}"
-        lines.append(
-            f"       {'most like':<26}{like.name}: correlation of ranks {like.rank_correlation:+.3f}{advantages}"
-        )
+    if reward.figures is not None:
+        lines.append(f"  before training, on {reward.figures.rollouts} rollouts (brackets: 95 %, over questions)")
+        lines += [f"       {name:<26}{figure}" for name, figure in figure_rows(reward)]
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,42 @@ def test_a_run_before_its_end_has_no_ensembles_yet(tmp_path: Path, capsys: pytes
         "has no named winner; choose an ensemble (none yet, they are fixed after the last round)"
         in capsys.readouterr().err
     )
+
+
+def test_a_candidate_can_be_taken_home_with_the_base_rewards(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = Ledger.open(run)
+    candidate = ledger.candidates()[0]
+    ledger.close()
+    assert main(["source", str(run), candidate.name]) == 0
+    assert capsys.readouterr().out.strip() == candidate.code.strip()
+    assert main(["export", str(run), "--ensemble", candidate.name, "--to", str(tmp_path / "out")]) == 0
+    taken = load(tmp_path / "out")
+    assert [member.name for member in taken.members] == [
+        "format_exact",
+        "format_approximate",
+        "answer_check",
+        candidate.name,
+    ]
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").replace("\\", "")
+    assert f"| {candidate.name} (this one) | validation | 0." in text
+    assert "candidate with the base rewards" in text
+    assert "seeds of its own" not in text
+    rollouts = tmp_path / "rollouts.jsonl"
+    rollouts.write_text('{"prompt": "p", "completion": "<solution>2</solution>", "answer": "2"}\n')
+    capsys.readouterr()
+    assert main(["score", f"{run}:{candidate.name}", str(rollouts)]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores["answer_check"] == 3.0
+    assert candidate.name in scores
+
+
+def test_a_python_file_can_be_exported(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def closeness(completions, answer, **kwargs):\n"
+        "    pairs = zip(completions, answer)\n"
+        "    return [1.0 if f'<solution> {gold} </solution>' in text else len(text) / 1e5 for text, gold in pairs]\n"
+    )
+    assert main(["export", f"{tmp_path}/mine.py:closeness", "--to", str(tmp_path / "out")]) == 0
+    assert load(tmp_path / "out").name == "closeness"

@@ -146,3 +146,89 @@ def test_rollouts_give_the_figures_of_the_pre_screen(folder: Path, capsys: pytes
     assert good["prescreening"]["auc"][0] == 0.25
     assert bad["prescreening"] is None
     assert twice["prescreening"]["closest"]["name"] == files[0]
+
+
+BOXED = """import re
+
+
+def reward(prompt, completion, answer):
+    found = re.findall(r"boxed{([^{}]*)}", completion)
+    return 1.0 if found and found[-1].strip() == answer else 0.0
+"""
+
+
+def test_probes_have_the_form_that_the_code_looks_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "boxed.py").write_text(BOXED)
+    assert main(["validate", str(tmp_path / "boxed.py")]) == 0
+    assert "answers in the form the answer in \\boxed{}; probes are constructed in it" in capsys.readouterr().out
+
+
+def test_a_reward_is_not_blamed_for_what_only_its_probes_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "boxed.py").write_text(BOXED)
+    assert main(["validate", str(tmp_path / "boxed.py"), "--format", "think/answer"]) == 1
+    out = capsys.readouterr().out
+    assert "read `completion`" not in out
+    assert "no difference shown between completions of one question, on 200 constructed completions" in out
+    assert "if your completions have another form than <think>...</think> and then <answer>answer</answer>" in out
+    assert "ok   ignores_answer       not shown: " in out
+
+
+def test_formats_and_tasks_that_are_none_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, said in (
+        (["--format", "box"], "--format box: 'box' is no answer format: choose 'solution', 'answer', 'boxed'"),
+        (["--format", "boxed", "--task", "gsm8k"], "keep one"),
+        (["--task", "gsm9k"], "gsm8k"),
+    ):
+        assert main(["validate", str(folder / "good.py"), *options]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_rollouts_without_correct_are_judged_by_the_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "boxed.py").write_text(BOXED)
+    completions = ("\\boxed{0.5}", "\\boxed{\\frac{1}{2}}", "\\boxed{3}", "none")
+    lines = [{"prompt": "q", "completion": text, "answer": "0.5"} for text in completions]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    main(["validate", str(tmp_path / "boxed.py"), "--rollouts", str(tmp_path / "r.jsonl"), "--task", "math", "--json"])
+    (record,) = json.loads(capsys.readouterr().out)
+    area = next(item["value"] for item in record["checks"] if item["name"] == "auc")
+    assert area == 0.75  # one of two right ones is paid
+    assert record["answer_format"] == "boxed"
+
+
+def test_every_reward_of_a_file_is_checked_and_how_to_choose_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "two.py").write_text(
+        "def first(completions, **kwargs):\n    return [0.1 * min(c.count('='), 3) for c in completions]\n\n\n"
+        "def second(completions, **kwargs):\n    return [1.0 for c in completions]\n"
+    )
+    assert main(["validate", str(tmp_path / "two.py")]) == 1
+    out = capsys.readouterr().out
+    assert f"has 2 rewards (first, second); each is checked. Name one as {tmp_path}/two.py:first" in out
+    assert "two.py:first: accepted" in out
+    assert "two.py:second: REJECTED" in out
+    assert main(["validate", f"{tmp_path}/two.py:first"]) == 0
+
+
+def test_the_page_holds_verdict_figures_and_code_and_escapes_them(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BOXED.replace("import re", "# <script>alert(1)</script>\nimport re"))
+    lines = [
+        {"prompt": f"q{place // 4}", "completion": f"\\boxed{{{place % 3}}}", "answer": "1"} for place in range(40)
+    ]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    page = tmp_path / "page.html"
+    code = main(
+        ["validate", str(tmp_path / "mine.py"), "--rollouts", str(tmp_path / "r.jsonl"), "--format", "boxed"]
+        + ["--page", str(page)]
+    )
+    html = page.read_text()
+    assert code == 0
+    assert "1 of 1 accepted by the gate" in html
+    assert "AUC within a question" in html
+    assert "(library)" in html
+    assert "time per completion" in html
+    assert "<script>" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert main(["validate", str(tmp_path / "mine.py"), "--page", str(tmp_path / "none" / "page.html")]) == 2
