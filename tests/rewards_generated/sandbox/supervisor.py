@@ -123,15 +123,21 @@ def strays(alive: set[int]) -> list[int]:
 
 
 def run(
-    name: str, settings: SandboxSettings, seal: Seal, benign: RewardWorker, other: subprocess.Popen[bytes]
+    name: str,
+    settings: SandboxSettings,
+    seal: Seal,
+    benign: RewardWorker,
+    other: subprocess.Popen[bytes],
+    before: str = "",
 ) -> dict[str, object]:
-    """Run one case and report the breaches it made, in words. `benign` and `other` are bystanders."""
+    """Run one case and report the breaches it made, in words. `benign` and `other` are bystanders; `before`: code that
+    stands before that of the case."""
     case = CASES[name]
     breaches = []
     with tempfile.TemporaryDirectory(prefix="reward-canary-") as directory:
         target = Target(directory, other)
         try:
-            with RewardWorker(case.code, settings, seal=seal) as worker:
+            with RewardWorker(before + case.code, settings, seal=seal) as worker:
                 worker.start()
                 started = time.monotonic()
                 (score,) = worker.score([Sample(target.facts(seal.seccomp), "completion", "1")])
@@ -176,15 +182,16 @@ def main() -> None:
         require="strict" if level == "strongest" else "basic",
         allow_weak=level == "weakest",
         batch_seconds=SECONDS[level],
-        memory_mib=256,
+        memory_mib=1024 if mode == "mathematics" else 256,
     )
+    before = "import math_verify\n" if mode == "mathematics" else ""
     # The bystander never replays: its replaying process would be taken for one that an attack left behind.
     patient = settings.model_copy(update={"batch_seconds": 30.0, "replay_share": 0.0})
     other = bystander()
     with RewardWorker(BENIGN, patient, seal=seal) as benign:
         benign.start()
         for line in sys.stdin:
-            print(json.dumps(run(line.strip(), settings, seal, benign, other)), flush=True)
+            print(json.dumps(run(line.strip(), settings, seal, benign, other, before)), flush=True)
             if other.poll() is not None:
                 other = bystander()
     other.kill()

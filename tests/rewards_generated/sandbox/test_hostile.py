@@ -118,6 +118,20 @@ def test_strongest_level_contains_in_one_process(strongest_fast: Supervisor, cas
     assert strongest_fast.run(case) == []
 
 
+@pytest.fixture(scope="module")
+def with_mathematics() -> Iterator[Supervisor]:
+    if measure_strength().level != "strict":
+        pytest.skip("this machine does not reach the strongest level")
+    yield from _supervised("mathematics", "strongest")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("values.")])
+def test_the_packages_for_mathematics_open_no_way_out(with_mathematics: Supervisor, case: str) -> None:
+    """A worker that has imported math-verify holds much of the standard library that others do not."""
+    assert with_mathematics.run(case) == []
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case.startswith("protocol.")])
 def test_protocol_holds_in_one_process(strongest_fast: Supervisor, case: str) -> None:
     assert strongest_fast.run(case) == []

@@ -219,10 +219,8 @@ def test_the_page_holds_verdict_figures_and_code_and_escapes_them(tmp_path: Path
     ]
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     page = tmp_path / "page.html"
-    code = main(
-        ["validate", str(tmp_path / "mine.py"), "--rollouts", str(tmp_path / "r.jsonl"), "--format", "boxed"]
-        + ["--page", str(page)]
-    )
+    options = ["--rollouts", str(tmp_path / "r.jsonl"), "--format", "boxed", "--page", str(page)]
+    code = main(["validate", str(tmp_path / "mine.py"), *options])
     html = page.read_text()
     assert code == 0
     assert "1 of 1 accepted by the gate" in html
