@@ -11,16 +11,18 @@ from rewards_generated.answers import equality, extraction, formats, number, rea
 from rewards_generated.answers.symbolic import MATH_VERIFY
 from rewards_generated.contract import FUNCTION_NAME
 from rewards_generated.ensemble import Ensemble, Member
-from rewards_generated.export import formulas, runtime
+from rewards_generated.export import formulas, further_hosts, runtime
 from rewards_generated.identity import parse
 
 _BEGIN, _END = "# Filled in by the export: begin\n", "# Filled in by the export: end\n"
+_HOSTS = "# Further hosts, filled in by the export\n\n\n"
 
 
 def reward_source(ensemble: Ensemble) -> str:
     """Python text that imports only the standard library. Raises UserError if a member's code defines no reward."""
     head, _, rest = _text_of(runtime).partition(_BEGIN)
     _, _, tail = rest.partition(_END)
+    before, _, after = tail.partition(_HOSTS)
     lines: list[str] = []
     if any(member.is_base for member in ensemble.members):
         lines.append(f"BASE_REWARDS = {_literal(_base_source(ensemble))}\n")
@@ -42,7 +44,7 @@ def reward_source(ensemble: Ensemble) -> str:
         *lines,
         "MEMBERS: tuple[Member, ...] = (\n" + "".join(entries) + ")\n",
     ]
-    return head + "\n".join(filled) + tail
+    return head + "\n".join(filled) + before + _flattened(further_hosts, imports=False) + "\n\n" + after
 
 
 def reads_prompt(member: Member) -> bool:
@@ -76,13 +78,14 @@ def _base_source(ensemble: Ensemble) -> str:
     )
 
 
-def _flattened(module: object) -> str:
-    """The module's text without its docstring and without imports of this project's own."""
+def _flattened(module: object, imports: bool = True) -> str:
+    """The module's text without its docstring and without imports of this project's own; or without any."""
     text = _text_of(module)
     lines = text.splitlines(keepends=True)
-    imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
-    for node in sorted(imports, key=lambda node: -node.lineno):
-        if str(node.module).startswith(("rewards_generated", "__future__")):
+    found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    for node in sorted(found, key=lambda node: -node.lineno):
+        ours = str(node.module).startswith(("rewards_generated", "__future__"))
+        if ours or (not imports and node.col_offset == 0):
             del lines[node.lineno - 1 : node.end_lineno]
     return "".join(lines).partition('"""\n')[2].strip("\n") + "\n"
 

@@ -246,7 +246,7 @@ def _base_rewards(names: Sequence[str], form: AnswerFormat) -> list[tuple[str, s
 def _modules() -> str:
     from rewards_generated.gate.static_rules import MODULES
 
-    return ", ".join(f"`{name}`" for name in sorted(MODULES - {"__future__"}))
+    return ", ".join(f"`{name}`" for name in sorted(MODULES - {"__future__", "logging"}))
 
 
 def _plain(text: str) -> str:
