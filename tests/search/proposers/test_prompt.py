@@ -31,7 +31,7 @@ def test_the_first_prompt_holds_task_contract_samples_and_demand() -> None:
     text = prompt(request())
     assert "Sums of two numbers, answered in <solution> tags." in text
     assert "def reward(prompt: str, completion: str, answer: str) -> float" in text
-    for module in MODULES - {"__future__"}:
+    for module in MODULES - {"__future__", "logging"}:
         assert f"`{module}`" in text
     assert text.count("Question: How much is") == 20 + 3 + 4
     assert "<thinking>slip number" in text

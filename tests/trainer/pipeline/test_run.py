@@ -214,7 +214,7 @@ def test_a_folder_of_another_pipeline_is_refused(whole: tuple[Pipeline, Path, Pi
         ({"sft": {"source": {"file": "/no/such.jsonl"}}}, "cannot be read"),
         ({"sft": {"source": {}}}, "for the task 'testbed' alone"),
         ({"grpo": {"rewards": {"accurracy": 1.0}}}, "accuracy"),
-        ({"grpo": {"rewards": {"/no/such.py": 1.0}}}, "cannot be read"),
+        ({"grpo": {"rewards": {"/no/such.py": 1.0}}}, "does not exist"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_is_written(
