@@ -97,8 +97,8 @@ def format_comparison(comparison: ModelComparison, form: ComparisonFormat = "tab
 
 def conclusion(test: PairwiseTest, alpha: float) -> str:
     """What the data say of a pair: a difference after Holm's correction, an equivalence, both (a difference too small
-    to matter) or neither."""
-    different = test.holm <= alpha
+    to matter) or neither. Where the luck of training is known, a difference must hold for new seeds as well."""
+    different = test.holm <= alpha and (test.seeds_p is None or test.seeds_p <= alpha)
     equivalent = test.equivalence_p is not None and test.equivalence_p <= alpha
     if different and equivalent:
         return "different, within margin"

@@ -38,6 +38,11 @@ class Scores(_Data):
     """In the order of `seeds`."""
     accuracy_seed_std: float | None = None
     """Standard deviation between seeds, with n - 1; None with a single one."""
+    luck: Literal["questions", "both", "untrained"] = "questions"
+    """What the intervals of accuracy and F1 hold: the choice of questions alone, the luck of training unknown; both; or
+    questions alone because nothing was trained."""
+    accuracy_halves: tuple[float, float] | None = None
+    """Half widths in accuracy of the interval over questions and of that over seeds, where it holds both."""
 
 
 class Setting(_Data):
@@ -293,7 +298,10 @@ class RankingEvidence(_Data):
 
     split: Literal["validation", "test"]
     seeds: int
-    """Runs per entry. With 1 the trained policies are taken as given: only the luck of questions counts."""
+    """Runs per entry."""
+    luck: Literal["questions", "both"] = "questions"
+    """What probabilities and intervals of ranks hold: questions alone (the trained policies taken as given), or seeds
+    too."""
     level: float
     entries: tuple[RankedEntry, ...]
     """Best first."""
@@ -334,6 +342,18 @@ class BaseSamples(_Data):
     """Share of questions without a wrong sample."""
 
 
+class SeedLuck(_Data):
+    """How runs of one recipe differ, pooled over those that were trained more than once."""
+
+    deviation: float
+    """Standard deviation between seeds, in accuracy."""
+    low: float
+    high: float
+    """Of its 95 % interval."""
+    recipes: int
+    runs: int
+
+
 class ReportData(_Data):
     run: RunFacts
     rounds: tuple[Round, ...] = ()
@@ -350,6 +370,8 @@ class ReportData(_Data):
     test_evidence: RankingEvidence | None = None
     """Of the ranking of the same entries on the test split, where nothing was selected."""
     base_samples: BaseSamples | None = None
+    luck: SeedLuck | None = None
+    """None: nothing was trained twice, so the luck of training is unknown."""
     older: dict[str, str] = {}
     """Names by identity of parents that were not proposed in this run, such as rewards of the starter library."""
     notes: tuple[str, ...] = ()

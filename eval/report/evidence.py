@@ -16,6 +16,7 @@ from eval.report.scores import Runs, correct_table
 from eval.statistics.best import probability_best
 from eval.statistics.concordance import mean_share, pass_at_k
 from eval.statistics.estimate import wilson_interval
+from eval.statistics.luck import SeedVariance, difference_for_both, p_value_for_both
 from eval.statistics.optimism import seed_selection_optimism, selection_optimism
 from eval.statistics.pairwise import compare_all
 from eval.statistics.seeds import seed_question_difference
@@ -27,6 +28,7 @@ def ranking_evidence(
     split: Literal["validation", "test"],
     eligible: Sequence[str] = (),
     level: float = 0.95,
+    luck: SeedVariance | None = None,
 ) -> RankingEvidence | None:
     """`eligible`: the entries from which the best was picked on this split; empty: none was.
 
@@ -36,8 +38,8 @@ def ranking_evidence(
     if len(correct) < 2 or next(iter(correct.values())).shape[1] < 2:
         return None
     seeds = min(len(table) for table in correct.values())
-    stability, best = rank_stability(correct, level), probability_best(correct)
-    intervals = rank_intervals(list(correct), _pairs(correct, seeds), level)
+    stability, best = rank_stability(correct, level), probability_best(correct, luck)
+    intervals = rank_intervals(list(correct), _pairs(correct, seeds, luck), level)
     ranked = [
         RankedEntry(name=name, resampled=spread, interval=intervals[name], probability_best=best[name])
         for name, spread in stability.entries.items()
@@ -47,6 +49,7 @@ def ranking_evidence(
     return RankingEvidence(
         split=split,
         seeds=seeds,
+        luck="both" if luck is not None or seeds > 1 else "questions",
         level=level,
         entries=tuple(sorted(ranked, key=lambda entry: entry.resampled.rank)),
         agreement=stability.agreement,
@@ -81,13 +84,20 @@ def base_samples(
     )
 
 
-def _pairs(correct: Mapping[str, NDArray[np.bool_]], seeds: int) -> list[OrderedPair]:
-    """All of them: McNemar's test with a single run, else the difference for new seeds and questions."""
+def _pairs(correct: Mapping[str, NDArray[np.bool_]], seeds: int, luck: SeedVariance | None) -> list[OrderedPair]:
+    """All of them: the difference for new seeds and questions where the luck of training is known, else McNemar's
+    test."""
+    if luck is not None:
+        found = []
+        for first, second in combinations(correct, 2):
+            estimate, halves = difference_for_both(correct[first], correct[second], luck)
+            found.append(OrderedPair(first, second, estimate.value, p_value_for_both(estimate, halves)))
+        return found
     if seeds == 1:
         compared = compare_all({name: table[0] for name, table in correct.items()})
         return [OrderedPair(c.first, c.second, c.difference.value, c.p_value) for c in compared]
     pairs = []
     for first, second in combinations(correct, 2):
-        found = seed_question_difference(correct[first], correct[second])
-        pairs.append(OrderedPair(first, second, found.estimate.value, found.p_value))
+        over_seeds = seed_question_difference(correct[first], correct[second])
+        pairs.append(OrderedPair(first, second, over_seeds.estimate.value, over_seeds.p_value))
     return pairs

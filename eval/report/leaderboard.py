@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from eval.report.data import Entry, Scores, SuiteScores
@@ -37,6 +37,25 @@ def format_estimate(estimate: Estimate | None, digits: int = 3) -> str:
     if estimate is None:
         return "—"
     return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+
+
+def luck_words(scores: Iterable[Scores | None]) -> str:
+    """What the brackets of trained entries hold, in half a sentence."""
+    held = {found.luck for found in scores if found is not None} - {"untrained"}
+    if held == {"both"}:
+        return "brackets hold new questions and new training seeds"
+    return "brackets hold questions only; training luck unknown"
+
+
+def halves_words(scores: Scores) -> str | None:
+    """How much of an interval is the luck of questions and how much that of seeds; None where it is not known apart."""
+    if scores.accuracy_halves is None:
+        return None
+    questions, seeds = scores.accuracy_halves
+    return (
+        f"±{questions:.3f} of accuracy from {scores.n} questions, ±{seeds:.3f} from training seeds "
+        f"({len(scores.seeds)} {'run' if len(scores.seeds) == 1 else 'runs'})"
+    )
 
 
 def entry_remark(entry: Entry) -> str:
@@ -86,6 +105,10 @@ def _text(ranking: Ranking) -> str:
     lines = _lines(ranking)
     width = terminal_width()
     said = _table(lines, opened=any(entry.test for _, entry in lines), remarks=False).text(width)
+    held = [entry.test or entry.validation for _, entry in lines]
+    said += wrapped(f"{luck_words(held)}.", width) if any(held) else ""
+    first = next((scores for scores in held if scores and scores.accuracy_halves), None)
+    said += wrapped(f"Of the first: {halves_words(first)}.", width) if first else ""
     return said + "".join(
         wrapped(f"{entry.name}: {remark}", width) for _, entry in lines if (remark := entry_remark(entry))
     )
@@ -130,6 +153,8 @@ def score_record(scores: Scores | None) -> dict[str, Any] | None:
         "mean_completion_tokens": scores.mean_completion_tokens,
         "accuracy_by_seed": scores.accuracy_by_seed,
         "accuracy_seed_std": scores.accuracy_seed_std,
+        "luck": scores.luck,
+        "accuracy_halves": scores.accuracy_halves,
     }
 
 

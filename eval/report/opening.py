@@ -84,6 +84,7 @@ def opening_facts(data: ReportData) -> dict[str, Any]:
         "shown": split,
         "base": base,
         "gain": difference_of(data, best, base) if best and base and best is not base else None,
+        "luck_known": _luck_known(data, split),
         "leader": ranking.ranked[0][1] if ranking.ranked else None,
         "ranked": ranked_candidates(data),
         "members": winning_members(data),
@@ -94,6 +95,13 @@ def opening_facts(data: ReportData) -> dict[str, Any]:
         "sure": next((e for e in evidence.entries if best and e.name == best.name), None) if evidence else None,
         "optimism": optimism if optimism and best and optimism.name == best.name else None,
     }
+
+
+def _luck_known(data: ReportData, split: str) -> bool:
+    """Whether the intervals of what was trained hold the luck of training."""
+    shown = [split_scores(entry, split) for entry in data.entries] or [item.scores for item in data.candidates]
+    held = {scores.luck for scores in shown if scores} - {"untrained"}
+    return held == {"both"}
 
 
 def _change_over_rounds(data: ReportData) -> RoundChange | None:

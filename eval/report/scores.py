@@ -13,9 +13,10 @@ from eval.prediction import Prediction
 from eval.report.data import PairwiseTable, PairwiseTest, Scores
 from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
 from eval.statistics.estimate import Estimate, wilson_interval
+from eval.statistics.luck import SeedVariance, difference_for_both, mean_for_both, p_value_for_both
 from eval.statistics.paired import equivalence_p_values, smallest_detectable_difference
 from eval.statistics.pairwise import cochran_q, compare_all
-from eval.statistics.seeds import seed_question_difference, seed_question_mean, summarise_seeds
+from eval.statistics.seeds import SeedDifference, seed_question_difference, seed_question_mean, summarise_seeds
 from eval.statistics.unpaired import unpaired_difference
 
 Runs = Mapping[int, Sequence[Prediction]]
@@ -37,7 +38,9 @@ POWER = 0.8
 """Of the tests whose smallest detectable difference is told."""
 
 
-def score_runs(runs: Runs, level: float = 0.95) -> Scores | None:
+def score_runs(
+    runs: Runs, level: float = 0.95, luck: SeedVariance | None = None, *, trained: bool = True
+) -> Scores | None:
     """Figures of one configuration on one split; None where there are no runs or no questions. See `score_answers`.
 
     Raises ValueError where the runs answered different questions.
@@ -54,17 +57,26 @@ def score_runs(runs: Runs, level: float = 0.95) -> Scores | None:
         correct_flexible=_table(runs, "correct_flexible"),
         answered_flexible=np.array([[p.flexible is not None for p in runs[seed]] for seed in seeds], dtype=bool),
     )
-    return score_answers(answers, level).model_copy(update={"mean_completion_tokens": sum(lengths) / len(lengths)})
+    scores = score_answers(answers, level, luck if trained else None)
+    found: dict[str, object] = {"mean_completion_tokens": sum(lengths) / len(lengths)}
+    return scores.model_copy(update=found if trained else {**found, "luck": "untrained"})
 
 
-def score_answers(answers: Answers, level: float = 0.95) -> Scores:
+def score_answers(answers: Answers, level: float = 0.95, luck: SeedVariance | None = None) -> Scores:
     """Figures of one configuration on at least one question.
 
-    One seed: BCa bootstrap over questions for accuracy and F1, Wilson for the other shares. Several seeds: two-way
-    random effects over seeds and questions, F1 as the image of accuracy. What was not measured is None.
+    `luck`: how runs of one recipe differ; with it accuracy and F1 hold new questions and new seeds, whatever the
+    number of runs. Without, one seed: BCa bootstrap over questions for accuracy and F1; several: two-way random
+    effects over seeds and questions. F1 is the image of accuracy; other shares of one seed are Wilson's. What was not
+    measured is None.
     """
     right, answered, flexible = answers.correct, answers.answered, answers.correct_flexible
     accuracy, f1 = _accuracy(right, level)
+    halves = None
+    if luck is not None and right.shape[1] > 1:
+        both, halves = mean_for_both(right, luck, level)
+        accuracy = both._replace(low=max(0.0, both.low), high=min(1.0, both.high))
+        f1 = _as_f1(accuracy)
     accuracy_flexible, f1_flexible = (None, None) if flexible is None else _accuracy(flexible, level)
     precision, extraction_rate = _attempts(right, answered, level)
     precision_flexible, extraction_rate_flexible = _attempts(flexible, answers.answered_flexible, level)
@@ -82,6 +94,8 @@ def score_answers(answers: Answers, level: float = 0.95) -> Scores:
         extraction_rate_flexible=extraction_rate_flexible,
         accuracy_by_seed=tuple(by_seed.tolist()),
         accuracy_seed_std=summarise_seeds(by_seed.tolist(), level).std,
+        luck="both" if halves or len(right) > 1 else "questions",
+        accuracy_halves=halves,
     )
 
 
@@ -99,6 +113,7 @@ def compare_runs(
     alpha: float = 0.05,
     families: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     cochran_over: Sequence[str] | None = None,
+    luck: SeedVariance | None = None,
 ) -> PairwiseTable | None:
     """Every entry against every other, one family; None with fewer than two entries.
 
@@ -115,12 +130,12 @@ def compare_runs(
     _require_same_questions(run for runs in entries.values() for run in runs.values())
     correct = {name: correct_table(runs) for name, runs in entries.items()}
     if families is None:
-        tests = compare_answers(correct, margin, alpha)
+        tests = compare_answers(correct, margin, alpha, luck=luck)
     else:
         tests = tuple(
             test.model_copy(update={"family": family})
             for family, declared in families.items()
-            for test in compare_answers(correct, margin, alpha, declared)
+            for test in compare_answers(correct, margin, alpha, declared, luck)
         )
     over = tuple(correct) if cochran_over is None else tuple(cochran_over)
     return PairwiseTable(
@@ -138,19 +153,25 @@ def compare_answers(
     margin: float | None = None,
     alpha: float = 0.05,
     pairs: Sequence[tuple[str, str]] | None = None,
+    luck: SeedVariance | None = None,
 ) -> tuple[PairwiseTest, ...]:
     """One family of pairwise tests; `correct` per entry of shape (seeds, questions), seeds ascending, questions in
     one order.
 
-    McNemar's test compares one run of each, that of its smallest seed. Where both have several seeds the difference
-    over all of them is given as well: McNemar speaks of two trained policies, that one of two rewards.
+    McNemar's test compares one run of each, that of its smallest seed. Where both have several seeds, or `luck` says
+    how runs of one recipe differ, the difference over seeds is given as well: McNemar speaks of two trained policies,
+    that one of two rewards.
     """
     tests = []
     for comparison in compare_all({name: table[0] for name, table in correct.items()}, 1 - alpha, pairs):
         first, second = correct[comparison.first], correct[comparison.second]
         b, c, n = comparison.first_only, comparison.second_only, comparison.difference.n
-        several = min(len(first), len(second), n) >= 2
-        over_seeds = seed_question_difference(first, second, level=1 - alpha) if several else None
+        over_seeds = None
+        if luck is not None and n >= 2:
+            estimate, halves = difference_for_both(first, second, luck, 1 - alpha)
+            over_seeds = SeedDifference(estimate, p_value_for_both(estimate, halves))
+        elif min(len(first), len(second), n) >= 2:
+            over_seeds = seed_question_difference(first, second, level=1 - alpha)
         tests.append(
             PairwiseTest(
                 **comparison._asdict(),

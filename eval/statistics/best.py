@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eval.statistics.bootstrap import RESAMPLES
+from eval.statistics.luck import SeedVariance
 from eval.statistics.runs import RunTable, run_table
 from eval.statistics.seeds import mean_squares
 
@@ -18,7 +19,9 @@ SPREAD = 0.1
 _GRID = 200
 
 
-def probability_best(correct: Mapping[str, ArrayLike], draws: int = RESAMPLES, seed: int = 0) -> dict[str, float]:
+def probability_best(
+    correct: Mapping[str, ArrayLike], luck: SeedVariance | None = None, draws: int = RESAMPLES, seed: int = 0
+) -> dict[str, float]:
     """By entry the posterior probability that its true accuracy is the highest; they add up to 1.
 
     `correct` per entry of shape (N,) or (seeds, N), the same questions in one order. A normal hierarchical model of
@@ -30,11 +33,13 @@ def probability_best(correct: Mapping[str, ArrayLike], draws: int = RESAMPLES, s
     probability: the share of bootstrap resamples in which an entry leads overstates the leader, which is ahead by
     luck as well.
 
-    With a single seed of any entry the trained policies are taken as given. Entries count as exchangeable before the
-    data: nothing is assumed of controls or of sizes. Raises ValueError as `run_table` does.
+    `luck`: how runs of one recipe differ, pooled over more than these entries; its uncertainty widens it as that of
+    Student's t. Without it and with a single seed of any entry the trained policies are taken as given. Entries count
+    as exchangeable before the data: nothing is assumed of controls or of sizes. Raises ValueError as `run_table`
+    does.
     """
     table = run_table(correct)
-    measured, covariance = table.accuracy, _error_covariance(table)
+    measured, covariance = table.accuracy, _error_covariance(table, luck)
     count = len(measured)
     generator = np.random.default_rng(seed)
     # Points of equal prior mass, so that the likelihood alone weighs them.
@@ -52,14 +57,18 @@ def probability_best(correct: Mapping[str, ArrayLike], draws: int = RESAMPLES, s
     return dict(zip(table.names, (leads / draws).tolist(), strict=True))
 
 
-def _error_covariance(table: RunTable) -> Floats:
+def _error_covariance(table: RunTable, luck: SeedVariance | None) -> Floats:
     """Of the measured accuracies around the true ones, shape (K, K)."""
     n = table.correct.shape[1]
     per_question = table.by_entry(table.correct.T)
     covariance = _shrunk_covariance(per_question) / n
     # Runs that answer alike leave no variance, which is not certainty: half a discordant question more of each.
     covariance[np.diag_indices_from(covariance)] += 0.5 / (n * (n + 1))
-    if table.seeds.min() > 1:
+    if luck is not None:
+        # The variance of Student's t with so many degrees of freedom; with one or two it has none: three stand for it.
+        wider = luck.freedom / (luck.freedom - 2) if luck.freedom > 2 else 3.0
+        covariance[np.diag_indices_from(covariance)] += wider * luck.variance / table.seeds
+    elif table.seeds.min() > 1:
         squares = [mean_squares(table.correct[table.owner == k]) for k in range(len(table.names))]
         weights = table.seeds - 1
         between = sum(w * (s.seed - s.rest) for w, s in zip(weights, squares, strict=True)) / (weights.sum() * n)

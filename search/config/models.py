@@ -89,6 +89,10 @@ class ScreeningSettings(_Section):
     """The adapter that is trained, in screenings and retrainings alike."""
     seeds: int = Field(default=1, ge=1)
     """Runs per candidate; every candidate of the search gets the same seeds."""
+    control_seeds: int = Field(default=3, ge=1)
+    """Runs of the base rewards alone, at least `seeds`: from them, and from whatever else was trained more than once,
+    comes the variance between training seeds that every interval of the search holds. With 1, and one seed for
+    candidates and finalists, it is unknown."""
     questions: int = Field(ge=1)
     """Questions of the validation split that score a candidate."""
     evaluation_batch_size: int = Field(default=64, ge=1)

@@ -36,18 +36,21 @@ def candidate_steps(config: SearchConfig) -> int:
 def plan(config: SearchConfig) -> Plan:
     search, screening, finals = config.search, config.screening, config.finals
     halving, candidates = screening.halving, search.candidates_per_round
-    screenings = (search.rounds * search.candidates_per_round + 1) * screening.seeds
+    controls = max(screening.seeds, screening.control_seeds)
+    screenings = search.rounds * search.candidates_per_round * screening.seeds + controls
     entries = (
         len(finals.ensembles) + finals.base_only + finals.random_controls.first_round + finals.random_controls.pool
     )
     retrainings = (entries + (finals.other_steps is not None)) * finals.seeds
     round_share = halving.step_share(candidates, screening.grpo.steps) * candidates
     tried = greedy_runs(config)
-    steps = round((search.rounds * round_share + 1) * screening.grpo.steps) * screening.seeds
+    steps = round(search.rounds * round_share * screening.grpo.steps) * screening.seeds
+    steps += controls * screening.grpo.steps
     steps += tried * config.greedy_steps + entries * finals.seeds * config.final_steps
     steps += (finals.other_steps or 0) * finals.seeds
     # Every candidate that comes to a rung is evaluated there, and so is the control; the last place is the end.
-    at_rungs = search.rounds * sum(halving.candidates_at(candidates)) + 1 + len(halving.rungs)
+    at_rungs = search.rounds * sum(halving.candidates_at(candidates)) * screening.seeds
+    at_rungs += (1 + len(halving.rungs)) * controls
     passes = 1 if config.second_turn is None else 2
     tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
     suites = suites_of(config)
@@ -61,8 +64,7 @@ def plan(config: SearchConfig) -> Plan:
         retrainings=retrainings,
         steps=steps,
         completions=screening.completions(steps),
-        evaluated_questions=passes
-        * (config.selection_questions * (at_rungs * screening.seeds + tried + retrainings + 1) + tested),
+        evaluated_questions=passes * (config.selection_questions * (at_rungs + tried + retrainings + 1) + tested),
     )
 
 

@@ -10,6 +10,11 @@ def screening_seeds(seed: int, count: int) -> list[int]:
     return [derived_seed(seed, "screening", number, bits=31) for number in range(count)]
 
 
+def control_seeds(seed: int, count: int, replicates: int) -> list[int]:
+    """Of the base rewards alone: those of every screening first, then further ones of the same kind."""
+    return screening_seeds(seed, max(count, replicates))
+
+
 def greedy_seeds(seed: int, count: int) -> list[int]:
     """Of the short runs of greedy selection: neither those that ranked the candidates nor those that retrain."""
     return [derived_seed(seed, "greedy", number, bits=31) for number in range(count)]

@@ -82,6 +82,7 @@ def render_prompt(
             signature=SIGNATURE,
             modules=_modules(),
             base_rewards=_base_rewards(request.base_rewards, request.answer_format),
+            luck_known=feedback.luck_known,
             table=_table(feedback.ranked, settings.table_rows),
             best=_best(feedback.ranked, settings),
             failures=_failures(feedback.ranked, feedback.failed, settings),

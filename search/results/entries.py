@@ -8,6 +8,7 @@ from eval.report.data import Entry, PairwiseTable, Scores, SuiteScores
 from eval.report.scores import compare_runs, score_runs, validation_minus_test
 from eval.report.suites import suite_scores
 from eval.report.text import joined
+from eval.statistics.luck import SeedVariance
 from eval.tasks.base import Split, TaskReference
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
@@ -15,7 +16,7 @@ from search.config.seeds import retraining_seeds
 from search.config.suites import Suite, suites_of
 from search.ledger import Finalist, Ledger
 from search.results.evidence import ENSEMBLES, families, final_runs, trained_runs
-from search.results.ranking import Outcome, control_scores, outcomes, ranked, stopped
+from search.results.ranking import Outcome, control_scores, outcomes, ranked, seed_luck, stopped
 
 EVALUATED = "suites_evaluated"
 """Milestone."""
@@ -30,9 +31,10 @@ def final_entries(config: SearchConfig, ledger: Ledger) -> list[Entry]:
         return []
     winner = ledger.milestone("winner_named")
     named = winner.detail["name"] if winner else None
+    luck = seed_luck(config, ledger)
     return [
         _untrained(config, ledger),
-        *(_final_entry(config, ledger, finalist, finalist.name == named) for finalist in finalists),
+        *(_final_entry(config, ledger, finalist, finalist.name == named, luck) for finalist in finalists),
     ]
 
 
@@ -83,7 +85,12 @@ def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
     declared = families([f for f in ledger.finalists() if f.name in runs], named.detail["name"] if named else None)
     ensembles = list(dict.fromkeys(name for pair in declared.get(ENSEMBLES, []) for name in pair))
     table = compare_runs(
-        runs, split, config.finals.equivalence_margin, families=declared, cochran_over=ensembles or None
+        runs,
+        split,
+        config.finals.equivalence_margin,
+        families=declared,
+        cochran_over=ensembles or None,
+        luck=seed_luck(config, ledger),
     )
     if table is None:
         return None
@@ -98,7 +105,7 @@ def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
 
 def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:
     on_test = ledger.predictions("test", UNTRAINED, "test")
-    tested = score_runs(on_test)
+    tested = score_runs(on_test, trained=False)
     selected = control_scores(config, ledger)[UNTRAINED]
     by_split = (
         {"validation": selected, "test": tested} if config.search.select_on == "validation" else {"test": selected}
@@ -118,12 +125,14 @@ def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:
     )
 
 
-def _final_entry(config: SearchConfig, ledger: Ledger, finalist: Finalist, winner: bool) -> Entry:
+def _final_entry(
+    config: SearchConfig, ledger: Ledger, finalist: Finalist, winner: bool, luck: SeedVariance | None
+) -> Entry:
     trained = finalist.same_as or finalist.name
     seeds = retraining_seeds(config.seed, config.finals.seeds)
     splits: set[Split] = {config.search.select_on, "test"}
     runs = {split: trained_runs(config, ledger, trained, split) or {} for split in splits}
-    scores = {split: score_runs(found) for split, found in runs.items()}
+    scores = {split: score_runs(found, luck=luck) for split, found in runs.items()}
     drop = validation_minus_test(runs.get("validation", {}), runs["test"])
     records = [ledger.job("retraining", trained, seed) for seed in seeds]
     failures = dict.fromkeys(record.failure for record in records if record and record.failure)

@@ -12,7 +12,7 @@ from search.config.models import SearchConfig
 from search.config.names import UNTRAINED
 from search.config.seeds import retraining_seeds, screening_seeds
 from search.ledger import Finalist, Ledger, Stage
-from search.results.ranking import complete_runs
+from search.results.ranking import complete_runs, seed_luck
 
 Pairs = list[tuple[str, str]]
 
@@ -29,7 +29,7 @@ def screening_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence 
         for candidate in ledger.candidates()
         if (found := complete_runs(ledger, "screening", candidate.name, seeds, config.search.select_on))
     }
-    return ranking_evidence(runs, config.search.select_on, tuple(runs))
+    return ranking_evidence(runs, config.search.select_on, tuple(runs), luck=seed_luck(config, ledger))
 
 
 def final_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | None:
@@ -37,7 +37,10 @@ def final_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | No
     finalists = [finalist for finalist in ledger.finalists() if finalist.listed_apart is None]
     eligible = [finalist.name for finalist in finalists if finalist.kind == "selected"]
     return ranking_evidence(
-        final_runs(config, ledger, finalists, config.search.select_on), config.search.select_on, eligible
+        final_runs(config, ledger, finalists, config.search.select_on),
+        config.search.select_on,
+        eligible,
+        luck=seed_luck(config, ledger),
     )
 
 
@@ -46,7 +49,7 @@ def unseen_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | N
     if config.search.select_on == "test":
         return None
     finalists = [finalist for finalist in ledger.finalists() if finalist.listed_apart is None]
-    return ranking_evidence(final_runs(config, ledger, finalists, "test"), "test")
+    return ranking_evidence(final_runs(config, ledger, finalists, "test"), "test", luck=seed_luck(config, ledger))
 
 
 def final_runs(config: SearchConfig, ledger: Ledger, finalists: list[Finalist], split: Split) -> dict[str, Runs]:

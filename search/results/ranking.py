@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eval.prescreening import PreScreening
-from eval.report.data import Flag, Scores
+from eval.report.data import Flag, Scores, SeedLuck
 from eval.report.ranking import standing
-from eval.report.scores import Runs, score_runs
+from eval.report.scores import Runs, correct_table, score_runs
+from eval.statistics.luck import SeedVariance, interval_of_deviation, pooled_seed_variance
 from eval.tasks.base import Split
 from rewards_generated.gate.verdict import Verdict
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
-from search.config.seeds import screening_seeds
+from search.config.seeds import control_seeds, screening_seeds
 from search.ledger import Candidate, Ledger, Stage
 
 Status = Literal["screened", "rejected", "duplicate", "stopped", "failed", "pending"]
@@ -48,9 +52,10 @@ class Outcome:
 def outcomes(config: SearchConfig, ledger: Ledger) -> list[Outcome]:
     """Every candidate, in the order in which they were proposed."""
     verdicts, prescreenings, audits = ledger.verdicts(), ledger.prescreenings(), ledger.audits()
+    luck = seed_luck(config, ledger)
     return [
         replace(
-            _standing(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name)),
+            _standing(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name), luck),
             flags=audits.get(candidate.name, ()),
         )
         for candidate in ledger.candidates()
@@ -68,16 +73,66 @@ def stopped(every: list[Outcome]) -> list[Outcome]:
     return sorted(found, key=lambda o: (-(o.rung or 0), standing(o.rung_scores, o.candidate)))
 
 
-def screening_scores(config: SearchConfig, ledger: Ledger, subject: str) -> Scores | None:
+def seeds_of(config: SearchConfig, subject: str) -> list[int]:
+    """Of the screenings of a candidate, or of the base rewards alone, which are run more often."""
+    settings = config.screening
+    if subject == BASE_ONLY:
+        return control_seeds(config.seed, settings.seeds, settings.control_seeds)
+    return screening_seeds(config.seed, settings.seeds)
+
+
+def seed_luck(config: SearchConfig, ledger: Ledger) -> SeedVariance | None:
+    """How runs of one recipe differ, pooled over all that was trained more than once: the base rewards alone,
+    candidates, finalists. Runs of one recipe in screening and in retraining stand together where their steps are
+    equal and they answered the same questions. None where nothing was trained twice."""
+    split = config.search.select_on
+    recipes: dict[str, list[Runs]] = {}
+    for subject in (BASE_ONLY, *(candidate.name for candidate in ledger.candidates())):
+        recipes.setdefault(f"screening {subject}", []).append(ledger.predictions("screening", subject, split))
+    for finalist in ledger.finalists():
+        if finalist.same_as is None:
+            alone = not finalist.candidates and finalist.steps == config.screening.grpo.steps
+            key = f"screening {BASE_ONLY}" if alone else f"retraining {finalist.name}"
+            recipes.setdefault(key, []).append(ledger.predictions("retraining", finalist.name, split))
+    return pooled_seed_variance([table for runs in recipes.values() for table in _tables(runs)])
+
+
+def luck_facts(config: SearchConfig, ledger: Ledger) -> SeedLuck | None:
+    """The same as a report shows it."""
+    luck = seed_luck(config, ledger)
+    if luck is None:
+        return None
+    bounds = interval_of_deviation(luck)
+    return SeedLuck(deviation=luck.deviation, low=bounds.low, high=bounds.high, recipes=luck.recipes, runs=luck.runs)
+
+
+def _tables(parts: list[Runs]) -> list[NDArray[np.bool_]]:
+    """One table per set of questions, of the runs that answered them all."""
+    by_questions: dict[tuple[str, ...], Runs] = {}
+    for runs in parts:
+        for seed, predictions in runs.items():
+            asked = tuple(prediction.id for prediction in predictions)
+            by_questions[asked] = {**by_questions.get(asked, {}), seed: predictions}
+    return [correct_table(runs) for asked, runs in by_questions.items() if asked]
+
+
+def screening_scores(
+    config: SearchConfig, ledger: Ledger, subject: str, luck: SeedVariance | None = None
+) -> Scores | None:
     """On the split that ranks; None unless the runs of all seeds ended well."""
-    seeds = screening_seeds(config.seed, config.screening.seeds)
-    return complete_scores(ledger, "screening", subject, seeds, config.search.select_on)
+    return complete_scores(ledger, "screening", subject, seeds_of(config, subject), config.search.select_on, luck=luck)
 
 
 def complete_scores(
-    ledger: Ledger, stage: Stage, subject: str, seeds: list[int], split: Split, rung: int | None = None
+    ledger: Ledger,
+    stage: Stage,
+    subject: str,
+    seeds: list[int],
+    split: Split,
+    rung: int | None = None,
+    luck: SeedVariance | None = None,
 ) -> Scores | None:
-    return score_runs(complete_runs(ledger, stage, subject, seeds, split, rung) or {})
+    return score_runs(complete_runs(ledger, stage, subject, seeds, split, rung) or {}, luck=luck)
 
 
 def complete_runs(
@@ -91,7 +146,8 @@ def complete_runs(
 def control_scores(config: SearchConfig, ledger: Ledger) -> dict[str, Scores | None]:
     """The controls that every round is compared with."""
     untrained = ledger.predictions("screening", UNTRAINED, config.search.select_on)
-    return {UNTRAINED: score_runs(untrained), BASE_ONLY: screening_scores(config, ledger, BASE_ONLY)}
+    base_only = screening_scores(config, ledger, BASE_ONLY, seed_luck(config, ledger))
+    return {UNTRAINED: score_runs(untrained, trained=False), BASE_ONLY: base_only}
 
 
 def _standing(
@@ -100,6 +156,7 @@ def _standing(
     candidate: Candidate,
     verdict: Verdict | None,
     prescreening: PreScreening | None,
+    luck: SeedVariance | None,
 ) -> Outcome:
     if verdict is None:
         return Outcome(candidate, "pending", None, (), None, None)
@@ -113,11 +170,11 @@ def _standing(
     failures = tuple(dict.fromkeys(record.failure for record in records if record and record.failure))
     if failures:
         return Outcome(candidate, "failed", None, failures, verdict, result, prescreening)
-    scores = screening_scores(config, ledger, candidate.name)
+    scores = screening_scores(config, ledger, candidate.name, luck)
     if scores is None and all(records):
         split = config.search.select_on
         for rung in reversed(ledger.rungs("screening", candidate.name, split)):
-            if at_rung := complete_scores(ledger, "screening", candidate.name, seeds, split, rung):
+            if at_rung := complete_scores(ledger, "screening", candidate.name, seeds, split, rung, luck):
                 reason = (
                     f"stopped after {rung} of {config.screening.grpo.steps} steps, with F1 {at_rung.f1.value:.3f} "
                     f"[{at_rung.f1.low:.3f}, {at_rung.f1.high:.3f}] there: others did better at that point"

@@ -32,7 +32,7 @@ from search.results.evidence import (
     unseen_evidence,
 )
 from search.results.notes import notes, remarks
-from search.results.ranking import Outcome, outcomes
+from search.results.ranking import Outcome, luck_facts, outcomes
 from trainer.algorithms import algorithm_of
 
 REPORT_FILE = "report.html"
@@ -80,6 +80,7 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> Repor
         final_evidence=final_evidence(config, ledger),
         test_evidence=unseen_evidence(config, ledger),
         base_samples=sampled_base(config, ledger),
+        luck=luck_facts(config, ledger),
         older=_older(config, every),
         notes=tuple(remarks(config, ledger)),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import rich.table
 
 from eval.report.data import Entry, Scores
-from eval.report.leaderboard import format_estimate
+from eval.report.leaderboard import format_estimate, luck_words
 from eval.report.ranking import shared_ranks, standing
 from eval.report.table import Cell, Column, Row, Table
 from search.results.ranking import Outcome, ranked, stopped
@@ -40,6 +40,8 @@ def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | Non
         if scores
     ]
     unscored = len(every) - len(order) - len(apart)
+    trained = [scores for scores in (*(o.scores for o in order), *controls.values()) if scores]
+    captions = [luck_words(trained)] if trained else []
     return Table(
         tuple(columns),
         tuple(cells for _, cells in sorted(shown)),
@@ -48,7 +50,7 @@ def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | Non
             for o in apart[:ROWS]
             if o.rung_scores
         ),
-        caption=f"{unscored} unscored" if unscored else "",
+        caption="; ".join([*captions, *([f"{unscored} unscored"] if unscored else [])]),
     ).rich()
 
 

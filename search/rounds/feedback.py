@@ -39,7 +39,13 @@ def build_feedback(
         for outcome in every
         if outcome.status in ("rejected", "duplicate", "failed")
     )
-    return Feedback(mode, tuple(rows[: len(best)]), failed, tuple(rows[len(best) :]))
+    return Feedback(
+        mode,
+        tuple(rows[: len(best)]),
+        failed,
+        luck_known=bool(best) and all(outcome.scores and outcome.scores.luck == "both" for outcome in best),
+        stopped=tuple(rows[len(best) :]),
+    )
 
 
 def _row(outcome: Outcome) -> RankedCandidate:

@@ -11,7 +11,7 @@ from search.jobs.descriptions import screening_run
 from search.jobs.dispatch import unscored
 from search.jobs.packing import Segment, forget_states, train_together
 from search.ledger import Candidate
-from search.results.ranking import complete_scores
+from search.results.ranking import complete_scores, seeds_of
 from search.session import Run
 from trainer.jobs.train import TrainingRun
 
@@ -50,7 +50,7 @@ def _train(run: Run, number: int, subjects: Mapping[str, str | None], segment: S
     config, ledger = run.config, run.ledger
     jobs: dict[str, tuple[str, TrainingRun]] = {}
     for subject, code in subjects.items():
-        for seed in screening_seeds(config.seed, config.screening.seeds):
+        for seed in seeds_of(config, subject):
             if ledger.job("screening", subject, seed) is None and not _reached(run, subject, seed, segment.stop):
                 job = screening_run(config, subject, code, seed)
                 jobs[job.digest] = (subject, job)

@@ -1,0 +1,150 @@
+"""The two sources of chance in a figure of a trained policy: which questions were asked, and which seeds trained.
+
+Runs of one recipe (the same reward, steps and data, other seeds) answer the same questions: a two-way layout of runs
+and questions. The variance between seeds is a property of training more than of one reward, so it is pooled over all
+recipes that were run more than once, and then holds for those that were run once as well. Without any repeated recipe
+it is unknown, and an interval covers the questions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eval.statistics.estimate import Estimate, Interval, half_t, require_level
+from eval.statistics.seeds import mean_squares
+
+Floats = NDArray[np.float64]
+METHOD = "questions and seeds, variance between seeds pooled"
+
+
+class SeedVariance(NamedTuple):
+    """How runs of one recipe differ, pooled over the recipes that were run more than once."""
+
+    variance: float
+    """Between seeds, of the true accuracies of the trained policies; 0 where the runs differ by no more than chance in
+    single answers explains."""
+    of_runs: float
+    """Of measured accuracies on the same `questions`: the variance between seeds and what single answers add to it."""
+    rest: float
+    """Of a single answer, beside what its question and its run explain."""
+    freedom: int
+    """Degrees of freedom of `of_runs`: the runs less the recipes."""
+    recipes: int
+    """Run more than once."""
+    runs: int
+    """Of these recipes."""
+
+    @property
+    def deviation(self) -> float:
+        """Between seeds, in accuracy."""
+        return float(self.variance**0.5)
+
+
+def pooled_seed_variance(tables: Sequence[ArrayLike]) -> SeedVariance | None:
+    """`tables`: one per recipe, shape (seeds, questions), of answers that are right (1) or not (0).
+
+    Of recipe i with mean squares of seeds and of the rest, the variance between seeds is (MS_seed - MS_rest) / N_i
+    (Searle, Casella and McCulloch 1992, Variance Components, ch. 4); pooled with weights S_i - 1, since recipes are
+    taken to share it. None where no recipe has two runs.
+    """
+    repeated = [np.asarray(table, dtype=np.float64) for table in tables]
+    repeated = [table for table in repeated if table.ndim == 2 and min(table.shape) >= 2]
+    if not repeated:
+        return None
+    freedom = sum(len(table) - 1 for table in repeated)
+    between = of_runs = rest = 0.0
+    for table in repeated:
+        seeds, questions = table.shape
+        squares = mean_squares(table)
+        share = (seeds - 1) / freedom
+        between += share * (squares.seed - squares.rest) / questions
+        of_runs += share * squares.seed / questions
+        rest += share * squares.rest
+    return SeedVariance(max(0.0, between), of_runs, rest, freedom, len(repeated), sum(map(len, repeated)))
+
+
+class Halves(NamedTuple):
+    """Half widths of the two intervals that an interval for both is made of."""
+
+    questions: float
+    seeds: float
+
+
+def mean_for_both(table: ArrayLike, luck: SeedVariance, level: float = 0.95) -> tuple[Estimate, Halves]:
+    """Mean of the answers of one recipe, shape (seeds >= 1, questions >= 2), for new seeds and new questions.
+
+    The variance is that of the questions over N, without what single answers add to it (pooled too, so that a single
+    run can be told apart), plus that of runs over S. The interval is the wider of two, as in
+    `eval.statistics.seeds.seed_question_mean`: Student's t with Satterthwaite's degrees of freedom, and the root of
+    the summed squares of both halves (Howe 1974, JASA 69:789-794). Not cut off at 0 or 1. Raises ValueError with
+    fewer than two questions.
+    """
+    require_level(level)
+    answers = np.asarray(table, dtype=np.float64)
+    if answers.ndim != 2 or answers.shape[1] < 2:
+        raise ValueError(f"runs and questions need a shape (S >= 1, N >= 2), not {answers.shape}")
+    seeds, questions = answers.shape
+    value = float(answers.mean())
+    of_questions = max(0.0, _variance_of_mean(answers.mean(axis=0)) - luck.rest / answers.size)
+    if value in (0.0, 1.0):
+        # All alike: half a question of the other kind, which may still turn up.
+        of_questions = 0.5 / (questions * (questions + 1))
+    return _interval(value, of_questions, luck.of_runs / seeds, luck.freedom, questions, level)
+
+
+def difference_for_both(
+    first: ArrayLike, second: ArrayLike, luck: SeedVariance, level: float = 0.95
+) -> tuple[Estimate, Halves]:
+    """Mean of `first`, shape (S, N), minus that of `second`, shape (T, N), on the same questions, for new seeds of
+    both and new questions: the pooled variance counts 1/S + 1/T times."""
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or a.shape[1] < 2:
+        raise ValueError(f"both need runs on the same questions, not {a.shape} and {b.shape}")
+    differences = a.mean(axis=0) - b.mean(axis=0)
+    runs = 1 / len(a) + 1 / len(b)
+    of_questions = max(0.0, _variance_of_mean(differences) - luck.rest * runs / a.shape[1])
+    return _interval(float(differences.mean()), of_questions, luck.of_runs * runs, luck.freedom, a.shape[1], level)
+
+
+def _variance_of_mean(values: Floats) -> float:
+    return float(values.var(ddof=1)) / values.size
+
+
+def _interval(
+    value: float, of_questions: float, of_seeds: float, freedom: int, questions: int, level: float
+) -> tuple[Estimate, Halves]:
+    halves = Halves(half_t(of_questions**0.5, questions - 1, level), half_t(of_seeds**0.5, freedom, level))
+    variance = of_questions + of_seeds
+    half = (halves.questions**2 + halves.seeds**2) ** 0.5
+    if variance > 0:
+        shared = variance**2 / (of_questions**2 / (questions - 1) + of_seeds**2 / freedom)
+        half = max(half, half_t(variance**0.5, shared, level))
+    return Estimate(value, value - half, value + half, questions, level, METHOD), halves
+
+
+def p_value_for_both(estimate: Estimate, halves: Halves) -> float:
+    """Two-sided, of no difference: the level at which the interval would end at 0, by the normal ratio of its half
+    width.
+
+    Only for the claim that a difference is there: it errs on the side of none.
+    """
+    from scipy.special import ndtr, ndtri
+
+    half = max(estimate.high - estimate.value, (halves.questions**2 + halves.seeds**2) ** 0.5)
+    if half == 0:
+        return 1.0 if estimate.value == 0 else 0.0
+    return float(2 * ndtr(-abs(estimate.value) / half * ndtri((1 + estimate.level) / 2)))
+
+
+def interval_of_deviation(luck: SeedVariance, level: float = 0.95) -> Interval:
+    """Of the standard deviation between seeds: chi-square bounds of the variance of runs, less what single answers
+    add."""
+    from scipy.stats import chi2
+
+    bounds = luck.of_runs * luck.freedom / chi2.ppf([(1 + level) / 2, (1 - level) / 2], luck.freedom)
+    low, high = np.sqrt(np.maximum(0.0, bounds - (luck.of_runs - luck.variance)))
+    return Interval(float(low), float(high))
