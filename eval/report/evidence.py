@@ -16,7 +16,7 @@ from eval.report.scores import Runs, correct_table
 from eval.statistics.best import probability_best
 from eval.statistics.concordance import mean_share, pass_at_k
 from eval.statistics.estimate import wilson_interval
-from eval.statistics.luck import SeedVariance, difference_for_both, p_value_for_both
+from eval.statistics.luck import SeedVariance, difference_for_both
 from eval.statistics.optimism import seed_selection_optimism, selection_optimism
 from eval.statistics.pairwise import compare_all
 from eval.statistics.seeds import seed_question_difference
@@ -90,8 +90,8 @@ def _pairs(correct: Mapping[str, NDArray[np.bool_]], seeds: int, luck: SeedVaria
     if luck is not None:
         found = []
         for first, second in combinations(correct, 2):
-            estimate, halves = difference_for_both(correct[first], correct[second], luck)
-            found.append(OrderedPair(first, second, estimate.value, p_value_for_both(estimate, halves)))
+            difference = difference_for_both(correct[first], correct[second], luck)
+            found.append(OrderedPair(first, second, difference.estimate.value, difference.p_value))
         return found
     if seeds == 1:
         compared = compare_all({name: table[0] for name, table in correct.items()})

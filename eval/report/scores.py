@@ -13,7 +13,7 @@ from eval.prediction import Prediction
 from eval.report.data import PairwiseTable, PairwiseTest, Scores
 from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
 from eval.statistics.estimate import Estimate, wilson_interval
-from eval.statistics.luck import SeedVariance, difference_for_both, mean_for_both, p_value_for_both
+from eval.statistics.luck import SeedVariance, difference_for_both, mean_for_both
 from eval.statistics.paired import equivalence_p_values, smallest_detectable_difference
 from eval.statistics.pairwise import cochran_q, compare_all
 from eval.statistics.seeds import SeedDifference, seed_question_difference, seed_question_mean, summarise_seeds
@@ -168,8 +168,8 @@ def compare_answers(
         b, c, n = comparison.first_only, comparison.second_only, comparison.difference.n
         over_seeds = None
         if luck is not None and n >= 2:
-            estimate, halves = difference_for_both(first, second, luck, 1 - alpha)
-            over_seeds = SeedDifference(estimate, p_value_for_both(estimate, halves))
+            both = difference_for_both(first, second, luck, 1 - alpha)
+            over_seeds = SeedDifference(both.estimate, both.p_value)
         elif min(len(first), len(second), n) >= 2:
             over_seeds = seed_question_difference(first, second, level=1 - alpha)
         tests.append(

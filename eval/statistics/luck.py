@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.statistics.estimate import Estimate, Interval, half_t, require_level
+from eval.statistics.estimate import Estimate, Interval, require_level
 from eval.statistics.seeds import mean_squares
 
 Floats = NDArray[np.float64]
@@ -74,6 +74,13 @@ class Halves(NamedTuple):
     seeds: float
 
 
+class DifferenceForBoth(NamedTuple):
+    estimate: Estimate
+    halves: Halves
+    p_value: float
+    """Two-sided, of no difference: one minus the level of the interval that ends at 0."""
+
+
 def mean_for_both(table: ArrayLike, luck: SeedVariance, level: float = 0.95) -> tuple[Estimate, Halves]:
     """Mean of the answers of one recipe, shape (seeds >= 1, questions >= 2), for new seeds and new questions.
 
@@ -93,51 +100,79 @@ def mean_for_both(table: ArrayLike, luck: SeedVariance, level: float = 0.95) -> 
     if value in (0.0, 1.0):
         # All alike: half a question of the other kind, which may still turn up.
         of_questions = 0.5 / (questions * (questions + 1))
-    return _interval(value, of_questions, luck.of_runs / seeds, luck.freedom, questions, level)
+    chance = _Chance(of_questions, luck.of_runs / seeds, luck.freedom, questions)
+    return chance.interval(value, level), chance.halves(1 - level)
 
 
 def difference_for_both(
     first: ArrayLike, second: ArrayLike, luck: SeedVariance, level: float = 0.95
-) -> tuple[Estimate, Halves]:
+) -> DifferenceForBoth:
     """Mean of `first`, shape (S, N), minus that of `second`, shape (T, N), on the same questions, for new seeds of
     both and new questions: the pooled variance counts 1/S + 1/T times."""
+    require_level(level)
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or a.shape[1] < 2:
         raise ValueError(f"both need runs on the same questions, not {a.shape} and {b.shape}")
     differences = a.mean(axis=0) - b.mean(axis=0)
     runs = 1 / len(a) + 1 / len(b)
     of_questions = max(0.0, _variance_of_mean(differences) - luck.rest * runs / a.shape[1])
-    return _interval(float(differences.mean()), of_questions, luck.of_runs * runs, luck.freedom, a.shape[1], level)
+    chance = _Chance(of_questions, luck.of_runs * runs, luck.freedom, a.shape[1])
+    value = float(differences.mean())
+    return DifferenceForBoth(chance.interval(value, level), chance.halves(1 - level), chance.p_value(value))
 
 
 def _variance_of_mean(values: Floats) -> float:
     return float(values.var(ddof=1)) / values.size
 
 
-def _interval(
-    value: float, of_questions: float, of_seeds: float, freedom: int, questions: int, level: float
-) -> tuple[Estimate, Halves]:
-    halves = Halves(half_t(of_questions**0.5, questions - 1, level), half_t(of_seeds**0.5, freedom, level))
-    variance = of_questions + of_seeds
-    half = (halves.questions**2 + halves.seeds**2) ** 0.5
-    if variance > 0:
-        shared = variance**2 / (of_questions**2 / (questions - 1) + of_seeds**2 / freedom)
-        half = max(half, half_t(variance**0.5, shared, level))
-    return Estimate(value, value - half, value + half, questions, level, METHOD), halves
+class _Chance(NamedTuple):
+    """Of a mean or a difference: its variance over questions and over runs."""
+
+    of_questions: float
+    of_seeds: float
+    freedom: int
+    """Degrees of freedom of `of_seeds`."""
+    questions: int
+
+    def interval(self, value: float, level: float) -> Estimate:
+        half = self.half(1 - level)
+        return Estimate(value, value - half, value + half, self.questions, level, METHOD)
+
+    def halves(self, alpha: float) -> Halves:
+        return Halves(
+            _half(self.of_questions, self.questions - 1, alpha),
+            _half(self.of_seeds, self.freedom, alpha),
+        )
+
+    def half(self, alpha: float) -> float:
+        questions, seeds = self.halves(alpha)
+        apart = (questions**2 + seeds**2) ** 0.5
+        variance = self.of_questions + self.of_seeds
+        if variance == 0:
+            return apart
+        shared = variance**2 / (self.of_questions**2 / (self.questions - 1) + self.of_seeds**2 / self.freedom)
+        return max(apart, _half(variance, shared, alpha))
+
+    def p_value(self, value: float) -> float:
+        from scipy.optimize import brentq
+
+        if self.of_questions + self.of_seeds == 0:
+            return 1.0 if value == 0 else 0.0
+        if self.half(_SMALLEST_P) <= abs(value):
+            return _SMALLEST_P
+        if self.half(_LARGEST_P) >= abs(value):
+            return 1.0
+        return float(brentq(lambda alpha: self.half(alpha) - abs(value), _SMALLEST_P, _LARGEST_P, xtol=1e-14))
 
 
-def p_value_for_both(estimate: Estimate, halves: Halves) -> float:
-    """Two-sided, of no difference: the level at which the interval would end at 0, by the normal ratio of its half
-    width.
+_SMALLEST_P, _LARGEST_P = 1e-12, 1 - 1e-9
 
-    Only for the claim that a difference is there: it errs on the side of none.
-    """
-    from scipy.special import ndtr, ndtri
 
-    half = max(estimate.high - estimate.value, (halves.questions**2 + halves.seeds**2) ** 0.5)
-    if half == 0:
-        return 1.0 if estimate.value == 0 else 0.0
-    return float(2 * ndtr(-abs(estimate.value) / half * ndtri((1 + estimate.level) / 2)))
+def _half(variance: float, freedom: float, alpha: float) -> float:
+    """Of Student's t interval; in the tail of `alpha`, which is exact where 1 - alpha is not."""
+    from scipy.special import stdtrit
+
+    return float(-stdtrit(max(freedom, 1.0), alpha / 2)) * variance**0.5
 
 
 def interval_of_deviation(luck: SeedVariance, level: float = 0.95) -> Interval:

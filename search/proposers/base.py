@@ -147,11 +147,11 @@ class Feedback:
     mode: Literal["ranked", "none", "shuffled"]
     ranked: tuple[RankedCandidate, ...] = ()
     failed: tuple[FailedCandidate, ...] = ()
-    luck_known: bool = False
-    """Whether the intervals hold new training seeds as well as new questions."""
     stopped: tuple[RankedCandidate, ...] = ()
     """Those that successive halving stopped, the longest trained first: no rank, and no figure to compare with others'
     of other steps."""
+    luck_known: bool = False
+    """Whether the intervals hold new training seeds as well as new questions."""
 
     @property
     def names(self) -> frozenset[str]:

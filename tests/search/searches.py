@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {
     "proposer": {"name": "tests.search.searches:NumberedProposer"},
     "screening": {
         "questions": 40,
+        "control_seeds": 1,
         "grpo": {
             "steps": 5,
             "prompts_per_step": 2,

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from eval.report.data import Candidate, Entry, PairwiseTable, PairwiseTest, ReportData, RunFacts, Scores
+from eval.report.data import Candidate, Entry, PairwiseTable, PairwiseTest, ReportData, RunFacts, Scores, SeedLuck
 from eval.report.opening import caveats, findings, headline, methods
 from eval.report.render import render
 from eval.statistics.estimate import Estimate
@@ -14,7 +14,8 @@ def estimate(value, half=0.03):
 
 
 def scores(f1, seeds=(1, 2, 3)):
-    return Scores(n=500, seeds=seeds, accuracy=estimate(f1 / (2 - f1)), f1=estimate(f1))
+    luck = "both" if len(seeds) > 1 else "questions"
+    return Scores(n=500, seeds=seeds, accuracy=estimate(f1 / (2 - f1)), f1=estimate(f1), luck=luck)
 
 
 def entry(name, validation=None, test=None, **fields):
@@ -79,6 +80,19 @@ def test_a_loss_is_told_as_one():
     assert "worse than base rewards only" in sentence
 
 
+def test_where_nothing_was_trained_twice_no_sentence_says_better():
+    once = entry("top-5", winner=True).model_copy(update={"test": scores(0.79, seeds=(1,))})
+    base = entry("base", kind="control", control="base rewards only").model_copy(
+        update={"test": scores(0.7, seeds=(1,))}
+    )
+    data = report(once, base, pairwise=table("top-5", "base", 0.02, 0.09, 0.16))
+    sentence = headline(data)
+    assert "on these questions +9.0 points of accuracy [+2.0, +16.0] more" in sentence
+    assert "the luck of training unknown" in sentence
+    assert any("is not shown: training luck is unknown" in finding for finding in findings(data))
+    assert not any("probability" in finding for finding in findings(data))
+
+
 def test_before_the_test_split_is_opened():
     assert "still sealed" in headline(report(entry("top-5", 0.8, winner=True)))
 
@@ -87,7 +101,7 @@ def test_with_candidates_only():
     candidate = Candidate(name="repair", identity="x", round=2, status="screened", scores=scores(0.66))
     failed = Candidate(name="best of all", identity="y", round=2, status="failed", scores=scores(0.99), failure="f")
     sentence = headline(report(candidates=(candidate, failed)))
-    assert sentence.startswith("repair of round 2 is the best of 1 scored candidate ")
+    assert sentence.startswith("repair of round 2 stands first of 1 scored candidate ")
 
 
 def test_a_failed_winner_is_no_headline():
@@ -103,10 +117,14 @@ def test_an_unopened_test_split_is_said_to_be_so():
     assert "The test split has not been opened." in caveats(report())
 
 
-def test_one_seed_is_called_one_seed():
+def test_unknown_and_known_luck_of_training_are_told():
     single = Entry(name="a", kind="ensemble", test=scores(0.7, seeds=(1,)))
-    assert any("one seed" in caveat for caveat in caveats(report(single)))
-    assert not any("one seed" in caveat for caveat in caveats(report(WINNER)))
+    unknown = "the luck of training is unknown"
+    assert any(unknown in caveat for caveat in caveats(report(single)))
+    luck = SeedLuck(deviation=0.09, low=0.05, high=0.3, recipes=1, runs=3)
+    told = caveats(report(WINNER).model_copy(update={"luck": luck}))
+    assert any("standard deviation of 0.090 in accuracy ([0.050, 0.300], from 3 runs of 1 recipe" in c for c in told)
+    assert not any(unknown in caveat for caveat in told)
 
 
 @pytest.mark.parametrize("state", ["running", "stopped"])

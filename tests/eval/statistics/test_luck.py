@@ -10,7 +10,6 @@ from eval.statistics.luck import (
     difference_for_both,
     interval_of_deviation,
     mean_for_both,
-    p_value_for_both,
     pooled_seed_variance,
 )
 from eval.statistics.seeds import mean_squares
@@ -101,9 +100,9 @@ def test_answers_that_are_all_alike_are_not_certain() -> None:
     assert luck is not None
     estimate, _ = mean_for_both(np.ones((1, 100)), luck)
     assert estimate.low < 1.0
-    difference, halves = difference_for_both(np.ones((1, 100)), np.ones((1, 100)), luck)
-    assert difference.value == 0
-    assert p_value_for_both(difference, halves) == 1.0
+    difference = difference_for_both(np.ones((1, 100)), np.ones((1, 100)), luck)
+    assert difference.estimate.value == 0
+    assert difference.p_value == 1.0
 
 
 def test_p_values_and_intervals_agree() -> None:
@@ -113,8 +112,13 @@ def test_p_values_and_intervals_agree() -> None:
     luck = pooled_seed_variance([control])
     assert luck is not None
     for shift in (0.0, 0.5, 1.0, 2.0, 4.0):
-        estimate, halves = difference_for_both(runs(rng, difficulty, shift, 2, 0.05), control, luck)
-        assert (p_value_for_both(estimate, halves) <= 0.05) == (estimate.low > 0 or estimate.high < 0)
+        other = runs(rng, difficulty, shift, 2, 0.05)
+        p_value = difference_for_both(other, control, luck).p_value
+        if 0.0 < p_value < 1.0:
+            ends_at_zero = difference_for_both(other, control, luck, level=1 - p_value).estimate
+            assert min(abs(ends_at_zero.low), abs(ends_at_zero.high)) == pytest.approx(0.0, abs=1e-4)
+        estimate = difference_for_both(other, control, luck).estimate
+        assert (p_value <= 0.05) == (estimate.low > 0 or estimate.high < 0)
 
 
 def test_shapes_that_do_not_belong_together_are_refused() -> None:
@@ -141,7 +145,6 @@ def test_intervals_cover_and_claims_are_rare_where_there_is_nothing(seeds: int, 
         assert luck is not None
         estimate, _ = mean_for_both(others[0], luck)
         covered += estimate.low <= truth <= estimate.high
-        difference, _ = difference_for_both(others[0], control, luck)
-        claimed += difference.low > 0 or difference.high < 0
+        claimed += difference_for_both(others[0], control, luck).p_value <= 0.05
     assert 0.92 <= covered / 400 <= 0.985
     assert claimed / 400 <= 0.08

@@ -23,7 +23,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     draws = random.Random(0)
     for name, accuracy in (("base", 0.4), ("tuned", 0.7), ("ablated", 0.7)):
         lines = []
-        for seed in (0, 1):
+        for seed in (0, 1, 2):
             for question in range(80):
                 correct = draws.random() < accuracy
                 answered = correct or draws.random() < 0.9
@@ -63,6 +63,25 @@ def test_a_pair_that_differs_is_said_to(models: Path, capsys: pytest.CaptureFixt
     pair = json.loads(capsys.readouterr().out)["pairs"][0]
     assert pair["conclusion"] == "different"
     assert pair["seeds_difference"]["value"] < -0.1
+
+
+def test_a_pair_that_differs_on_the_questions_but_not_over_seeds_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two policies that differ far more than chance in questions explains, and as much between seeds of one."""
+    monkeypatch.chdir(tmp_path)
+    for name, accuracies in (("base", (0.4, 0.7, 0.5)), ("tuned", (0.7, 0.4, 0.6))):
+        lines = [
+            json.dumps({"id": f"q{question}", "correct": question < accuracy * 200, "seed": seed})
+            for seed, accuracy in enumerate(accuracies)
+            for question in range(200)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    assert main(["compare", "base.jsonl", "tuned.jsonl", "--format", "json"]) == 0
+    pair = json.loads(capsys.readouterr().out)["pairs"][0]
+    assert pair["holm"] < 1e-6
+    assert pair["seeds_p"] > 0.05
+    assert pair["conclusion"] == "open"
 
 
 @pytest.mark.parametrize(
