@@ -95,11 +95,10 @@ def format_comparison(comparison: ModelComparison, form: ComparisonFormat = "tab
     raise ValueError(f"unknown comparison format {form!r}")
 
 
-def conclusion(test: PairwiseTest, alpha: float) -> str:
+def conclusion(test: PairwiseTest, alpha: float, margin: float | None) -> str:
     """What the data say of a pair: a difference after Holm's correction, an equivalence, both (a difference too small
-    to matter) or neither. Where the luck of training is known, a difference must hold for new seeds as well."""
-    different = test.holm <= alpha and (test.seeds_p is None or test.seeds_p <= alpha)
-    equivalent = test.equivalence_p is not None and test.equivalence_p <= alpha
+    to matter) or neither. Where the luck of training is known, for new seeds as well."""
+    different, equivalent = test.differs(alpha), test.is_equivalent(alpha, margin)
     if different and equivalent:
         return "different, within margin"
     return "different" if different else "equivalent" if equivalent else "open"
@@ -126,7 +125,7 @@ def _tests(comparison: ModelComparison) -> Table:
     columns += [Column("difference, points"), Column("p"), Column("test", "words")]
     columns += [Column("Bonferroni"), Column("Holm"), Column("BH")]
     columns += [Column("equivalence p")] if margin else []
-    columns += [Column("over seeds, points"), Column("p over seeds")] if over_seeds else []
+    columns += [Column("over seeds, points"), Column("p over seeds"), Column("Holm over seeds")] if over_seeds else []
     columns += [Column("detectable"), Column("conclusion", "words")]
     rows = []
     for test in comparison.tests:
@@ -135,8 +134,11 @@ def _tests(comparison: ModelComparison) -> Table:
         row += [p_value(test.p_value), test.method]
         row += map(p_value, (test.bonferroni, test.holm, test.benjamini_hochberg))
         row += [p_value(test.equivalence_p)] if margin else []
-        row += [_points(test.seeds_difference), p_value(test.seeds_p)] if over_seeds else []
-        row += ["—" if detectable is None else f"{100 * detectable:.1f}", conclusion(test, 1 - comparison.level)]
+        row += [_points(test.seeds_difference), p_value(test.seeds_p), p_value(test.seeds_holm)] if over_seeds else []
+        row += [
+            "—" if detectable is None else f"{100 * detectable:.1f}",
+            conclusion(test, 1 - comparison.level, comparison.margin),
+        ]
         rows.append(tuple(row))
     return Table(tuple(columns), tuple(rows))
 
@@ -150,7 +152,7 @@ def _record(comparison: ModelComparison) -> dict[str, Any]:
     for test in comparison.tests:
         record = {name: value._asdict() if isinstance(value, Estimate) else value for name, value in dict(test).items()}
         del record["family"]  # the whole table is one
-        record["conclusion"] = conclusion(test, 1 - comparison.level)
+        record["conclusion"] = conclusion(test, 1 - comparison.level, comparison.margin)
         pairs.append(record)
     return {
         "level": comparison.level,

@@ -260,11 +260,26 @@ class PairwiseTest(_Data):
     """The difference over all seeds of both; None with a single seed."""
     seeds_p: float | None = None
     """Two-sided p-value of no difference over seeds and questions."""
+    seeds_holm: float | None = None
+    """The same after Holm's correction; None unless every pair of the family has one."""
     detectable_difference: float | None = None
     """Difference in accuracy that McNemar's test finds with 80 % power at this number of questions and this share of
     discordant ones, uncorrected; None: none would be found, or no question is discordant."""
     family: str = ""
     """The family of tests within which its p-values are corrected; empty: the whole table is one."""
+
+    def differs(self, alpha: float) -> bool:
+        """After Holm's correction: for new seeds and questions where the luck of training is known, else of the two
+        trained policies by McNemar's test."""
+        return (self.holm if self.seeds_p is None else self.seeds_holm or self.seeds_p) <= alpha
+
+    def is_equivalent(self, alpha: float, margin: float | None) -> bool:
+        """Of the two trained policies by two one-sided tests, and, where the luck of training is known, with the whole
+        interval for new seeds and questions within the margin."""
+        if margin is None or self.equivalence_p is None or self.equivalence_p > alpha:
+            return False
+        over_seeds = self.seeds_difference
+        return over_seeds is None or (-margin < over_seeds.low and over_seeds.high < margin)
 
 
 class PairwiseTable(_Data):

@@ -132,7 +132,7 @@ def _against_others(data: ReportData, best: Entry) -> dict[str, list[str]] | Non
     for test in data.pairwise.tests:
         if best.name in (test.first, test.second):
             other = test.second if test.first == best.name else test.first
-            found[conclusion(test, data.pairwise.level).split(",")[0]].append(other)
+            found[conclusion(test, data.pairwise.level, data.pairwise.margin).split(",")[0]].append(other)
     return found if any(found.values()) else None
 
 

@@ -15,7 +15,7 @@ from eval.statistics.bootstrap import bootstrap_accuracy, bootstrap_f1
 from eval.statistics.estimate import Estimate, wilson_interval
 from eval.statistics.luck import SeedVariance, difference_for_both, mean_for_both
 from eval.statistics.paired import equivalence_p_values, smallest_detectable_difference
-from eval.statistics.pairwise import cochran_q, compare_all
+from eval.statistics.pairwise import adjust_p_values, cochran_q, compare_all
 from eval.statistics.seeds import SeedDifference, seed_question_difference, seed_question_mean, summarise_seeds
 from eval.statistics.unpaired import unpaired_difference
 
@@ -181,6 +181,9 @@ def compare_answers(
                 detectable_difference=smallest_detectable_difference(n, (b + c) / n, POWER, alpha) if b + c else None,
             )
         )
+    if tests and all(test.seeds_p is not None for test in tests):
+        corrected = adjust_p_values([test.seeds_p for test in tests if test.seeds_p is not None], "holm")
+        tests = [test.model_copy(update={"seeds_holm": holm}) for test, holm in zip(tests, corrected, strict=True)]
     return tuple(tests)
 
 

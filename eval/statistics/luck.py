@@ -9,6 +9,7 @@ it is unknown, and an interval covers the questions alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import hypot, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -146,7 +147,7 @@ class _Chance(NamedTuple):
 
     def half(self, alpha: float) -> float:
         questions, seeds = self.halves(alpha)
-        apart = (questions**2 + seeds**2) ** 0.5
+        apart = hypot(questions, seeds)
         variance = self.of_questions + self.of_seeds
         if variance == 0:
             return apart
@@ -172,7 +173,37 @@ def _half(variance: float, freedom: float, alpha: float) -> float:
     """Of Student's t interval; in the tail of `alpha`, which is exact where 1 - alpha is not."""
     from scipy.special import stdtrit
 
-    return float(-stdtrit(max(freedom, 1.0), alpha / 2)) * variance**0.5
+    return float(-stdtrit(max(freedom, 1.0), alpha / 2)) * sqrt(variance)
+
+
+def detectable_for_both(
+    questions: int,
+    runs: tuple[int, int],
+    freedom: int,
+    deviation: float,
+    discordant: float,
+    power: float = 0.8,
+    alpha: float = 0.05,
+) -> float:
+    """Smallest true difference in accuracy that a two-sided test for new seeds and questions shows with this power.
+
+    `runs` of both recipes on the same `questions`; `deviation` between seeds, in accuracy, estimated with so many
+    degrees of `freedom`; `discordant`: share of questions that two trained policies answer differently. Student's t
+    with the non-central distribution of Cohen (1988, Statistical Power Analysis, ch. 2) and Satterthwaite's degrees of
+    freedom.
+    Raises ValueError without questions, runs or degrees of freedom.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import nct, t
+
+    if min(questions - 1, *runs, freedom) < 1:
+        raise ValueError("a detectable difference needs two questions, one run of each and one degree of freedom")
+    of_questions, of_seeds = discordant / questions, deviation**2 * (1 / runs[0] + 1 / runs[1])
+    variance = of_questions + of_seeds
+    shared = variance**2 / (of_questions**2 / (questions - 1) + of_seeds**2 / freedom)
+    critical = t.ppf(1 - alpha / 2, shared)
+    ratio = brentq(lambda ratio: nct.sf(critical, shared, ratio) - power, 0.0, 10 * critical)
+    return float(ratio * variance**0.5)
 
 
 def interval_of_deviation(luck: SeedVariance, level: float = 0.95) -> Interval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eval.statistics.luck import detectable_for_both
 from search.config.models import SearchConfig
 from search.config.names import GREEDY
 from search.config.suites import suites_of
@@ -26,6 +27,46 @@ class Plan:
     """Greedy answers, all policies and passes together; with successive halving those at its rungs too."""
 
 
+DEVIATION = 0.09
+"""Between seeds of one recipe, in accuracy, as long as nothing was trained: on the testbed between 0.075 and 0.13."""
+DISCORDANT = 0.3
+"""Share of questions that two trained policies answer differently, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """Smallest true differences in accuracy to the base rewards alone that a search shows with 80 % power, for new
+    seeds and new questions; None: no such entries, or nothing is trained twice."""
+
+    candidate: float | None
+    finalist: float | None
+
+
+def detectable(config: SearchConfig) -> Detectable:
+    """With the luck that the testbed showed, before the search knows its own."""
+    search, screening, finals = config.search, config.screening, config.finals
+    controls = max(screening.seeds, screening.control_seeds)
+    freedom = controls - 1 + search.rounds * search.candidates_per_round * (screening.seeds - 1)
+    entries = _entries(config)
+    freedom += entries * (finals.seeds - 1)
+    if freedom == 0:
+        return Detectable(None, None)
+    tested = config.selection_questions if search.select_on == "test" else finals.test_questions
+    runs, retrained = (screening.seeds, controls), (finals.seeds, finals.seeds)
+    return Detectable(
+        detectable_for_both(config.selection_questions, runs, freedom, DEVIATION, DISCORDANT),
+        detectable_for_both(tested, retrained, freedom, DEVIATION, DISCORDANT)
+        if entries and finals.base_only
+        else None,
+    )
+
+
+def _entries(config: SearchConfig) -> int:
+    """Ensembles and controls that are retrained."""
+    finals = config.finals
+    return len(finals.ensembles) + finals.base_only + finals.random_controls.first_round + finals.random_controls.pool
+
+
 def candidate_steps(config: SearchConfig) -> int:
     """GRPO steps of the screenings of one candidate, all seeds together; with successive halving on average."""
     screening, candidates = config.screening, config.search.candidates_per_round
@@ -38,9 +79,7 @@ def plan(config: SearchConfig) -> Plan:
     halving, candidates = screening.halving, search.candidates_per_round
     controls = max(screening.seeds, screening.control_seeds)
     screenings = search.rounds * search.candidates_per_round * screening.seeds + controls
-    entries = (
-        len(finals.ensembles) + finals.base_only + finals.random_controls.first_round + finals.random_controls.pool
-    )
+    entries = _entries(config)
     retrainings = (entries + (finals.other_steps is not None)) * finals.seeds
     round_share = halving.step_share(candidates, screening.grpo.steps) * candidates
     tried = greedy_runs(config)

@@ -15,7 +15,7 @@ from rewards_generated.files import write_whole
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.names import GREEDY_SELECTED as SELECTED
-from search.config.plan import candidate_steps, greedy_runs, plan
+from search.config.plan import DEVIATION, DISCORDANT, candidate_steps, detectable, greedy_runs, plan
 from search.config.source import parse_config
 from search.driver.launch import opened_run, require_free
 from search.finals.greedy import STAGE
@@ -126,11 +126,36 @@ def print_plan(config: SearchConfig) -> None:
         say(console, halving)
     say(console, f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions")
     say(console, f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
+    say(console, detectable_sentence(config))
     say(console, f"language model: {language_model_cost(config)}")
     pace = calibrate(config)
     jobs = planned.screenings + planned.greedy_runs + planned.retrainings
     seconds = pace.seconds(jobs, planned.steps, planned.evaluated_questions, planned.candidates, 3)
     say(console, f"time: about {duration(seconds)}, from {pace.measured}")
+
+
+WIDE = 0.1
+"""Detectable differences above it are warned of."""
+
+
+def detectable_sentence(config: SearchConfig) -> str:
+    """How small a difference in accuracy the planned search can show."""
+    found = detectable(config)
+    if found.candidate is None:
+        return (
+            "luck: nothing is trained twice, so no difference can be shown for new seeds; "
+            "raise screening.control_seeds, screening.seeds or finals.seeds"
+        )
+    shown = f"{100 * found.candidate:.0f} points of accuracy between a candidate and the base rewards"
+    raise_first = ["screening.seeds"] if found.candidate > WIDE else []
+    if found.finalist is not None:
+        shown += f", {100 * found.finalist:.0f} between a finalist and them"
+        raise_first += ["finals.seeds"] if found.finalist > WIDE else []
+    advice = f"; to show less than {100 * WIDE:.0f}, raise {' and '.join(raise_first)}" if raise_first else ""
+    return (
+        f"luck: shows with 80 % power a difference of {shown}, if runs of one recipe differ by {DEVIATION:g} and two "
+        f"policies answer {DISCORDANT:.0%} of the questions differently{advice}"
+    )
 
 
 def halving_sentence(config: SearchConfig) -> str | None:

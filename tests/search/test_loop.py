@@ -10,6 +10,7 @@ import pytest
 
 from search.cli import main
 from search.config.names import BASE_ONLY, UNTRAINED
+from search.config.plan import Detectable, detectable
 from search.config.seeds import retraining_seeds, screening_seeds
 from search.config.source import parse_config
 from search.ledger import Ledger
@@ -279,4 +280,51 @@ def test_dry_run_plans_and_writes_nothing(
     out = capsys.readouterr().out
     assert "at most 5 screenings and 14 retrainings" in out
     assert "time: about" in out
+    assert "luck: shows with 80 % power a difference of" in out
+    assert "raise screening.seeds and finals.seeds" in " ".join(out.split())
     assert [path.name for path in tmp_path.iterdir()] == ["search.yaml"]
+
+
+def test_what_a_planned_search_can_show_follows_its_seeds_and_questions() -> None:
+    def planned(screening: dict[str, int], finals: dict[str, int]) -> Detectable:
+        return detectable(parse_config(small_config(screening=screening, finals=finals)))
+
+    assert planned({"control_seeds": 1}, {"seeds": 1}) == Detectable(None, None)
+    three = planned({"control_seeds": 3}, {"seeds": 1})
+    more = planned({"control_seeds": 3, "seeds": 3}, {"seeds": 3, "test_questions": 500})
+    for smaller, larger in ((more.candidate, three.candidate), (more.finalist, three.finalist)):
+        assert smaller is not None
+        assert larger is not None
+        assert 0.05 < smaller < larger
+    assert planned({"control_seeds": 3}, {"base_only": False}).finalist is None
+
+
+@pytest.mark.parametrize(("control_seeds", "told"), [(1, False), (3, True)])
+def test_a_control_that_is_trained_more_than_once_makes_the_luck_of_training_known(
+    control_seeds: int, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Retrained, the base rewards alone would be a second run of what was screened.
+    finals = {"seeds": 1, "base_only": False}
+    code, run = run_search(tmp_path, screening={"control_seeds": control_seeds}, finals=finals)
+    assert code == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    base = rows(run, f"SELECT seed FROM jobs WHERE stage='screening' AND subject='{BASE_ONLY}'")
+    assert len(base) == control_seeds
+    once = [item for item in records(run).values() if item["kind"] == "ensemble"]
+    assert once
+    for item in once:
+        assert len(item["validation"]["seeds"]) == 1
+        assert item["validation"]["luck"] == ("both" if told else "questions")
+        assert (item["validation"]["accuracy_halves"] is not None) == told
+    shown = {
+        True: "brackets hold new questions and new training seeds",
+        False: "brackets hold questions only; training luck unknown",
+    }
+    assert shown[told] in printed
+    assert shown[not told] not in printed
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert ("Runs of one recipe differ by a standard deviation of" in page) == told
+    assert ("the luck of training is unknown" in page) != told
+    if not told:
+        opening = page.split("</header>")[0].split("<body")[1].lower()
+        assert not any(word in opening for word in (" better", " best ", " differs"))

@@ -17,7 +17,7 @@ class Cell(NamedTuple):
 
     test: PairwiseTest
     difference: float
-    """Accuracy of the row minus that of the column."""
+    """Accuracy of the row minus that of the column, over all seeds where there are several."""
     mood: Mood
     """`same`: equivalent and not different."""
 
@@ -42,10 +42,18 @@ class MatrixFigure:
                 if test is None:
                     cells.append(None)
                     continue
-                difference = test.difference.value * (1 if test.first == first else -1)
-                cells.append(Cell(test, difference, mood(test, difference, self.table.level)))
+                over_seeds = test.seeds_difference or test.difference
+                difference = over_seeds.value * (1 if test.first == first else -1)
+                cells.append(Cell(test, difference, mood(test, difference, self.table.level, self.table.margin)))
             found.append((first, cells))
         return found
+
+    def count(self, what: Literal["different", "equivalent"]) -> int:
+        """Pairs of the whole table."""
+        table = self.table
+        if what == "different":
+            return sum(test.differs(table.level) for test in table.tests)
+        return sum(test.is_equivalent(table.level, table.margin) for test in table.tests)
 
     def paper(self) -> Any:
         from matplotlib.patches import Rectangle
@@ -76,8 +84,8 @@ class MatrixFigure:
         return figure
 
 
-def mood(test: PairwiseTest, difference: float, level: float) -> Mood:
+def mood(test: PairwiseTest, difference: float, level: float, margin: float | None) -> Mood:
     """Different after Holm's correction; else equivalent by two one-sided tests; else open."""
-    if test.holm <= level:
+    if test.differs(level):
         return "better" if difference > 0 else "worse"
-    return "same" if test.equivalence_p is not None and test.equivalence_p <= level else "open"
+    return "same" if test.is_equivalent(level, margin) else "open"

@@ -92,15 +92,15 @@ def test_a_margin_decides_between_equivalent_and_open() -> None:
     nearly = same.copy()
     nearly[0, :4] = ~nearly[0, :4]
     models = {"a": Answers((0,), same), "b": Answers((0,), nearly)}
-    assert conclusion(compare_models(models, margin=0.02).tests[0], 0.05) == "equivalent"
-    assert conclusion(compare_models(models).tests[0], 0.05) == "open"
+    assert conclusion(compare_models(models, margin=0.02).tests[0], 0.05, 0.02) == "equivalent"
+    assert conclusion(compare_models(models).tests[0], 0.05, None) == "open"
     far = {"a": Answers((0,), same), "b": Answers((0,), np.zeros_like(same))}
-    assert conclusion(compare_models(far, margin=0.02).tests[0], 0.05) == "different"
+    assert conclusion(compare_models(far, margin=0.02).tests[0], 0.05, 0.02) == "different"
     # A difference that is there and yet too small to matter is both.
     worse = same.copy()
     worse[0, np.flatnonzero(same[0])[:16]] = False
     both = compare_models({"a": Answers((0,), same), "b": Answers((0,), worse)}, margin=0.1)
-    assert conclusion(both.tests[0], 0.05) == "different, within margin"
+    assert conclusion(both.tests[0], 0.05, 0.1) == "different, within margin"
 
 
 def test_models_that_never_differ_have_nothing_to_detect() -> None:
@@ -140,3 +140,22 @@ def test_names_cannot_leave_their_cell() -> None:
     }
     assert "a\\|b [2J" in format_comparison(compare_models(models), "md")
     assert "\x1b" not in format_comparison(compare_models(models))
+
+
+def test_over_seeds_a_family_is_corrected_and_decides() -> None:
+    """Three models that differ by luck of their runs alone: McNemar's test of one run each finds what is not there."""
+    draws = np.random.default_rng(3)
+    shares = {"a": (0.4, 0.7, 0.5), "b": (0.7, 0.4, 0.6), "c": (0.55, 0.5, 0.6)}
+    models = {
+        name: Answers((0, 1, 2), draws.random((3, 300)) < np.array(by_seed)[:, None])
+        for name, by_seed in shares.items()
+    }
+    found = compare_models(models, margin=0.1)
+    assert found.tests[0].holm < 0.001
+    for test in found.tests:
+        assert test.seeds_p is not None
+        assert test.seeds_holm is not None
+        assert test.seeds_holm >= test.seeds_p
+        assert not test.differs(0.05)
+        # Nor is it shown that they are alike: the interval for new seeds is wide.
+        assert not test.is_equivalent(0.05, 0.1)

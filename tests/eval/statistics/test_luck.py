@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from eval.statistics.luck import (
+    detectable_for_both,
     difference_for_both,
     interval_of_deviation,
     mean_for_both,
@@ -148,3 +149,20 @@ def test_intervals_cover_and_claims_are_rare_where_there_is_nothing(seeds: int, 
         claimed += difference_for_both(others[0], control, luck).p_value <= 0.05
     assert 0.92 <= covered / 400 <= 0.985
     assert claimed / 400 <= 0.08
+
+
+def test_the_detectable_difference_is_that_of_statsmodels_where_only_seeds_count() -> None:
+    """Two groups of eight runs, hardly any luck of questions: the power of a t test with 14 degrees of freedom."""
+    from statsmodels.stats.power import TTestIndPower
+
+    found = detectable_for_both(10**9, (8, 8), 14, 0.09, 0.3)
+    assert found == pytest.approx(0.09 * TTestIndPower().solve_power(nobs1=8, alpha=0.05, power=0.8), rel=1e-3)
+
+
+def test_more_runs_and_more_questions_show_smaller_differences() -> None:
+    plain = detectable_for_both(200, (1, 3), 4, 0.09, 0.3)
+    assert detectable_for_both(200, (2, 3), 4, 0.09, 0.3) < plain
+    assert detectable_for_both(800, (1, 3), 40, 0.09, 0.3) < detectable_for_both(200, (1, 3), 40, 0.09, 0.3)
+    assert detectable_for_both(200, (1, 3), 9, 0.09, 0.3) < plain
+    with pytest.raises(ValueError, match="one degree of freedom"):
+        detectable_for_both(200, (1, 1), 0, 0.09, 0.3)
