@@ -161,6 +161,9 @@ class FinalsSettings(_Section):
     greedy: GreedySettings = GreedySettings()
     seeds: int = Field(default=3, ge=1)
     """Fresh seeds over which every finalist is retrained."""
+    control_seeds: int = Field(default=3, ge=1)
+    """The same for the base rewards alone, at least `seeds`: every finalist is compared with them, and their runs tell
+    how much training seeds matter."""
     steps: int | None = Field(default=None, ge=1)
     """GRPO steps of a retraining; empty: as many as a screening has."""
     other_steps: int | None = Field(default=None, ge=1)

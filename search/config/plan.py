@@ -48,14 +48,16 @@ def detectable(config: SearchConfig) -> Detectable:
     controls = max(screening.seeds, screening.control_seeds)
     freedom = controls - 1 + search.rounds * search.candidates_per_round * (screening.seeds - 1)
     entries = _entries(config)
-    freedom += entries * (finals.seeds - 1)
+    retrained = max(finals.seeds, finals.control_seeds)
+    freedom += (entries - finals.base_only) * (finals.seeds - 1) + finals.base_only * (retrained - 1)
+    if finals.base_only and config.final_steps == screening.grpo.steps:
+        freedom += 1  # screened and retrained, the base rewards alone are one recipe
     if freedom == 0:
         return Detectable(None, None)
     tested = config.selection_questions if search.select_on == "test" else finals.test_questions
-    runs, retrained = (screening.seeds, controls), (finals.seeds, finals.seeds)
     return Detectable(
-        detectable_for_both(config.selection_questions, runs, freedom, DEVIATION, DISCORDANT),
-        detectable_for_both(tested, retrained, freedom, DEVIATION, DISCORDANT)
+        detectable_for_both(config.selection_questions, (screening.seeds, controls), freedom, DEVIATION, DISCORDANT),
+        detectable_for_both(tested, (finals.seeds, retrained), freedom, DEVIATION, DISCORDANT)
         if entries and finals.base_only
         else None,
     )
@@ -80,12 +82,13 @@ def plan(config: SearchConfig) -> Plan:
     controls = max(screening.seeds, screening.control_seeds)
     screenings = search.rounds * search.candidates_per_round * screening.seeds + controls
     entries = _entries(config)
-    retrainings = (entries + (finals.other_steps is not None)) * finals.seeds
+    more = finals.base_only * (max(finals.seeds, finals.control_seeds) - finals.seeds)
+    retrainings = (entries + (finals.other_steps is not None)) * finals.seeds + more
     round_share = halving.step_share(candidates, screening.grpo.steps) * candidates
     tried = greedy_runs(config)
     steps = round(search.rounds * round_share * screening.grpo.steps) * screening.seeds
     steps += controls * screening.grpo.steps
-    steps += tried * config.greedy_steps + entries * finals.seeds * config.final_steps
+    steps += tried * config.greedy_steps + (entries * finals.seeds + more) * config.final_steps
     steps += (finals.other_steps or 0) * finals.seeds
     # Every candidate that comes to a rung is evaluated there, and so is the control; the last place is the end.
     at_rungs = search.rounds * sum(halving.candidates_at(candidates)) * screening.seeds

@@ -6,13 +6,9 @@ from trainer.determinism import derived_seed
 
 
 def screening_seeds(seed: int, count: int) -> list[int]:
-    """Common to every screening of a search, so that scores of different rounds can be ranked together."""
+    """Common to every screening of a search, so that scores of different rounds can be ranked together; the base
+    rewards alone may have further ones."""
     return [derived_seed(seed, "screening", number, bits=31) for number in range(count)]
-
-
-def control_seeds(seed: int, count: int, replicates: int) -> list[int]:
-    """Of the base rewards alone: those of every screening first, then further ones of the same kind."""
-    return screening_seeds(seed, max(count, replicates))
 
 
 def greedy_seeds(seed: int, count: int) -> list[int]:
@@ -21,5 +17,5 @@ def greedy_seeds(seed: int, count: int) -> list[int]:
 
 
 def retraining_seeds(seed: int, count: int) -> list[int]:
-    """Fresh ones, common to every finalist."""
+    """Fresh ones, common to every finalist; the base rewards alone may have further ones."""
     return [derived_seed(seed, "retraining", number, bits=31) for number in range(count)]

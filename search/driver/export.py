@@ -17,7 +17,7 @@ from search.driver.take_home import finalist_named
 from search.ledger import Candidate, Finalist, Ledger
 from search.results.entries import final_entries
 from search.results.notes import notes
-from search.results.ranking import control_scores, outcomes
+from search.results.ranking import control_scores, final_seeds_of, outcomes
 
 
 def export(source: str, name: str | None, target: Path) -> Path:
@@ -76,9 +76,8 @@ def _provenance(
         f"{config.screening.grpo.steps} GRPO steps and ranked on the {config.search.select_on} split.",
     ]
     if finalist.kind != "candidate":
-        found.append(
-            f"The ensemble was trained for {finalist.steps} steps with {config.finals.seeds} seeds of its own."
-        )
+        seeds = len(final_seeds_of(config, finalist.name))
+        found.append(f"The ensemble was trained for {finalist.steps} steps with {seeds} seeds of its own.")
     if config.task.name == "testbed":
         found.append(
             "The testbed is a task and a policy made so that the design of the reward matters: figures on it say how "

@@ -12,7 +12,6 @@ from eval.report.data import Scores
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
 from search.config.names import DECORRELATED, GREEDY, UNTRAINED
-from search.config.seeds import retraining_seeds
 from search.config.suites import suites_of
 from search.finals.ensembles import choose_ensembles, decorrelated, draw_controls, is_random_draw
 from search.finals.greedy import select_greedily, train_missing
@@ -20,7 +19,7 @@ from search.jobs.descriptions import evaluation_job, jobs_folder, retraining_run
 from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Finalist, Stage
 from search.results.entries import EVALUATED, subject_of, tasks_of
-from search.results.ranking import complete_scores, outcomes, ranked
+from search.results.ranking import complete_scores, final_seeds_of, outcomes, ranked
 from search.rounds.base_scores import BaseScores
 from search.session import Run
 from trainer.jobs.evaluate import EvaluateJob
@@ -88,8 +87,11 @@ def measured_members(run: Run, best: Sequence[Candidate], scores: BaseScores) ->
 def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
     """Every finalist over the fresh seeds that all of them share; the same members are trained once."""
     own = [finalist for finalist in finalists if finalist.same_as is None]
-    seeds = retraining_seeds(run.config.seed, run.config.finals.seeds)
-    jobs = [retraining_run(run.config, finalist, seed) for finalist in own for seed in seeds]
+    jobs = [
+        retraining_run(run.config, finalist, seed)
+        for finalist in own
+        for seed in final_seeds_of(run.config, finalist.name)
+    ]
     train_missing(run, "retraining", f"retraining {what}", jobs, run.config.final_steps)
 
 
@@ -120,7 +122,7 @@ def name_winner(run: Run) -> Finalist | None:
 
 
 def finalist_scores(run: Run, finalist: Finalist) -> Scores | None:
-    seeds = retraining_seeds(run.config.seed, run.config.finals.seeds)
+    seeds = final_seeds_of(run.config, finalist.name)
     return complete_scores(run.ledger, "retraining", finalist.name, seeds, run.config.search.select_on)
 
 
@@ -190,7 +192,7 @@ def _packs(run: Run) -> list[tuple[str, list[Policy]]]:
     policies = [Policy(UNTRAINED, 0, None)]
     for finalist in run.ledger.finalists():
         if finalist.same_as is None and finalist_scores(run, finalist) is not None:
-            for seed in retraining_seeds(run.config.seed, run.config.finals.seeds):
+            for seed in final_seeds_of(run.config, finalist.name):
                 record = run.ledger.job("retraining", finalist.name, seed)
                 assert record is not None
                 adapter = jobs_folder(run.folder) / record.digest / record.result["adapter"]

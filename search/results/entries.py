@@ -12,11 +12,10 @@ from eval.statistics.luck import SeedVariance
 from eval.tasks.base import Split, TaskReference
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
-from search.config.seeds import retraining_seeds
 from search.config.suites import Suite, suites_of
 from search.ledger import Finalist, Ledger
 from search.results.evidence import ENSEMBLES, families, final_runs, trained_runs
-from search.results.ranking import Outcome, control_scores, outcomes, ranked, seed_luck, stopped
+from search.results.ranking import Outcome, control_scores, final_seeds_of, outcomes, ranked, seed_luck, stopped
 
 EVALUATED = "suites_evaluated"
 """Milestone."""
@@ -129,12 +128,11 @@ def _final_entry(
     config: SearchConfig, ledger: Ledger, finalist: Finalist, winner: bool, luck: SeedVariance | None
 ) -> Entry:
     trained = finalist.same_as or finalist.name
-    seeds = retraining_seeds(config.seed, config.finals.seeds)
     splits: set[Split] = {config.search.select_on, "test"}
     runs = {split: trained_runs(config, ledger, trained, split) or {} for split in splits}
     scores = {split: score_runs(found, luck=luck) for split, found in runs.items()}
     drop = validation_minus_test(runs.get("validation", {}), runs["test"])
-    records = [ledger.job("retraining", trained, seed) for seed in seeds]
+    records = [ledger.job("retraining", trained, seed) for seed in final_seeds_of(config, trained)]
     failures = dict.fromkeys(record.failure for record in records if record and record.failure)
     return Entry(
         name=finalist.name,

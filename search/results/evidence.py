@@ -10,9 +10,9 @@ from eval.report.scores import Runs
 from eval.tasks.base import Split
 from search.config.models import SearchConfig
 from search.config.names import UNTRAINED
-from search.config.seeds import retraining_seeds, screening_seeds
+from search.config.seeds import screening_seeds
 from search.ledger import Finalist, Ledger, Stage
-from search.results.ranking import complete_runs, seed_luck
+from search.results.ranking import complete_runs, final_seeds_of, seed_luck
 
 Pairs = list[tuple[str, str]]
 
@@ -64,7 +64,7 @@ def final_runs(config: SearchConfig, ledger: Ledger, finalists: list[Finalist], 
 def trained_runs(config: SearchConfig, ledger: Ledger, finalist: str, split: Split) -> Runs | None:
     """Of one that is trained itself; None unless all its seeds have been evaluated on that split."""
     stage: Stage = "retraining" if split == config.search.select_on else "test"
-    return complete_runs(ledger, stage, finalist, retraining_seeds(config.seed, config.finals.seeds), split)
+    return complete_runs(ledger, stage, finalist, final_seeds_of(config, finalist), split)
 
 
 def families(finalists: list[Finalist], winner: str | None) -> dict[str, Pairs]:

@@ -17,7 +17,7 @@ from eval.tasks.base import Split
 from rewards_generated.gate.verdict import Verdict
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
-from search.config.seeds import control_seeds, screening_seeds
+from search.config.seeds import retraining_seeds, screening_seeds
 from search.ledger import Candidate, Ledger, Stage
 
 Status = Literal["screened", "rejected", "duplicate", "stopped", "failed", "pending"]
@@ -76,9 +76,15 @@ def stopped(every: list[Outcome]) -> list[Outcome]:
 def seeds_of(config: SearchConfig, subject: str) -> list[int]:
     """Of the screenings of a candidate, or of the base rewards alone, which are run more often."""
     settings = config.screening
-    if subject == BASE_ONLY:
-        return control_seeds(config.seed, settings.seeds, settings.control_seeds)
-    return screening_seeds(config.seed, settings.seeds)
+    more = settings.control_seeds if subject == BASE_ONLY else 1
+    return screening_seeds(config.seed, max(settings.seeds, more))
+
+
+def final_seeds_of(config: SearchConfig, finalist: str) -> list[int]:
+    """Of the retrainings of one finalist; the base rewards alone are run more often."""
+    settings = config.finals
+    more = settings.control_seeds if finalist == BASE_ONLY else 1
+    return retraining_seeds(config.seed, max(settings.seeds, more))
 
 
 def seed_luck(config: SearchConfig, ledger: Ledger) -> SeedVariance | None:

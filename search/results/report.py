@@ -93,14 +93,18 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     sandbox = ledger.fact("sandbox")
     grpo, finals = config.screening.grpo, config.finals
     seeds = counted(finals.seeds, "fresh seed")
+    controls = max(finals.seeds, finals.control_seeds)
+    more = f" ({controls} of the base rewards alone)" if finals.base_only and controls > finals.seeds else ""
+    screened = max(config.screening.seeds, config.screening.control_seeds)
+    more_screened = f" ({screened} of the base rewards alone)" if screened > config.screening.seeds else ""
     settings = {
         "screening": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
         f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}",
         **algorithm_of(config.screening.algorithm).description(config.screening.grpo),
-        "screening seeds": str(config.screening.seeds),
+        "screening seeds": f"{config.screening.seeds}{more_screened}",
         "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy"
         + (", in two passes" if config.second_turn else ""),
-        "retraining": f"{config.final_steps} steps, {seeds}, aggregation {finals.aggregation}",
+        "retraining": f"{config.final_steps} steps, {seeds}{more}, aggregation {finals.aggregation}",
         "test": f"{finals.test_questions} questions",
         "base rewards": ", ".join(config.search.base_rewards),
     }

@@ -32,6 +32,7 @@ SMALL: dict[str, Any] = {
     "finals": {
         "ensembles": ["top-2", "top-3", "diverse-rounds"],
         "seeds": 2,
+        "control_seeds": 1,
         "random_controls": {"first_round": 1, "pool": 2},
         "test_questions": 50,
     },

@@ -289,10 +289,17 @@ def test_what_a_planned_search_can_show_follows_its_seeds_and_questions() -> Non
     def planned(screening: dict[str, int], finals: dict[str, int]) -> Detectable:
         return detectable(parse_config(small_config(screening=screening, finals=finals)))
 
-    assert planned({"control_seeds": 1}, {"seeds": 1}) == Detectable(None, None)
+    # Retrained, the base rewards alone would be a second run of what was screened.
+    assert planned({"control_seeds": 1}, {"seeds": 1, "base_only": False}) == Detectable(None, None)
+    assert planned({"control_seeds": 1}, {"seeds": 1}).candidate is not None
     three = planned({"control_seeds": 3}, {"seeds": 1})
     more = planned({"control_seeds": 3, "seeds": 3}, {"seeds": 3, "test_questions": 500})
-    for smaller, larger in ((more.candidate, three.candidate), (more.finalist, three.finalist)):
+    controls = planned({"control_seeds": 3}, {"seeds": 1, "control_seeds": 3})
+    for smaller, larger in (
+        (more.candidate, three.candidate),
+        (more.finalist, controls.finalist),
+        (controls.finalist, three.finalist),
+    ):
         assert smaller is not None
         assert larger is not None
         assert 0.05 < smaller < larger
@@ -328,3 +335,15 @@ def test_a_control_that_is_trained_more_than_once_makes_the_luck_of_training_kno
     if not told:
         opening = page.split("</header>")[0].split("<body")[1].lower()
         assert not any(word in opening for word in (" better", " best ", " differs"))
+
+
+def test_the_base_rewards_alone_are_retrained_more_often_than_the_finalists(tmp_path: Path) -> None:
+    code, run = run_search(tmp_path, screening={"control_seeds": 3}, finals={"seeds": 1, "control_seeds": 3})
+    assert code == 0
+    board = records(run)
+    fresh = sorted(retraining_seeds(3, 3))
+    assert board[BASE_ONLY]["test"]["seeds"] == fresh
+    assert board[BASE_ONLY]["validation"]["seeds"] == fresh
+    assert board["top-2"]["test"]["seeds"] == retraining_seeds(3, 1)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "from 6 runs of 1 recipe" in page  # three screenings and three retrainings of equal steps

@@ -60,6 +60,8 @@ FULL = (
 COMMON = (
     "prescreen.duplicate_correlation=null",  # every candidate counts in the mean of its round, as in the paper
     "finals.seeds=1",
+    "finals.control_seeds=1",  # the search is the unit of analysis: what differs between them holds the luck of seeds
+    "screening.control_seeds=1",
     "finals.other_steps=null",
     "executor.pack=auto",
 )
