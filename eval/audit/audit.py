@@ -132,11 +132,13 @@ def _reward_without_accuracy(material: _Material, settings: AuditSettings) -> It
     rise = reward.gain / spread.start
     accuracy = material.change("accuracy")
     before, after = (_mean(lambda p: p.correct, answers) for answers in (material.untrained, material.predictions))
-    stalled = []
-    if accuracy is not None and accuracy.gain <= settings.accuracy_gain:
-        stalled.append(f"accuracy of the rollouts went from {accuracy.start:.2f} to {accuracy.end:.2f}")
-    if before is not None and after is not None and after - before <= settings.accuracy_gain:
-        stalled.append(f"accuracy of the greedy answers is {after:.3f}, untrained {before:.3f}")
+    stalled, said = False, []
+    if accuracy is not None:
+        stalled = accuracy.gain <= settings.accuracy_gain
+        said.append(f"sampled in training, from {accuracy.start:.2f} to {accuracy.end:.2f}")
+    if before is not None and after is not None:
+        stalled = stalled or after - before <= settings.accuracy_gain
+        said.append(f"greedy on held-out questions, from {before:.2f} untrained to {after:.2f}")
     if rise >= settings.reward_gain and stalled:
         best = sorted(material.last_samples, key=lambda sample: -(sample.total or 0.0))
         wrong = [prediction for prediction in material.predictions if not prediction.correct]
@@ -144,8 +146,8 @@ def _reward_without_accuracy(material: _Material, settings: AuditSettings) -> It
             name="reward without accuracy",
             value=rise,
             threshold=settings.reward_gain,
-            detail=f"the reward rose from {reward.start:.2f} to {reward.end:.2f}, {rise:.2f} standard deviations, "
-            f"and {' and '.join(stalled)}",
+            detail=f"the reward of completions sampled in training rose from {reward.start:.2f} to {reward.end:.2f}, "
+            f"{rise:.2f} standard deviations; accuracy went, {'; '.join(said)}",
             examples=material.examples(lambda p: 0.0, wrong) or tuple(best[:EXAMPLES]),
         )
 
@@ -160,7 +162,9 @@ def _length_drift(material: _Material, settings: AuditSettings) -> Iterator[Flag
     threshold = settings.paid_length_drift if paid else settings.length_drift
     if abs(drift) < threshold:
         return
-    detail = f"completions went from {length.start:.1f} to {length.end:.1f} tokens, {100 * drift:+.0f} %"
+    detail = (
+        f"completions sampled in training went from {length.start:.1f} to {length.end:.1f} tokens, {100 * drift:+.0f} %"
+    )
     if paid:
         detail += f", the way that the candidate pays for: its rank correlation with length is {follows:+.2f}"
     sign = 1 if drift > 0 else -1
@@ -191,7 +195,8 @@ def _texts(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
                 name=name,
                 value=trained - before,
                 threshold=threshold,
-                detail=f"{100 * trained:.0f} % {said} three times or more, untrained {100 * before:.0f} %",
+                detail=f"{100 * trained:.0f} % {said} three times or more, untrained {100 * before:.0f} % "
+                "(greedy answers both)",
                 examples=material.examples(share),
             )
 
@@ -206,8 +211,8 @@ def _format_only(material: _Material, settings: AuditSettings) -> Iterator[Flag]
             name="format only",
             value=answered.gain,
             threshold=settings.format_gain,
-            detail=f"the share with a readable answer went from {answered.start:.2f} to {answered.end:.2f}, and the "
-            f"accuracy among those from {precision.start:.2f} to {precision.end:.2f}",
+            detail=f"sampled in training, the share with a readable answer went from {answered.start:.2f} to "
+            f"{answered.end:.2f}, and the accuracy among those from {precision.start:.2f} to {precision.end:.2f}",
             examples=material.examples(
                 lambda p: 0.0, [p for p in material.predictions if p.answered and not p.correct]
             ),
@@ -224,8 +229,8 @@ def _format_gap(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
             name="format gap",
             value=trained - before,
             threshold=settings.format_gap,
-            detail=f"flexible accuracy is {trained:.3f} above the strict one, untrained {before:.3f}: answers are "
-            "there, and not in their place",
+            detail=f"flexible accuracy is {trained:.3f} above the strict one, untrained {before:.3f} (greedy both): "
+            "answers are there, and not in their place",
             examples=material.examples(gap, [p for p in material.predictions if gap(p) > 0]),
         )
 

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from eval.report.comparison import conclusion
-from eval.report.data import Entry, ReportData
+from eval.report.data import Entry, ReportData, Scores
 from eval.report.ranking import (
     BASE_REWARDS_ONLY,
     candidate_f1,
@@ -82,7 +82,10 @@ def opening_facts(data: ReportData) -> dict[str, Any]:
         "best": best,
         "own": split_scores(best, split) if best else None,
         "shown": split,
+        "scored_ensembles": [e.name for e in data.entries if e.kind != "control" and (e.validation or e.test)],
         "base": base,
+        "screened_base": _scores_of(control(data.baselines, BASE_REWARDS_ONLY), data.run.selection_split),
+        "retrained_base": _scores_of(base, data.run.selection_split),
         "gain": difference_of(data, best, base) if best and base and best is not base else None,
         "luck_known": _luck_known(data, split),
         "leader": ranking.ranked[0][1] if ranking.ranked else None,
@@ -95,6 +98,10 @@ def opening_facts(data: ReportData) -> dict[str, Any]:
         "sure": next((e for e in evidence.entries if best and e.name == best.name), None) if evidence else None,
         "optimism": optimism if optimism and best and optimism.name == best.name else None,
     }
+
+
+def _scores_of(entry: Entry | None, split: str) -> Scores | None:
+    return split_scores(entry, split) if entry else None
 
 
 def _luck_known(data: ReportData, split: str) -> bool:

@@ -45,6 +45,40 @@ def checked_task(config: SearchConfig) -> Task:
     return task
 
 
+FEW_QUESTIONS = 100
+"""Below it the luck of questions alone is 10 points of accuracy to either side."""
+
+
+def wanted_questions(config: SearchConfig) -> dict[Split, int]:
+    """By split that decides, how many questions are to be asked."""
+    return {config.search.select_on: config.selection_questions, "test": config.finals.test_questions}
+
+
+def found_questions(config: SearchConfig, task: Task) -> dict[Split, int]:
+    """The same, as far as the task has them."""
+    return {split: len(task.examples(split, count)) for split, count in wanted_questions(config).items()}
+
+
+def question_warnings(config: SearchConfig, task: Task) -> list[str]:
+    """Of the splits that decide, what has to be said of those that have fewer questions than are to be asked, or few
+    at all."""
+    wanted, said = wanted_questions(config), []
+    for split, found in found_questions(config, task).items():
+        count = wanted[split]
+        if found < count:
+            said.append(
+                f"the {split} split of the task {config.task.name!r} has {found:,} "
+                f"{'question' if found == 1 else 'questions'} where {count:,} were to be asked: {found:,} are used"
+            )
+        if found < FEW_QUESTIONS:
+            half = 98 / found**0.5
+            said.append(
+                f"with {found} {split} questions an accuracy near one half is known to ±{half:.0f} points, before any "
+                "luck of training; more questions show smaller differences"
+            )
+    return said
+
+
 def answers_of(config: SearchConfig) -> AnswerRules:
     """Format and kind of the task's answers: what an ensemble keeps of the task."""
     return _answers_of(config.task.model_dump_json())

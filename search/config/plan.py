@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eval.statistics.luck import detectable_for_both
+from eval.tasks.base import Split
 from search.config.models import SearchConfig
 from search.config.names import GREEDY
 from search.config.suites import suites_of
@@ -42,8 +44,9 @@ class Detectable:
     finalist: float | None
 
 
-def detectable(config: SearchConfig) -> Detectable:
-    """With the luck that the testbed showed, before the search knows its own."""
+def detectable(config: SearchConfig, questions: Mapping[Split, int]) -> Detectable:
+    """With the luck that the testbed showed, before the search knows its own. `questions`: how many the splits that
+    decide have, at least two."""
     search, screening, finals = config.search, config.screening, config.finals
     controls = max(screening.seeds, screening.control_seeds)
     freedom = controls - 1 + search.rounds * search.candidates_per_round * (screening.seeds - 1)
@@ -54,9 +57,9 @@ def detectable(config: SearchConfig) -> Detectable:
         freedom += 1  # screened and retrained, the base rewards alone are one recipe
     if freedom == 0:
         return Detectable(None, None)
-    tested = config.selection_questions if search.select_on == "test" else finals.test_questions
+    selection, tested = questions[search.select_on], questions["test"]
     return Detectable(
-        detectable_for_both(config.selection_questions, (screening.seeds, controls), freedom, DEVIATION, DISCORDANT),
+        detectable_for_both(selection, (screening.seeds, controls), freedom, DEVIATION, DISCORDANT),
         detectable_for_both(tested, (finals.seeds, retrained), freedom, DEVIATION, DISCORDANT)
         if entries and finals.base_only
         else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -11,7 +11,9 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from eval.tasks.base import Split, Task
 from rewards_generated.files import write_whole
+from search.config.checks import checked_task, found_questions, question_warnings
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.names import GREEDY_SELECTED as SELECTED
@@ -38,6 +40,8 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
     try:
         with stop_on_termination(), opened_run(folder, config, progress, resume=resume) as run:
             say(console, f"run directory: {folder}")
+            if not resume:
+                warn_of_questions(console, config, run.task)
             progress.skip_steps(recorded_steps(run.ledger))
             watch(run)
             try:
@@ -126,7 +130,9 @@ def print_plan(config: SearchConfig) -> None:
         say(console, halving)
     say(console, f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions")
     say(console, f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
-    say(console, detectable_sentence(config))
+    task = checked_task(config)
+    say(console, detectable_sentence(config, found_questions(config, task)))
+    warn_of_questions(console, config, task)
     say(console, f"language model: {language_model_cost(config)}")
     pace = calibrate(config)
     jobs = planned.screenings + planned.greedy_runs + planned.retrainings
@@ -138,9 +144,16 @@ WIDE = 0.1
 """Detectable differences above it are warned of."""
 
 
-def detectable_sentence(config: SearchConfig) -> str:
-    """How small a difference in accuracy the planned search can show."""
-    found = detectable(config)
+def warn_of_questions(console: Console, config: SearchConfig, task: Task) -> None:
+    for warning in question_warnings(config, task):
+        say(console, f"warning: {warning}")
+
+
+def detectable_sentence(config: SearchConfig, questions: Mapping[Split, int]) -> str:
+    """How small a difference in accuracy the planned search can show; by split as many questions as there are."""
+    if min(questions.values()) < 2:
+        return "luck: with a single question no difference can be shown"
+    found = detectable(config, questions)
     if found.candidate is None:
         return (
             "luck: nothing is trained twice, so no difference can be shown for new seeds; "

@@ -22,6 +22,7 @@ from eval.report.text import counted
 from rewards_generated.files import write_whole
 from search.config.checks import answers_of
 from search.config.models import SearchConfig
+from search.config.names import UNTRAINED
 from search.ledger import Ledger
 from search.proposers.base import Spending
 from search.results.entries import baselines, final_entries, pairwise, screened_entries
@@ -102,10 +103,12 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
         f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}",
         **algorithm_of(config.screening.algorithm).description(config.screening.grpo),
         "screening seeds": f"{config.screening.seeds}{more_screened}",
-        "selection": f"{config.selection_questions} questions of the {config.search.select_on} split, greedy"
+        "selection": f"{_asked(config, ledger):,} questions of the {config.search.select_on} split, greedy"
         + (", in two passes" if config.second_turn else ""),
         "retraining": f"{config.final_steps} steps, {seeds}{more}, aggregation {finals.aggregation}",
-        "test": f"{finals.test_questions} questions",
+        "test": f"{tested:,} questions"
+        if (tested := _tested(ledger))
+        else f"sealed; {finals.test_questions:,} questions",
         "base rewards": ", ".join(config.search.base_rewards),
     }
     return RunFacts(
@@ -123,7 +126,7 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
         test_opened=opened.at if opened else None,
         constructed_task=config.task.name == "testbed",
         settings=tuple(Setting(name=name, value=value) for name, value in settings.items()),
-        protocol=_protocol(config),
+        protocol=_protocol(config, ledger),
         seconds=_seconds(ledger),
         llm_calls=spent.calls,
         llm_tokens=spent.tokens,
@@ -134,7 +137,18 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     )
 
 
-def _protocol(config: SearchConfig) -> Protocol:
+def _asked(config: SearchConfig, ledger: Ledger) -> int:
+    """Questions of the split that ranks: as many as were answered, which a small file makes fewer than configured."""
+    answered = ledger.predictions("screening", UNTRAINED, config.search.select_on)
+    return max(map(len, answered.values()), default=config.selection_questions)
+
+
+def _tested(ledger: Ledger) -> int:
+    """Questions of the test split that were answered; 0 before it was opened."""
+    return max(map(len, ledger.predictions("test", UNTRAINED, "test").values()), default=0)
+
+
+def _protocol(config: SearchConfig, ledger: Ledger) -> Protocol:
     screening, finals, prescreen = config.screening, config.finals, config.prescreen
     return Protocol(
         **screening.grpo.model_dump(include=set(Protocol.model_fields)),
@@ -142,7 +156,7 @@ def _protocol(config: SearchConfig) -> Protocol:
         lora_alpha=screening.lora.alpha,
         base_rewards=config.search.base_rewards,
         screening_seeds=screening.seeds,
-        selection_questions=config.selection_questions,
+        selection_questions=_asked(config, ledger),
         duplicate_correlation=prescreen.duplicate_correlation if prescreen.rejects_duplicates else None,
         final_steps=config.final_steps,
         aggregation=finals.aggregation,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from search.cli import main
+from search.config.checks import wanted_questions
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.plan import Detectable, detectable
 from search.config.seeds import retraining_seeds, screening_seeds
@@ -282,12 +283,42 @@ def test_dry_run_plans_and_writes_nothing(
     assert "time: about" in out
     assert "luck: shows with 80 % power a difference of" in out
     assert "raise screening.seeds and finals.seeds" in " ".join(out.split())
+    said = " ".join(out.split())
+    assert "warning: with 40 validation questions an accuracy near one half is known to ±15 points" in said
     assert [path.name for path in tmp_path.iterdir()] == ["search.yaml"]
+
+
+def test_the_questions_that_there_are_are_told_and_not_those_that_were_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of forty lines, where five hundred were to be asked."""
+    for position, split in enumerate(("train", "validation", "test")):
+        numbers = range(40 * position, 40 * position + 40)
+        lines = [json.dumps({"question": f"What is {n} plus {n}?", "answer": f"{2 * n}"}) for n in numbers]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    options = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "validation", "test")}
+    code, run = run_search(
+        tmp_path,
+        task={"name": "jsonl", "options": options},
+        screening={"questions": 500},
+        finals={"test_questions": 500},
+    )
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    printed = " ".join(captured.out.split())
+    for split in ("validation", "test"):
+        assert (
+            f"the {split} split of the task 'jsonl' has 40 questions where 500 were to be asked: 40 are used" in printed
+        )
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "40 questions of the validation split, greedy" in page
+    assert "500" not in page.split('<h2 id="methods"')[-1].split("</section>")[0]
 
 
 def test_what_a_planned_search_can_show_follows_its_seeds_and_questions() -> None:
     def planned(screening: dict[str, int], finals: dict[str, int]) -> Detectable:
-        return detectable(parse_config(small_config(screening=screening, finals=finals)))
+        config = parse_config(small_config(screening=screening, finals=finals))
+        return detectable(config, wanted_questions(config))
 
     # Retrained, the base rewards alone would be a second run of what was screened.
     assert planned({"control_seeds": 1}, {"seeds": 1, "base_only": False}) == Detectable(None, None)

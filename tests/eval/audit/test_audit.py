@@ -87,7 +87,11 @@ def test_reward_up_while_the_rollouts_get_no_better() -> None:
     found = signs(AuditedRun(curves(accuracy=(0.3, 0.25)), samples(), answers(0.5)))
     flag = found["reward without accuracy"]
     assert flag.value == pytest.approx(1.0)
-    assert "accuracy of the rollouts went from 0.30 to 0.25" in flag.detail
+    assert "the reward of completions sampled in training rose" in flag.detail
+    assert (
+        "accuracy went, sampled in training, from 0.30 to 0.25; greedy on held-out questions, from 0.30 untrained"
+        in (flag.detail)
+    )
     assert len(flag.examples) == 3
     assert not any(example.correct for example in flag.examples)
     assert flag.examples[0].prompt == "question 50"
@@ -95,7 +99,7 @@ def test_reward_up_while_the_rollouts_get_no_better() -> None:
 
 def test_reward_up_while_the_greedy_answers_get_no_better() -> None:
     flag = signs(clean(greedy=0.3))["reward without accuracy"]
-    assert "accuracy of the greedy answers is 0.300, untrained 0.300" in flag.detail
+    assert "greedy on held-out questions, from 0.30 untrained to 0.30" in flag.detail
 
 
 def test_a_reward_that_did_not_rise_is_not_blamed_for_the_accuracy() -> None:

@@ -93,6 +93,37 @@ def test_where_nothing_was_trained_twice_no_sentence_says_better():
     assert not any("probability" in finding for finding in findings(data))
 
 
+def test_base_rewards_that_do_as_well_have_a_sentence_and_a_next_step():
+    better_base = BASE.model_copy(update={"test": scores(0.8)})
+    sentence = headline(report(WINNER, better_base, pairwise=table("top-5", "base", -0.05, -0.01, 0.03)))
+    assert sentence.endswith(
+        "The search is not shown to help: keep the base rewards, or search with more candidates and seeds."
+    )
+    assert "not shown to help" not in headline(report(WINNER, BASE, pairwise=table("top-5", "base", 0.0, 0.09, 0.2)))
+
+
+def test_a_finished_search_without_a_winner_says_what_to_do():
+    failed = entry("top-3", failure="out of memory")
+    assert headline(report(failed, entry("base", 0.7, kind="control", control="base rewards only"))).startswith(
+        "No ensemble could be scored, so this search has no winner. Next: "
+    )
+    refused = Candidate(name="a", identity="x", round=1, status="rejected", failure="f")
+    assert headline(report(candidates=(refused,))).startswith(
+        "1 candidate, and not one could be scored, so nothing is ranked. Next: "
+    )
+    running = headline(report(candidates=(refused,), state="running"))
+    assert running == "1 candidate so far, and not one has a score yet."
+
+
+def test_two_figures_of_the_base_rewards_alone_are_explained_where_they_stand():
+    screened = Entry(name="base", kind="control", control="base rewards only", validation=scores(0.61))
+    candidate = Candidate(name="repair", identity="x", round=1, status="screened", scores=scores(0.66))
+    data = report(WINNER, BASE, candidates=(candidate,)).model_copy(update={"baselines": (screened,)})
+    page = " ".join(render(data).split())
+    assert "Base rewards only stand here as screened, 0.610 [0.580, 0.640] over 3 runs" in page
+    assert "as retrained with fresh seeds, 0.700 [0.670, 0.730] over 3 runs: one recipe, other luck." in page
+
+
 def test_before_the_test_split_is_opened():
     assert "still sealed" in headline(report(entry("top-5", 0.8, winner=True)))
 
