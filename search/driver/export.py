@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from eval.report.data import Entry, Scores
-from eval.report.leaderboard import entry_remark, format_estimate
+from eval.report.leaderboard import entry_remark, format_estimate, luck_words
 from rewards_generated.ensemble import how_found, load, saved_names
 from rewards_generated.errors import UserError
 from rewards_generated.export import Figure, Provenance, export_ensemble, require_empty
@@ -88,10 +88,21 @@ def _provenance(
         figures=_screening_figures(config, ledger, finalist.name)
         if finalist.kind == "candidate"
         else [figure for entry in final_entries(config, ledger) for figure in _figures(entry, finalist.name)],
-        notes=notes(config, ledger),
+        notes=[_held(config, ledger, finalist), *notes(config, ledger)],
         origins={item.name: item.origin for item in members},
         descriptions={item.name: item.description for item in members},
     )
+
+
+def _held(config: SearchConfig, ledger: Ledger, finalist: Finalist) -> str:
+    """Which luck the brackets of the figures hold."""
+    if finalist.kind == "candidate":
+        shown: list[Scores | None] = [o.scores for o in outcomes(config, ledger) if o.candidate.name == finalist.name]
+    else:
+        entries = [entry for entry in final_entries(config, ledger) if entry.name == finalist.name]
+        shown = [scores for entry in entries for scores in (entry.test, entry.validation)]
+    said = luck_words(shown)
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def _screening_figures(config: SearchConfig, ledger: Ledger, name: str) -> list[Figure]:

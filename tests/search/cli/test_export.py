@@ -63,6 +63,7 @@ def test_the_named_winner_is_the_default_and_its_card_tells_the_story(run: Path,
     assert main(["export", str(run), "--to", str(tmp_path / "out")]) == 0
     assert load(tmp_path / "out").name == winner
     text = " ".join((tmp_path / "out" / "README.md").read_text(encoding="utf-8").replace("\\", "").split())
+    assert "Brackets hold new questions and new training seeds." in text
     assert digest in text
     assert "testbed is a task and a policy made" in text
     assert f"| {winner} (this one) | test | 0." in text
