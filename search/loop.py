@@ -28,6 +28,7 @@ from search.rounds.base_policy import base_warning, require_base_variety, rollou
 from search.rounds.feedback import build_feedback
 from search.rounds.ingest import ingest
 from search.rounds.prescreen import prescreen
+from search.rounds.race import race
 from search.rounds.request import first_request
 from search.rounds.screening import screen
 from search.session import Run
@@ -50,6 +51,7 @@ def explore(run: Run, rounds: int) -> list[Rollout]:
         accepted = pass_gate(run, candidates, rollouts)
         distinct = prescreen(run, accepted, rollouts)
         screen(run, number, distinct)
+        race(run, number)
         audit_screenings(run)
         run.progress.show_round(number, outcomes(run.config, run.ledger), control_scores(run.config, run.ledger))
     return rollouts

@@ -43,6 +43,8 @@ class Scores(_Data):
     questions alone because nothing was trained."""
     accuracy_halves: tuple[float, float] | None = None
     """Half widths in accuracy of the interval over questions and of that over seeds, where it holds both."""
+    shrunken_accuracy: float | None = None
+    """Expected true accuracy given all candidates, where some ran more often than others: what they rank by."""
 
 
 class Setting(_Data):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from eval.metrics import f1_of_accuracy
 from eval.report.data import Candidate, Entry, ReportData, Scores
 
 BASE_REWARDS_ONLY = "base rewards only"
@@ -48,13 +49,19 @@ def standing(scores: Scores | None, who: Named) -> tuple[float, bool, float, int
     What was proposed in no round, such as a control, stands before the first. Shares are compared to 12 decimals, so
     that the order in which a mean was added up decides nothing.
     """
-    f1, accuracy = (round(scores.f1.value, 12), round(scores.accuracy.value, 12)) if scores else (-1.0, -1.0)
+    f1, accuracy = (ranking_f1(scores), round(scores.accuracy.value, 12)) if scores else (-1.0, -1.0)
     return -f1, not (isinstance(who, Entry) and who.winner), -accuracy, who.round or 0, who.name
+
+
+def ranking_f1(scores: Scores) -> float:
+    """The F1 that ranks: of the shrunken accuracy where there is one."""
+    shrunken = scores.shrunken_accuracy
+    return round(scores.f1.value if shrunken is None else f1_of_accuracy(shrunken), 12)
 
 
 def shared_ranks(ordered: Iterable[Scores | None]) -> list[int]:
     """Ranks, from 1 on, of what stands in the order of `standing`; equal F1 shares a rank, the next one counts on."""
-    f1 = [round(scores.f1.value, 12) if scores else None for scores in ordered]
+    f1 = [ranking_f1(scores) if scores else None for scores in ordered]
     return [f1.index(value) + 1 for value in f1]
 
 

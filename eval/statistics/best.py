@@ -57,6 +57,31 @@ def probability_best(
     return dict(zip(table.names, (leads / draws).tolist(), strict=True))
 
 
+def shrunken_means(measured: ArrayLike, variances: ArrayLike) -> Floats:
+    """Expected true means given all measured ones, shape (K,), each with its own error variance: the fewer runs stand
+    behind a figure, the nearer it comes to the mean of all.
+
+    The same hierarchical model as in `probability_best`, errors independent, the spread of the true means integrated
+    out over its posterior (Gelman et al. 2013, eq. 5.17 and 5.20-5.21). Raises ValueError unless every variance is
+    positive.
+    """
+    values, errors = np.asarray(measured, dtype=np.float64), np.asarray(variances, dtype=np.float64)
+    if values.shape != errors.shape or values.ndim != 1 or not (errors > 0).all():
+        raise ValueError(f"every mean needs a variance above 0, not {values.shape} and {errors.tolist()}")
+    if len(values) == 1:
+        return values
+    spreads = SPREAD * np.tan(np.pi / 2 * (np.arange(_GRID) + 0.5) / _GRID)
+    precisions = 1 / (errors + spreads[:, None] ** 2)
+    centre = (precisions @ values) / precisions.sum(axis=1)
+    likelihood = np.log(precisions).sum(axis=1) - np.log(precisions.sum(axis=1))
+    likelihood -= (precisions * (values - centre[:, None]) ** 2).sum(axis=1)
+    weight = np.exp((likelihood - likelihood.max()) / 2)
+    kept = spreads[:, None] ** 2 * precisions
+    expected = centre[:, None] + kept * (values - centre[:, None])
+    shrunken: Floats = weight @ expected / weight.sum()
+    return shrunken
+
+
 def _error_covariance(table: RunTable, luck: SeedVariance | None) -> Floats:
     """Of the measured accuracies around the true ones, shape (K, K)."""
     n = table.correct.shape[1]

@@ -18,6 +18,7 @@ from rewards_generated.errors import UserError
 from rewards_generated.gate.settings import GateSettings
 from rewards_generated.sandbox.settings import SandboxSettings
 from search.config.halving import Halving
+from search.config.race import RaceStage
 from trainer.algorithms import algorithm_of
 from trainer.jobs.settings import AlgorithmSettings, GrpoSettings, Hardware, LoraSettings
 
@@ -101,6 +102,9 @@ class ScreeningSettings(_Section):
     """Share of reward calls that may fail before a run is marked failed and stays unscored."""
     halving: Halving = Halving()
     """Successive halving: the worst of a round stop early."""
+    race: tuple[RaceStage, ...] = ()
+    """Racing: the first of a round are screened over further seeds, stage by stage, such as [{share: 0.3, seeds: 3}];
+    candidates then rank by means shrunk by the luck of their seeds. Empty: all have `seeds`."""
 
     @model_validator(mode="after")
     def _rungs_below_the_end(self) -> ScreeningSettings:

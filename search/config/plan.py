@@ -9,6 +9,7 @@ from eval.statistics.luck import detectable_for_both
 from eval.tasks.base import Split
 from search.config.models import SearchConfig
 from search.config.names import GREEDY
+from search.config.race import further_runs
 from search.config.suites import suites_of
 
 
@@ -50,6 +51,7 @@ def detectable(config: SearchConfig, questions: Mapping[Split, int]) -> Detectab
     search, screening, finals = config.search, config.screening, config.finals
     controls = max(screening.seeds, screening.control_seeds)
     freedom = controls - 1 + search.rounds * search.candidates_per_round * (screening.seeds - 1)
+    freedom += search.rounds * further_runs(screening.race, search.candidates_per_round)
     entries = _entries(config)
     retrained = max(finals.seeds, finals.control_seeds)
     freedom += (entries - finals.base_only) * (finals.seeds - 1) + finals.base_only * (retrained - 1)
@@ -83,19 +85,20 @@ def plan(config: SearchConfig) -> Plan:
     search, screening, finals = config.search, config.screening, config.finals
     halving, candidates = screening.halving, search.candidates_per_round
     controls = max(screening.seeds, screening.control_seeds)
-    screenings = search.rounds * search.candidates_per_round * screening.seeds + controls
+    raced = search.rounds * further_runs(screening.race, candidates)
+    screenings = search.rounds * candidates * screening.seeds + raced + controls
     entries = _entries(config)
     more = finals.base_only * (max(finals.seeds, finals.control_seeds) - finals.seeds)
     retrainings = (entries + (finals.other_steps is not None)) * finals.seeds + more
     round_share = halving.step_share(candidates, screening.grpo.steps) * candidates
     tried = greedy_runs(config)
     steps = round(search.rounds * round_share * screening.grpo.steps) * screening.seeds
-    steps += controls * screening.grpo.steps
+    steps += (controls + raced) * screening.grpo.steps
     steps += tried * config.greedy_steps + (entries * finals.seeds + more) * config.final_steps
     steps += (finals.other_steps or 0) * finals.seeds
     # Every candidate that comes to a rung is evaluated there, and so is the control; the last place is the end.
     at_rungs = search.rounds * sum(halving.candidates_at(candidates)) * screening.seeds
-    at_rungs += (1 + len(halving.rungs)) * controls
+    at_rungs += (1 + len(halving.rungs)) * controls + raced
     passes = 1 if config.second_turn is None else 2
     tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
     suites = suites_of(config)

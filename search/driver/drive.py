@@ -18,6 +18,7 @@ from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.names import GREEDY_SELECTED as SELECTED
 from search.config.plan import DEVIATION, DISCORDANT, candidate_steps, detectable, greedy_runs, plan
+from search.config.seeds import screening_seeds
 from search.config.source import parse_config
 from search.driver.launch import opened_run, require_free
 from search.finals.greedy import STAGE
@@ -92,11 +93,12 @@ def recorded_steps(ledger: Ledger) -> int:
     config = parse_config(ledger.fact("config"))
     refused = sum(not verdict.accepted for verdict in ledger.verdicts().values())
     refused += sum(prescreening.duplicate for prescreening in ledger.prescreenings().values())
-    subjects = [job.subject for job in ledger.jobs("screening")]
-    controls = subjects.count(BASE_ONLY)
-    screened = len(subjects) - controls - subjects.count(UNTRAINED)
-    trained = controls * config.screening.grpo.steps + candidate_steps(config) * screened // config.screening.seeds
-    trained += refused * candidate_steps(config)
+    common = screening_seeds(config.seed, config.screening.seeds)
+    screenings = [job for job in ledger.jobs("screening") if job.subject != UNTRAINED]
+    screened = sum(job.subject != BASE_ONLY and job.seed in common for job in screenings)
+    per_run = candidate_steps(config) / config.screening.seeds
+    trained = (len(screenings) - screened) * config.screening.grpo.steps
+    trained += round((screened + refused * config.screening.seeds) * per_run)
     over = ledger.milestone(SELECTED) is not None
     tried = greedy_runs(config) if over else len(ledger.jobs(STAGE))
     return trained + tried * config.greedy_steps + sum(steps[job.subject] for job in ledger.jobs("retraining"))

@@ -10,9 +10,8 @@ from eval.report.scores import Runs
 from eval.tasks.base import Split
 from search.config.models import SearchConfig
 from search.config.names import UNTRAINED
-from search.config.seeds import screening_seeds
 from search.ledger import Finalist, Ledger, Stage
-from search.results.ranking import complete_runs, final_seeds_of, seed_luck
+from search.results.ranking import complete_runs, final_seeds_of, seed_luck, seeds_of
 
 Pairs = list[tuple[str, str]]
 
@@ -23,13 +22,13 @@ OTHERS = "other pairs"
 
 def screening_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | None:
     """Of the candidates whose screenings are whole; their best was picked from all of them."""
-    seeds = screening_seeds(config.seed, config.screening.seeds)
+    select = config.search.select_on
     runs = {
-        candidate.name: found
-        for candidate in ledger.candidates()
-        if (found := complete_runs(ledger, "screening", candidate.name, seeds, config.search.select_on))
+        name: found
+        for name in (candidate.name for candidate in ledger.candidates())
+        if (found := complete_runs(ledger, "screening", name, seeds_of(config, ledger, name), select))
     }
-    return ranking_evidence(runs, config.search.select_on, tuple(runs), luck=seed_luck(config, ledger))
+    return ranking_evidence(runs, select, tuple(runs), luck=seed_luck(config, ledger))
 
 
 def final_evidence(config: SearchConfig, ledger: Ledger) -> RankingEvidence | None:

@@ -12,11 +12,12 @@ from eval.prescreening import PreScreening
 from eval.report.data import Flag, Scores, SeedLuck
 from eval.report.ranking import standing
 from eval.report.scores import Runs, correct_table, score_runs
+from eval.statistics.best import shrunken_means
 from eval.statistics.luck import SeedVariance, interval_of_deviation, pooled_seed_variance
 from eval.tasks.base import Split
 from rewards_generated.gate.verdict import Verdict
 from search.config.models import SearchConfig
-from search.config.names import BASE_ONLY, UNTRAINED
+from search.config.names import BASE_ONLY, RACES, UNTRAINED
 from search.config.seeds import retraining_seeds, screening_seeds
 from search.ledger import Candidate, Ledger, Stage
 
@@ -53,12 +54,29 @@ def outcomes(config: SearchConfig, ledger: Ledger) -> list[Outcome]:
     """Every candidate, in the order in which they were proposed."""
     verdicts, prescreenings, audits = ledger.verdicts(), ledger.prescreenings(), ledger.audits()
     luck = seed_luck(config, ledger)
-    return [
+    found = [
         replace(
             _standing(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name), luck),
             flags=audits.get(candidate.name, ()),
         )
         for candidate in ledger.candidates()
+    ]
+    return _shrunken(found, luck) if config.screening.race and luck is not None else found
+
+
+def _shrunken(every: list[Outcome], luck: SeedVariance) -> list[Outcome]:
+    """With means that can be ranked although some have more runs than others."""
+    scored = [outcome.scores for outcome in every if outcome.scores]
+    if not scored:
+        return every
+    of_runs = max(luck.of_runs, 1e-6)  # runs that answer alike are not certain
+    variances = [of_runs / len(scores.seeds) for scores in scored]
+    means = iter(shrunken_means([scores.accuracy.value for scores in scored], variances).tolist())
+    return [
+        replace(outcome, scores=outcome.scores.model_copy(update={"shrunken_accuracy": next(means)}))
+        if outcome.scores
+        else outcome
+        for outcome in every
     ]
 
 
@@ -73,11 +91,15 @@ def stopped(every: list[Outcome]) -> list[Outcome]:
     return sorted(found, key=lambda o: (-(o.rung or 0), standing(o.rung_scores, o.candidate)))
 
 
-def seeds_of(config: SearchConfig, subject: str) -> list[int]:
-    """Of the screenings of a candidate, or of the base rewards alone, which are run more often."""
+def seeds_of(config: SearchConfig, ledger: Ledger, subject: str) -> list[int]:
+    """Of the screenings of a candidate, those of the races that it is in included, or of the base rewards alone, which
+    are run more often."""
     settings = config.screening
-    more = settings.control_seeds if subject == BASE_ONLY else 1
-    return screening_seeds(config.seed, max(settings.seeds, more))
+    if subject == BASE_ONLY:
+        return screening_seeds(config.seed, max(settings.seeds, settings.control_seeds))
+    races: dict[str, list[str]] = (ledger.fact(RACES) or {}) if settings.race else {}
+    stages = [int(key.split(".")[1]) for key, names in races.items() if subject in names]
+    return screening_seeds(config.seed, settings.seeds + sum(settings.race[stage].seeds for stage in stages))
 
 
 def final_seeds_of(config: SearchConfig, finalist: str) -> list[int]:
@@ -126,7 +148,9 @@ def screening_scores(
     config: SearchConfig, ledger: Ledger, subject: str, luck: SeedVariance | None = None
 ) -> Scores | None:
     """On the split that ranks; None unless the runs of all seeds ended well."""
-    return complete_scores(ledger, "screening", subject, seeds_of(config, subject), config.search.select_on, luck=luck)
+    return complete_scores(
+        ledger, "screening", subject, seeds_of(config, ledger, subject), config.search.select_on, luck=luck
+    )
 
 
 def complete_scores(
@@ -170,7 +194,7 @@ def _standing(
         return Outcome(candidate, "rejected", None, verdict.reasons, verdict, None)
     if prescreening is not None and prescreening.reason is not None:
         return Outcome(candidate, "duplicate", None, (prescreening.reason,), verdict, None, prescreening)
-    seeds = screening_seeds(config.seed, config.screening.seeds)
+    seeds = seeds_of(config, ledger, candidate.name)
     records = [ledger.job("screening", candidate.name, seed) for seed in seeds]
     result = records[0].result if records[0] else None
     failures = tuple(dict.fromkeys(record.failure for record in records if record and record.failure))

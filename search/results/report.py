@@ -98,11 +98,15 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     more = f" ({controls} of the base rewards alone)" if finals.base_only and controls > finals.seeds else ""
     screened = max(config.screening.seeds, config.screening.control_seeds)
     more_screened = f" ({screened} of the base rewards alone)" if screened > config.screening.seeds else ""
+    raced = "".join(
+        f", then {stage.seeds} more for the first {stage.share:.0%}" + (" of a round" if position == 0 else " of those")
+        for position, stage in enumerate(config.screening.race)
+    )
     settings = {
         "screening": f"{grpo.steps} GRPO steps of {grpo.prompts_per_step} prompts x {grpo.generations} completions, "
         f"learning rate {grpo.learning_rate:g}, LoRA rank {config.screening.lora.rank}",
         **algorithm_of(config.screening.algorithm).description(config.screening.grpo),
-        "screening seeds": f"{config.screening.seeds}{more_screened}",
+        "screening seeds": f"{config.screening.seeds}{more_screened}{raced}",
         "selection": f"{_asked(config, ledger):,} questions of the {config.search.select_on} split, greedy"
         + (", in two passes" if config.second_turn else ""),
         "retraining": f"{config.final_steps} steps, {seeds}{more}, aggregation {finals.aggregation}",

@@ -8,7 +8,7 @@ import rich.table
 
 from eval.report.data import Entry, Scores
 from eval.report.leaderboard import format_estimate, luck_words
-from eval.report.ranking import shared_ranks, standing
+from eval.report.ranking import ranking_f1, shared_ranks, standing
 from eval.report.table import Cell, Column, Row, Table
 from search.results.ranking import Outcome, ranked, stopped
 
@@ -21,13 +21,17 @@ def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | Non
     order, apart = ranked(list(every)), stopped(list(every))
     flagged = any(outcome.flags for outcome in every)
     columns = [Column("rank"), Column("candidate", "name"), Column("round"), Column("F1"), Column("accuracy")]
+    raced = any(o.scores and o.scores.shrunken_accuracy is not None for o in order)
+    columns += [Column("runs"), Column("expected\nF1")] if raced else []
     columns += [Column("signs of\nhacking")] if flagged else []
 
     def row(rank: str, name: str, scores: Scores, outcome: Outcome | None = None) -> Row:
         signs = str(len(outcome.flags) or "") if outcome else ""
         round_ = str(outcome.candidate.round) if outcome else ""
         figures = format_estimate(scores.f1), format_estimate(scores.accuracy)
-        return (rank, name, round_, *figures, *([signs] if flagged else []))
+        expected = "" if scores.shrunken_accuracy is None else f"{ranking_f1(scores):.3f}"
+        of_race = [str(len(scores.seeds)), expected] if raced else []
+        return (rank, name, round_, *figures, *of_race, *([signs] if flagged else []))
 
     shown = [
         (standing(outcome.scores, outcome.candidate), row(str(rank), outcome.candidate.name, outcome.scores, outcome))
@@ -42,6 +46,7 @@ def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | Non
     unscored = len(every) - len(order) - len(apart)
     trained = [scores for scores in (*(o.scores for o in order), *controls.values()) if scores]
     captions = [luck_words(trained)] if trained else []
+    captions += ["ranked by expected F1, which fewer runs bring nearer to the mean of all"] if raced else []
     return Table(
         tuple(columns),
         tuple(cells for _, cells in sorted(shown)),

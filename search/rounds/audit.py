@@ -6,9 +6,8 @@ from eval.audit import AuditedRun, audit
 from eval.prediction import Prediction
 from eval.report.data import Sample
 from search.config.names import UNTRAINED
-from search.config.seeds import screening_seeds
 from search.ledger import Ledger
-from search.results.ranking import Outcome, outcomes
+from search.results.ranking import Outcome, outcomes, seeds_of
 from search.session import Run
 
 
@@ -38,7 +37,7 @@ def _runs(run: Run, outcome: Outcome) -> list[AuditedRun]:
     config, ledger, name = run.config, run.ledger, outcome.candidate.name
     answers = _answers(ledger, name, config.search.select_on, outcome.rung)
     runs = []
-    for seed in screening_seeds(config.seed, config.screening.seeds):
+    for seed in seeds_of(config, ledger, name):
         record = ledger.job("screening", name, seed)
         assert record is not None
         samples = [Sample(**sample) for sample in record.result["samples"]]

@@ -9,7 +9,7 @@ from search.config.names import BASE_ONLY
 from search.config.seeds import screening_seeds
 from search.jobs.descriptions import screening_run
 from search.jobs.dispatch import unscored
-from search.jobs.packing import Segment, forget_states, train_together
+from search.jobs.packing import WHOLE, Segment, forget_states, train_together
 from search.ledger import Candidate
 from search.results.ranking import complete_scores, seeds_of
 from search.session import Run
@@ -45,20 +45,42 @@ def rung_accuracy(run: Run, subject: str, rung: int) -> float | None:
     return None if scores is None else scores.accuracy.value
 
 
+def train_further(run: Run, label: str, subjects: Mapping[str, str | None]) -> None:
+    """What is missing of the seeds that these candidates have now, to the end."""
+    seeds = {subject: seeds_of(run.config, run.ledger, subject) for subject in subjects}
+    _train_segment(run, label, subjects, seeds, WHOLE)
+
+
 def _train(run: Run, number: int, subjects: Mapping[str, str | None], segment: Segment) -> None:
-    """Brings the runs that have not ended to the end of the segment."""
-    config, ledger = run.config, run.ledger
-    jobs: dict[str, tuple[str, TrainingRun]] = {}
-    for subject, code in subjects.items():
-        for seed in seeds_of(config, subject):
-            if ledger.job("screening", subject, seed) is None and not _reached(run, subject, seed, segment.stop):
-                job = screening_run(config, subject, code, seed)
-                jobs[job.digest] = (subject, job)
+    config = run.config
     end = config.screening.grpo.steps
     label = f"round {number} of {config.search.rounds}: screening"
     if config.screening.halving.rungs:
         label += f" to step {segment.stop or end} of {end}"
-    run.progress.phase(label, len(jobs), (segment.stop or end) - (segment.start or 0))
+    # Those of a race come after the rungs.
+    common = screening_seeds(config.seed, config.screening.seeds)
+    controls = seeds_of(config, run.ledger, BASE_ONLY)
+    seeds = {subject: controls if subject == BASE_ONLY else common for subject in subjects}
+    _train_segment(run, label, subjects, seeds, segment)
+
+
+def _train_segment(
+    run: Run,
+    label: str,
+    subjects: Mapping[str, str | None],
+    seeds: Mapping[str, Sequence[int]],
+    segment: Segment,
+) -> None:
+    """Brings the runs of these subjects and seeds that have not ended to the end of the segment."""
+    config, ledger = run.config, run.ledger
+    jobs: dict[str, tuple[str, TrainingRun]] = {}
+    for subject, code in subjects.items():
+        for seed in seeds[subject]:
+            if ledger.job("screening", subject, seed) is None and not _reached(run, subject, seed, segment.stop):
+                job = screening_run(config, subject, code, seed)
+                jobs[job.digest] = (subject, job)
+    steps = (segment.stop or config.screening.grpo.steps) - (segment.start or 0)
+    run.progress.phase(label, len(jobs), steps)
     with closing(train_together(run, "screening", [job for _, job in jobs.values()], segment)) as ended:
         for done in ended:
             subject, split = jobs[done.run.digest][0], config.search.select_on

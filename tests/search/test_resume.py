@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from search.cli import main
+from search.config.names import RACES
 from search.ledger import Ledger, driver_lock
 from tests.search.searches import run_search, write_config
 from trainer.testbed import policy_path
@@ -56,6 +57,25 @@ def test_killed_before_commits_so_that_finished_work_is_lost(tmp_path: Path, uni
     kills = drive_and_kill(write_config(tmp_path), tmp_path / "run", "before", *points)
     assert kills == len(points)
     assert leaderboard(tmp_path / "run") == leaderboard(uninterrupted)
+
+
+@pytest.mark.slow
+def test_a_race_killed_after_every_second_commit_trains_the_same(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "search": {"candidates_per_round": 3},
+        "screening": {"control_seeds": 2, "race": [{"share": 0.7, "seeds": 1}, {"share": 0.5, "seeds": 2}]},
+        "finals": {"ensembles": ["top-2"], "seeds": 1},
+    }
+    code, whole = run_search(tmp_path, name="whole", **changes)
+    assert code == 0
+    drive_and_kill(write_config(tmp_path, **changes), tmp_path / "run", "each")
+    assert leaderboard(tmp_path / "run") == leaderboard(whole)
+    races = []
+    for folder in (tmp_path / "run", whole):
+        ledger = Ledger.open(folder)
+        races.append((ledger.fact(RACES), sorted((job.subject, job.seed) for job in ledger.jobs("screening"))))
+        ledger.close()
+    assert races[0] == races[1]
 
 
 @pytest.mark.slow

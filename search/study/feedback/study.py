@@ -62,6 +62,7 @@ COMMON = (
     "finals.seeds=1",
     "finals.control_seeds=1",  # the search is the unit of analysis: what differs between them holds the luck of seeds
     "screening.control_seeds=1",
+    "screening.race=[]",
     "finals.other_steps=null",
     "executor.pack=auto",
 )

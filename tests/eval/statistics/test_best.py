@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics.best import SPREAD, probability_best
+from eval.statistics.best import SPREAD, probability_best, shrunken_means
 from tests.eval.statistics.simulated import simulated_answers
 
 
@@ -72,3 +72,29 @@ def test_is_calibrated(seeds, questions, spread):
         truly.append(int(np.argmax(found)) == int(np.argmax(true)))
     error = 4 * (np.var(truly) / repeats) ** 0.5
     assert abs(np.mean(said) - np.mean(truly)) < error
+
+
+def test_shrunken_means_are_those_of_the_posterior_by_brute_force() -> None:
+    """Importance sampling of the same model: spread, mean and true means drawn from the prior, weighed by what was
+    measured."""
+    generator = np.random.default_rng(0)
+    measured, variances = np.array([0.4, 0.5, 0.72]), np.array([0.09, 0.09 / 4, 0.09]) ** 2
+    draws = 4_000_000
+    spread = np.abs(SPREAD * np.tan(np.pi * (generator.random(draws) - 0.5)))
+    mean = generator.uniform(-0.5, 1.5, draws)
+    truth = mean[:, None] + spread[:, None] * generator.standard_normal((draws, 3))
+    weight = np.exp(-0.5 * ((measured - truth) ** 2 / variances).sum(axis=1))
+    expected = (weight[:, None] * truth).sum(axis=0) / weight.sum()
+    assert shrunken_means(measured, variances) == pytest.approx(expected, abs=0.003)
+
+
+def test_fewer_runs_come_nearer_to_the_mean_of_all() -> None:
+    measured, one_run = [0.4, 0.45, 0.5, 0.55, 0.7, 0.7], 0.09**2
+    shrunken = shrunken_means(measured, [one_run] * 5 + [one_run / 4])
+    assert shrunken[5] > shrunken[4] > shrunken[3]
+    assert 0.4 < shrunken[0] < 0.5
+    alike = shrunken_means(measured, [one_run] * 6)
+    assert (np.diff(alike[:5]) > 0).all()
+    assert shrunken_means([0.3], [0.01]).tolist() == [0.3]
+    with pytest.raises(ValueError, match="variance above 0"):
+        shrunken_means([0.3, 0.4], [0.01, 0.0])

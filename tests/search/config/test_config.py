@@ -23,7 +23,7 @@ def test_presets_load(name: str) -> None:
 def test_the_sizes_that_the_presets_promise() -> None:
     quick, full, paper = load_config("testbed-quick"), load_config("testbed"), load_config("paper")
     assert (quick.search.rounds, quick.search.candidates_per_round, quick.screening.grpo.steps) == (2, 4, 30)
-    assert (plan(quick).retrainings, quick.finals.seeds) == (4, 1)
+    assert (plan(quick).retrainings, quick.finals.seeds) == (6, 1)  # the base rewards alone three times
     assert (full.search.rounds, full.search.candidates_per_round, full.screening.grpo.steps) == (5, 10, 40)
     assert (full.screening.questions, full.finals.test_questions, full.finals.seeds) == (500, 2000, 3)
     assert {"top-10", "correctness-family", "diverse-rounds", "decorrelated-5", "greedy"} < set(full.finals.ensembles)

@@ -1,0 +1,143 @@
+"""Where runs tell most: what a search loses by its luck under several rules of spending them, in simulation.
+
+    python -m tests.benchmarks.racing [--repeats 2000] [--out tests/benchmarks/racing.json]
+
+Fifty candidates in five rounds of ten. True accuracies spread like those of the testbed's rewards; a run deviates by
+luck of its seed, resampled from those that were measured (testbed_properties.json: ten rewards over five seeds), of
+which a share is common to all candidates that share the seed. Answers to 500 questions add their own chance. Lost is
+the true accuracy of the best five less that of the five that the rule names (and of the best one, less the one named),
+with the 95 % interval of the mean over repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.statistics.best import shrunken_means
+from search.config.race import RaceStage
+from tests.benchmarks.machine import machine
+
+Floats = NDArray[np.float64]
+ROUNDS, IN_A_ROUND, CHOSEN = 5, 10, 5
+MEASURED = Path(__file__).with_name("testbed_properties.json")
+OF_ANSWERS = (0.24 * 0.7 / 500) ** 0.5
+"""Of an accuracy, by the chance of single answers to questions that all candidates share."""
+
+
+class Rule(NamedTuple):
+    name: str
+    seeds: int
+    race: tuple[RaceStage, ...] = ()
+    shrink: bool = True
+
+
+def stages(*pairs: tuple[float, int]) -> tuple[RaceStage, ...]:
+    return tuple(RaceStage(share=share, seeds=seeds) for share, seeds in pairs)
+
+
+RULES = (
+    Rule("one seed for all", 1),
+    Rule("two seeds for all", 2),
+    Rule("three seeds for all", 3),
+    Rule("one seed, then three more for three of ten", 1, stages((0.3, 3))),
+    Rule("the same, ranked by plain means", 1, stages((0.3, 3)), shrink=False),
+    Rule(
+        "one seed, then one, two and two more for five, three and two of ten", 1, stages((0.5, 1), (0.6, 2), (0.7, 2))
+    ),
+    Rule("one seed, then two more for half", 1, stages((0.5, 2))),
+)
+
+
+def deviations() -> tuple[Floats, float, Floats]:
+    """Of seeds, in accuracy, pooled; the mean correlation between rewards that share them; and the means."""
+    recorded = json.loads(MEASURED.read_text(encoding="utf-8"))["rewards"]
+    table = np.array([r["by_seed"] for r in recorded if r["reward"] not in ("length_control", "keyword_spam_control")])
+    seeds = table.shape[1]
+    found = (table - table.mean(axis=1, keepdims=True)) * (seeds / (seeds - 1)) ** 0.5
+    common = float(np.mean([np.corrcoef(found[i], found[j])[0, 1] for i, j in combinations(range(len(found)), 2)]))
+    return found.ravel(), common, table.mean(axis=1)
+
+
+def spent(rule: Rule) -> int:
+    candidates, total = IN_A_ROUND, IN_A_ROUND * rule.seeds
+    for stage in rule.race:
+        candidates = stage.places(candidates)
+        total += candidates * stage.seeds
+    return ROUNDS * total
+
+
+def ranking(rule: Rule, truth: Floats, luck: Floats, noise: Floats, variance: float) -> NDArray[np.int64]:
+    """All candidates, first first; `luck` and `noise` by candidate and seed."""
+    measured = truth[:, None] + luck + noise
+    runs = np.full(truth.size, rule.seeds)
+
+    def standing(some: NDArray[np.int64]) -> Floats:
+        means = np.array([measured[k, : runs[k]].mean() for k in some])
+        return shrunken_means(means, variance / runs[some]) if rule.shrink else means
+
+    for start in range(0, truth.size, IN_A_ROUND):
+        going = np.arange(start, start + IN_A_ROUND)
+        for stage in rule.race:
+            going = going[np.argsort(-standing(going), kind="stable")[: stage.places(going.size)]]
+            runs[going] += stage.seeds
+    return np.argsort(-standing(np.arange(truth.size)), kind="stable")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    measured, common, means = deviations()
+    generator = np.random.default_rng(0)
+    count, most = ROUNDS * IN_A_ROUND, 8
+    spread = float(means.std(ddof=1))
+    variance = float(measured.var()) + OF_ANSWERS**2
+    rows: list[dict[str, Any]] = []
+    for share in (0.0, max(0.0, common)):
+        lost: dict[str, list[tuple[float, float]]] = {rule.name: [] for rule in RULES}
+        for _ in range(arguments.repeats):
+            truth = 0.5 + spread * generator.standard_normal(count)
+            shared = generator.choice(measured, (1, most))
+            own = generator.choice(measured, (count, most))
+            luck = share**0.5 * shared + (1 - share) ** 0.5 * own
+            noise = OF_ANSWERS * generator.standard_normal((count, most))
+            best = np.sort(truth)[::-1]
+            for rule in RULES:
+                order = ranking(rule, truth, luck, noise, variance)
+                five = best[:CHOSEN].mean() - truth[order[:CHOSEN]].mean()
+                lost[rule.name].append((float(five), float(best[0] - truth[order[0]])))
+        for rule in RULES:
+            values = np.array(lost[rule.name])
+            half = 1.96 * values.std(axis=0, ddof=1) / len(values) ** 0.5
+            rows.append(
+                {
+                    "rule": rule.name,
+                    "runs": spent(rule),
+                    "common_share_of_luck": round(share, 3),
+                    "lost_by_five": [round(float(v), 4) for v in (values[:, 0].mean(), half[0])],
+                    "lost_by_the_first": [round(float(v), 4) for v in (values[:, 1].mean(), half[1])],
+                }
+            )
+            print(json.dumps(rows[-1]), flush=True)
+    result = {
+        "machine": machine(),
+        "repeats": arguments.repeats,
+        "deviation_of_seeds": round(float(measured.std()), 4),
+        "deviation_of_true_accuracies": round(spread, 4),
+        "figures": "mean and half width of its 95 % interval",
+        "rows": rows,
+    }
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
