@@ -106,8 +106,16 @@ def wrapped(text: str, width: int) -> str:
     return textwrap.fill(printable(text), width, break_on_hyphens=False) + "\n"
 
 
-def terminal_width() -> int:
-    """Narrower than 100 columns the figures would be cut, so a table then runs over the edge instead."""
+FEWEST_COLUMNS = 100
+"""That a table with all its figures takes."""
+
+
+def terminal_columns() -> int:
     from shutil import get_terminal_size
 
-    return max(100, get_terminal_size((120, 40)).columns)
+    return get_terminal_size((120, 40)).columns
+
+
+def terminal_width() -> int:
+    """In a narrower terminal the figures would be cut, so a table then runs over the edge instead."""
+    return max(FEWEST_COLUMNS, terminal_columns())

@@ -83,6 +83,18 @@ def test_table_without_test_figures_has_no_test_columns():
     assert "test F1" not in format_leaderboard(ENTRIES[3:4], "table")
 
 
+def test_eighty_columns_hold_names_and_f1_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    table = format_leaderboard(ENTRIES, "table").split("\n\n")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    assert "test F1" in table
+    assert "test accuracy" not in table
+    for entry in ENTRIES:
+        assert entry.name in table
+    monkeypatch.setenv("COLUMNS", "120")
+    assert "test accuracy" in format_leaderboard(ENTRIES, "table")
+
+
 @pytest.mark.parametrize("form", ["table", "md", "csv", "json"])
 def test_an_empty_leaderboard_is_no_error(form):
     assert isinstance(format_leaderboard([], form), str)
