@@ -17,7 +17,7 @@ RankingSplit = Literal["validation", "test"]
 
 class Ranking(NamedTuple):
     ranked: tuple[tuple[int, Entry], ...]
-    """Rank and entry, in the order of `standing`."""
+    """Rank and entry, in the order of `ranking_key`."""
     apart: tuple[Entry, ...]
     """Scored, but not comparable with the others."""
     unscored: tuple[Entry, ...]
@@ -42,7 +42,7 @@ class Named(Protocol):
     def round(self) -> int | None: ...
 
 
-def standing(scores: Scores | None, who: Named) -> tuple[float, bool, float, int, str]:
+def ranking_key(scores: Scores | None, who: Named) -> tuple[float, bool, float, int, str]:
     """The sort key of all that a search ranks, wherever it is shown: the higher F1 stands first; of equal ones the
     winner that was named, then the higher accuracy, then the earlier round, then the name. Without scores it is last.
 
@@ -60,7 +60,7 @@ def ranking_f1(scores: Scores) -> float:
 
 
 def shared_ranks(ordered: Iterable[Scores | None]) -> list[int]:
-    """Ranks, from 1 on, of what stands in the order of `standing`; equal F1 shares a rank, the next one counts on."""
+    """Ranks, from 1 on, in the order of `ranking_key`; equal F1 shares a rank, the next one counts on."""
     f1 = [ranking_f1(scores) if scores else None for scores in ordered]
     return [f1.index(value) + 1 for value in f1]
 
@@ -69,7 +69,7 @@ def rank_entries(entries: Sequence[Entry], split: RankingSplit = "validation") -
     """Ranks by F1 on the split. What failed or has no scores there is listed, never ranked."""
     shown = [(entry, None if entry.failure is not None else split_scores(entry, split)) for entry in entries]
     unscored = tuple(entry for entry, scores in shown if scores is None)
-    scored = sorted((e for e, scores in shown if scores), key=lambda e: standing(split_scores(e, split), e))
+    scored = sorted((e for e, scores in shown if scores), key=lambda e: ranking_key(split_scores(e, split), e))
     comparable = [entry for entry in scored if entry.listed_apart is None]
     ranks = shared_ranks(split_scores(entry, split) for entry in comparable)
     apart = tuple(entry for entry in scored if entry.listed_apart is not None)
@@ -116,15 +116,15 @@ def is_random_draw(entry: Entry) -> bool:
 
 
 def ranked_candidates(data: ReportData) -> list[Candidate]:
-    """Screened candidates with scores, in the order of `standing`. Nothing else is ranked."""
+    """Screened candidates with scores, in the order of `ranking_key`. Nothing else is ranked."""
     scored = [c for c in data.candidates if c.status == "screened" and c.scores is not None]
-    return sorted(scored, key=lambda c: standing(c.scores, c))
+    return sorted(scored, key=lambda c: ranking_key(c.scores, c))
 
 
 def stopped_candidates(data: ReportData) -> list[Candidate]:
     """Stopped at a rung, the longest trained first: scores of one rung stand together."""
     found = [c for c in data.candidates if c.status == "stopped" and c.rung_scores is not None]
-    return sorted(found, key=lambda c: (-(c.rung or 0), standing(c.rung_scores, c)))
+    return sorted(found, key=lambda c: (-(c.rung or 0), ranking_key(c.rung_scores, c)))
 
 
 def unscored_candidates(data: ReportData) -> list[Candidate]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eval.prescreening import PreScreening
 from eval.report.data import Flag, Scores, SeedLuck
-from eval.report.ranking import standing
+from eval.report.ranking import ranking_key
 from eval.report.scores import Runs, correct_table, score_runs
 from eval.statistics.best import shrunken_means
 from eval.statistics.luck import SeedVariance, interval_of_deviation, pooled_seed_variance
@@ -56,7 +56,7 @@ def outcomes(config: SearchConfig, ledger: Ledger) -> list[Outcome]:
     luck = seed_luck(config, ledger)
     found = [
         replace(
-            _standing(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name), luck),
+            _outcome(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name), luck),
             flags=audits.get(candidate.name, ()),
         )
         for candidate in ledger.candidates()
@@ -81,14 +81,14 @@ def _shrunken(every: list[Outcome], luck: SeedVariance) -> list[Outcome]:
 
 
 def ranked(every: list[Outcome]) -> list[Outcome]:
-    """The scored ones, in the order of `standing`."""
-    return sorted((o for o in every if o.scores is not None), key=lambda o: standing(o.scores, o.candidate))
+    """The scored ones, in the order of `ranking_key`."""
+    return sorted((o for o in every if o.scores is not None), key=lambda o: ranking_key(o.scores, o.candidate))
 
 
 def stopped(every: list[Outcome]) -> list[Outcome]:
     """Those stopped at a rung, to be listed below the ranked ones: the longest trained first."""
     found = [outcome for outcome in every if outcome.rung is not None and outcome.rung_scores is not None]
-    return sorted(found, key=lambda o: (-(o.rung or 0), standing(o.rung_scores, o.candidate)))
+    return sorted(found, key=lambda o: (-(o.rung or 0), ranking_key(o.rung_scores, o.candidate)))
 
 
 def seeds_of(config: SearchConfig, ledger: Ledger, subject: str) -> list[int]:
@@ -180,7 +180,7 @@ def control_scores(config: SearchConfig, ledger: Ledger) -> dict[str, Scores | N
     return {UNTRAINED: score_runs(untrained, trained=False), BASE_ONLY: base_only}
 
 
-def _standing(
+def _outcome(
     config: SearchConfig,
     ledger: Ledger,
     candidate: Candidate,

@@ -8,7 +8,7 @@ import rich.table
 
 from eval.report.data import Entry, Scores
 from eval.report.leaderboard import format_estimate, luck_words
-from eval.report.ranking import ranking_f1, shared_ranks, standing
+from eval.report.ranking import ranking_f1, ranking_key, shared_ranks
 from eval.report.table import Cell, Column, Row, Table
 from search.results.ranking import Outcome, ranked, stopped
 
@@ -34,12 +34,15 @@ def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | Non
         return (rank, name, round_, *figures, *of_race, *([signs] if flagged else []))
 
     shown = [
-        (standing(outcome.scores, outcome.candidate), row(str(rank), outcome.candidate.name, outcome.scores, outcome))
+        (
+            ranking_key(outcome.scores, outcome.candidate),
+            row(str(rank), outcome.candidate.name, outcome.scores, outcome),
+        )
         for rank, outcome in zip(shared_ranks(o.scores for o in order), order, strict=True)
         if outcome.scores
     ][:ROWS]
     shown += [
-        (standing(scores, Entry(name=name, kind="control")), row("—", name, scores))
+        (ranking_key(scores, Entry(name=name, kind="control")), row("—", name, scores))
         for name, scores in controls.items()
         if scores
     ]

@@ -78,16 +78,16 @@ def ranking(rule: Rule, truth: Floats, luck: Floats, noise: Floats, variance: fl
     measured = truth[:, None] + luck + noise
     runs = np.full(truth.size, rule.seeds)
 
-    def standing(some: NDArray[np.int64]) -> Floats:
+    def expected(some: NDArray[np.int64]) -> Floats:
         means = np.array([measured[k, : runs[k]].mean() for k in some])
         return shrunken_means(means, variance / runs[some]) if rule.shrink else means
 
     for start in range(0, truth.size, IN_A_ROUND):
         going = np.arange(start, start + IN_A_ROUND)
         for stage in rule.race:
-            going = going[np.argsort(-standing(going), kind="stable")[: stage.places(going.size)]]
+            going = going[np.argsort(-expected(going), kind="stable")[: stage.places(going.size)]]
             runs[going] += stage.seeds
-    return np.argsort(-standing(np.arange(truth.size)), kind="stable")
+    return np.argsort(-expected(np.arange(truth.size)), kind="stable")
 
 
 def main() -> None:

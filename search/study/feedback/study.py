@@ -229,7 +229,7 @@ def _explored(
 ) -> SearchRecord:
     """A search up to that round, begun anew, or from where the search in `start` stands, or gone on with.
 
-    What a sibling has trained is not trained again: a candidate that two arms propose has one score.
+    What another arm has trained is not trained again: a candidate that two arms propose has one score.
     """
     begun = Ledger.exists(folder)
     if begun:

@@ -133,7 +133,7 @@ def test_what_a_run_had_come_to_at_a_rung_is_kept_without_its_predictions(ledger
     assert ledger.rung_result("screening", "kept", seed, 4) is None
 
 
-def test_standings_say_at_which_rung_a_candidate_was_stopped(ledger: Ledger, config: SearchConfig) -> None:
+def test_outcomes_say_at_which_rung_a_candidate_was_stopped(ledger: Ledger, config: SearchConfig) -> None:
     found = every(config, ledger)
     assert {name: (s.status, s.rung) for name, s in found.items()} == {
         "full": ("screened", None),

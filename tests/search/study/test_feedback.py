@@ -93,7 +93,7 @@ def test_seeds_are_common_to_arms_and_differ_between_searches(study: Path) -> No
 def test_every_arm_is_told_what_it_is_called(study: Path) -> None:
     for seed in (0, 1):
         ledger = opened(study, seed, "first-round")
-        truth = {s.candidate.name: s.scores.f1.value for s in _standings(ledger) if s.scores}
+        truth = {s.candidate.name: s.scores.f1.value for s in _outcomes(ledger) if s.scores}
         ledger.close()
         order = sorted(truth, key=lambda name: -truth[name])
         mode, told, figures = candidates(study, seed, "ranked", 2)[0]["told"]  # type: ignore[misc]
@@ -113,7 +113,7 @@ def test_what_is_compared_is_in_the_ledgers(study: Path) -> None:
     for seed in (0, 1):
         for arm in ARMS:
             ledger = opened(study, seed, arm)
-            scored = {s.candidate: s.scores.f1.value for s in _standings(ledger) if s.scores}
+            scored = {s.candidate: s.scores.f1.value for s in _outcomes(ledger) if s.scores}
             ledger.close()
             last[arm, seed] = fmean(f1 for candidate, f1 in scored.items() if candidate.round == 2)
             best[arm, seed] = max(scored.values())
@@ -239,5 +239,5 @@ def test_the_plan_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.Captu
     assert list(tmp_path.iterdir()) == []
 
 
-def _standings(ledger: Ledger) -> list[Outcome]:
+def _outcomes(ledger: Ledger) -> list[Outcome]:
     return outcomes(parse_config(ledger.fact("config")), ledger)
