@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from eval.prediction import Prediction
 from eval.report.data import BaseSamples, PassAtK, QuestionSamples, RankedEntry, RankingEvidence
-from eval.report.scores import Runs, correct_table
+from eval.report.scores import Runs, correct_table, difference_over_seeds
 from eval.statistics.best import probability_best
 from eval.statistics.concordance import mean_share, pass_at_k
 from eval.statistics.estimate import wilson_interval
-from eval.statistics.luck import SeedVariance, difference_for_both
+from eval.statistics.luck import SeedVariance
 from eval.statistics.optimism import seed_selection_optimism, selection_optimism
 from eval.statistics.pairwise import compare_all
-from eval.statistics.seeds import seed_question_difference
 from eval.statistics.stability import OrderedPair, rank_intervals, rank_stability
 
 
@@ -39,7 +38,7 @@ def ranking_evidence(
         return None
     seeds = min(len(table) for table in correct.values())
     stability, best = rank_stability(correct, level), probability_best(correct, luck)
-    intervals = rank_intervals(list(correct), _pairs(correct, seeds, luck), level)
+    intervals = rank_intervals(list(correct), _pairs(correct, luck), level)
     ranked = [
         RankedEntry(name=name, resampled=spread, interval=intervals[name], probability_best=best[name])
         for name, spread in stability.entries.items()
@@ -84,20 +83,14 @@ def base_samples(
     )
 
 
-def _pairs(correct: Mapping[str, NDArray[np.bool_]], seeds: int, luck: SeedVariance | None) -> list[OrderedPair]:
+def _pairs(correct: Mapping[str, NDArray[np.bool_]], luck: SeedVariance | None) -> list[OrderedPair]:
     """All of them: the difference for new seeds and questions where the luck of training is known, else McNemar's
     test."""
-    if luck is not None:
-        found = []
-        for first, second in combinations(correct, 2):
-            difference = difference_for_both(correct[first], correct[second], luck)
-            found.append(OrderedPair(first, second, difference.estimate.value, difference.p_value))
-        return found
-    if seeds == 1:
-        compared = compare_all({name: table[0] for name, table in correct.items()})
-        return [OrderedPair(c.first, c.second, c.difference.value, c.p_value) for c in compared]
     pairs = []
     for first, second in combinations(correct, 2):
-        over_seeds = seed_question_difference(correct[first], correct[second])
-        pairs.append(OrderedPair(first, second, over_seeds.estimate.value, over_seeds.p_value))
+        found = difference_over_seeds(correct[first], correct[second], luck)
+        if found is None:
+            compared = compare_all({name: table[0] for name, table in correct.items()})
+            return [OrderedPair(c.first, c.second, c.difference.value, c.p_value) for c in compared]
+        pairs.append(OrderedPair(first, second, found.estimate.value, found.p_value))
     return pairs

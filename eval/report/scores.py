@@ -166,12 +166,7 @@ def compare_answers(
     for comparison in compare_all({name: table[0] for name, table in correct.items()}, 1 - alpha, pairs):
         first, second = correct[comparison.first], correct[comparison.second]
         b, c, n = comparison.first_only, comparison.second_only, comparison.difference.n
-        over_seeds = None
-        if luck is not None and n >= 2:
-            both = difference_for_both(first, second, luck, 1 - alpha)
-            over_seeds = SeedDifference(both.estimate, both.p_value)
-        elif min(len(first), len(second), n) >= 2:
-            over_seeds = seed_question_difference(first, second, level=1 - alpha)
+        over_seeds = difference_over_seeds(first, second, luck, 1 - alpha)
         tests.append(
             PairwiseTest(
                 **comparison._asdict(),
@@ -185,6 +180,19 @@ def compare_answers(
         corrected = adjust_p_values([test.seeds_p for test in tests if test.seeds_p is not None], "holm")
         tests = [test.model_copy(update={"seeds_holm": holm}) for test, holm in zip(tests, corrected, strict=True)]
     return tuple(tests)
+
+
+def difference_over_seeds(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], luck: SeedVariance | None, level: float = 0.95
+) -> SeedDifference | None:
+    """For new seeds and questions; None where the luck of training is not known, or there is one question."""
+    questions = first.shape[1]
+    if luck is not None and questions >= 2:
+        both = difference_for_both(first, second, luck, level)
+        return SeedDifference(both.estimate, both.p_value)
+    if min(len(first), len(second), questions) >= 2:
+        return seed_question_difference(first, second, level=level)
+    return None
 
 
 def _require_same_questions(runs: Iterable[Sequence[Prediction]]) -> None:

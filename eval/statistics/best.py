@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eval.statistics.bootstrap import RESAMPLES
-from eval.statistics.luck import SeedVariance
+from eval.statistics.luck import SeedVariance, pooled_seed_variance
 from eval.statistics.runs import RunTable, run_table
-from eval.statistics.seeds import mean_squares
 
 Floats = NDArray[np.float64]
 
@@ -94,10 +93,9 @@ def _error_covariance(table: RunTable, luck: SeedVariance | None) -> Floats:
         wider = luck.freedom / (luck.freedom - 2) if luck.freedom > 2 else 3.0
         covariance[np.diag_indices_from(covariance)] += wider * luck.variance / table.seeds
     elif table.seeds.min() > 1:
-        squares = [mean_squares(table.correct[table.owner == k]) for k in range(len(table.names))]
-        weights = table.seeds - 1
-        between = sum(w * (s.seed - s.rest) for w, s in zip(weights, squares, strict=True)) / (weights.sum() * n)
-        covariance[np.diag_indices_from(covariance)] += max(0.0, float(between)) / table.seeds
+        pooled = pooled_seed_variance([table.correct[table.owner == k] for k in range(len(table.names))])
+        assert pooled is not None
+        covariance[np.diag_indices_from(covariance)] += pooled.variance / table.seeds
     return np.asarray(covariance, dtype=np.float64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Container, Mapping
 
 from rewards_generated.contract import ANSWER_COLUMNS
 from rewards_generated.hosts.forms import FoundReward, columns_asked_for
@@ -111,6 +112,11 @@ def _called(found: FoundReward, name: str, arguments: str) -> str:
     return f"result_of({call})" if found.signature.is_async else call
 
 
+def _keywords(values: Mapping[str, str], taken: Container[str]) -> str:
+    """The arguments that are taken, by name."""
+    return ", ".join(f"{item}={value}" for item, value in values.items() if item in taken)
+
+
 def _sample(found: FoundReward, name: str, messages: bool) -> str:
     call = _called(found, name, "prompt, completion, answer")
     return f"def reward(prompt, completion, answer):\n    return {call}\n"
@@ -139,8 +145,7 @@ def _verl(found: FoundReward, name: str, messages: bool) -> str:
         "ground_truth": "answer",
         "extra_info": '{"question": prompt, "prompt": prompt}',
     }
-    names = found.signature.parameters
-    call = _called(found, name, ", ".join(f"{item}={value}" for item, value in values.items() if item in names))
+    call = _called(found, name, _keywords(values, found.signature.parameters))
     return (
         f"def reward(prompt, completion, answer):\n    result = {call}\n"
         '    return float(result["score"] if isinstance(result, dict) else result)\n'
@@ -149,8 +154,7 @@ def _verl(found: FoundReward, name: str, messages: bool) -> str:
 
 def _openrlhf(found: FoundReward, name: str, messages: bool) -> str:
     values = {"queries": "[prompt + completion]", "prompts": "[prompt]", "labels": "[answer]"}
-    names = found.signature.parameters
-    call = _called(found, name, ", ".join(f"{item}={value}" for item, value in values.items() if item in names))
+    call = _called(found, name, _keywords(values, found.signature.parameters))
     return (
         f"def reward(prompt, completion, answer):\n    result = {call}\n"
         '    return float((result["rewards"] if isinstance(result, dict) else result)[0])\n'
@@ -170,5 +174,5 @@ def _verifiers(found: FoundReward, name: str, messages: bool) -> str:
     }
     names, open_ended = found.signature.parameters, found.signature.keywords is not None
     given = [item for item in values if item in names or (open_ended and item in ("prompt", "completion", "answer"))]
-    call = _called(found, name, ", ".join(f"{item}={values[item]}" for item in given))
+    call = _called(found, name, _keywords(values, given))
     return f"def reward(prompt, completion, answer):\n    return float({call})\n"

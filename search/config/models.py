@@ -123,6 +123,11 @@ class ScreeningSettings(_Section):
         return self
 
     @property
+    def control_runs(self) -> int:
+        """Of the base rewards alone."""
+        return max(self.seeds, self.control_seeds)
+
+    @property
     def second_turn(self) -> str | None:
         """The phrase of a second turn in evaluations; None: they have one turn."""
         trained = algorithm_of(self.algorithm).second_turn
@@ -189,6 +194,11 @@ class FinalsSettings(_Section):
     equivalence_margin: float | None = Field(default=None, gt=0, lt=1)
     """Difference in accuracy too small to matter, stated beforehand: pairs of finalists are tested for differing by
     less; empty: no such test, and the report claims no equivalence."""
+
+    @property
+    def control_runs(self) -> int:
+        """Of the base rewards alone, where they are retrained."""
+        return max(self.seeds, self.control_seeds)
 
     @field_validator("ensembles")
     @classmethod

@@ -49,11 +49,11 @@ def detectable(config: SearchConfig, questions: Mapping[Split, int]) -> Detectab
     """With the luck that the testbed showed, before the search knows its own. `questions`: how many the splits that
     decide have, at least two."""
     search, screening, finals = config.search, config.screening, config.finals
-    controls = max(screening.seeds, screening.control_seeds)
+    controls = screening.control_runs
     freedom = controls - 1 + search.rounds * search.candidates_per_round * (screening.seeds - 1)
     freedom += search.rounds * further_runs(screening.race, search.candidates_per_round)
     entries = _entries(config)
-    retrained = max(finals.seeds, finals.control_seeds)
+    retrained = finals.control_runs
     freedom += (entries - finals.base_only) * (finals.seeds - 1) + finals.base_only * (retrained - 1)
     if finals.base_only and config.final_steps == screening.grpo.steps:
         freedom += 1  # screened and retrained, the base rewards alone are one recipe
@@ -84,11 +84,11 @@ def candidate_steps(config: SearchConfig) -> int:
 def plan(config: SearchConfig) -> Plan:
     search, screening, finals = config.search, config.screening, config.finals
     halving, candidates = screening.halving, search.candidates_per_round
-    controls = max(screening.seeds, screening.control_seeds)
+    controls = screening.control_runs
     raced = search.rounds * further_runs(screening.race, candidates)
     screenings = search.rounds * candidates * screening.seeds + raced + controls
     entries = _entries(config)
-    more = finals.base_only * (max(finals.seeds, finals.control_seeds) - finals.seeds)
+    more = finals.base_only * (finals.control_runs - finals.seeds)
     retrainings = (entries + (finals.other_steps is not None)) * finals.seeds + more
     round_share = halving.step_share(candidates, screening.grpo.steps) * candidates
     tried = greedy_runs(config)

@@ -15,7 +15,16 @@ from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.suites import Suite, suites_of
 from search.ledger import Finalist, Ledger
 from search.results.evidence import ENSEMBLES, families, final_runs, trained_runs
-from search.results.ranking import Outcome, control_scores, final_seeds_of, outcomes, ranked, seed_luck, stopped
+from search.results.ranking import (
+    Outcome,
+    control_scores,
+    final_seeds_of,
+    outcomes,
+    ranked,
+    seed_luck,
+    stopped,
+    untrained_scores,
+)
 
 EVALUATED = "suites_evaluated"
 """Milestone."""
@@ -105,7 +114,7 @@ def pairwise(config: SearchConfig, ledger: Ledger) -> PairwiseTable | None:
 def _untrained(config: SearchConfig, ledger: Ledger) -> Entry:
     on_test = ledger.predictions("test", UNTRAINED, "test")
     tested = score_runs(on_test, trained=False)
-    selected = control_scores(config, ledger)[UNTRAINED]
+    selected = untrained_scores(config, ledger)
     by_split = (
         {"validation": selected, "test": tested} if config.search.select_on == "validation" else {"test": selected}
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -96,7 +98,7 @@ def seeds_of(config: SearchConfig, ledger: Ledger, subject: str) -> list[int]:
     are run more often."""
     settings = config.screening
     if subject == BASE_ONLY:
-        return screening_seeds(config.seed, max(settings.seeds, settings.control_seeds))
+        return screening_seeds(config.seed, settings.control_runs)
     races: dict[str, list[str]] = (ledger.fact(RACES) or {}) if settings.race else {}
     stages = [int(key.split(".")[1]) for key, names in races.items() if subject in names]
     return screening_seeds(config.seed, settings.seeds + sum(settings.race[stage].seeds for stage in stages))
@@ -105,8 +107,7 @@ def seeds_of(config: SearchConfig, ledger: Ledger, subject: str) -> list[int]:
 def final_seeds_of(config: SearchConfig, finalist: str) -> list[int]:
     """Of the retrainings of one finalist; the base rewards alone are run more often."""
     settings = config.finals
-    more = settings.control_seeds if finalist == BASE_ONLY else 1
-    return retraining_seeds(config.seed, max(settings.seeds, more))
+    return retraining_seeds(config.seed, settings.control_runs if finalist == BASE_ONLY else settings.seeds)
 
 
 def seed_luck(config: SearchConfig, ledger: Ledger) -> SeedVariance | None:
@@ -114,15 +115,25 @@ def seed_luck(config: SearchConfig, ledger: Ledger) -> SeedVariance | None:
     candidates, finalists. Runs of one recipe in screening and in retraining stand together where their steps are
     equal and they answered the same questions. None where nothing was trained twice."""
     split = config.search.select_on
-    recipes: dict[str, list[Runs]] = {}
+    recipes: dict[str, list[tuple[Stage, str]]] = {}
     for subject in (BASE_ONLY, *(candidate.name for candidate in ledger.candidates())):
-        recipes.setdefault(f"screening {subject}", []).append(ledger.predictions("screening", subject, split))
+        recipes[f"screening {subject}"] = [("screening", subject)]
     for finalist in ledger.finalists():
         if finalist.same_as is None:
             alone = not finalist.candidates and finalist.steps == config.screening.grpo.steps
             key = f"screening {BASE_ONLY}" if alone else f"retraining {finalist.name}"
-            recipes.setdefault(key, []).append(ledger.predictions("retraining", finalist.name, split))
-    return pooled_seed_variance([table for runs in recipes.values() for table in _tables(runs)])
+            recipes.setdefault(key, []).append(("retraining", finalist.name))
+    # Answers are read of what ran twice alone: in most searches that is little of all.
+    stages: tuple[Stage, ...] = ("screening", "retraining")
+    runs = Counter(
+        (stage, evaluation.subject)
+        for stage in stages
+        for evaluation in ledger.evaluations(stage)
+        if evaluation.split == split and evaluation.rung is None
+    )
+    repeated = [parts for parts in recipes.values() if sum(runs[part] for part in parts) > 1]
+    found = [[ledger.predictions(stage, subject, split) for stage, subject in parts] for parts in repeated]
+    return pooled_seed_variance([table for parts in found for table in _tables(parts)])
 
 
 def luck_facts(config: SearchConfig, ledger: Ledger) -> SeedLuck | None:
@@ -134,7 +145,7 @@ def luck_facts(config: SearchConfig, ledger: Ledger) -> SeedLuck | None:
     return SeedLuck(deviation=luck.deviation, low=bounds.low, high=bounds.high, recipes=luck.recipes, runs=luck.runs)
 
 
-def _tables(parts: list[Runs]) -> list[NDArray[np.bool_]]:
+def _tables(parts: Sequence[Runs]) -> list[NDArray[np.bool_]]:
     """One table per set of questions, of the runs that answered them all."""
     by_questions: dict[tuple[str, ...], Runs] = {}
     for runs in parts:
@@ -175,9 +186,13 @@ def complete_runs(
 
 def control_scores(config: SearchConfig, ledger: Ledger) -> dict[str, Scores | None]:
     """The controls that every round is compared with."""
-    untrained = ledger.predictions("screening", UNTRAINED, config.search.select_on)
     base_only = screening_scores(config, ledger, BASE_ONLY, seed_luck(config, ledger))
-    return {UNTRAINED: score_runs(untrained, trained=False), BASE_ONLY: base_only}
+    return {UNTRAINED: untrained_scores(config, ledger), BASE_ONLY: base_only}
+
+
+def untrained_scores(config: SearchConfig, ledger: Ledger) -> Scores | None:
+    """On the split that ranks."""
+    return score_runs(ledger.predictions("screening", UNTRAINED, config.search.select_on), trained=False)
 
 
 def _outcome(

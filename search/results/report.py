@@ -94,9 +94,9 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     sandbox = ledger.fact("sandbox")
     grpo, finals = config.screening.grpo, config.finals
     seeds = counted(finals.seeds, "fresh seed")
-    controls = max(finals.seeds, finals.control_seeds)
+    controls = finals.control_runs
     more = f" ({controls} of the base rewards alone)" if finals.base_only and controls > finals.seeds else ""
-    screened = max(config.screening.seeds, config.screening.control_seeds)
+    screened = config.screening.control_runs
     more_screened = f" ({screened} of the base rewards alone)" if screened > config.screening.seeds else ""
     raced = "".join(
         f", then {stage.seeds} more for the first {stage.share:.0%}" + (" of a round" if position == 0 else " of those")
