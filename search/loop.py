@@ -22,6 +22,7 @@ from search.jobs.descriptions import base_rollouts_job, evaluation_job, jobs_fol
 from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Stage
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
+from search.proposers.registry import proposer_notes
 from search.results.ranking import control_scores, outcomes
 from search.rounds.audit import audit_screenings
 from search.rounds.base_policy import base_warning, require_base_variety, rollouts_of
@@ -44,6 +45,8 @@ def search(run: Run) -> None:
 def explore(run: Run, rounds: int) -> list[Rollout]:
     """The first so many rounds, without the finals; returns the rollouts of the base policy."""
     require_same_base(run)
+    for note in proposer_notes(run.proposer):
+        run.progress.note(note)
     rollouts = observe_base(run)
     for number in range(1, rounds + 1):
         require_same_base(run)
@@ -100,8 +103,13 @@ def observe_base(run: Run) -> list[Rollout]:
 def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidate]:
     """The candidates of a round."""
     ledger, settings = run.ledger, run.config.search
-    if number in {known.number for known in ledger.rounds()}:
-        return ledger.candidates(number)
+    known = next((item for item in ledger.rounds() if item.number == number), None)
+    if known is not None:
+        candidates = ledger.candidates(number)
+        if candidates or not known.exhausted or ledger.finalists():
+            return candidates
+        # A round that the budget left empty is asked again: the budget may be another now.
+        ledger.reopen_round(number)
     run.progress.phase(f"round {number} of {settings.rounds}: proposing", 0)
     started = time.perf_counter()
     earlier = [candidate for candidate in ledger.candidates() if candidate.round < number]
@@ -114,16 +122,23 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
         known_identities=frozenset(candidate.identity for candidate in earlier if candidate.identity),
         recorded_calls=ledger.calls(number),
         record_call=lambda call: ledger.record_call(number, call),
+        note=run.progress.note,
         spent=Spending.of(call for before in range(1, number) for call in ledger.calls(before)),
     )
     try:
         batch = run.proposer.propose(request)
     except BudgetExhausted as exhausted:
-        run.progress.note(f"round {number} has no candidates: {exhausted or 'the budget of the proposer is used up'}")
-        batch = ProposalBatch(())
+        batch = ProposalBatch((), exhausted=str(exhausted) or "the budget of the proposer is used up")
+    except UserError as error:
+        raise UserError(
+            f"{error}; nothing is lost: mend it, if need be with --set proposer.options..., and continue with "
+            f"`reward-search run --run-dir {run.folder} --resume`"
+        ) from error
     candidates, unusable = ingest(batch, request, earlier)
-    ledger.record_round(number, request.count, candidates, unusable, time.perf_counter() - started)
-    run.progress.note(f"round {number}: {len(candidates)} candidates, {len(unusable)} unusable items")
+    seconds = time.perf_counter() - started
+    ledger.record_round(number, request.count, candidates, unusable, seconds, batch.exhausted)
+    ended = f"; the budget ended it: {batch.exhausted}" if batch.exhausted else ""
+    run.progress.note(f"round {number}: {len(candidates)} candidates, {len(unusable)} unusable items{ended}")
     return candidates
 
 

@@ -15,7 +15,7 @@ from search.driver.launch import configured_executor
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import screening_run
 from search.jobs.packing import train_runs
-from search.proposers.registry import build_proposer
+from search.proposers.registry import build_proposer, proposer_notes
 from search.rounds.request import first_request
 from search.session import duration
 from trainer.jobs.train import TrainJob
@@ -79,4 +79,5 @@ def language_model_cost(config: SearchConfig) -> str:
     one = worst_case(first_request(config, checked_task(config), 1, ()))
     rounds = config.search.rounds
     price = "at an unknown price" if one.unpriced_calls else f"at most {rounds * one.cost_usd:.2f} USD"
-    return f"{rounds} calls, at most {rounds * one.tokens:,} tokens, {price}, if no call has to be repeated"
+    notes = "".join(f"; {note}" for note in proposer_notes(proposer))
+    return f"{rounds} calls, at most {rounds * one.tokens:,} tokens, {price}, if no call has to be repeated{notes}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 from eval.prediction import Prediction
@@ -24,9 +24,12 @@ from search.ledger.records import (
     Round,
     Stage,
 )
-from search.proposers.base import LanguageModelCall, UnusableItem
+from search.proposers.base import LanguageModelCall, SettleCall, UnusableItem
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.train import RunResult, TrainingRun, TrainJob
+
+ATTEMPTS = 1000
+"""Attempts at one exchange have positions from this many times its number on."""
 
 
 class Ledger(Database):
@@ -40,14 +43,24 @@ class Ledger(Database):
         rows = self._all(query, round_number)
         return [LanguageModelCall(**json.loads(row[0])) for row in rows]
 
-    def record_call(self, round_number: int, call: LanguageModelCall) -> None:
+    def record_call(self, round_number: int, call: LanguageModelCall) -> SettleCall:
+        """A call that is about to be sent, or is over; the function that comes back replaces it by what came of it."""
         with self._transaction():
-            self._insert_call(round_number, call)
+            position = self._insert_call(round_number, call)
+
+        def settle(settled: LanguageModelCall) -> None:
+            with self._transaction():
+                self._connection.execute(
+                    "UPDATE calls SET call = ? WHERE round = ? AND position = ?",
+                    (json.dumps(asdict(settled)), round_number, position),
+                )
+
+        return settle
 
     def record_answer(self, round_number: int, call: LanguageModelCall) -> None:
         """A person's answer to the open question, which is closed by it."""
         with self._transaction():
-            self._insert_call(round_number, call)
+            self._insert_call(round_number, replace(call, exchange=len(self.calls(round_number))))
             self._set_fact("question", None)
 
     def rounds(self) -> list[Round]:
@@ -56,8 +69,8 @@ class Ledger(Database):
         for row in self._all("SELECT round, reason, detail, excerpt FROM unusable ORDER BY round, position"):
             unusable.setdefault(row[0], []).append(UnusableItem(*row[1:]))
         return [
-            Round(row[0], row[1], row[2], tuple(unusable.get(row[0], ())))
-            for row in self._all("SELECT number, requested, seconds FROM rounds ORDER BY number")
+            Round(row[0], row[1], row[2], tuple(unusable.get(row[0], ())), row[3])
+            for row in self._all("SELECT number, requested, seconds, exhausted FROM rounds ORDER BY number")
         ]
 
     def record_round(
@@ -67,13 +80,20 @@ class Ledger(Database):
         candidates: Sequence[Candidate],
         unusable: Sequence[UnusableItem],
         seconds: float,
+        exhausted: str = "",
     ) -> None:
         with self._transaction():
-            self._insert("rounds", number, requested, now(), seconds)
+            self._insert("rounds", number, requested, now(), seconds, exhausted)
             for position, item in enumerate(unusable):
                 self._insert("unusable", number, position, item.reason, item.detail, item.excerpt)
             for candidate in candidates:
                 self._insert("candidates", *astuple(candidate)[:-1], json.dumps(candidate.parents))
+
+    def reopen_round(self, number: int) -> None:
+        """Forgets that a round is over which gave no candidates; its calls stay."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM unusable WHERE round = ?", (number,))
+            self._connection.execute("DELETE FROM rounds WHERE number = ?", (number,))
 
     def candidates(self, round_number: int | None = None) -> list[Candidate]:
         """Of one round, or of all, in the order in which they were proposed."""
@@ -270,9 +290,15 @@ class Ledger(Database):
 
     # Below the surface
 
-    def _insert_call(self, round_number: int, call: LanguageModelCall) -> None:
-        [(position,)] = self._all("SELECT COUNT(*) FROM calls WHERE round = ?", round_number)
-        self._insert("calls", round_number, position, now(), json.dumps(asdict(call)))
+    def _insert_call(self, round_number: int, call: LanguageModelCall) -> int:
+        """Returns its position: exchanges in order, whichever is answered first, and in each the attempts."""
+        first = call.exchange * ATTEMPTS
+        [(attempts,)] = self._all(
+            "SELECT COUNT(*) FROM calls WHERE round = ? AND position BETWEEN ? AND ?",
+            *(round_number, first, first + ATTEMPTS - 1),
+        )
+        self._insert("calls", round_number, first + attempts, now(), json.dumps(asdict(call)))
+        return first + int(attempts)
 
     def _set_outcome(self, pack: TrainJob, outcome: PackOutcome) -> None:
         self._connection.execute("UPDATE packs SET outcome = ? WHERE digest = ?", (outcome, pack.digest))

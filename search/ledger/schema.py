@@ -1,6 +1,6 @@
 """The tables of a ledger. A row is written when the step that it records has ended."""
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 SCHEMA = """
 CREATE TABLE facts (
@@ -16,9 +16,9 @@ CREATE TABLE milestones (
 
 CREATE TABLE calls (
     round INTEGER NOT NULL,
-    position INTEGER NOT NULL,
+    position INTEGER NOT NULL,       -- 1000 times the number of the exchange, plus the attempt
     at TEXT NOT NULL,
-    call TEXT NOT NULL,              -- JSON of LanguageModelCall
+    call TEXT NOT NULL,              -- JSON of LanguageModelCall; until it is over, its worst case
     PRIMARY KEY (round, position)
 ) STRICT;
 
@@ -26,7 +26,8 @@ CREATE TABLE rounds (
     number INTEGER PRIMARY KEY,
     requested INTEGER NOT NULL,
     proposed_at TEXT NOT NULL,
-    seconds REAL NOT NULL            -- wall-clock of proposing
+    seconds REAL NOT NULL,           -- wall-clock of proposing
+    exhausted TEXT NOT NULL          -- the limit of the proposer's budget that ended it; empty: none did
 ) STRICT;
 
 CREATE TABLE unusable (

@@ -30,6 +30,16 @@ class LanguageModelCall:
     seconds: float = 0.0
     finish_reason: str = ""
     """What the provider says of the reply's end: `stop`, `length`, `content_filter`, `refusal`; needed for replay."""
+    exchange: int = 0
+    """Which question of its round it belongs to, counted from 0; attempts at one question share it."""
+
+
+SettleCall = Callable[[LanguageModelCall], None]
+"""Replaces what was recorded of a call by what came of it."""
+
+
+def _kept_nowhere(call: LanguageModelCall) -> SettleCall:
+    return lambda settled: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,14 @@ class Spending:
             self.unpriced_calls + other.unpriced_calls,
         )
 
+    def __sub__(self, other: Spending) -> Spending:
+        return Spending(
+            self.calls - other.calls,
+            self.tokens - other.tokens,
+            self.cost_usd - other.cost_usd,
+            self.unpriced_calls - other.unpriced_calls,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -95,6 +113,8 @@ class UnusableItem:
 class ProposalBatch:
     proposals: tuple[Proposal, ...]
     unusable: tuple[UnusableItem, ...] = ()
+    exhausted: str = ""
+    """The limit of the budget that kept the rest from being asked for, in words; empty: none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +198,11 @@ class ProposalRequest:
     """Identities of every candidate of earlier rounds: proposing one again is a duplicate."""
     recorded_calls: Sequence[LanguageModelCall] = ()
     """Calls of this round that an interrupted run already made and paid for, in order; they are replayed first."""
-    record_call: Callable[[LanguageModelCall], None] = field(default=lambda call: None)
-    """Called once per new call, before anything is made of its reply."""
+    record_call: Callable[[LanguageModelCall], SettleCall] = field(default=_kept_nowhere)
+    """Called once per new call: with its worst case before it is sent, so that nothing that may be billed is lost, and
+    the function that it returns with what came of it; or only with the finished call, before anything is made of it."""
+    note: Callable[[str], None] = field(default=lambda text: None)
+    """Tells the user something while the proposer works, such as what it waits for."""
     spent: Spending = Spending()
     """Of all earlier rounds, without `recorded_calls`; the hard budget counts both."""
     base_rewards: Sequence[str] = ()

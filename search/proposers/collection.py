@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from rewards_generated.identity import identity
 from search.proposers.base import (
@@ -22,8 +23,19 @@ from search.proposers.settings import PromptSettings
 
 REFLECTION = "reflection"
 
-Render = Callable[[Form], str]
-"""The prompt of the next exchange, in the form of answer that the model of this exchange can give."""
+
+class Render(Protocol):
+    """The prompt of a question, in the form of answer that its model can give, shortened by so many levels."""
+
+    def __call__(self, form: Form, shortening: int = 0) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came of a wave of questions, in their order; `exhausted`: why some were not asked."""
+
+    calls: Sequence[LanguageModelCall]
+    exhausted: BudgetExhausted | None = None
 
 
 @dataclass
@@ -95,37 +107,64 @@ class Collection:
 def collect(
     request: ProposalRequest,
     settings: PromptSettings,
-    exchange: Callable[[Render], LanguageModelCall],
-    candidates_per_call: int | None = None,
+    exchange: Callable[[int, Sequence[Render]], Answers],
+    *,
+    per_call: int | None = None,
+    parallel: int = 1,
+    patient: bool = False,
 ) -> ProposalBatch:
     """Asks through `exchange` until the round is full or the follow-ups are used up.
 
-    `exchange` gets a function that renders the prompt, and returns a call with a reply. It may raise
-    BudgetExhausted: what has come in is then the round, unless nothing has; or AwaitingAnswer, which then says what has
-    come in.
+    `exchange` gets the place of the first question in the round and functions that render the prompts of a wave,
+    questions that do not know each other's answers; it gives their answers in this order. It may raise AwaitingAnswer,
+    which then says what has come in. `per_call`: candidates asked for in one question, None all of them; `parallel`:
+    questions of a wave at most; `patient`: follow-ups have no end while not a single candidate has come in.
+    Raises BudgetExhausted if that ended the round before anything came in.
     """
     collection = Collection(request)
-    per_call = candidates_per_call or request.count
-    for number in range(math.ceil(request.count / per_call) + settings.max_follow_ups):
-        if collection.missing <= 0:
-            break
-        wanted = min(per_call, collection.missing)
-        follow_up = FollowUp(tuple(collection.accepted), tuple(collection.unusable)) if number else None
-
-        def render(form: Form, wanted: int = wanted, follow_up: FollowUp | None = follow_up) -> str:
-            reflections = min(wanted, collection.missing_reflections)
-            return render_prompt(
-                request, settings, form=form, count=wanted, reflection_count=reflections, follow_up=follow_up
-            )
-
+    per_call = per_call or request.count
+    asked, limit = 0, math.ceil(request.count / per_call) + settings.max_follow_ups
+    while collection.missing > 0 and (asked < limit or (patient and not collection.accepted)):
+        width = min(parallel, math.ceil(collection.missing / per_call), max(1, limit - asked))
         try:
-            call = exchange(render)
-        except BudgetExhausted:
-            if not collection.accepted and not collection.aside:
-                raise
-            break
+            answers = exchange(asked, _wave(collection, settings, width, per_call, first=not asked))
         except AwaitingAnswer as waiting:
             waiting.taken, waiting.unusable = len(collection.accepted), tuple(collection.unusable)
             raise
-        collection.add_reply(call)
+        for call in answers.calls:
+            collection.add_reply(call)
+        if answers.exhausted is not None:
+            batch = collection.batch()
+            if not batch.proposals and not batch.unusable:
+                raise answers.exhausted
+            return replace(batch, exhausted=str(answers.exhausted))
+        asked += width
     return collection.batch()
+
+
+def _wave(collection: Collection, settings: PromptSettings, width: int, per_call: int, *, first: bool) -> list[Render]:
+    """The prompts of so many questions, each for its share of what is missing."""
+    missing, reflections = collection.missing, collection.missing_reflections
+    follow_up = None if first else FollowUp(tuple(collection.accepted), tuple(collection.unusable))
+    renders: list[Render] = []
+    for place in range(width):
+        wanted = min(per_call, missing)
+        minimum = min(wanted, reflections)
+        missing, reflections = missing - wanted, reflections - minimum
+
+        def render(
+            form: Form, shortening: int = 0, place: int = place, wanted: int = wanted, minimum: int = minimum
+        ) -> str:
+            return render_prompt(
+                collection.request,
+                settings,
+                form=form,
+                count=wanted,
+                reflection_count=minimum,
+                follow_up=follow_up,
+                shortening=shortening,
+                sample=place,
+            )
+
+        renders.append(render)
+    return renders

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from search.proposers.base import AwaitingAnswer, LanguageModelCall, ProposalBatch, ProposalRequest
-from search.proposers.collection import Render, collect
+from search.proposers.collection import Answers, Render, collect
 from search.proposers.settings import PromptSettings
 
 MODEL = "manual"
@@ -28,11 +28,11 @@ class ManualProposer:
     def propose(self, request: ProposalRequest) -> ProposalBatch:
         """Raises AwaitingAnswer, with the exact prompt, where the next answer is still missing."""
         answers = iter(request.recorded_calls)
-        return collect(request, self.settings, lambda render: _answered(render, answers))
+        return collect(request, self.settings, lambda first, renders: _answered(renders[0], answers), patient=True)
 
 
-def _answered(render: Render, answers: Iterator[LanguageModelCall]) -> LanguageModelCall:
+def _answered(render: Render, answers: Iterator[LanguageModelCall]) -> Answers:
     for call in answers:
         if call.reply is not None:
-            return call
+            return Answers([call])
     raise AwaitingAnswer(render("fenced"))

@@ -29,6 +29,8 @@ Item = TypeVar("Item")
 
 FAMILIES = ("reflection", "correctness", "process", "format", "length", "keyword", "other")
 TEMPLATE = Path(__file__).parent / "prompts" / "proposal.md.j2"
+SHORTEST = 3
+"""Level of shortening beyond which a prompt would say too little."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PROBLEMS_SHOWN = 12
 _DUPLICATES_SHOWN = 10
@@ -52,15 +54,19 @@ def render_prompt(
     count: int | None = None,
     reflection_count: int | None = None,
     follow_up: FollowUp | None = None,
+    shortening: int = 0,
+    sample: int = 0,
 ) -> str:
     """The prompt. `count` and `reflection_count` default to the request's; a follow-up asks for less.
 
-    A function of its arguments alone; samples are drawn from `request.seed`. Raises UserError if the user's own
-    template cannot be read or fails.
+    `shortening`: how much less is shown than usual, 0 to SHORTEST. `sample`: which sample of questions and completions
+    is shown. A function of its arguments alone; samples are drawn from `request.seed`. Raises UserError if the user's
+    own template cannot be read or fails.
     """
     from jinja2 import TemplateError
 
-    draws = Draws(f"prompt {request.seed}")
+    draws = Draws(f"prompt {request.seed}{f' {sample}' if sample else ''}")
+    settings = settings.shortened(shortening)
     mark = "data-" + hashlib.sha256(f"mark {request.seed} {request.round}".encode()).hexdigest()[:8]
     feedback = request.feedback
 

@@ -14,7 +14,7 @@ from search.proposers.base import Proposer
 
 PROPOSERS = {
     "evolve": "search.proposers.evolve:EvolveProposer",
-    "litellm": "search.proposers.language_model:LanguageModelProposer",
+    "litellm": "search.proposers.language_model.proposer:LanguageModelProposer",
     "manual": "search.proposers.manual:ManualProposer",
 }
 
@@ -47,6 +47,12 @@ def prepare(proposer: Proposer) -> None:
     method = getattr(proposer, "prepare", None)
     if callable(method):
         method()
+
+
+def proposer_notes(proposer: Proposer) -> list[str]:
+    """What the proposer has to say of its settings before a search, a sentence each; it need not have any `notes()`."""
+    notes: list[str] = list(getattr(proposer, "notes", list)())
+    return notes
 
 
 def proposer_class(name: str) -> type[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,3 +37,11 @@ class PromptSettings(ProposerSettings):
     """How often a round may ask again for candidates that are missing or unusable."""
     template: Path | None = None
     """A Jinja template of your own instead of the built-in prompt."""
+
+    def shortened(self, level: int) -> Self:
+        """For a prompt of less text: everything that is shown by number or length halved `level` times."""
+        counts = ("questions", "right_rollouts", "wrong_rollouts", "best_sources", "failure_sources")
+        halved = {name: getattr(self, name) >> level for name in counts}
+        least = {"table_rows": 1, "rollout_characters": 100, "source_characters": 200}
+        halved |= {name: max(lowest, getattr(self, name) >> level) for name, lowest in least.items()}
+        return self.model_copy(update=halved) if level else self

@@ -1,4 +1,4 @@
-"""A hard budget: a request is sent only if its worst case fits."""
+"""A hard budget: a request is sent only if its worst case fits, beside the worst cases of those under way."""
 
 from __future__ import annotations
 
@@ -31,4 +31,9 @@ class Budget:
             )
 
     def add(self, spending: Spending) -> None:
+        """A request that is sent, at its worst case."""
         self.spent += spending
+
+    def settle(self, worst_case: Spending, spending: Spending) -> None:
+        """What a request came to whose worst case was added."""
+        self.spent += spending - worst_case
