@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import subprocess
+import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from search.cli import main
 from search.ledger import Ledger
 from tests.search.proposers.openai_server import Answer, Failure, OpenAIServer, Script, Silence
-from tests.search.searches import reward_code, run_search
+from tests.search.searches import reward_code, run_search, write_config
 
 
 def reply(*numbers: int) -> str:
@@ -75,3 +80,78 @@ def test_an_exhausted_budget_ends_the_proposing_and_not_the_search(tmp_path: Pat
     assert [len(ledger.candidates(number)) for number in (1, 2)] == [2, 0]
     assert ledger.milestone("finished") is not None
     ledger.close()
+
+
+REFUSING = {"model": "openai/refusing", "usd_per_million_prompt_tokens": 2, "usd_per_million_completion_tokens": 8}
+CUTTING = {"model": "openai/cutting", "usd_per_million_prompt_tokens": 1, "usd_per_million_completion_tokens": 30}
+
+
+class Bill:
+    """What a server gave to two models: one takes no temperature, the other's replies end at the limit. A request
+    is held until the driver that sent it was killed, whenever `holding` is set."""
+
+    def __init__(self) -> None:
+        self.answered: list[tuple[str, int, int]] = []
+        self.held = threading.Semaphore(0)
+        self.holding = False
+        self.numbers = itertools.count(1)
+        self.lock = threading.Lock()
+
+    def __call__(self, body: dict[str, Any]) -> Answer | Failure | Silence:
+        if body["model"] == "refusing" and "temperature" in body:
+            return Failure(400, "Unsupported value: 'temperature' does not support 0.6 with this model.")
+        with self.lock:
+            if self.holding:
+                self.holding = False
+                self.held.release()
+                return Silence(300.0)
+            cut = body["model"] == "cutting"
+            text = reply(next(self.numbers)) + ("\nname: lost\n```python\ndef reward(prompt" if cut else "")
+            tokens = 100 + len(self.answered), 1000 if cut else 40
+            self.answered.append((str(body["model"]), *tokens))
+            return Answer(text, "length" if cut else "stop", None, *tokens)
+
+
+@pytest.mark.slow
+def test_two_models_side_by_side_killed_twice_cost_what_the_server_counted(tmp_path: Path) -> None:
+    bill = Bill()
+    with OpenAIServer(bill) as server:
+        options = {
+            "models": [REFUSING, CUTTING],
+            "api_base": server.url,
+            "candidates_per_call": 1,
+            "parallel": 2,
+            "max_tokens": 1000,
+            "budget_usd": 5.0,
+        }
+        settings = {"name": "litellm", "options": options}
+        plan = {"candidates_per_round": 4, "base_rollouts": {"questions": 8, "per_question": 2}}
+        config, run = write_config(tmp_path, proposer=settings, search=plan), tmp_path / "run"
+        for start in (["--config", config, "--run-dir", run], ["--run-dir", run, "--resume"]):
+            bill.holding = True
+            words = [sys.executable, "-m", "search.cli", "run", *map(str, start)]
+            driver = subprocess.Popen(words, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
+            assert bill.held.acquire(timeout=120)
+            driver.kill()
+            driver.wait()
+        assert main(["run", "--run-dir", str(run), "--resume"]) == 0
+        sent = len(server.requests)
+    ledger = Ledger.open(run)
+    calls = ledger.calls()
+    ledger.close()
+    answered = [call for call in calls if call.reply is not None]
+    found = {(call.model, call.prompt_tokens, call.completion_tokens) for call in answered}
+    billed = {(f"openai/{model}", *tokens) for model, *tokens in bill.answered}
+    assert found <= billed
+    prices = {model["model"]: model for model in (REFUSING, CUTTING)}
+    for call in calls:
+        price = prices[call.model]
+        per_token = price["usd_per_million_prompt_tokens"], price["usd_per_million_completion_tokens"]
+        cost = (call.prompt_tokens * per_token[0] + call.completion_tokens * per_token[1]) / 1e6  # type: ignore[operator]
+        assert call.cost_usd == pytest.approx(cost)
+    lost = [call for call in calls if "no answer was recorded" in str(call.error)]
+    # Those that were held, and what was answered to a driver that was dead by then.
+    assert len(lost) >= 2 + len(billed - found)
+    assert len(calls) >= sent
+    assert all(call.completion_tokens == 1000 and call.prompt_tokens > len(call.prompt) for call in lost)
+    assert {call.model for call in answered} == {"openai/refusing", "openai/cutting"}

@@ -18,6 +18,7 @@ from search.proposers.language_model.parameters import (
 )
 from search.proposers.language_model.prices import listed, price
 from search.proposers.language_model.settings import LanguageModelSettings, ModelSettings
+from tests.benchmarks import model_preflight
 
 
 @pytest.fixture(autouse=True)
@@ -183,3 +184,20 @@ def test_a_key_that_no_header_can_carry_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OPENAI_API_KEY", "sk-gr\u00fcn")
     with pytest.raises(UserError, match="OPENAI_API_KEY holds"):
         key_of(settings("openai/gpt-4o"))
+
+
+@pytest.mark.slow
+def test_every_listed_model_of_six_providers_is_ready_or_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mcp", reason="needs the extra `responses`")
+
+    def no_network(*asked: Any, **more: Any) -> Any:
+        raise AssertionError(f"the preflight asked the network for {asked[:2]}")
+
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
+    for provider in model_preflight.PROVIDERS:
+        monkeypatch.setenv(f"{provider.upper()}_API_KEY", "sk-of-nobody")
+    rows = model_preflight.table()
+    assert [row["provider"] for row in rows] == list(model_preflight.PROVIDERS)
+    for row in rows:
+        assert row["models"] > 10
+        assert row["ready"] == row["models"], row["refused before anything runs"]

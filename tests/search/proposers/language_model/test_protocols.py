@@ -1,0 +1,111 @@
+"""One round against servers that speak each provider's own protocol, through litellm's real clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rewards_generated.errors import UserError
+from search.proposers.base import LanguageModelCall, ProposalBatch
+from search.proposers.language_model.proposer import LanguageModelProposer
+from search.proposers.registry import build_proposer
+from tests.search.proposers.examples import code, fenced, request
+from tests.search.proposers.language_model.test_proposer import kept_in
+from tests.search.proposers.provider_server import (
+    COMPLETION_TOKENS,
+    PROMPT_TOKENS,
+    PROTOCOLS,
+    Protocol,
+    ProviderServer,
+    Reply,
+)
+
+THREE = fenced(*((f"item_{n}", "reflection", code(n)) for n in (0.1, 0.2, 0.3)))
+KEY = "sk-of-the-server"
+
+
+@pytest.fixture(params=sorted(PROTOCOLS))
+def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Protocol:
+    name = str(request.param)
+    if name == "openai responses":
+        pytest.importorskip("mcp", reason="needs the extra `responses`")
+    monkeypatch.setenv("MY_KEY", KEY)
+    return PROTOCOLS[name]
+
+
+def propose(
+    protocol: Protocol, play: Callable[[dict[str, Any], int], Reply], **options: Any
+) -> tuple[ProposalBatch, list[LanguageModelCall], ProviderServer]:
+    calls: list[LanguageModelCall] = []
+    with ProviderServer(play) as server:
+        model = {"model": protocol.model, "structured_output": "never", "api_base": server.url + protocol.base}
+        settings = {"models": {**model, "api_key_variable": "MY_KEY"}, "retry_wait_seconds": 0.01, "max_tokens": 900}
+        proposer = build_proposer("litellm", settings | options)
+        assert isinstance(proposer, LanguageModelProposer)
+        batch = proposer.propose(replace(request(), record_call=kept_in(calls)))
+    return batch, calls, server
+
+
+def test_a_reply_its_tokens_and_the_request_that_brought_it(protocol: Protocol) -> None:
+    batch, calls, server = propose(protocol, lambda body, number: Reply(protocol.answer(THREE, "end")))
+    assert len(batch.proposals) == 3
+    assert server.paths[0].partition("?")[0].endswith(protocol.path)
+    assert protocol.limit(server.requests[0]) == 900
+    assert [(call.prompt_tokens, call.completion_tokens) for call in calls] == [(PROMPT_TOKENS, COMPLETION_TOKENS)]
+    assert calls[0].finish_reason == "stop"
+    if protocol.key is not None:
+        assert KEY in {name.lower(): value for name, value in server.headers[0].items()}[protocol.key.lower()]
+    assert all(KEY not in path for path in server.paths)
+
+
+def test_a_reply_that_was_cut_off(protocol: Protocol) -> None:
+    cut = fenced(("whole", "reflection", code(0.1))) + "\n\nname: cut\n```python\ndef reward(prompt, comp"
+    batch, calls, _ = propose(protocol, lambda body, number: Reply(protocol.answer(cut, "length")), max_follow_ups=0)
+    assert [item.name for item in batch.proposals] == ["whole"]
+    assert [item.reason for item in batch.unusable] == ["truncated"]
+    assert calls[0].finish_reason == "length"
+
+
+def test_a_reply_that_was_blocked_is_paid_for_and_asked_for_again(protocol: Protocol) -> None:
+    batch, calls, _ = propose(
+        protocol, lambda body, number: Reply(protocol.answer(THREE, "end" if number else "blocked"))
+    )
+    assert len(batch.proposals) == 3
+    assert len(calls) == 2
+    assert calls[0].completion_tokens == COMPLETION_TOKENS
+    assert len(batch.unusable) == 1
+
+
+def test_a_busy_server_is_asked_again(protocol: Protocol) -> None:
+    def play(body: dict[str, Any], number: int) -> Reply:
+        busy = Reply(protocol.error(protocol.busy, "Overloaded"), protocol.busy)
+        return Reply(protocol.answer(THREE, "end")) if number else busy
+
+    batch, calls, _ = propose(protocol, play)
+    assert len(batch.proposals) == 3
+    assert [call.reply is None for call in calls] == [True, False]
+    assert "Overloaded" in str(calls[0].error)
+    assert calls[0].prompt_tokens == 0
+
+
+def test_a_parameter_that_the_server_refuses_is_left_out(protocol: Protocol) -> None:
+    def play(body: dict[str, Any], number: int) -> Reply:
+        if "'temperature'" in repr(body):
+            return Reply(protocol.error(400, "temperature is not supported with this model"), 400)
+        return Reply(protocol.answer(THREE, "end"))
+
+    batch, calls, server = propose(protocol, play)
+    assert len(batch.proposals) == 3
+    assert "'temperature'" not in repr(server.requests[-1])
+    assert len(calls) == len(server.requests)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_no_retry_mends_is_one_sentence_after_one_request(protocol: Protocol, status: int) -> None:
+    with pytest.raises(UserError, match="not for you") as raised:
+        propose(protocol, lambda body, number: Reply(protocol.error(status, "not for you"), status))
+    assert "Traceback" not in str(raised.value)
+    assert "failed:" in str(raised.value)
