@@ -31,6 +31,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan: jobs, steps, estimated time and cost. Write nothing.")
     ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="With --dry-run: also ask every language model for a single token, at its price."),
+    ] = False,
     ood: Annotated[
         bool,
         typer.Option(
@@ -60,6 +64,7 @@ def run(
         reward-search run --run-dir runs/unguided --resume
         reward-search run --preset testbed-quick --ood
         reward-search run --preset testbed --dry-run
+        reward-search run --config mine.yaml --dry-run --probe
     """
     from rewards_generated.errors import UserError
     from search.config.source import load_config, require_same
@@ -67,6 +72,8 @@ def run(
     from search.driver.drive import drive, print_plan
     from search.driver.launch import new_run_folder, recorded_config, require_free
 
+    if probe and not dry_run:
+        raise UserError("--probe belongs to --dry-run: give both to try the language models and plan the search")
     given = [*(assignments or []), *([f"search.select_on={select_on}"] if select_on else [])]
     if not resume:
         chosen = load_config(preset, config, given)
@@ -74,7 +81,7 @@ def run(
         if run_dir is not None:
             require_free(run_dir)
         if dry_run:
-            print_plan(chosen)
+            print_plan(chosen, probe=probe)
             return 0
         return drive(run_dir or new_run_folder(chosen), chosen, resume=False)
     if run_dir is None:

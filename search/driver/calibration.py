@@ -15,7 +15,7 @@ from search.driver.launch import configured_executor
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import screening_run
 from search.jobs.packing import train_runs
-from search.proposers.registry import build_proposer, proposer_notes
+from search.proposers.registry import build_proposer, prepare, proposer_notes
 from search.rounds.request import first_request
 from search.session import duration
 from trainer.jobs.train import TrainJob
@@ -81,3 +81,14 @@ def language_model_cost(config: SearchConfig) -> str:
     price = "at an unknown price" if one.unpriced_calls else f"at most {rounds * one.cost_usd:.2f} USD"
     notes = "".join(f"; {note}" for note in proposer_notes(proposer))
     return f"{rounds} calls, at most {rounds * one.tokens:,} tokens, {price}, if no call has to be repeated{notes}"
+
+
+def probed_models(config: SearchConfig) -> list[str]:
+    """Asks every language model of the proposer for a token; a sentence of each. Raises UserError if one cannot be
+    asked, or the proposer asks none."""
+    proposer = build_proposer(config.proposer.name, config.proposer.options)
+    if (probe := getattr(proposer, "probe", None)) is None:
+        raise UserError(f"--probe: the proposer {config.proposer.name!r} asks no language model")
+    prepare(proposer)
+    found: list[str] = probe()
+    return found

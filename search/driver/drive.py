@@ -114,11 +114,16 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-def print_plan(config: SearchConfig) -> None:
-    """What the search would do, with the time it would take by a short calibration. Writes nothing."""
-    from search.driver.calibration import calibrate, language_model_cost
+def print_plan(config: SearchConfig, *, probe: bool = False) -> None:
+    """What the search would do, with the time it would take by a short calibration. Writes nothing.
+
+    `probe`: first ask every language model for a token. Raises UserError if one cannot be asked, or none is there.
+    """
+    from search.driver.calibration import calibrate, language_model_cost, probed_models
 
     console = terminal()
+    for sentence in probed_models(config) if probe else ():
+        say(console, sentence)
     planned = plan(config)
     console.print(f"search {config.name}: task {config.task.name}, base model {config.base_model}")
     say(

@@ -46,10 +46,13 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
     finalists = ledger.finalists()
     if finalists:
         console.print(f"finalists: {len(finalists)}; retraining runs ended: {len(ledger.jobs('retraining'))}")
-    spent = Spending.of(ledger.calls())
+    calls = ledger.calls()
+    spent = Spending.of(calls)
     if spent.calls:
         price = f"{spent.cost_usd:.4f} USD" + (f" and {spent.unpriced_calls} unpriced" if spent.unpriced_calls else "")
         console.print(f"language model: {spent.calls} calls, {spent.tokens:,} tokens, {price}")
+        if calls[-1].error:
+            console.print(printable(f"last call: {calls[-1].model}: {calls[-1].error}"))
     console.print(
         f"sandbox: level {ledger.fact('sandbox')['level']}; configuration {ledger.fact('config_digest')[:12]}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -109,3 +110,68 @@ def test_what_no_retry_mends_is_one_sentence_after_one_request(protocol: Protoco
         propose(protocol, lambda body, number: Reply(protocol.error(status, "not for you"), status))
     assert "Traceback" not in str(raised.value)
     assert "failed:" in str(raised.value)
+
+
+def test_a_probe_asks_for_one_token(protocol: Protocol) -> None:
+    with ProviderServer(lambda body, number: Reply(protocol.answer("yes", "length"))) as server:
+        model = {"model": protocol.model, "api_base": server.url + protocol.base, "api_key_variable": "MY_KEY"}
+        proposer = build_proposer("litellm", {"models": model})
+        assert isinstance(proposer, LanguageModelProposer)
+        [found] = proposer.probe()
+    assert f"{protocol.model} answers: {PROMPT_TOKENS + COMPLETION_TOKENS} tokens" in found
+    # litellm itself asks the responses API for the 16 that it wants at least.
+    assert [protocol.limit(body) for body in server.requests] == [16 if protocol.path == "/responses" else 1]
+
+
+def test_a_probe_of_a_model_that_wants_more_tokens_and_one_that_is_gone() -> None:
+    protocol = PROTOCOLS["openai chat"]
+
+    def play(body: dict[str, Any], number: int) -> Reply:
+        if body["model"] == "gone":
+            return Reply(protocol.error(404, "no such model"), 404)
+        if body["max_tokens"] < 16:
+            return Reply(protocol.error(400, "max_tokens: Expected a value >= 16, but got 1 instead"), 400)
+        return Reply(protocol.answer("yes", "end"))
+
+    with ProviderServer(play) as server:
+        proposer = build_proposer("litellm", {"models": "openai/wants-more", "api_base": f"{server.url}/v1"})
+        assert isinstance(proposer, LanguageModelProposer)
+        assert len(proposer.probe()) == 1
+        assert [body["max_tokens"] for body in server.requests] == [1, 16]
+        proposer = build_proposer("litellm", {"models": "openai/gone", "api_base": f"{server.url}/v1"})
+        assert isinstance(proposer, LanguageModelProposer)
+        with pytest.raises(UserError, match=r"'openai/gone' cannot be asked: .*no such model"):
+            proposer.probe()
+
+
+def test_a_schema_comes_back_as_the_call_of_a_tool() -> None:
+    """Anthropic is given a schema as a tool, by litellm; servers that write into a tool's call are read as well."""
+    found = [{"name": f"item_{n}", "family": "reflection", "description": "d", "code": code(n)} for n in (1, 2, 3)]
+    protocol = PROTOCOLS["anthropic messages"]
+
+    def play(body: dict[str, Any], number: int) -> Reply:
+        answer = protocol.answer("", "end")
+        tool = {"type": "tool_use", "id": "toolu_1", "name": "json_tool_call", "input": {"candidates": found}}
+        return Reply({**answer, "content": [tool], "stop_reason": "tool_use"})
+
+    with ProviderServer(play) as server:
+        model = {"model": protocol.model, "api_base": server.url, "structured_output": "always"}
+        proposer = build_proposer("litellm", {"models": model, "max_tokens": 900})
+        assert len(proposer.propose(request()).proposals) == 3
+        assert server.requests[0]["tools"][0]["name"] == "json_tool_call"
+
+    protocol = PROTOCOLS["openai chat"]
+
+    def call(body: dict[str, Any], number: int) -> Reply:
+        answer = protocol.answer("", "end")
+        function = {"name": "propose", "arguments": json.dumps({"candidates": found})}
+        tool = {"id": "call_1", "type": "function", "function": function}
+        answer["choices"][0] |= {
+            "message": {"role": "assistant", "content": None, "tool_calls": [tool]},
+            "finish_reason": "tool_calls",
+        }
+        return Reply(answer)
+
+    with ProviderServer(call) as server:
+        proposer = build_proposer("litellm", {"models": "openai/x", "api_base": f"{server.url}/v1"})
+        assert len(proposer.propose(request()).proposals) == 3
