@@ -50,7 +50,8 @@ def failure_of(error: BaseException, message: str) -> Failure:
     if any(isinstance(item, unsent) for item in chain):
         return Failure(message, None, billed=False, transient=False)
     if any(isinstance(item, unreached) for item in chain):
-        return Failure(message, None, billed=False, transient=True)
+        reason = f"the server is not reached: {chain[-1] or type(chain[-1]).__name__}"
+        return Failure(reason, None, billed=False, transient=True)
     if any(isinstance(item, httpx.TransportError) for item in chain):
         return Failure(message, None, billed=True, transient=True)
     status = _status(chain)

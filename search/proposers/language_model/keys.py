@@ -55,8 +55,6 @@ def secrets(settings: ModelSettings) -> dict[str, str]:
         for name, value in os.environ.items()
         if name == settings.api_key_variable or name.upper().endswith(("_KEY", "_TOKEN", "_SECRET", "_PASSWORD"))
     }
-    if (password := urlsplit(settings.api_base or "").password) is not None:
-        found["the password in api_base"] = password
     return {name: value for name, value in found.items() if len(value) >= 6}
 
 

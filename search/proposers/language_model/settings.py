@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from search.proposers.settings import PromptSettings, ProposerSettings
 
+
+def _address(text: str) -> str:
+    """Raises ValueError for what no request can be sent to, and for an address with a password in it."""
+    try:
+        parts = urlsplit(text)
+        port, host = parts.port, (parts.hostname or "").encode("idna").decode()
+    except ValueError as error:
+        raise ValueError(f"is no address: {error}") from None
+    if not re.fullmatch(r"[a-z0-9.:_-]*[a-z0-9][a-z0-9.:_-]*", host) or port == 0:
+        raise ValueError("is no address: write http://host:port/path")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds a password: put it into an environment variable and name that as api_key_variable")
+    return text
+
+
+Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+"), AfterValidator(_address)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 
 
@@ -18,7 +36,7 @@ class ModelSettings(ProposerSettings):
     """Provider and model as litellm writes them, such as `openai/gpt-4o` or `moonshot/kimi-k2-0711-preview`."""
     weight: float = Field(default=1.0, gt=0)
     """How often it is chosen, relative to the other models."""
-    api_base: str | None = Field(default=None, pattern=r"^https?://[^\s/]+")
+    api_base: Address | None = None
     """Address of an OpenAI-compatible server, such as `http://localhost:8000/v1`; none: the provider's own."""
     api_key_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
     """Environment variable that holds the key; none: the provider's usual one, and no key for a server of one's own."""
@@ -53,7 +71,7 @@ class LanguageModelSettings(PromptSettings):
 
     models: Annotated[tuple[ModelSettings, ...], BeforeValidator(_as_models)] = Field(min_length=1)
     """The models; each call takes one of them, by weight, and another where that one fails."""
-    api_base: str | None = Field(default=None, pattern=r"^https?://[^\s/]+")
+    api_base: Address | None = None
     """Address of an OpenAI-compatible server for all models that name none of their own."""
     temperature: Temperature | None = 0.6
     """Sampling temperature (the paper's is 0.6); null leaves it to the model, as does a model that takes none."""

@@ -18,6 +18,7 @@ from search.proposers.language_model.parameters import (
 )
 from search.proposers.language_model.prices import listed, price
 from search.proposers.language_model.settings import LanguageModelSettings, ModelSettings
+from search.proposers.registry import build_proposer
 from tests.benchmarks import model_preflight
 
 
@@ -201,3 +202,17 @@ def test_every_listed_model_of_six_providers_is_ready_or_says_why(monkeypatch: p
     for row in rows:
         assert row["models"] > 10
         assert row["ready"] == row["models"], row["refused before anything runs"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://[::1", "http://host:99999/v1", "http://host:port/v1", "http://:80/v1", "ftp://host/v1", "host/v1"],
+)
+def test_an_address_that_is_none_is_a_sentence(address: str) -> None:
+    with pytest.raises(UserError, match=r"api_base.*(is no address|should match)"):
+        build_proposer("litellm", {"models": "openai/x", "api_base": address})
+
+
+def test_an_address_with_a_password_is_refused() -> None:
+    with pytest.raises(UserError, match="api_key_variable"):
+        build_proposer("litellm", {"models": {"model": "openai/x", "api_base": "http://me:secret@host/v1"}})
