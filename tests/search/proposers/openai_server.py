@@ -25,6 +25,8 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     with_usage: bool = True
+    seconds: float = 0.0
+    """Until it is sent."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class OpenAIServer:
                 handler.close_connection = True
                 handler.connection.close()
             case Answer():
+                self._closing.wait(step.seconds)
                 self._answer(handler, body, step, prompt_tokens, limit)
 
     def _answer(
