@@ -1,6 +1,6 @@
 """The tables of a ledger. A row is written when the step that it records has ended."""
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 SCHEMA = """
 CREATE TABLE facts (
@@ -12,6 +12,13 @@ CREATE TABLE milestones (
     name TEXT PRIMARY KEY,           -- started, greedy_selected, ensembles_fixed, winner_named, test_opened, ...
     at TEXT NOT NULL,                -- UTC, ISO 8601
     detail TEXT NOT NULL             -- JSON
+) STRICT;
+
+CREATE TABLE changes (
+    at TEXT NOT NULL,                -- when the search was resumed under it
+    field TEXT NOT NULL,             -- of the configuration, such as proposer.options.temperature
+    before TEXT NOT NULL,            -- JSON
+    after TEXT NOT NULL              -- JSON
 ) STRICT;
 
 CREATE TABLE calls (
