@@ -22,7 +22,7 @@ from search.config.checks import checked_task
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY
 from search.config.source import parse_config
-from search.driver.mending import Changed, mended, record_mending, start_folder
+from search.driver.mending import mended, record_mending, start_folder
 from search.executors.base import Executor, build_executor
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import jobs_folder, screening_run
@@ -85,18 +85,16 @@ def opened_run(
     written down; in the block, the working folder of the process is then that of the start. Raises UserError.
     """
     place, caches = folder.absolute(), tuple(cache.absolute() for cache in caches)
-    if not resume:
-        _create(folder, config, _checked(config).sandbox)
+    ready = None if resume else _checked(config)
+    if ready is not None:
+        _create(folder, config, ready.sandbox)
     with driver_lock(folder), closing(Ledger.open(place, write=True)) as ledger, start_folder(ledger):
         jobs_folder(place).mkdir(exist_ok=True)
-        changes: list[Changed] = []
-        if resume:
+        if ready is None:
             config, changes = mended(ledger, folder, config)
             require_same_inputs(config, ledger, folder)
-        ready = _checked(config)
-        if changes:
-            record_mending(ledger, config, changes)
-            for change in ledger.changes()[-len(changes) :]:
+            ready = _checked(config)
+            for change in record_mending(ledger, config, changes):
                 progress.note(f"changed since it was started: {change}")
         yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
 

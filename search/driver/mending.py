@@ -16,7 +16,7 @@ from search.config.models import SearchConfig
 from search.config.names import GREEDY_SELECTED, RACES
 from search.config.source import changed_fields, parse_config, refusal
 from search.finals.greedy import STAGE
-from search.ledger import Ledger
+from search.ledger import Change, Ledger
 from search.proposers.registry import proposer_class
 from search.rounds.inputs import TEMPLATE, WORKING_FOLDER, template_digest
 
@@ -68,13 +68,16 @@ def mended(ledger: Ledger, folder: Path, config: SearchConfig) -> tuple[SearchCo
     return (config if changes else recorded), changes
 
 
-def record_mending(ledger: Ledger, config: SearchConfig, changes: Sequence[Changed]) -> None:
-    """Writes down that the search goes on under `config`."""
+def record_mending(ledger: Ledger, config: SearchConfig, changes: Sequence[Changed]) -> list[Change]:
+    """Writes down that the search goes on under `config`, if that is another; returns what was written."""
+    if not changes:
+        return []
     facts = {"config": config.plain(), "config_digest": config.digest, TEMPLATE: template_digest(config)}
     if races := ledger.fact(RACES):
         last = max((candidate.round for candidate in ledger.candidates()), default=0)
         facts[RACES] = {stage: names for stage, names in races.items() if int(stage.partition(".")[0]) <= last}
     ledger.record_changes(changes, facts)
+    return ledger.changes()[-len(changes) :]
 
 
 def _rounds_are_over(ledger: Ledger) -> bool:

@@ -59,6 +59,9 @@ class Database:
         with told_of_damage(folder):
             connection = connected(folder, write=write)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            # Before anything more is paid and trained on top of it, all of it is looked at.
+            if write and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("damaged")
         if version != SCHEMA_VERSION:
             raise UserError(
                 f"{path} has version {version}, this program reads version {SCHEMA_VERSION}: read it with the version "

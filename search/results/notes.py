@@ -76,12 +76,13 @@ def nothing_scored(config: SearchConfig, ledger: Ledger) -> str | None:
     every = outcomes(config, ledger)
     if len(ledger.rounds()) < config.search.rounds or ranked(every):
         return None
-    sealed = "nothing can be chosen, and the test split stays sealed"
+    so = "nothing can be chosen" + (", and the test split stays sealed" if config.search.select_on != "test" else "")
+    rounds = counted(config.search.rounds, "round")
     if not every:
-        return f"no candidate was proposed in {counted(config.search.rounds, 'round')}: {sealed}"
+        return f"no candidate was proposed in {rounds}: {so}"
     counts = Counter(outcome.status for outcome in every)
     how = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"none of {counted(len(every), 'candidate')} could be scored ({how}): {sealed}"
+    return f"no candidate of {rounds} could be scored ({how}): {so}"
 
 
 def go_on(config: SearchConfig, folder: Path) -> str:
