@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rewards_generated.errors import UserError
 from search.config.checks import base_model_fingerprint
 from search.config.models import SearchConfig
 from search.ledger import Ledger
+from search.proposers.registry import PROPOSERS
 
 INPUTS, BASE_MODEL, TEMPLATE, WORKING_FOLDER = "inputs", "base_model", "template", "working_folder"
 """Facts: SHA-256 by path of the files that tasks read, what tells base policies apart, SHA-256 of the prompt's template
@@ -21,7 +23,8 @@ def input_facts(config: SearchConfig) -> dict[str, Any]:
     """Of a search that starts here and now. Raises UserError for a file that cannot be read."""
     files: dict[str, str] = {}
     for reference in (config.task, *(suite for suite in config.finals.ood if isinstance(suite, TaskReference))):
-        files |= {str(path): _digest(path, f"the task {reference.name!r}") for path in local_files(reference)}
+        there = [path for path in local_files(reference) if path.is_file()]  # of a suite, the test split alone may be
+        files |= {str(path): _digest(path, f"the task {reference.name!r}") for path in there}
     return {
         INPUTS: files,
         BASE_MODEL: base_model_fingerprint(config.base_model),
@@ -31,9 +34,12 @@ def input_facts(config: SearchConfig) -> dict[str, Any]:
 
 
 def template_digest(config: SearchConfig) -> str | None:
-    """Of the contents; None without a template. Raises UserError for one that cannot be read."""
+    """Of the contents; None without a template. Raises UserError for one that cannot be read; what a proposer of the
+    user's own calls so need not be a file."""
     template = config.proposer.options.get("template")
-    return _digest(Path(template), "`proposer.options.template`") if isinstance(template, str) else None
+    if not isinstance(template, str) or (config.proposer.name not in PROPOSERS and not os.path.isfile(template)):
+        return None
+    return _digest(Path(template), "`proposer.options.template`")
 
 
 def require_same_inputs(config: SearchConfig, ledger: Ledger, folder: Path) -> None:

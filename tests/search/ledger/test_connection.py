@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rewards_generated.errors import UserError
-from search.ledger import LEDGER_FILE, Ledger, connection, driver_lock
+from search.ledger import LEDGER_FILE, Ledger, driver_lock
 from tests.search.ledger.test_ledger import prediction
 
 LONG = {"text": "é" * 9000}
@@ -29,7 +30,7 @@ def unwritable(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = sqlite3.connect
 
     class Refused(sqlite3.Connection):
-        def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
             if statement != "PRAGMA schema_version":
                 return super().execute(statement, *values)
             error = sqlite3.OperationalError("unable to open database file")
