@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from search.config.models import SearchConfig
-from search.config.source import load_config, parse_config, preset_names, require_same
+from search.config.source import load_config, parse_config, preset_names
 from search.driver.drive import record_question, write_outputs
-from search.driver.launch import new_run_folder, opened_run, recorded_config, require_free
+from search.driver.launch import new_run_folder, opened_run, require_free
 from search.events import Event, EventProgress
+from search.ledger import Ledger
 from search.loop import search
 from search.proposers.base import AwaitingAnswer
 from search.reader import RunReader, open_run
@@ -39,16 +40,17 @@ def run(
     `config`: a configuration, its plain values, the name of a preset, or a YAML file. `run_dir` None: a new folder
     below `runs`. `on_event` is told of phases, jobs, rankings and notes as they come; nothing is printed.
 
-    Raises UserError for what a user can have got wrong, before anything is written or paid; AwaitingAnswer where the
-    proposer `manual` waits for an answer. Interrupted, a run goes on with `resume=True`.
+    Raises UserError for what a user can have got wrong, before anything is written or paid, and where nothing could be
+    scored in the end; AwaitingAnswer where the proposer `manual` waits for an answer. Interrupted, a run goes on with
+    `resume=True`, under another `config` too where that mixes no results; the working folder of this process is
+    meanwhile the one in which it was started.
     """
     chosen = _config(config)
     folder = new_run_folder(chosen) if run_dir is None else Path(run_dir)
-    if resume:
-        recorded = recorded_config(folder)
-        require_same(recorded.plain(), chosen.plain(), str(folder), "a new search in another run_dir")
-    else:
+    if not resume:
         require_free(folder)
+    else:
+        Ledger.open(folder).close()
     progress = EventProgress(on_event or (lambda event: None))
     with opened_run(folder, chosen, progress, resume=resume) as running:
         try:

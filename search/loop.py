@@ -14,7 +14,7 @@ from dataclasses import replace
 from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
-from search.config.checks import base_model_fingerprint, task_notes
+from search.config.checks import task_notes
 from search.config.names import UNTRAINED
 from search.config.plan import candidate_steps
 from search.finals.finals import run_finals
@@ -23,11 +23,13 @@ from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Stage
 from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
 from search.proposers.registry import proposer_notes
+from search.results.notes import go_on, nothing_scored
 from search.results.ranking import control_scores, outcomes
 from search.rounds.audit import audit_screenings
 from search.rounds.base_policy import base_warning, require_base_variety, rollouts_of
 from search.rounds.feedback import build_feedback
 from search.rounds.ingest import ingest
+from search.rounds.inputs import require_same_inputs
 from search.rounds.prescreen import prescreen
 from search.rounds.race import race
 from search.rounds.request import first_request
@@ -38,18 +40,26 @@ from search.session import Run
 def search(run: Run) -> None:
     """Runs or resumes the search to its end. Raises AwaitingAnswer where a person has to answer first."""
     rollouts = explore(run, run.config.search.rounds)
-    require_same_base(run)
+    require_same_inputs(run.config, run.ledger, run.folder)
+    require_scored(run)
     run_finals(run, rollouts)
+
+
+def require_scored(run: Run) -> None:
+    """Raises UserError where no round has brought a candidate with a score: there is nothing to choose from, and the
+    test split stays sealed."""
+    if problem := nothing_scored(run.config, run.ledger):
+        raise UserError(f"{problem}; see `reward-search status {run.folder}`, then {go_on(run.config, run.folder)}")
 
 
 def explore(run: Run, rounds: int) -> list[Rollout]:
     """The first so many rounds, without the finals; returns the rollouts of the base policy."""
-    require_same_base(run)
+    require_same_inputs(run.config, run.ledger, run.folder)
     for note in proposer_notes(run.proposer):
         run.progress.note(note)
     rollouts = observe_base(run)
     for number in range(1, rounds + 1):
-        require_same_base(run)
+        require_same_inputs(run.config, run.ledger, run.folder)
         candidates = propose(run, number, rollouts)
         accepted = pass_gate(run, candidates, rollouts)
         distinct = prescreen(run, accepted, rollouts)
@@ -58,16 +68,6 @@ def explore(run: Run, rounds: int) -> list[Rollout]:
         audit_screenings(run)
         run.progress.show_round(number, outcomes(run.config, run.ledger), control_scores(run.config, run.ledger))
     return rollouts
-
-
-def require_same_base(run: Run) -> None:
-    """Raises UserError if the files of the base policy changed since the search began: scores of two base policies
-    cannot be ranked together."""
-    if base_model_fingerprint(run.config.base_model) != run.ledger.fact("base_model"):
-        raise UserError(
-            f"the files of `base_model` = {run.config.base_model!r} changed since {run.folder} was started; "
-            "restore them, or start a new search"
-        )
 
 
 def observe_base(run: Run) -> list[Rollout]:

@@ -101,6 +101,8 @@ class RunFacts(_Data):
     """The task and base policy were made so that reward design matters (the testbed); the report says so."""
     settings: tuple[Setting, ...] = ()
     """Training, screening and retraining settings worth reading."""
+    changes: tuple[str, ...] = ()
+    """What was set otherwise when the stopped search was resumed, a line each."""
     protocol: Protocol | None = None
     """The same for the methods paragraph; None: it leaves them out."""
     seconds: dict[str, float] = {}

@@ -48,7 +48,8 @@ class Task(Protocol):
     """A source of questions that can check answers.
 
     It may also have `answer_kind` (see `rewards_generated.answers.AnswerKind`; `number` where it is missing), by which
-    an exported ensemble compares answers, and `notes()`, a list of sentences that are shown when a search starts.
+    an exported ensemble compares answers; `notes()`, a list of sentences that are shown when a search starts; and
+    `files()`, the local files that its questions come from (without it, those that its options name).
     """
 
     reference: TaskReference

@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.tasks.base import Split, TaskReference
 from eval.tasks.questions import QuestionOptions, QuestionTask, Source
-from eval.tasks.records import Question, read_hub, read_jsonl, text_field
+from eval.tasks.records import JsonlFile, Question, read_hub, text_field
 from rewards_generated.answers import parse_number
 from rewards_generated.validation import read_options
 
@@ -44,7 +44,7 @@ def split_sources(
     """
     folder = Path(source).expanduser()
     if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") > 1:
-        return {split: partial(read_jsonl, folder / f"{split}.jsonl", read_record) for split in splits}
+        return {split: JsonlFile(folder / f"{split}.jsonl", read_record) for split in splits}
     return {split: partial(read_hub, source, config, split, read_record) for split in splits}
 
 

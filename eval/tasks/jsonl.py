@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.tasks.base import Split, TaskReference
 from eval.tasks.questions import QuestionOptions, QuestionTask, Source
-from eval.tasks.records import Question, read_jsonl, require_gold, text_field
+from eval.tasks.records import JsonlFile, Question, require_gold, text_field
 from rewards_generated.answers import AnswerKind
 from rewards_generated.validation import read_options
 
@@ -40,7 +40,7 @@ def build(options: Mapping[str, Any]) -> QuestionTask:
     if chosen.validation is not None:
         paths["validation"] = chosen.validation
     sources: dict[Split, Source] = {
-        split: partial(read_jsonl, Path(path).expanduser(), read_record) for split, path in paths.items()
+        split: JsonlFile(Path(path).expanduser(), read_record) for split, path in paths.items()
     }
     return QuestionTask(
         reference=TaskReference(name="jsonl", options=dict(options)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from eval.tasks.base import Example, Split, TaskReference
-from eval.tasks.records import Question, Records
+from eval.tasks.records import JsonlFile, Question, Records
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, AnswerKind, AnswerRules, Extraction, read_format
 from rewards_generated.errors import UserError
 
@@ -94,6 +95,10 @@ class QuestionTask:
         if self.rules.answer_kind == "mathematics":
             notes += filter(None, map(self._unreadable, self._splits))
         return notes
+
+    def files(self) -> list[Path]:
+        """The files that the questions come from; none where they come from the hub."""
+        return [source.path for source in self._sources.values() if isinstance(source, JsonlFile)]
 
     def _unreadable(self, split: Split) -> str | None:
         from rewards_generated.answers.symbolic import readable

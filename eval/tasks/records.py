@@ -40,6 +40,17 @@ ReadRecord = Callable[[Mapping[str, Any]], Question]
 """Makes a question of one record; raises ValueError saying what is wrong with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class JsonlFile:
+    """A split in a file, read when it is called; see `read_jsonl`."""
+
+    path: Path
+    read_record: ReadRecord
+
+    def __call__(self) -> Records:
+        return read_jsonl(self.path, self.read_record)
+
+
 def read_jsonl(path: Path, read_record: ReadRecord) -> Records:
     """One question per line; blank lines are skipped. Raises UserError naming the line where the file is no JSONL or
     more than `UNUSABLE_SHARE` of its records cannot be used."""

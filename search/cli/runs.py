@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
@@ -54,7 +55,8 @@ def run(
 ) -> int:
     """Run a search to its leaderboard and report, or resume one.
 
-    `reward-search config` lists every field that --config and --set take.
+    `reward-search config` lists every field that --config and --set take. A stopped run is resumed under other options
+    of its proposer, more rounds, or another parallelism and time limit; the ledger and the report say so.
 
     Examples:
 
@@ -62,12 +64,13 @@ def run(
         reward-search run --preset testbed-quick
         reward-search run --preset testbed --set seed=1 --set search.feedback=none --run-dir runs/unguided
         reward-search run --run-dir runs/unguided --resume
+        reward-search run --run-dir runs/unguided --resume --set proposer.options.budget_calls=500
         reward-search run --preset testbed-quick --ood
         reward-search run --preset testbed --dry-run
         reward-search run --config mine.yaml --dry-run --probe
     """
     from rewards_generated.errors import UserError
-    from search.config.source import load_config, require_same
+    from search.config.source import load_config
     from search.config.suites import with_suites
     from search.driver.drive import drive, print_plan
     from search.driver.launch import new_run_folder, recorded_config, require_free
@@ -93,9 +96,7 @@ def run(
         named = load_config(preset, config, given)
     else:
         named = load_config(values=recorded.plain(), assignments=given)
-    named = with_suites(named) if ood else named
-    require_same(recorded.plain(), named.plain(), str(run_dir), "a new search in another --run-dir")
-    return drive(run_dir, recorded, resume=True)
+    return drive(run_dir, with_suites(named) if ood else named, resume=True)
 
 
 def ask(run: RunFolder) -> None:
@@ -197,6 +198,8 @@ def report(
             raise UserError(f"--out {target}: give a file in a folder that exists")
         if figures is not None and ((figures.exists() and not figures.is_dir()) or not figures.parent.is_dir()):
             raise UserError(f"--figures {figures}: give a folder, or a name for a new one in a folder that exists")
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            raise UserError(f"{target} cannot be written; give another place with --out")
         config, running = recorded_config(run), is_driven(run)
         typer.echo(write_report(config, ledger, target, running=running))
         if figures is not None:

@@ -89,21 +89,25 @@ def require_same(
     `what`: that which was started with the first, such as a folder; `again`: how to start anew, such as `a new search
     in another --run-dir`.
     """
-    if changed := list(_changed_fields(before, after)):
-        fields = ", ".join(f"`{field}`" for field in changed)
-        raise UserError(
-            f"{what} was started with another {noun}: {fields} changed; resume without them, or start {again}"
-        )
+    if changed := [field for field, _, _ in changed_fields(before, after)]:
+        raise UserError(refusal(changed, what, again, noun))
 
 
-def _changed_fields(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[str]:
-    """Paths of the fields that differ between two dumped configurations."""
+def refusal(changed: Sequence[str], what: str, again: str, noun: str = "configuration") -> str:
+    """The sentence for fields that may not change; the other arguments as in `require_same`."""
+    fields = ", ".join(f"`{field}`" for field in changed)
+    return f"{what} was started with another {noun}: {fields} changed; resume without them, or start {again}"
+
+
+def changed_fields(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Path, old and new value of the fields that differ between two dumped configurations; what one of them does not
+    have differs from null, and is given as None."""
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            yield from _changed_fields(old, new, f"{path}{key}.")
-        elif old != new:
-            yield f"{path}{key}"
+            yield from changed_fields(old, new, f"{path}{key}.")
+        elif old != new or (key in before) != (key in after):
+            yield f"{path}{key}", old, new
 
 
 def fields(model: type[BaseModel] = SearchConfig, path: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rewards_generated.errors import UserError
+from search.config.source import parse_config
+from search.driver.mending import start_folder
 from search.ledger import Ledger, driver_lock
 from search.proposers.base import LanguageModelCall
 from search.proposers.manual import MODEL
+from search.rounds.inputs import require_same_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,11 @@ def record_answer(folder: Path, file: Path) -> None:
     reply = _read(file)
     if not reply.strip():
         raise UserError(f"the answer {file} is empty; write the candidates that `reward-search ask {folder}` asks for")
-    with driver_lock(folder), closing(Ledger.open(folder, write=True)) as ledger:
+    place = folder.absolute()
+    with driver_lock(folder), closing(Ledger.open(place, write=True)) as ledger:
         question = _question(ledger, folder)
+        with start_folder(ledger):
+            require_same_inputs(parse_config(ledger.fact("config")), ledger, folder)
         ledger.record_answer(question.round, LanguageModelCall(MODEL, question.prompt, reply))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -59,19 +59,20 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
                 say(console, f"    reward-search ask {folder} > question.md")
                 say(console, f"    reward-search tell {folder} answer.md")
                 return 0
-            report = write_outputs(run)
+            write_outputs(run)
             say(console, leaderboard_text(run.config, run.ledger, "table"))
-            say(console, f"report: {report}")
+            say(console, f"report: {folder / REPORT_FILE}")
             return 0
     except KeyboardInterrupt:
-        say(console, f"stopped; continue with: reward-search run --run-dir {folder} --resume")
+        with suppress(OSError):  # the terminal may be gone
+            say(console, f"stopped; continue with: reward-search run --run-dir {folder} --resume")
         return INTERRUPTED
 
 
-def write_outputs(run: Run) -> Path:
-    """The leaderboard and the report, beside the ledger; returns the place of the report."""
+def write_outputs(run: Run) -> None:
+    """The leaderboard and the report, beside the ledger."""
     write_whole(run.folder / LEADERBOARD_FILE, leaderboard_text(run.config, run.ledger, "json"))
-    return write_report(run.config, run.ledger, run.folder / REPORT_FILE, running=False)
+    write_report(run.config, run.ledger, run.folder / REPORT_FILE, running=False)
 
 
 def record_question(run: Run, waiting: AwaitingAnswer) -> int:
@@ -194,13 +195,18 @@ def halving_sentence(config: SearchConfig) -> str | None:
 
 @contextmanager
 def stop_on_termination() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does: running jobs are ended and the ledger is closed."""
+    """SIGTERM, and SIGHUP unless it is ignored (nohup), stop as Ctrl-C does: running jobs are ended and the ledger is
+    closed."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,27 +5,31 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eval.engines.base import engine_class
+from eval.tasks.base import Task
 from rewards_generated.errors import UserError
 from rewards_generated.sandbox import SandboxStrength, require_strength
-from search.config.checks import base_model_fingerprint, checked_task
+from search.config.checks import checked_task
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY
 from search.config.source import parse_config
+from search.driver.mending import mended, record_mending, start_folder
 from search.executors.base import Executor, build_executor
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import jobs_folder, screening_run
-from search.ledger import LEDGER_FILE, Ledger, driver_lock
+from search.ledger import Ledger, driver_lock
+from search.proposers.base import Proposer
 from search.proposers.registry import build_proposer, prepare
+from search.rounds.inputs import WORKING_FOLDER, input_facts, require_same_inputs
 from search.session import Progress, Run
 
 PACKAGES = ("reward-search", "torch", "transformers", "trl", "peft", "datasets", "libcst", "litellm", "numpy", "scipy")
@@ -61,8 +65,12 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 
 def recorded_config(folder: Path) -> SearchConfig:
-    """The configuration that a run was started with."""
+    """The configuration of a run, with what was changed in it since it was started. Modules of the user's own that it
+    names are looked for in the folder of the start as well."""
     with closing(Ledger.open(folder)) as ledger:
+        start = ledger.fact(WORKING_FOLDER)
+        if start is not None and start not in sys.path:
+            sys.path.append(start)
         return parse_config(ledger.fact("config"))
 
 
@@ -73,8 +81,33 @@ def opened_run(
     """The run, ready to be searched, driven by this process alone.
 
     Whatever a user can have got wrong is checked first: a new run directory appears only when everything is there.
-    Raises UserError.
+    A resumed run may differ from the recorded one where that mixes no results (`search.driver.mending`), which is
+    written down; in the block, the working folder of the process is then that of the start. Raises UserError.
     """
+    place, caches = folder.absolute(), tuple(cache.absolute() for cache in caches)
+    ready = None if resume else _checked(config)
+    if ready is not None:
+        _create(folder, config, ready.sandbox)
+    with driver_lock(folder), closing(Ledger.open(place, write=True)) as ledger, start_folder(ledger):
+        jobs_folder(place).mkdir(exist_ok=True)
+        if ready is None:
+            config, changes = mended(ledger, folder, config)
+            require_same_inputs(config, ledger, folder)
+            ready = _checked(config)
+            for change in record_mending(ledger, config, changes):
+                progress.note(f"changed since it was started: {change}")
+        yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
+
+
+class Ready(NamedTuple):
+    task: Task
+    proposer: Proposer
+    executor: Executor
+    sandbox: SandboxStrength
+
+
+def _checked(config: SearchConfig) -> Ready:
+    """What a search needs. Raises UserError for whatever a user can have got wrong."""
     task = checked_task(config)
     proposer = build_proposer(config.proposer.name, config.proposer.options)
     prepare(proposer)
@@ -82,12 +115,7 @@ def opened_run(
     engine_class(config.engine)
     if config.executor.pack not in (1, "auto"):
         screening_run(config, BASE_ONLY, None, config.seed).require_packable()
-    strength = require_strength(config.sandbox)
-    if not resume:
-        _create(folder, config, strength)
-    with driver_lock(folder), closing(Ledger.open(folder, write=True)) as ledger:
-        jobs_folder(folder).mkdir(exist_ok=True)
-        yield Run(folder, config, ledger, task, proposer, executor, progress, caches)
+    return Ready(task, proposer, executor, require_strength(config.sandbox))
 
 
 def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> None:
@@ -96,7 +124,7 @@ def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> No
         "config": config.plain(),
         "config_digest": config.digest,
         "seed": config.seed,
-        "base_model": base_model_fingerprint(config.base_model),
+        **input_facts(config),
         "sandbox": strength.as_dict(),
         **surroundings(),
     }
@@ -112,12 +140,8 @@ def fork(source: Path, target: Path, config: SearchConfig) -> None:
     the target is not free.
     """
     with written_whole(target) as prepared:
-        # SQLite's own backup also takes what is still in the write-ahead log.
-        with (
-            closing(sqlite3.connect(source / LEDGER_FILE)) as reader,
-            closing(sqlite3.connect(prepared / LEDGER_FILE)) as writer,
-        ):
-            reader.backup(writer)
+        with closing(Ledger.open(source)) as ledger:
+            ledger.copy_to(prepared)
         if (source / "files").is_dir():
             shutil.copytree(source / "files", prepared / "files")
         with closing(Ledger.open(prepared, write=True)) as ledger:

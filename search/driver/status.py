@@ -15,6 +15,7 @@ from search.config.source import parse_config
 from search.finals.greedy import STAGE
 from search.ledger import Ledger, is_driven
 from search.proposers.base import Spending
+from search.results.notes import changes, go_on, nothing_scored
 from search.results.ranking import Status, control_scores, outcomes
 from search.results.tables import outcomes_table, prescreening_table
 
@@ -56,6 +57,8 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
     console.print(
         f"sandbox: level {ledger.fact('sandbox')['level']}; configuration {ledger.fact('config_digest')[:12]}"
     )
+    for change in changes(ledger):
+        console.print(printable(f"changed while it ran: {change}"))
     for outcome in every:
         name = f"  {outcome.candidate.name} (round {outcome.candidate.round})"
         for reason in outcome.reasons:
@@ -78,4 +81,7 @@ def state(folder: Path, ledger: Ledger) -> str:
         return "running"
     if question := ledger.fact("question"):
         return f"round {question['round']} waits for an answer; see `reward-search ask {folder}`"
+    config = parse_config(ledger.fact("config"))
+    if problem := nothing_scored(config, ledger):
+        return f"stopped; {problem}; {go_on(config, folder)}"
     return f"stopped; continue with `reward-search run --run-dir {folder} --resume`"

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from rewards_generated.errors import UserError
+from search.ledger.connection import LEDGER_FILE, RESTORE, connected, telling_of_damage, told_of_damage
 from search.ledger.files import Files
-from search.ledger.records import Milestone
+from search.ledger.records import Change, Milestone
 from search.ledger.schema import SCHEMA, SCHEMA_VERSION
 
-LEDGER_FILE = "ledger.sqlite"
+FIRST_CONFIG = "first_config"
+"""The fact with the configuration that a search was started with, where it was changed since."""
 
 
+@telling_of_damage
 class Database:
     """What a ledger is built on."""
 
@@ -45,15 +49,19 @@ class Database:
 
     @classmethod
     def open(cls, folder: Path, *, write: bool = False) -> Self:
-        """Opens what is there. Raises UserError if there is no run in the folder or it is of another version."""
+        """Opens what is there. Raises UserError if there is no run in the folder, or it is damaged or of another
+        version; so do all that read or write later, where they come upon damage."""
         path = folder / LEDGER_FILE
         if not cls.exists(folder):
+            if os.path.isfile(path):
+                raise UserError(f"{path} is empty or was cut off before anything was in it: {RESTORE}")
             raise UserError(f"{folder} holds no search: there is no {LEDGER_FILE} in it; give the folder of a run")
-        # A reader opens read-write too: SQLite needs to make the shared-memory file where no writer is alive.
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-        if not write:
-            connection.execute("PRAGMA query_only = 1")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        with told_of_damage(folder):
+            connection = connected(folder, write=write)
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            # Before anything more is paid and trained on top of it, all of it is looked at.
+            if write and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("damaged")
         if version != SCHEMA_VERSION:
             raise UserError(
                 f"{path} has version {version}, this program reads version {SCHEMA_VERSION}: read it with the version "
@@ -64,17 +72,18 @@ class Database:
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether the folder holds a ledger whose creation was completed."""
-        path = folder / LEDGER_FILE
-        if not path.is_file():
+        if not os.path.isfile(folder / LEDGER_FILE):
             return False
-        with closing(sqlite3.connect(path)) as connection:
-            try:
-                return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone())
-            except sqlite3.DatabaseError:
-                raise UserError(f"{path} is not a ledger: it is no SQLite file") from None
+        with told_of_damage(folder), closing(connected(folder)) as connection:
+            return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone())
 
     def close(self) -> None:
         self._connection.close()
+
+    def copy_to(self, folder: Path) -> None:
+        """The whole file, with what is still in its write-ahead log."""
+        with closing(sqlite3.connect(folder / LEDGER_FILE)) as copy:
+            self._connection.backup(copy)
 
     # Facts and milestones
 
@@ -95,6 +104,28 @@ class Database:
     def record_milestone(self, name: str, detail: Mapping[str, Any]) -> None:
         with self._transaction():
             self._milestone(name, detail)
+
+    def changes(self) -> list[Change]:
+        """Of the configuration, in order."""
+        rows = self._all("SELECT at, field, before, after FROM changes ORDER BY rowid")
+        return [Change(datetime.fromisoformat(row[0]), row[1], *map(json.loads, row[2:])) for row in rows]
+
+    def record_changes(self, changes: Sequence[tuple[str, Any, Any]], facts: Mapping[str, Any]) -> None:
+        """Field, old and new value of each, with the facts that follow. The first configuration stays as a fact of its
+        own. A question that was asked under the old one is asked anew, and rounds at the end that brought no candidate
+        are taken back, to be proposed again: what was answered in them is kept."""
+        at = now()
+        with self._transaction():
+            if self.fact(FIRST_CONFIG) is None:
+                self._set_fact(FIRST_CONFIG, self.fact("config"))
+            for name, value in facts.items():
+                self._set_fact(name, value)
+            self._set_fact("question", None)
+            for field, before, after in changes:
+                self._insert("changes", at, field, json.dumps(before), json.dumps(after))
+            last = "(SELECT ifnull(max(round), 0) FROM candidates)"
+            self._connection.execute(f"DELETE FROM unusable WHERE round > {last}")
+            self._connection.execute(f"DELETE FROM rounds WHERE number > {last}")
 
     # Below the surface
 

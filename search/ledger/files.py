@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.prediction import Prediction
+from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
+
+LOST = (
+    "the completions of one evaluation are lost, and what needs them cannot be made; copy the file from where the run "
+    "was made, or start a new search"
+)
 
 
 class Files:
@@ -28,5 +34,12 @@ class Files:
         return name
 
     def predictions(self, name: str) -> list[Prediction]:
-        with gzip.open(self.folder / name, "rt", encoding="utf-8") as lines:
-            return [Prediction.model_validate_json(line) for line in lines]
+        """What was stored under that name. Raises UserError if it is missing or is not what was stored."""
+        path = self.folder / name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}): {LOST}") from None
+        if hashlib.sha256(content).hexdigest() != name.partition(".")[0]:
+            raise UserError(f"{path} is damaged: {LOST}")
+        return [Prediction.model_validate_json(line) for line in gzip.decompress(content).splitlines()]

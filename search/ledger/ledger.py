@@ -13,6 +13,7 @@ from eval.report.data import Flag
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble
 from rewards_generated.gate.verdict import Verdict
+from search.ledger.connection import telling_of_damage
 from search.ledger.database import Database, now
 from search.ledger.records import (
     Candidate,
@@ -32,6 +33,7 @@ ATTEMPTS = 1000
 """Attempts at one exchange have positions from this many times its number on."""
 
 
+@telling_of_damage
 class Ledger(Database):
     """Every `record_...` is one transaction: after a crash it is there wholly or not at all."""
 

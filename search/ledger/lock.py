@@ -15,8 +15,13 @@ LOCK_FILE = "driver.lock"
 
 @contextmanager
 def driver_lock(folder: Path) -> Iterator[None]:
-    """Raises UserError while another process drives the same run."""
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """Raises UserError while another process drives the same run, and where nothing can be written."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}), so nothing can go on in it; copy it to where you may write"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,6 +13,20 @@ from search.proposers.base import UnusableItem
 from trainer.jobs.train import TrainJob
 
 Stage = Literal["base-rollouts", "screening", "greedy", "retraining", "test", "suite"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of the configuration under which a stopped search went on otherwise."""
+
+    at: datetime
+    field: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        before, after = (json.dumps(value, ensure_ascii=False) for value in (self.before, self.after))
+        return f"{self.field}: {before} -> {after}"
 
 
 @dataclass(frozen=True, slots=True)

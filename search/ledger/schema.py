@@ -14,6 +14,13 @@ CREATE TABLE milestones (
     detail TEXT NOT NULL             -- JSON
 ) STRICT;
 
+CREATE TABLE changes (
+    at TEXT NOT NULL,                -- when the search was resumed under it
+    field TEXT NOT NULL,             -- of the configuration, such as proposer.options.temperature
+    before TEXT NOT NULL,            -- JSON
+    after TEXT NOT NULL              -- JSON
+) STRICT;
+
 CREATE TABLE calls (
     round INTEGER NOT NULL,
     position INTEGER NOT NULL,       -- 1000 times the number of the exchange, plus the attempt

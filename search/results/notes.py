@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from eval.report.text import interval, number
+from eval.report.text import counted, interval, number
 from eval.statistics.estimate import Estimate
 from eval.two_turn_figures import TwoTurnFigures, two_turn_figures
 from search.config.models import SearchConfig
@@ -13,6 +15,7 @@ from search.config.names import BASE_ONLY, RANDOM, UNTRAINED
 from search.config.names import GREEDY_SELECTED as SELECTED
 from search.ledger import Ledger, Stage
 from search.results.entries import final_entries
+from search.results.ranking import outcomes, ranked
 
 
 def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
@@ -61,6 +64,33 @@ def remarks(config: SearchConfig, ledger: Ledger) -> list[str]:
             "candidates for more sets of the winner's size."
         )
     return said
+
+
+def changes(ledger: Ledger) -> list[str]:
+    """What was changed while the search was stopped, a line each, with the time at which it went on."""
+    return [f"{change.at:%Y-%m-%d %H:%M} UTC, {change}" for change in ledger.changes()]
+
+
+def nothing_scored(config: SearchConfig, ledger: Ledger) -> str | None:
+    """What to say where all rounds are over and no candidate has a score; None otherwise."""
+    every = outcomes(config, ledger)
+    if len(ledger.rounds()) < config.search.rounds or ranked(every):
+        return None
+    so = "nothing can be chosen" + (", and the test split stays sealed" if config.search.select_on != "test" else "")
+    rounds = counted(config.search.rounds, "round")
+    if not every:
+        return f"no candidate was proposed in {rounds}: {so}"
+    counts = Counter(outcome.status for outcome in every)
+    how = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f"no candidate of {rounds} could be scored ({how}): {so}"
+
+
+def go_on(config: SearchConfig, folder: Path) -> str:
+    """What can be done where nothing was scored."""
+    return (
+        f"go on with `reward-search run --run-dir {folder} --resume --set search.rounds={config.search.rounds + 1}`, "
+        "or set other `proposer.options`"
+    )
 
 
 def greedy_note(config: SearchConfig, selected: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ from search.results.evidence import (
     screening_evidence,
     unseen_evidence,
 )
-from search.results.notes import notes, remarks
+from search.results.notes import changes, notes, remarks
 from search.results.ranking import Outcome, luck_facts, outcomes
 from trainer.algorithms import algorithm_of
 
@@ -130,6 +130,7 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
         test_opened=opened.at if opened else None,
         constructed_task=config.task.name == "testbed",
         settings=tuple(Setting(name=name, value=value) for name, value in settings.items()),
+        changes=tuple(changes(ledger)),
         protocol=_protocol(config, ledger),
         seconds=_seconds(ledger),
         llm_calls=spent.calls,

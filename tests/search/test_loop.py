@@ -15,6 +15,7 @@ from search.config.plan import Detectable, detectable
 from search.config.seeds import retraining_seeds, screening_seeds
 from search.config.source import parse_config
 from search.ledger import Ledger
+from search.reader import open_run
 from search.results.entries import pairwise
 from search.results.notes import controls_ahead, notes
 from search.results.ranking import outcomes, ranked
@@ -172,18 +173,28 @@ def test_a_failed_retraining_is_listed_without_rank(tmp_path: Path) -> None:
 
 
 def test_without_any_scored_candidate_there_is_no_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, run = run_search(tmp_path, executor={"options": {"fail": "screening reward"}})
-    assert code == 0
-    board = records(run)
-    assert set(board) == {UNTRAINED, BASE_ONLY}
-    assert not any(item["winner"] for item in board.values())
-    assert "there is no winner" in capsys.readouterr().out
+    code, run = run_search(tmp_path, search={"rounds": 1}, executor={"options": {"fail": "screening reward"}})
+    assert code == 2
+    error = capsys.readouterr().err
+    assert "no candidate of 1 round could be scored (2 failed)" in error
+    assert f"reward-search run --run-dir {run} --resume --set search.rounds=2" in error
+    with open_run(run) as reader:
+        assert "search.rounds=2" in reader.status
+    ledger = Ledger.open(run)
+    made = [ledger.milestone(name) for name in ("ensembles_fixed", "winner_named", "test_opened", "finished")]
+    jobs = {job.stage for job in ledger.jobs()}
+    ledger.close()
+    assert made == [None] * 4
+    assert jobs == {"base-rollouts", "screening"}
+    sound = ["--set", "executor.options.fail=none", "--set", "search.rounds=2"]
+    assert main(["run", "--run-dir", str(run), "--resume", *sound]) == 0
+    assert [name for name, item in records(run).items() if item["winner"]] == ["top-2"]
 
 
 def test_what_the_gate_rejects_is_not_trained(tmp_path: Path) -> None:
     bad = "import os\ndef reward(prompt, completion, answer):\n    return float(len(os.listdir('/')))\n"
     code, run = run_search(tmp_path, proposer={"options": {"code": bad}}, search={"candidates_per_round": 1})
-    assert code == 0
+    assert code == 2
     ledger = Ledger.open(run)
     every = outcomes(parse_config(ledger.fact("config")), ledger)
     trained = {job.subject for job in ledger.jobs("screening")}
