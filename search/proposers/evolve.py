@@ -20,8 +20,9 @@ from rewards_generated.answers import AnswerFormat
 from rewards_generated.contract import docstring
 from rewards_generated.identity import identity, parse
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
-from search.proposers.reply import code_problem, readable_name
+from search.proposers.reply import readable_name
 from search.proposers.settings import ProposerSettings
+from search.proposers.source import code_problem
 
 REFLECTION = "reflection"
 _ATTEMPTS = 80

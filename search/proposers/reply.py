@@ -5,27 +5,40 @@ Nothing of a reply is executed. Every item that does not become a candidate is k
 
 from __future__ import annotations
 
+import json
 import re
-import textwrap
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
-from rewards_generated.contract import SIGNATURE, ContractViolation, docstring, reward_function
-from rewards_generated.identity import CodeUnreadable, parse
+from rewards_generated.contract import docstring
+from rewards_generated.identity import parse
 from search.proposers.base import UnusableItem
-from search.proposers.fences import fenced_blocks
-from search.proposers.json_reply import BrokenItem, json_items
+from search.proposers.json_reply import BrokenItem, coded_items
 from search.proposers.prompt import without_surrogates
+from search.proposers.segments import PYTHON, Segment, segments
+from search.proposers.source import (
+    CODE_LINE,
+    REWARD_LINE,
+    code_problem,
+    defined_rewards,
+    is_stub,
+    parses,
+    tidied,
+    without_prose,
+)
+from search.proposers.tagged import tagged_items
 
-LONGEST_CODE = 20_000
-"""Characters; longer code is refused before it is parsed."""
 EXCERPT = 400
-_PYTHON = ("python", "python3", "py")
-_THINKING = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
+_LAST_TOKEN = re.compile(r"(?:<\|\w{1,30}\|>|</s>|<end_of_turn>)\Z")
 _HEADER_FIELD = re.compile(
     r"^[^a-z0-9\n]*(name|family|description)[^a-z0-9\n]*?[:=](.*)$", re.IGNORECASE | re.MULTILINE
 )
+_HEADER_LINES = re.compile(r"\A(?:[ \t]*(?:(?:name|family|description)[ \t]*:[^\n=]*)?\n)+", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}[ \t](.*)$", re.MULTILINE)
+_NEXT_ITEM = re.compile(
+    r"^(?=#{1,6}[ \t]|[*_\-\d.) \t]{0,8}(?:name[*_` \t]{0,4}:|candidate\b))", re.IGNORECASE | re.MULTILINE
+)
 _DECORATION = "*_`\"', \t"
 _COUNTER = re.compile(r"^(?:candidate|reward(?: function)?|variant)?\s*#?\d*\s*[.:)\-–—]*\s*", re.IGNORECASE)
 _REFUSAL = re.compile(
@@ -33,7 +46,10 @@ _REFUSAL = re.compile(
     r"|as an ai\b|unable to (?:help|assist))",
     re.IGNORECASE,
 )
-_CODE_START = re.compile(r"^(?:import |from |def |class |@|\"\"\"|'''|[A-Za-z_]\w* *(?::[^=\n]+)?= *\S)", re.MULTILINE)
+_PLAIN = ("", "text", "plaintext", "txt", "plain", "none", "code")
+_LOOKS_LIKE_REWARD = re.compile(r"\bdef |\breward\w*[ \t]*\([^\n]*completion|^[ \t]+return\b", re.MULTILINE)
+_LOST = re.compile(r"(?:(?<=\\n)|(?<![`\w]))def reward\w*\([^`]{1,2000}?\breturn\b[^\n]{0,200}")
+_STOPPED = ("content_filter", "refusal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +62,32 @@ class ReplyItem:
     code: str
 
 
+Read = list[ReplyItem | UnusableItem]
+
+
 def parse_reply(reply: str, finish_reason: str = "") -> tuple[list[ReplyItem], list[UnusableItem]]:
     """The readable candidates of a reply in their order, and everything else in it that was meant to be one.
 
     `finish_reason` as the provider gives it; `length`, `content_filter` and `refusal` have a meaning here.
     """
-    text = _THINKING.sub("", reply.replace("\r\n", "\n").replace("\r", "\n"), count=1).strip()
-    found = _json_candidates(text) or _fenced_candidates(text) or _bare_candidate(text)
+    text = _as_text(reply.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")).strip()
+    if last := _LAST_TOKEN.search(text, max(0, len(text) - 40)):
+        text = text[: last.start()].rstrip()
+    if len(REWARD_LINE.findall(text)) == 1 and code_problem(text) is None:
+        parts, thoughts = [Segment("text", text)], ""
+    else:
+        parts, thoughts = segments(text)
+        text = "".join(part.text for part in parts).strip()
+    found = _read(parts, cut_off=finish_reason in ("length", *_STOPPED))
     items = [item for item in found if isinstance(item, ReplyItem)]
     unusable = [item for item in found if isinstance(item, UnusableItem)]
-    if not found:
+    if thoughts:
+        unusable.append(UnusableItem("truncated", "the reply ends inside the model's thoughts", excerpt(thoughts)))
+    if not found and not (thoughts and finish_reason not in _STOPPED):
         unusable.append(_nothing_found(text, finish_reason))
     elif finish_reason == "length" and not any(item.reason == "truncated" for item in unusable):
         unusable.append(UnusableItem("truncated", "the reply ended at the limit of tokens", excerpt(text[-EXCERPT:])))
-    elif finish_reason in ("content_filter", "refusal"):
+    elif finish_reason in _STOPPED:
         unusable.append(UnusableItem("refused", "the provider stopped the reply", excerpt(text[-EXCERPT:])))
     return items, unusable
 
@@ -70,67 +98,128 @@ def readable_name(text: str) -> str:
     return f"reward_{name}"[:48] if name[:1].isdigit() else name
 
 
-def code_problem(code: str) -> str | None:
-    """Why the code cannot be a candidate, in words a proposer can act on; None if it reads well."""
-    if len(code) > LONGEST_CODE:
-        return f"the code has {len(code):,} characters, the limit is {LONGEST_CODE:,}"
-    try:
-        if reward_function(parse(code)).kind == "batch":
-            return f"the function takes lists; write `{SIGNATURE}` for one completion"
-    except (CodeUnreadable, ContractViolation) as error:
-        return f"{error} (line {error.line})" if error.line else str(error)
-    return None
+def _as_text(reply: str) -> str:
+    """What a reply says that is one JSON string."""
+    if reply.lstrip().startswith('"'):
+        try:
+            text = json.loads(reply, strict=False)
+        except ValueError:
+            return reply
+        return text if isinstance(text, str) else reply
+    return reply
 
 
-def _json_candidates(text: str) -> list[ReplyItem | UnusableItem]:
-    found: list[ReplyItem | UnusableItem] = []
-    for item in json_items(text):
-        if isinstance(item, BrokenItem):
-            reason: Literal["malformed", "truncated"] = "truncated" if item.truncated else "malformed"
-            found.append(UnusableItem(reason, item.problem, excerpt(item.text)))
-        else:
-            found.append(_candidate(item.get("code"), item))
+def _read(parts: list[Segment], cut_off: bool) -> Read:
+    """`before`: text since the last candidate, whose header lines describe the next one; `facts`: the same as JSON."""
+    found: Read = []
+    before = ""
+    facts: dict[str, object] = {}
+    for place, part in enumerate(parts):
+        if part.kind == "text":
+            read = _of_text(part.text, {**facts, **_header(before)}, cut_off and part is parts[-1])
+            found += read
+            before = part.text if read else before + part.text
+        elif part.kind == "json":
+            following = next((later for later in parts[place + 1 :] if later.kind != "text"), None)
+            if len(part.items) == 1 and _describes(part.items[0]) and following and following.kind == "block":
+                facts = dict(part.items[0])  # type: ignore[call-overload]
+                continue
+            found += [result for item in part.items for result in _of_item(item)]
+            before, facts = "", {}
+        elif read := _of_block(part, {**_header(before), **facts}, cut_off):
+            found += read
+            before, facts = (part.text if part.implied else ""), {}
     return found
 
 
-def _fenced_candidates(text: str) -> list[ReplyItem | UnusableItem]:
-    found: list[ReplyItem | UnusableItem] = []
-    for block in fenced_blocks(text, acceptable=_is_whole):
-        if block.language not in _PYTHON and (block.language or "def " not in block.code):
+def _describes(item: object) -> bool:
+    return isinstance(item, dict) and "code" not in item
+
+
+def _of_item(item: object) -> Read:
+    if isinstance(item, BrokenItem):
+        reason: Literal["malformed", "truncated"] = "truncated" if item.truncated else "malformed"
+        return [UnusableItem(reason, item.problem, excerpt(item.text))]
+    assert isinstance(item, dict)
+    return _candidate(item.get("code"), item)
+
+
+def _of_block(block: Segment, fields: dict[str, object], cut_off: bool) -> Read:
+    code = block.text
+    if PYTHON.fullmatch(block.language):
+        if not code.strip() or _is_usage(code):
+            return []
+    elif not _is_meant_as_reward(block.language, code):
+        return _unread(code)
+    if not block.closed and (cut_off or code_problem(tidied(code)) is not None):
+        problem = "the code block is not closed, so the candidate may be cut off"
+        return [UnusableItem("truncated", problem, excerpt(code))]
+    return _candidate(code, fields)
+
+
+def _is_meant_as_reward(language: str, code: str) -> bool:
+    """Whether a block that is not called Python is offered as a candidate all the same."""
+    if language in _PLAIN and _LOOKS_LIKE_REWARD.search(code):
+        return True
+    return "def reward" in code and REWARD_LINE.search(tidied(code)) is not None
+
+
+def _unread(text: str) -> Read:
+    """What looks like source in text that is none."""
+    if items := coded_items(text):
+        return [result for item in items for result in _of_item(item)]
+    problem = "code that is neither a JSON object nor a Python code block"
+    return [UnusableItem("malformed", problem, excerpt(match[0])) for match in _LOST.finditer(text)]
+
+
+def _is_usage(code: str) -> bool:
+    """Whether a block defines nothing, as where it shows a call or a completion."""
+    return not re.search(r"\b(?:def|class|lambda)\b|^reward\b[^(\n]*=", code, re.MULTILINE) and parses(code)
+
+
+def _of_text(text: str, fields: dict[str, object], cut_off: bool) -> Read:
+    """Code without any fence, perhaps between tags, or with a sentence before and after it."""
+    if tagged := tagged_items(text):
+        return [result for item in tagged for result in _candidate(item["code"], item)]
+    if REWARD_LINE.search(text) is None:
+        return _unread(text)
+    pieces = [text]
+    if len(REWARD_LINE.findall(text)) > 1:
+        starts = [0, *(match.start() for match in _NEXT_ITEM.finditer(text)), len(text)]
+        pieces = [text[start:end] for start, end in pairwise(starts)]
+    found: Read = []
+    before = ""
+    for piece in pieces:
+        if REWARD_LINE.search(piece) is None:
+            before += piece
             continue
-        if block.closed:
-            found.append(_candidate(block.code, _header(block.before)))
+        lines = piece.strip().split("\n")
+        start = next((number for number, line in enumerate(lines) if CODE_LINE.match(line)), 0)
+        header = {**fields, **_header(before + "\n".join(lines[:start]))}
+        code = without_prose("\n".join(lines[start:]))
+        if cut_off and text.rstrip().endswith(code.rstrip()):
+            found.append(UnusableItem("truncated", "the reply ends in the code, so it may be cut off", excerpt(code)))
         else:
-            problem = "the code block is not closed, so the candidate may be cut off"
-            found.append(UnusableItem("truncated", problem, excerpt(block.code)))
+            found += _candidate(code, header)
+        before = ""
     return found
 
 
-def _is_whole(language: str, code: str) -> bool:
-    """Whether a block may end here: it is a candidate, or nothing like one."""
-    return (language not in _PYTHON and "def " not in code) or code_problem(code) is None
-
-
-def _bare_candidate(text: str) -> list[ReplyItem | UnusableItem]:
-    """Code without any fence, perhaps with a sentence before and after it."""
-    start = _CODE_START.search(text)
-    if "def reward" not in text or "```" in text or start is None:
-        return []
-    lines = text[start.start() :].split("\n")
-    for dropped in range(min(40, len(lines))):
-        code = "\n".join(lines[: len(lines) - dropped])
-        if code_problem(code) is None:
-            return [_candidate(code, _header(text[: start.start()]))]
-    return [_candidate("\n".join(lines), {})]
-
-
-def _candidate(code: object, fields: dict[str, object]) -> ReplyItem | UnusableItem:
+def _candidate(code: object, fields: dict[str, object]) -> Read:
+    """One candidate, and every earlier function of the same name that it hides."""
     if not isinstance(code, str) or not code.strip():
-        return UnusableItem("malformed", "the field `code` is missing or empty", excerpt(str(fields)))
-    code = _tidied(without_surrogates(code))
+        return [UnusableItem("malformed", "the field `code` is missing or empty", excerpt(str(fields)))]
+    code = without_surrogates(code)
+    if (inside := _HEADER_LINES.match(code)) and inside[0].strip():
+        fields = {**_header(inside[0]), **fields}
+        code = code[inside.end() :]
+    code = tidied(_unfenced(code))
     problem = code_problem(code)
     if problem:
-        return UnusableItem("malformed", problem, excerpt(code))
+        return [UnusableItem("malformed", problem, excerpt(code))]
+    *hidden, function = defined_rewards(parse(code))
+    if is_stub(function):
+        return [UnusableItem("malformed", "the function `reward` has no body, only its signature", excerpt(code))]
     about = docstring(parse(code))
     comments = _header("\n".join(line for line in code.split("\n")[:5] if line.startswith("#")))
     name = readable_name(_text(fields, "name") or _text(comments, "name")) or "candidate"
@@ -138,20 +227,21 @@ def _candidate(code: object, fields: dict[str, object]) -> ReplyItem | UnusableI
     family = readable_name(_text(fields, "family") or _text(comments, "family"))
     if "reflect" in family or (not family and "reflect" in f"{name} {about}".lower()):
         family = "reflection"
-    return ReplyItem(name, family, description, code)
+    problem = "a later `def reward` of the same code replaces it; give each candidate a code block of its own"
+    lines = code.split("\n")
+    replaced = [
+        UnusableItem("malformed", problem, excerpt("\n".join(lines[earlier.lineno - 1 : earlier.end_lineno])))
+        for earlier in hidden
+    ]
+    return [ReplyItem(name, family, description, code), *replaced]
 
 
-def _tidied(code: str) -> str:
-    """Undoes what models do to code inside JSON or Markdown: a fence of its own, indentation, doubled escapes."""
-    blocks = list(fenced_blocks(code, acceptable=_is_whole))
-    if len(blocks) == 1 and code.lstrip().startswith(("```", "~~~")):
-        code = blocks[0].code
-    code = textwrap.dedent(code).strip("\n") + "\n"
-    if "\\n" in code and "\n" not in code.strip():
-        unescaped = code.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
-        if code_problem(unescaped) is None:
-            return unescaped
-    return code
+def _unfenced(code: str) -> str:
+    """Without a fence of its own, and the sentences around that."""
+    if ("```" not in code and "~~~" not in code) or code_problem(code) is None:
+        return code
+    blocks = [part for part in segments(code)[0] if part.kind == "block" and "def " in part.text]
+    return blocks[0].text if len(blocks) == 1 else code
 
 
 def _header(text: str) -> dict[str, object]:
@@ -176,7 +266,7 @@ def _nothing_found(text: str, finish_reason: str) -> UnusableItem:
     if finish_reason == "length":
         return UnusableItem("truncated", "the reply ended at the limit of tokens before any candidate", excerpt(text))
     if not text:
-        return UnusableItem("malformed", "the reply is empty", "")
+        return UnusableItem("malformed", "the reply is empty but for the model's thoughts, if any", "")
     if _REFUSAL.search(text[:600]):
         return UnusableItem("refused", "the model refused to answer", excerpt(text))
     return UnusableItem(
