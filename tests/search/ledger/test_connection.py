@@ -37,9 +37,7 @@ def unwritable(monkeypatch: pytest.MonkeyPatch) -> None:
             error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
             raise error
 
-    monkeypatch.setattr(
-        connection.sqlite3, "connect", lambda path, **more: connect(path, **{"factory": Refused} | more)
-    )
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **more: connect(path, **{"factory": Refused} | more))
 
 
 @pytest.mark.usefixtures("unwritable")

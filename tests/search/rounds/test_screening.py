@@ -174,7 +174,7 @@ def test_a_candidate_with_an_unscored_seed_does_not_go_on(tmp_path: Path) -> Non
 def test_with_nobody_scored_only_the_control_select(tmp_path: Path) -> None:
     changes = {**HALVED, "executor": packing(3, fail="screening reward")}
     code, folder = run_search(tmp_path, **changes)
-    assert code == 0
+    assert code == 2
     ledger = Ledger.open(folder)
     assert {s.status for s in every(ledger)} == {"failed"}
     assert right_answers(ledger, BASE_ONLY, None) > 0
