@@ -64,12 +64,12 @@ def transfer_sentence(found: Transfer, winner: str) -> str:
         said = "nothing was trained twice, so no lead is shown for new seeds"
     else:
         said = {
-            "holds": "its lead over the base rewards alone holds",
-            "reverses": "its lead over the base rewards alone reverses",
-            "not shown": "a lead over the base rewards alone is not shown",
+            "holds": "its lead holds there",
+            "reverses": "its lead reverses there",
+            "not shown": "a lead is not shown there",
         }[verdict(found)]
     variance = ", with the variance between seeds of the search" if found.luck == "search" else ""
-    return f"Under {found.setting} {winner} is at {ahead} beside the base rewards alone{variance}: {said}."
+    return f"Under {found.setting} {winner} is {ahead} from the base rewards alone{variance}: {said}."
 
 
 def transferred(entries: Sequence[Entry]) -> tuple[str, tuple[Transfer, ...]]:
