@@ -8,8 +8,8 @@
 `measure` trains eleven rewards of the library and the base rewards alone with the steps of the preset testbed-quick,
 one pack per setting and seed; finished packs are kept and not repeated. The loss alone is changed (`dr_grpo` still
 divides advantages by the deviation of their group). `policy` makes the second base policy: the testbed's recipe with
-other text, other initial weights and fewer steps. `summarise` takes what there is and writes transfer.json beside this
-file. Four minutes of one core a pack, eight for the policy.
+other text, other initial weights, fewer of them and a fifth of the steps. `summarise` takes what there is and writes
+transfer.json beside this file. Four minutes of one core a pack, as many for the policy.
 
 Seeds are common to all settings, and so is their luck in part. So orders are compared between runs of *different*
 seeds: one run of each recipe under one setting with one run of each under another, beside the same within one setting,
@@ -46,13 +46,14 @@ RESAMPLED = 2000
 
 
 def second_recipe() -> Recipe:
-    """The shipped shape, taught for a fifth of the steps from another seed, on text of its own."""
+    """Smaller than the shipped one, and taught for a fifth of the steps from another seed, on text of its own."""
     practice, _, habits = SHIPPED.parts
 
     def shorter(part: Part, steps: int) -> Part:
         return Part(f"second_{part.name}", part.practice, part.training.model_copy(update={"steps": steps, "seed": 1}))
 
-    return replace(SHIPPED, parts=(shorter(practice, 1300), shorter(habits, 200)))
+    parts = (shorter(practice, 1200), shorter(habits, 200))
+    return replace(SHIPPED, parts=parts, hidden_size=96, intermediate_size=256, layers=2)
 
 
 def training_run(setting: str, name: str, seed: int, work: Path) -> TrainingRun:
@@ -120,7 +121,9 @@ def lost(chooser: Floats, judge: Floats) -> float:
 
 
 def crossed(first: dict[int, Floats], second: dict[int, Floats]) -> list[tuple[Floats, Floats]]:
-    """Pairs of one run of either setting, of different seeds."""
+    """Pairs of one run of either setting, of different seeds; of one setting each pair once."""
+    if first is second:
+        return [(first[a], first[b]) for a, b in combinations(first, 2)]
     return [(first[a], second[b]) for a, b in product(first, second) if a != b]
 
 
@@ -141,13 +144,13 @@ def agreement(pairs: list[tuple[Floats, Floats]], places: list[int]) -> dict[str
     return report
 
 
-def picking(chooser: dict[int, Floats], judge: dict[int, Floats]) -> dict[str, Any]:
+def picking(chooser: dict[int, Floats], judge: dict[int, Floats], places: list[int]) -> dict[str, Any]:
     """What a pick by one run costs, judged by the mean of the judge's runs of other seeds."""
     losses = []
     for seed, run_of_seed in chooser.items():
         others = [accuracy for other, accuracy in judge.items() if other != seed]
         if others:
-            losses.append(lost(run_of_seed, np.mean(others, axis=0)))
+            losses.append(lost(run_of_seed[places], np.mean(others, axis=0)[places]))
     return {"mean": round(float(np.mean(losses)), 4), "by_seed": [round(loss, 4) for loss in losses]}
 
 
@@ -157,8 +160,6 @@ def summarise(work: Path) -> dict[str, Any]:
     rows = []
     for first, second in [(s, s) for s in tables] + list(combinations(tables, 2)):
         pairs = crossed(tables[first], tables[second])
-        if first == second:
-            pairs = pairs[: len(pairs) // 2]  # each pair once
         if not pairs:
             continue
         means = [np.mean(list(tables[s].values()), axis=0) for s in (first, second)]
@@ -167,10 +168,16 @@ def summarise(work: Path) -> dict[str, Any]:
         if first != second:
             row["kendall_of_means_over_seeds"] = round(tau(*means), 3)
         row["accuracy_lost_by_picking"] = {
-            f"by {a}, judged by {b}": picking(tables[a], tables[b])
+            f"by {a}, judged by {b}, {kind}": picking(tables[a], tables[b], places)
             for a, b in dict.fromkeys([(first, second), (second, first)])
+            for kind, places in kinds.items()
         }
         rows.append(row)
+    losses = [tables[loss] for loss in LOSSES if loss in tables]
+    pooled = {
+        "one loss": [pair for table in losses for pair in crossed(table, table)],
+        "two losses": [pair for one, other in combinations(losses, 2) for pair in crossed(one, other)],
+    }
     return {
         "machine": machine(),
         "steps": STEPS,
@@ -181,6 +188,9 @@ def summarise(work: Path) -> dict[str, Any]:
         "accuracy": {
             setting: {name: [round(float(runs[seed][k]), 3) for seed in sorted(runs)] for k, name in enumerate(NAMES)}
             for setting, runs in tables.items()
+        },
+        "over_all_losses": {
+            label: {kind: agreement(pairs, places) for kind, places in kinds.items()} for label, pairs in pooled.items()
         },
         "agreement": rows,
     }
