@@ -217,6 +217,22 @@ class SuiteScores(_Data):
     """The gain on the matched controls minus that on the suite, pair by pair."""
 
 
+class Transfer(_Data):
+    """The winner and the base rewards alone, trained again under another setting, on the test split."""
+
+    setting: str
+    winner: Scores | None
+    control: Scores | None
+    """Of the base rewards alone. None: unscored."""
+    difference: Estimate | None
+    """Accuracy of the winner minus that of the control; None unless both are scored."""
+    luck: Literal["setting", "search", "questions"]
+    """Whose variance between seeds the interval holds: of these runs, of the search where none of these was repeated,
+    or none, questions alone, where nothing was."""
+    failure: str | None = None
+    """Why one of them is unscored."""
+
+
 class Entry(_Data):
     """One line of the final leaderboard: an ensemble, a single reward or a control, retrained."""
 
@@ -242,6 +258,8 @@ class Entry(_Data):
     validation it estimates the optimism of that selection, for the controls the difference of the questions alone."""
     suites: tuple[SuiteScores, ...] = ()
     """On out-of-distribution suites, which neither rank nor select anything."""
+    transfer: tuple[Transfer, ...] = ()
+    """Of the winner: under other losses or on other base policies, which rank and select nothing either."""
 
 
 class PairwiseTest(_Data):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from eval.report.data import Entry, Scores, SuiteScores
+from eval.report.data import Entry, Scores, SuiteScores, Transfer
 from eval.report.ranking import Ranking, RankingSplit, rank_entries
 from eval.report.table import FEWEST_COLUMNS, Cell, Column, Table, terminal_columns, terminal_width, wrapped
 from eval.statistics.estimate import Estimate
@@ -128,6 +128,7 @@ def _records(ranking: Ranking) -> list[dict[str, Any]]:
             "validation": score_record(entry.validation),
             "test": score_record(entry.test),
             "suites": {found.suite: _suite_record(found) for found in entry.suites},
+            "transfer": {found.setting: _transfer_record(found) for found in entry.transfer},
         }
         for rank, entry in _lines(ranking)
     ]
@@ -172,6 +173,16 @@ def _suite_record(found: SuiteScores) -> dict[str, Any]:
         "gain": _plain(found.gain),
         "matched_gain": _plain(found.matched_gain),
         "gain_lost": _plain(found.gain_lost),
+    }
+
+
+def _transfer_record(found: Transfer) -> dict[str, Any]:
+    return {
+        "winner": score_record(found.winner),
+        "control": score_record(found.control),
+        "difference": _plain(found.difference),
+        "luck": found.luck,
+        "failure": found.failure,
     }
 
 

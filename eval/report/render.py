@@ -17,6 +17,7 @@ from eval.report.opening import caveats, findings, headline, methods, opening_fa
 from eval.report.ranking import Ranking, control_words, rank_entries, ranked_candidates, split_scores
 from eval.report.suites import by_suite
 from eval.report.templates import environment, resource, style
+from eval.report.transfer import NOTE, transfer_sentences, transferred
 
 WIDE, NARROW, PANEL, SQUARE = 960, 350, 300, 400
 """Widths of drawings in pixels: of the page, of a phone, of a panel among others, of a square figure."""
@@ -49,6 +50,9 @@ def render(data: ReportData) -> str:
         control_words=control_words,
         split_scores=split_scores,
         suites=by_suite(ranking),
+        transfer=transferred(data.entries)[1],
+        transfer_sentences=transfer_sentences(data.entries),
+        transfer_note=NOTE,
         certainty=_certainty(data, ranking),
         methods=methods(data),
         markdown=format_leaderboard(data.entries, "md", split) if data.entries else "",

@@ -15,6 +15,7 @@ from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
 from search.config.suites import suites_of
+from trainer.algorithms import algorithm_of
 
 MIB = 2**20
 
@@ -42,7 +43,30 @@ def checked_task(config: SearchConfig) -> Task:
         for reference in (suite.task, *([suite.matched] if suite.matched else [])):
             build_task(reference).examples("test", 1)
     base_model_fingerprint(config.base_model)
+    check_transfer(config)
     return task
+
+
+def check_transfer(config: SearchConfig) -> None:
+    """Raises UserError for settings of `finals.transfer` that change nothing, stand there twice, do not fit the
+    algorithm, or name a policy that there is not."""
+    screening, seen = config.screening, set()
+    if config.finals.transfer and not config.finals.base_only:
+        raise UserError(
+            "`finals.transfer` compares the winner with the base rewards alone; set finals.base_only to true"
+        )
+    for setting in config.finals.transfer:
+        grpo, base = setting.of(screening.grpo), setting.base_model or config.base_model
+        if (grpo, base) == (screening.grpo, config.base_model):
+            what = setting.name or "nothing"
+            raise UserError(
+                f"`finals.transfer` names {what}, which is how the search trains; name another loss or base_model"
+            )
+        if (grpo, base) in seen:
+            raise UserError(f"`finals.transfer` names {setting.name} twice; name it once")
+        seen.add((grpo, base))
+        algorithm_of(screening.algorithm).check(grpo)
+        base_model_fingerprint(base, "finals.transfer")
 
 
 FEW_QUESTIONS = 100
@@ -95,9 +119,10 @@ def task_notes(task: Task) -> list[str]:
     return list(getattr(task, "notes", list)())
 
 
-def base_model_fingerprint(base_model: str) -> str:
+def base_model_fingerprint(base_model: str, field: str = "base_model") -> str:
     """What tells one base policy from another: SHA-256 over its files' names, sizes and contents, of files above
-    64 MiB the first and last MiB alone; for a hub id the revision. Raises UserError if there is no such model.
+    64 MiB the first and last MiB alone; for a hub id the revision. Raises UserError, which names the configuration's
+    `field`, if there is no such model.
     """
     from trainer.policy import base_model_source
 
@@ -105,14 +130,14 @@ def base_model_fingerprint(base_model: str) -> str:
     folder = Path(source).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError(f"`base_model` = {base_model!r}: the folder {folder} holds no model (no config.json)")
+            raise UserError(f"`{field}` = {base_model!r}: the folder {folder} holds no model (no config.json)")
         digest = hashlib.sha256()
         for file in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
             digest.update(f"{file.name} {file.stat().st_size}\n".encode())
             digest.update(_content(file))
         return digest.hexdigest()
     if source.startswith((".", "/", "~")):
-        raise UserError(f"`base_model` = {base_model!r}: there is no folder {folder}")
+        raise UserError(f"`{field}` = {base_model!r}: there is no folder {folder}")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     from requests.exceptions import RequestException
@@ -123,7 +148,7 @@ def base_model_fingerprint(base_model: str) -> str:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RequestException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"`base_model` = {base_model!r} is neither a folder nor a model that the hub or its cache has: {reason}"
+            f"`{field}` = {base_model!r} is neither a folder nor a model that the hub or its cache has: {reason}"
         ) from None
     return Path(config).parent.name
 

@@ -19,6 +19,7 @@ from rewards_generated.gate.settings import GateSettings
 from rewards_generated.sandbox.settings import SandboxSettings
 from search.config.halving import Halving
 from search.config.race import RaceStage
+from search.config.transfer import TransferSetting
 from trainer.algorithms import algorithm_of
 from trainer.jobs.settings import AlgorithmSettings, GrpoSettings, Hardware, LoraSettings
 
@@ -191,6 +192,9 @@ class FinalsSettings(_Section):
     """Questions of the test split of each of them, and of its matched controls."""
     ood_completion_tokens: int | None = Field(default=None, ge=1)
     """Longest completion there; empty: as long as in screening, which deeper problems may not fit into."""
+    transfer: tuple[TransferSetting, ...] = ()
+    """Settings under which the winner and the base rewards alone are trained again after the test split was opened,
+    over the same seeds and steps, such as [{loss: dapo}, {base_model: FOLDER}]: listed apart, they select nothing."""
     equivalence_margin: float | None = Field(default=None, gt=0, lt=1)
     """Difference in accuracy too small to matter, stated beforehand: pairs of finalists are tested for differing by
     less; empty: no such test, and the report claims no equivalence."""

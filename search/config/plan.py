@@ -22,6 +22,8 @@ class Plan:
     greedy_runs: int
     """Short runs of greedy selection."""
     retrainings: int
+    transfers: int
+    """Runs of the winner and of the base rewards alone under other settings."""
     steps: int
     """GRPO steps, all jobs together."""
     completions: int
@@ -96,11 +98,14 @@ def plan(config: SearchConfig) -> Plan:
     steps += (controls + raced) * screening.grpo.steps
     steps += tried * config.greedy_steps + (entries * finals.seeds + more) * config.final_steps
     steps += (finals.other_steps or 0) * finals.seeds
+    transfers = transfer_runs(config)
+    steps += transfers * config.final_steps
     # Every candidate that comes to a rung is evaluated there, and so is the control; the last place is the end.
     at_rungs = search.rounds * sum(halving.candidates_at(candidates)) * screening.seeds
     at_rungs += (1 + len(halving.rungs)) * controls + raced
     passes = 1 if config.second_turn is None else 2
     tested = 0 if search.select_on == "test" else finals.test_questions * (retrainings + 1)
+    tested += finals.test_questions * transfers
     suites = suites_of(config)
     tested += (
         finals.ood_questions * (len(suites) + sum(suite.matched is not None for suite in suites)) * (retrainings + 1)
@@ -110,6 +115,7 @@ def plan(config: SearchConfig) -> Plan:
         screenings=screenings,
         greedy_runs=tried,
         retrainings=retrainings,
+        transfers=transfers,
         steps=steps,
         completions=screening.completions(steps),
         evaluated_questions=passes * (config.selection_questions * (at_rungs + tried + retrainings + 1) + tested),
@@ -124,3 +130,8 @@ def greedy_runs(config: SearchConfig) -> int:
     candidates = config.search.rounds * config.search.candidates_per_round
     tried = sum(min(settings.short_list, candidates - taken) for taken in range(min(settings.size_limit, candidates)))
     return tried * config.greedy_seeds
+
+
+def transfer_runs(config: SearchConfig) -> int:
+    """Of the winner and of the base rewards alone, under all settings of `finals.transfer`."""
+    return len(config.finals.transfer) * (config.finals.seeds + config.finals.control_runs)

@@ -102,7 +102,8 @@ def recorded_steps(ledger: Ledger) -> int:
     trained += round((screened + refused * config.screening.seeds) * per_run)
     over = ledger.milestone(SELECTED) is not None
     tried = greedy_runs(config) if over else len(ledger.jobs(STAGE))
-    return trained + tried * config.greedy_steps + sum(steps[job.subject] for job in ledger.jobs("retraining"))
+    trained += tried * config.greedy_steps + len(ledger.jobs("transfer")) * config.final_steps
+    return trained + sum(steps[job.subject] for job in ledger.jobs("retraining"))
 
 
 def terminal() -> Console:
@@ -133,7 +134,12 @@ def print_plan(config: SearchConfig, *, probe: bool = False) -> None:
         f"{config.proposer.name}, feedback {config.search.feedback}, ranked on {config.search.select_on}",
     )
     tried = f", {planned.greedy_runs} short runs of greedy selection" if planned.greedy_runs else ""
-    console.print(f"jobs: at most {planned.screenings} screenings{tried} and {planned.retrainings} retrainings")
+    more = f", {planned.transfers} of them of the winner and the base rewards under other settings"
+    retrained = planned.retrainings + planned.transfers
+    console.print(
+        f"jobs: at most {planned.screenings} screenings{tried} and {retrained} retrainings"
+        f"{more if planned.transfers else ''}"
+    )
     if halving := halving_sentence(config):
         say(console, halving)
     say(console, f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions")
@@ -143,7 +149,7 @@ def print_plan(config: SearchConfig, *, probe: bool = False) -> None:
     warn_of_questions(console, config, task)
     say(console, f"language model: {language_model_cost(config)}")
     pace = calibrate(config)
-    jobs = planned.screenings + planned.greedy_runs + planned.retrainings
+    jobs = planned.screenings + planned.greedy_runs + retrained
     seconds = pace.seconds(jobs, planned.steps, planned.evaluated_questions, planned.candidates, 3)
     say(console, f"time: about {duration(seconds)}, from {pace.measured}")
 

@@ -1,5 +1,5 @@
 """After the last round: ensembles are fixed, retrained, the winner named; only then is the test split opened, and after
-it the out-of-distribution suites are evaluated."""
+it the winner is trained under other settings and the out-of-distribution suites are evaluated."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from search.config.names import DECORRELATED, GREEDY, UNTRAINED
 from search.config.suites import suites_of
 from search.finals.ensembles import choose_ensembles, decorrelated, draw_controls, is_random_draw
 from search.finals.greedy import select_greedily, train_missing
+from search.finals.transfer import train_transfer
 from search.jobs.descriptions import evaluation_job, jobs_folder, retraining_run, split_of, suite_job
 from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Finalist, Stage
@@ -57,6 +58,7 @@ def run_finals(run: Run, rollouts: Sequence[Rollout], pool: Sequence[Candidate] 
     fix_random_controls(run, winner, scores, pool)
     retrain(run, "the random controls", [item for item in run.ledger.finalists() if is_random_draw(item)])
     open_test(run)
+    train_transfer(run, winner)
     evaluate_suites(run)
     run.ledger.record_milestone("finished", {})
 

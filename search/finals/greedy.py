@@ -116,8 +116,9 @@ def train_missing(run: Run, stage: Stage, what: str, jobs: Sequence[TrainingRun]
     run.progress.phase(what, len(missing), steps)
     with closing(train_together(run, stage, missing)) as ended:
         for done in ended:
-            subject, split = done.run.ensemble.name, run.config.search.select_on
-            run.ledger.record_training(stage, subject, done.run, done.result, split)
+            asked = done.run.evaluation
+            split = None if asked is None else asked.split
+            run.ledger.record_training(stage, done.run.ensemble.name, done.run, done.result, split)
             run.progress.job_done(done.run.label, unscored(done.result))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
+from search.config.transfer import TransferSetting
 from search.ledger import Finalist
 from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluateJob, Suite
@@ -37,6 +38,22 @@ def greedy_run(config: SearchConfig, ensemble: Ensemble, seed: int) -> TrainingR
 def retraining_run(config: SearchConfig, finalist: Finalist, seed: int) -> TrainingRun:
     label = f"retraining {finalist.name}, seed {seed}"
     return _training_run(config, label, finalist.ensemble, finalist.steps, seed)
+
+
+def transfer_run(config: SearchConfig, finalist: Finalist, setting: TransferSetting, seed: int) -> TrainingRun:
+    """The run of a finalist under another setting, which answers the test split."""
+    name = transfer_subject(setting, finalist.name)
+    ensemble = finalist.ensemble.model_copy(update={"name": name})
+    run = _training_run(config, f"transfer, {name}, seed {seed}", ensemble, finalist.steps, seed)
+    assert run.evaluation is not None
+    asked = run.evaluation.model_copy(update={"split": "test", "limit": config.finals.test_questions})
+    changes = {"grpo": setting.of(run.grpo), "base_model": setting.base_model or run.base_model, "evaluation": asked}
+    return run.model_copy(update=changes)
+
+
+def transfer_subject(setting: TransferSetting, finalist: str) -> str:
+    """In the ledger."""
+    return f"{setting.name}: {finalist}"
 
 
 def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: int, seed: int) -> TrainingRun:

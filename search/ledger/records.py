@@ -12,7 +12,7 @@ from rewards_generated.ensemble import Ensemble, Member
 from search.proposers.base import UnusableItem
 from trainer.jobs.train import TrainJob
 
-Stage = Literal["base-rollouts", "screening", "greedy", "retraining", "test", "suite"]
+Stage = Literal["base-rollouts", "screening", "greedy", "retraining", "test", "transfer", "suite"]
 
 
 @dataclass(frozen=True, slots=True)

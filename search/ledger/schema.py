@@ -93,7 +93,7 @@ CREATE TABLE ensembles (
 ) STRICT;
 
 CREATE TABLE jobs (
-    stage TEXT NOT NULL,             -- base-rollouts, screening, greedy, retraining, test, suite
+    stage TEXT NOT NULL,             -- base-rollouts, screening, greedy, retraining, test, transfer, suite
     subject TEXT NOT NULL,           -- candidate, ensemble, or a control's name
     seed INTEGER NOT NULL,
     digest TEXT NOT NULL,
@@ -117,7 +117,7 @@ CREATE TABLE rungs (
 
 CREATE TABLE packs (
     digest TEXT PRIMARY KEY,
-    stage TEXT NOT NULL,             -- screening, greedy, retraining
+    stage TEXT NOT NULL,             -- screening, greedy, retraining, transfer
     size INTEGER NOT NULL,           -- how many train together
     description TEXT NOT NULL,       -- JSON of the pack, written before it starts
     at TEXT NOT NULL,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from eval.report.data import Entry, PairwiseTable, Scores, SuiteScores
-from eval.report.scores import compare_runs, score_runs, validation_minus_test
+from eval.report.data import Entry, PairwiseTable, Scores, SuiteScores, Transfer
+from eval.report.scores import Runs, compare_runs, score_runs, validation_minus_test
 from eval.report.suites import suite_scores
 from eval.report.text import joined
+from eval.report.transfer import transfer_scores
 from eval.statistics.luck import SeedVariance
 from eval.tasks.base import Split, TaskReference
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.suites import Suite, suites_of
+from search.jobs.descriptions import transfer_subject
 from search.ledger import Finalist, Ledger
 from search.results.evidence import ENSEMBLES, families, final_runs, trained_runs
 from search.results.ranking import (
     Outcome,
+    complete_runs,
     control_scores,
     final_seeds_of,
     outcomes,
@@ -155,8 +158,28 @@ def _final_entry(
         failure="; ".join(failures) or None,
         validation_minus_test=drop,
         suites=scores_on_suites(config, ledger, trained),
+        transfer=transfers(config, ledger, finalist.name, luck) if winner else (),
         **scores,
     )
+
+
+def transfers(config: SearchConfig, ledger: Ledger, winner: str, luck: SeedVariance | None) -> tuple[Transfer, ...]:
+    """Under each setting under which all runs of the winner and of the base rewards alone are over."""
+    found = []
+    for setting in config.finals.transfer:
+        sides: list[Runs] = []
+        failures: list[str] = []
+        over = True
+        for finalist in (winner, BASE_ONLY):
+            subject, seeds = transfer_subject(setting, finalist), final_seeds_of(config, finalist)
+            records = [ledger.job("transfer", subject, seed) for seed in seeds]
+            failures += [f"{finalist}: {record.failure}" for record in records if record and record.failure]
+            sides.append(complete_runs(ledger, "transfer", subject, seeds, "test") or {})
+            over = over and all(records)
+        if over:
+            reason = "; ".join(dict.fromkeys(failures)) or None
+            found.append(transfer_scores(setting.name, sides[0], sides[1], luck, reason))
+    return tuple(found)
 
 
 def scores_on_suites(config: SearchConfig, ledger: Ledger, policy: str) -> tuple[SuiteScores, ...]:

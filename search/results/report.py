@@ -19,6 +19,7 @@ from eval.report.data import (
 from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.suites import format_suites
 from eval.report.text import counted
+from eval.report.transfer import format_transfer
 from rewards_generated.files import write_whole
 from search.config.checks import answers_of
 from search.config.models import SearchConfig
@@ -47,7 +48,7 @@ def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardForm
     text = format_leaderboard(entries, form, config.search.select_on)
     if form in ("table", "md"):
         suites = format_suites(entries, form, config.search.select_on)
-        text += f"\n{suites}" if suites else ""
+        text += "".join(f"\n{part}" for part in (format_transfer(entries, form), suites) if part)
         text += "".join(f"\n{note}\n" for note in notes(config, ledger))
     return text
 
@@ -181,6 +182,7 @@ def _seconds(ledger: Ledger) -> dict[str, float]:
         "greedy": "greedy selection",
         "retraining": "retrain",
         "test": "test",
+        "transfer": "transfer",
         "suite": "test",
     }
     for job in ledger.jobs():
