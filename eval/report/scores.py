@@ -18,6 +18,7 @@ from eval.statistics.paired import equivalence_p_values, smallest_detectable_dif
 from eval.statistics.pairwise import adjust_p_values, cochran_q, compare_all
 from eval.statistics.seeds import SeedDifference, seed_question_difference, seed_question_mean, summarise_seeds
 from eval.statistics.unpaired import unpaired_difference
+from rewards_generated.errors import UserError
 
 Runs = Mapping[int, Sequence[Prediction]]
 """Predictions by training seed; every seed answered the same questions in the same order."""
@@ -195,10 +196,17 @@ def difference_over_seeds(
     return None
 
 
+class DifferentQuestions(ValueError, UserError):
+    """Of a caller who mixed runs, or of a record that was damaged since it was written."""
+
+
 def _require_same_questions(runs: Iterable[Sequence[Prediction]]) -> None:
     asked = {tuple(prediction.id for prediction in predictions) for predictions in runs}
     if len(asked) > 1:
-        raise ValueError("the runs to be compared answered different questions, or in a different order")
+        raise DifferentQuestions(
+            "the runs to be compared answered different questions, or in a different order; if they are of one search, "
+            "its record is damaged: put back a copy"
+        )
 
 
 def correct_table(runs: Runs) -> NDArray[np.bool_]:
