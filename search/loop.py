@@ -103,13 +103,8 @@ def observe_base(run: Run) -> list[Rollout]:
 def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidate]:
     """The candidates of a round."""
     ledger, settings = run.ledger, run.config.search
-    known = next((item for item in ledger.rounds() if item.number == number), None)
-    if known is not None:
-        candidates = ledger.candidates(number)
-        if candidates or not known.exhausted or ledger.finalists():
-            return candidates
-        # A round that the budget left empty is asked again: the budget may be another now.
-        ledger.reopen_round(number)
+    if number in {known.number for known in ledger.rounds()}:
+        return ledger.candidates(number)
     run.progress.phase(f"round {number} of {settings.rounds}: proposing", 0)
     started = time.perf_counter()
     earlier = [candidate for candidate in ledger.candidates() if candidate.round < number]
@@ -135,8 +130,7 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
             f"`reward-search run --run-dir {run.folder} --resume`"
         ) from error
     candidates, unusable = ingest(batch, request, earlier)
-    seconds = time.perf_counter() - started
-    ledger.record_round(number, request.count, candidates, unusable, seconds, batch.exhausted)
+    ledger.record_round(number, request.count, candidates, unusable, time.perf_counter() - started)
     ended = f"; the budget ended it: {batch.exhausted}" if batch.exhausted else ""
     run.progress.note(f"round {number}: {len(candidates)} candidates, {len(unusable)} unusable items{ended}")
     return candidates

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -29,7 +28,7 @@ from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import Ledger, driver_lock
 from search.proposers.base import Proposer
 from search.proposers.registry import build_proposer, prepare
-from search.rounds.inputs import WORKING_FOLDER, input_facts, require_same_inputs
+from search.rounds.inputs import input_facts, require_same_inputs
 from search.session import Progress, Run
 
 PACKAGES = ("reward-search", "torch", "transformers", "trl", "peft", "datasets", "libcst", "litellm", "numpy", "scipy")
@@ -65,12 +64,8 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 
 def recorded_config(folder: Path) -> SearchConfig:
-    """The configuration of a run, with what was changed in it since it was started. Modules of the user's own that it
-    names are looked for in the folder of the start as well."""
+    """The configuration of a run, with what was changed in it since it was started."""
     with closing(Ledger.open(folder)) as ledger:
-        start = ledger.fact(WORKING_FOLDER)
-        if start is not None and start not in sys.path:
-            sys.path.append(start)
         return parse_config(ledger.fact("config"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ def start_folder(ledger: Ledger) -> Iterator[None]:
     if start is None or not os.path.isdir(start) or Path(start) == Path.cwd():
         yield
     else:
+        if start not in sys.path:
+            sys.path.append(start)
         with chdir(start):
             yield
 

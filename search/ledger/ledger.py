@@ -71,8 +71,8 @@ class Ledger(Database):
         for row in self._all("SELECT round, reason, detail, excerpt FROM unusable ORDER BY round, position"):
             unusable.setdefault(row[0], []).append(UnusableItem(*row[1:]))
         return [
-            Round(row[0], row[1], row[2], tuple(unusable.get(row[0], ())), row[3])
-            for row in self._all("SELECT number, requested, seconds, exhausted FROM rounds ORDER BY number")
+            Round(row[0], row[1], row[2], tuple(unusable.get(row[0], ())))
+            for row in self._all("SELECT number, requested, seconds FROM rounds ORDER BY number")
         ]
 
     def record_round(
@@ -82,20 +82,13 @@ class Ledger(Database):
         candidates: Sequence[Candidate],
         unusable: Sequence[UnusableItem],
         seconds: float,
-        exhausted: str = "",
     ) -> None:
         with self._transaction():
-            self._insert("rounds", number, requested, now(), seconds, exhausted)
+            self._insert("rounds", number, requested, now(), seconds)
             for position, item in enumerate(unusable):
                 self._insert("unusable", number, position, item.reason, item.detail, item.excerpt)
             for candidate in candidates:
                 self._insert("candidates", *astuple(candidate)[:-1], json.dumps(candidate.parents))
-
-    def reopen_round(self, number: int) -> None:
-        """Forgets that a round is over which gave no candidates; its calls stay."""
-        with self._transaction():
-            self._connection.execute("DELETE FROM unusable WHERE round = ?", (number,))
-            self._connection.execute("DELETE FROM rounds WHERE number = ?", (number,))
 
     def candidates(self, round_number: int | None = None) -> list[Candidate]:
         """Of one round, or of all, in the order in which they were proposed."""

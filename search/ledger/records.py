@@ -55,8 +55,6 @@ class Round:
     requested: int
     seconds: float
     unusable: tuple[UnusableItem, ...]
-    exhausted: str = ""
-    """The limit of the proposer's budget that ended it, in words; empty: none did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,7 @@ CREATE TABLE rounds (
     number INTEGER PRIMARY KEY,
     requested INTEGER NOT NULL,
     proposed_at TEXT NOT NULL,
-    seconds REAL NOT NULL,           -- wall-clock of proposing
-    exhausted TEXT NOT NULL          -- the limit of the proposer's budget that ended it; empty: none did
+    seconds REAL NOT NULL            -- wall-clock of proposing
 ) STRICT;
 
 CREATE TABLE unusable (
