@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,8 @@ def litellm() -> Any:
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     import litellm as package
 
+    # Of replies that are not quite in the provider's own form.
+    warnings.filterwarnings("ignore", message="Pydantic serializer warnings")
     package.suppress_debug_info = True
     package.drop_params = False
     package.telemetry = False

@@ -71,16 +71,18 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status(chain: list[BaseException]) -> int | None:
-    """The status that the server answered with. litellm's own exceptions may carry another than it came from."""
+    """The status that the server answered with. litellm gives one of its own to every error: to what it refuses before
+    anything is sent, 4xx, which counts; and to an answer that it cannot read, 5xx, which does not."""
     import httpx
+    import openai
 
     for item in reversed(chain):
         if isinstance(item, httpx.HTTPStatusError):
             return item.response.status_code
-        status = getattr(item, "status_code", None)
-        if isinstance(status, int) and status >= 400:
-            return status
-    return None
+        if isinstance(item, openai.APIStatusError) and type(item).__module__.startswith("openai"):
+            return item.status_code
+    own = [getattr(item, "status_code", None) for item in chain]
+    return next((status for status in own if isinstance(status, int) and 400 <= status < 500), None)
 
 
 def _retry_after(chain: list[BaseException], message: str) -> float | None:

@@ -62,6 +62,10 @@ class Provider:
         """What is sent along with every prompt; replaced by what `mend` finds."""
         return self._accepted[0]
 
+    @cached_property
+    def _key(self) -> str | None:
+        return key_of(self.settings)
+
     @property
     def refused(self) -> list[str]:
         """Parameters that are left out because litellm knows that the model takes none."""
@@ -84,9 +88,8 @@ class Provider:
     def prepare(self) -> None:
         """Raises UserError if no request could be made: an unknown provider, a missing key or package, an address that
         is none. Sends nothing."""
-        values = dict(self.values)
-        key_of(self.settings)
-        check_request(self.settings, values)
+        _ = self._key
+        check_request(self.settings, dict(self.values))
 
     def worst_case(self, prompt: str) -> Spending:
         """The most that one request with this prompt can use up.
@@ -113,7 +116,7 @@ class Provider:
                 model=self.model,
                 messages=[{"role": "user", "content": prompt}],
                 api_base=self.settings.api_base,
-                api_key=key_of(self.settings),
+                api_key=self._key,
                 timeout=self.timeout_seconds,
                 num_retries=0,
                 max_retries=0,
@@ -190,7 +193,8 @@ class Provider:
 
     def _words(self, error: Exception) -> str:
         """The error in one line, without any key that stands in the environment."""
-        message = " ".join(without_surrogates(str(error) or type(error).__name__).split())
+        said = str(error).partition("Traceback (most recent call last)")[0].strip()
+        message = " ".join(without_surrogates(said or type(error).__name__).split())
         for name, value in secrets(self.settings).items():
             message = message.replace(value, f"[{name}]")
         return message[:1000]
@@ -198,8 +202,9 @@ class Provider:
 
 def _tool_arguments(message: Any) -> str:
     """What a model wrote into calls of tools instead of a text."""
-    calls = getattr(message, "tool_calls", None) or ()
-    return "\n".join(filter(None, (getattr(call.function, "arguments", None) for call in calls)))
+    calls = [call.function for call in getattr(message, "tool_calls", None) or ()]
+    arguments = [getattr(call, "arguments", None) for call in (*calls, getattr(message, "function_call", None))]
+    return "\n".join(item if isinstance(item, str) else json.dumps(item) for item in arguments if item)
 
 
 def require_affordable(provider: Provider, budget_usd: float | None) -> None:

@@ -28,12 +28,16 @@ THREE = fenced(*((f"item_{n}", "reflection", code(n)) for n in (0.1, 0.2, 0.3)))
 KEY = "sk-of-the-server"
 
 
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+
+
 @pytest.fixture(params=sorted(PROTOCOLS))
-def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Protocol:
+def protocol(request: pytest.FixtureRequest) -> Protocol:
     name = str(request.param)
     if name == "openai responses":
         pytest.importorskip("mcp", reason="needs the extra `responses`")
-    monkeypatch.setenv("MY_KEY", KEY)
     return PROTOCOLS[name]
 
 
@@ -175,3 +179,34 @@ def test_a_schema_comes_back_as_the_call_of_a_tool() -> None:
     with ProviderServer(call) as server:
         proposer = build_proposer("litellm", {"models": "openai/x", "api_base": f"{server.url}/v1"})
         assert len(proposer.propose(request()).proposals) == 3
+
+
+def _message(content: Any, **more: Any) -> dict[str, Any]:
+    answer = PROTOCOLS["openai chat"].answer("", "end")
+    answer["choices"][0] |= {"message": {"role": "assistant", "content": content, **more}}
+    return answer
+
+
+ODD = {
+    "no choices": {**_message(THREE), "choices": []},
+    "choices null": {**_message(THREE), "choices": None},
+    "an empty object": {},
+    "an error with status 200": {"error": {"message": "Provider returned error", "code": 502}},
+    "a choice without a message": {**_message(THREE), "choices": [{"index": 0, "finish_reason": "stop"}]},
+    "thoughts alone": _message(None, reasoning_content="Hmm."),
+    "a call of no function": _message(None, tool_calls=[]),
+    "an empty text": _message(""),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_answer_that_is_none_is_paid_for_and_asked_for_again(name: str) -> None:
+    protocol = PROTOCOLS["openai chat"]
+    batch, calls, _ = propose(
+        protocol, lambda body, number: Reply(protocol.answer(THREE, "end") if number else ODD[name])
+    )
+    assert len(batch.proposals) == 3
+    assert len(calls) == 2
+    assert calls[0].prompt_tokens >= PROMPT_TOKENS
+    assert calls[0].completion_tokens >= COMPLETION_TOKENS
+    assert "Traceback" not in str(calls[0].error)
