@@ -86,7 +86,9 @@ def opened_run(
     with driver_lock(folder), closing(Ledger.open(place, write=True)) as ledger, start_folder(ledger):
         jobs_folder(place).mkdir(exist_ok=True)
         if ready is None:
-            config, changes = mended(ledger, folder, config)
+            asked, (config, changes) = config, mended(ledger, folder, config)
+            if not changes and asked.plain() != config.plain():
+                progress.note("the search is finished: what changed in its configuration has no effect")
             require_same_inputs(config, ledger, folder)
             ready = _checked(config)
             for change in record_mending(ledger, config, changes):

@@ -46,28 +46,27 @@ def start_folder(ledger: Ledger) -> Iterator[None]:
 
 
 def mended(ledger: Ledger, folder: Path, config: SearchConfig) -> tuple[SearchConfig, list[Changed]]:
-    """The configuration to go on with, and its changes; without any, the recorded one as it is. Raises UserError naming
-    the fields that may not change, or not any more."""
+    """The configuration to go on with, and its changes; without any, or where the search is finished, the recorded one
+    as it is. Raises UserError naming the fields that may not change, or not any more."""
     recorded = parse_config(ledger.fact("config"))
     before = _values(recorded, ledger.fact(TEMPLATE))
     changes = list(changed_fields(before, _values(config, template_digest(config))))
     finished = ledger.milestone("finished") is not None
-    proposed = finished or _rounds_are_over(ledger)
     fields = [field for field, _, _ in changes]
-    too_late = [field for field in fields if finished or (proposed and _is_of(field, PROPOSING))]
     mixing = [field for field in fields if not _is_of(field, (*PROPOSING, *RUNNING))]
     if mixing:
-        raise UserError(refusal([field for field in fields if field in (*mixing, *too_late)], str(folder), ANEW))
-    if too_late:
-        named = ", ".join(f"`{field}`" for field in too_late)
+        raise UserError(refusal(mixing, str(folder), ANEW))
+    if "search.rounds" in fields and (finished or _rounds_are_over(ledger)):
         over = "is finished" if finished else "has chosen its ensembles, so its rounds are over"
-        raise UserError(f"{folder} {over}: {named} changed, to no effect; resume without, or start {ANEW}")
+        raise UserError(f"{folder} {over}: `search.rounds` changed, to no effect; resume without, or start {ANEW}")
     rounds = len(ledger.rounds())
     if config.search.rounds < recorded.search.rounds and config.search.rounds < rounds:
         raise UserError(
             f"`search.rounds` = {config.search.rounds} is less than the {rounds} rounds that {folder} has proposed; "
             f"set {rounds} or more"
         )
+    if finished:
+        return recorded, []
     return (config if changes else recorded), changes
 
 

@@ -88,8 +88,9 @@ class Provider:
     def prepare(self) -> None:
         """Raises UserError if no request could be made: an unknown provider, a missing key or package, an address that
         is none. Sends nothing."""
-        _ = self._key
-        check_request(self.settings, dict(self.values))
+        values = dict(self.values)
+        self._key = key_of(self.settings)
+        check_request(self.settings, values)
 
     def worst_case(self, prompt: str) -> Spending:
         """The most that one request with this prompt can use up.

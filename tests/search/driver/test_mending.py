@@ -104,14 +104,16 @@ def test_fewer_rounds_than_were_proposed_are_refused(tmp_path: Path) -> None:
 def test_once_ensembles_are_chosen_the_rounds_are_over(tmp_path: Path) -> None:
     _, ledger = stopped(tmp_path)
     ledger.record_milestone("ensembles_fixed", {})
-    for assignment in ("search.rounds=3", "proposer.options.temperature=1"):
-        with pytest.raises(UserError, match="its rounds are over"):
-            resumed(tmp_path, ledger, assignment)
+    with pytest.raises(UserError, match="its rounds are over"):
+        resumed(tmp_path, ledger, "search.rounds=3")
     assert resumed(tmp_path, ledger, "executor.parallel_jobs=3")
     ledger.record_milestone("finished", {})
     with pytest.raises(UserError, match="is finished"):
-        resumed(tmp_path, ledger, "executor.parallel_jobs=3")
-    assert resumed(tmp_path, ledger) == []
+        resumed(tmp_path, ledger, "search.rounds=3")
+    for without_effect in ("executor.parallel_jobs=3", "proposer.options.temperature=1"):
+        assert resumed(tmp_path, ledger, without_effect) == []
+    with pytest.raises(UserError, match="`seed` changed"):
+        resumed(tmp_path, ledger, "seed=99")
 
 
 def test_changes_are_recorded_and_the_first_configuration_is_kept(tmp_path: Path) -> None:
