@@ -8,8 +8,8 @@
 `measure` trains eleven rewards of the library and the base rewards alone with the steps of the preset testbed-quick,
 one pack per setting and seed; finished packs are kept and not repeated. The loss alone is changed (`dr_grpo` still
 divides advantages by the deviation of their group). `policy` makes the second base policy: the testbed's recipe with
-other text and other initial weights. `summarise` takes what there is and writes transfer.json beside this file. Four
-minutes of one core a pack, forty for the policy.
+other text, other initial weights and two fifths of the steps. `summarise` takes what there is and writes transfer.json
+beside this file. Four minutes of one core a pack, forty for the policy.
 
 Seeds are common to all settings, and so is their luck in part. So orders are compared between runs of *different*
 seeds: one run of each recipe under one setting with one run of each under another, beside the same within one setting,
@@ -46,10 +46,11 @@ RESAMPLED = 2000
 
 
 def second_recipe() -> Recipe:
-    """The shipped recipe from another seed, on text of its own."""
+    """The shipped recipe from another seed, on text of its own and for two fifths of the steps."""
 
     def other(part: Part) -> Part:
-        training = part.training.model_copy(update={"seed": part.training.seed + 1})
+        steps = part.training.steps * 2 // 5
+        training = part.training.model_copy(update={"seed": part.training.seed + 1, "steps": steps})
         return Part(f"second_{part.name}", part.practice, training)
 
     return replace(SHIPPED, parts=tuple(other(part) for part in SHIPPED.parts))
