@@ -33,12 +33,14 @@ def run(
     config: SearchConfig | Mapping[str, Any] | str | Path,
     run_dir: str | Path | None = None,
     resume: bool = False,
+    trust: bool = False,
     on_event: Callable[[Event], None] | None = None,
 ) -> SearchResult:
     """Runs a search to its leaderboard and report, or what is left of one with `resume`.
 
     `config`: a configuration, its plain values, the name of a preset, or a YAML file. `run_dir` None: a new folder
-    below `runs`. `on_event` is told of phases, jobs, rankings and notes as they come; nothing is printed.
+    below `runs`. `trust`: resume a run that somebody else or another machine began, and import the code that it names.
+    `on_event` is told of phases, jobs, rankings and notes as they come; nothing is printed.
 
     Raises UserError for what a user can have got wrong, before anything is written or paid, and where nothing could be
     scored in the end; AwaitingAnswer where the proposer `manual` waits for an answer. Interrupted, a run goes on with
@@ -52,7 +54,7 @@ def run(
     else:
         Ledger.open(folder).close()
     progress = EventProgress(on_event or (lambda event: None))
-    with opened_run(folder, chosen, progress, resume=resume) as running:
+    with opened_run(folder, chosen, progress, resume=resume, trust=trust) as running:
         try:
             search(running)
         except AwaitingAnswer as waiting:

@@ -9,6 +9,10 @@ from typing import Annotated, Literal
 
 import typer
 
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Import the code that a run names which somebody else, or another machine, began."),
+]
 RunFolder = Annotated[Path, typer.Argument(help="Folder of the run.", metavar="RUN")]
 
 
@@ -29,6 +33,7 @@ def run(
         Path | None, typer.Option(help="Where the run is kept; default: runs/NAME-DATE-TIME.", metavar="FOLDER")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --run-dir.")] = False,
+    trust: Trust = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan: jobs, steps, estimated time and cost. Write nothing.")
     ] = False,
@@ -96,7 +101,7 @@ def run(
         named = load_config(preset, config, given)
     else:
         named = load_config(values=recorded.plain(), assignments=given)
-    return drive(run_dir, with_suites(named) if ood else named, resume=True)
+    return drive(run_dir, with_suites(named) if ood else named, resume=True, trust=trust)
 
 
 def ask(run: RunFolder) -> None:
@@ -116,6 +121,7 @@ def ask(run: RunFolder) -> None:
 def tell(
     run: RunFolder,
     answer: Annotated[Path, typer.Argument(help="Text file with the answer; - reads it from stdin.", metavar="FILE")],
+    trust: Trust = False,
 ) -> int:
     """Answer the open question of a search; it goes on by itself to its next question, or to its end.
 
@@ -132,8 +138,8 @@ def tell(
     from search.driver.drive import drive
     from search.driver.launch import recorded_config
 
-    record_answer(run, answer)
-    return drive(run, recorded_config(run), resume=True)
+    record_answer(run, answer, trust=trust)
+    return drive(run, recorded_config(run), resume=True, trust=trust)
 
 
 def status(run: RunFolder) -> None:

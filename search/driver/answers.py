@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rewards_generated.errors import UserError
 from search.config.source import parse_config
-from search.driver.mending import start_folder
+from search.driver.origin import start_folder
 from search.ledger import Ledger, driver_lock
 from search.proposers.base import LanguageModelCall
 from search.proposers.manual import MODEL
@@ -28,7 +28,7 @@ def open_question(folder: Path) -> Question:
         return _question(ledger, folder)
 
 
-def record_answer(folder: Path, file: Path) -> None:
+def record_answer(folder: Path, file: Path, *, trust: bool = False) -> None:
     """The text of the file, `-` for stdin, as the reply to the open question. Raises UserError."""
     if not Ledger.exists(folder):
         Ledger.open(folder)
@@ -38,7 +38,7 @@ def record_answer(folder: Path, file: Path) -> None:
     place = folder.absolute()
     with driver_lock(folder), closing(Ledger.open(place, write=True)) as ledger:
         question = _question(ledger, folder)
-        with start_folder(ledger):
+        with start_folder(ledger, folder, trust=trust):
             require_same_inputs(parse_config(ledger.fact("config")), ledger, folder)
         ledger.record_answer(question.round, LanguageModelCall(MODEL, question.prompt, reply))
 

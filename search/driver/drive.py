@@ -32,14 +32,14 @@ INTERRUPTED = 130
 LEADERBOARD_FILE = "leaderboard.json"
 
 
-def drive(folder: Path, config: SearchConfig, *, resume: bool) -> int:
+def drive(folder: Path, config: SearchConfig, *, resume: bool, trust: bool = False) -> int:
     """Runs the search to its leaderboard and report; returns the exit code. Raises UserError."""
     console = terminal()
     if not resume:
         require_free(folder)
     progress = Progress(console, plan(config).steps)
     try:
-        with stop_on_termination(), opened_run(folder, config, progress, resume=resume) as run:
+        with stop_on_termination(), opened_run(folder, config, progress, resume=resume, trust=trust) as run:
             say(console, f"run directory: {folder}")
             if not resume:
                 warn_of_questions(console, config, run.task)

@@ -21,14 +21,15 @@ from search.config.checks import checked_task
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY
 from search.config.source import parse_config
-from search.driver.mending import mended, record_mending, start_folder
+from search.driver.mending import mended, record_mending
+from search.driver.origin import origin_facts, start_folder
 from search.executors.base import Executor, build_executor
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import Ledger, driver_lock
 from search.proposers.base import Proposer
 from search.proposers.registry import build_proposer, prepare
-from search.rounds.inputs import input_facts, require_same_inputs
+from search.rounds.inputs import WORKING_FOLDER, input_facts, require_same_inputs
 from search.session import Progress, Run
 
 PACKAGES = ("reward-search", "torch", "transformers", "trl", "peft", "datasets", "libcst", "litellm", "numpy", "scipy")
@@ -71,19 +72,30 @@ def recorded_config(folder: Path) -> SearchConfig:
 
 @contextmanager
 def opened_run(
-    folder: Path, config: SearchConfig, progress: Progress, *, resume: bool, caches: tuple[Path, ...] = ()
+    folder: Path,
+    config: SearchConfig,
+    progress: Progress,
+    *,
+    resume: bool,
+    trust: bool = False,
+    caches: tuple[Path, ...] = (),
 ) -> Iterator[Run]:
     """The run, ready to be searched, driven by this process alone.
 
     Whatever a user can have got wrong is checked first: a new run directory appears only when everything is there.
     A resumed run may differ from the recorded one where that mixes no results (`search.driver.mending`), which is
-    written down; in the block, the working folder of the process is then that of the start. Raises UserError.
+    written down; in the block, the working folder of the process is then that of the start. Code that it names is
+    imported only if this user started it here, or with `trust`. Raises UserError.
     """
     place, caches = folder.absolute(), tuple(cache.absolute() for cache in caches)
     ready = None if resume else _checked(config)
     if ready is not None:
         _create(folder, config, ready.sandbox)
-    with driver_lock(folder), closing(Ledger.open(place, write=True)) as ledger, start_folder(ledger):
+    with (
+        driver_lock(folder),
+        closing(Ledger.open(place, write=True)) as ledger,
+        start_folder(ledger, folder, trust=trust or not resume),
+    ):
         jobs_folder(place).mkdir(exist_ok=True)
         if ready is None:
             asked, (config, changes) = config, mended(ledger, folder, config)
@@ -125,6 +137,7 @@ def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> No
         "sandbox": strength.as_dict(),
         **surroundings(),
     }
+    facts |= origin_facts(facts["config"], facts[WORKING_FOLDER])
     with written_whole(folder) as prepared:
         Ledger.create(prepared, facts).close()
 
@@ -145,6 +158,8 @@ def fork(source: Path, target: Path, config: SearchConfig) -> None:
             ledger.record_fact("config", config.plain())
             ledger.record_fact("config_digest", config.digest)
             ledger.record_fact("forked_from", str(source))
+            for name, value in origin_facts(config.plain(), ledger.fact(WORKING_FOLDER) or "").items():
+                ledger.record_fact(name, value)
 
 
 def configured_executor(config: SearchConfig) -> Executor:

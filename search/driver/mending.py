@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import chdir, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from search.config.source import changed_fields, parse_config, refusal
 from search.finals.greedy import STAGE
 from search.ledger import Change, Ledger
 from search.proposers.registry import proposer_class
-from search.rounds.inputs import TEMPLATE, WORKING_FOLDER, template_digest
+from search.rounds.inputs import TEMPLATE, template_digest
 
 PROPOSING = ("proposer.options", "search.rounds")
 """Of later rounds: what a recorded round was asked and answered stays as it was."""
@@ -29,20 +26,6 @@ ANEW = "a new search in another --run-dir"
 
 Changed = tuple[str, Any, Any]
 """Path of a field, its value before and after."""
-
-
-@contextmanager
-def start_folder(ledger: Ledger) -> Iterator[None]:
-    """In the block, the working folder of the process is the one in which the search was started, if that is still
-    there: relative paths, and modules of the user's own, are those of the start."""
-    start = ledger.fact(WORKING_FOLDER)
-    if start is None or not os.path.isdir(start) or Path(start) == Path.cwd():
-        yield
-    else:
-        if start not in sys.path:
-            sys.path.append(start)
-        with chdir(start):
-            yield
 
 
 def mended(ledger: Ledger, folder: Path, config: SearchConfig) -> tuple[SearchConfig, list[Changed]]:

@@ -1,0 +1,89 @@
+"""Runs of one's own and of others: whose code is imported on resumption."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rewards_generated.errors import UserError
+from search.cli import main
+from search.driver.origin import code_names, is_own, start_folder
+from search.ledger import Ledger
+from tests.search.searches import run_search
+
+
+@pytest.fixture
+def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "reward-search" / "secret"
+
+
+def test_a_run_of_one_s_own_goes_on_from_anywhere(
+    secret: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, run = run_search(tmp_path, proposer={"name": "manual"})
+    assert code == 0
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    with closing(Ledger.open(run)) as ledger:
+        assert is_own(ledger)
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(run, moved)
+    assert main(["run", "--run-dir", str(moved), "--resume"]) == 0
+
+
+def test_a_run_of_somebody_else_runs_no_code_unless_trusted(
+    secret: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run = run_search(tmp_path, proposer={"name": "manual"})
+    secret.write_bytes(os.urandom(32))
+    capsys.readouterr()
+    assert main(["run", "--run-dir", str(run), "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert "tests.search.instant:InstantExecutor" in said
+    assert "--trust" in said
+    answer = tmp_path / "answer.md"
+    answer.write_text("nothing", encoding="utf-8")
+    assert main(["tell", str(run), str(answer)]) == 2
+    with closing(Ledger.open(run)) as ledger:
+        assert ledger.calls() == []
+    assert main(["run", "--run-dir", str(run), "--resume", "--trust"]) == 0
+
+
+def test_the_folder_of_somebody_else_s_start_is_not_entered(secret: Path, tmp_path: Path) -> None:
+    _, run = run_search(tmp_path, proposer={"name": "manual"})
+    elsewhere = tmp_path / "theirs"
+    elsewhere.mkdir()
+    with closing(Ledger.open(run, write=True)) as ledger:
+        ledger.record_fact("working_folder", str(elsewhere))
+        assert not is_own(ledger)
+        ledger.record_fact("config", {**ledger.fact("config"), "executor": {"name": "local", "options": {}}})
+        with start_folder(ledger, run):
+            assert Path.cwd() != elsewhere
+        with start_folder(ledger, run, trust=True):
+            assert Path.cwd() == elsewhere
+
+
+def test_where_no_secret_can_be_kept_a_run_needs_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    code, run = run_search(tmp_path, proposer={"name": "manual"})
+    assert code == 0
+    assert main(["run", "--run-dir", str(run), "--resume"]) == 2
+    assert main(["run", "--run-dir", str(run), "--resume", "--trust"]) == 0
+
+
+def test_a_seal_is_no_seal_of_other_code(secret: Path, tmp_path: Path) -> None:
+    _, run = run_search(tmp_path, proposer={"name": "manual"})
+    with closing(Ledger.open(run, write=True)) as ledger:
+        config = ledger.fact("config")
+        ledger.record_fact("config", {**config, "task": {"name": "theirs:task", "options": {}}})
+        assert "theirs:task" in code_names(ledger.fact("config"))
+        with pytest.raises(UserError, match="theirs:task"), start_folder(ledger, run):
+            pass
