@@ -389,6 +389,8 @@ class SeedLuck(_Data):
     """Of its 95 % interval."""
     recipes: int
     runs: int
+    earlier_runs: int = 0
+    """Of these runs, those of earlier searches."""
 
 
 class ReportData(_Data):

@@ -68,6 +68,21 @@ def pooled_seed_variance(tables: Sequence[ArrayLike]) -> SeedVariance | None:
     return SeedVariance(max(0.0, between), of_runs, rest, freedom, len(repeated), sum(map(len, repeated)))
 
 
+def pooled_with(found: Sequence[SeedVariance]) -> SeedVariance | None:
+    """Variances that were estimated apart, of runs that are taken to differ alike, weighted by degrees of freedom.
+
+    None of none. Where the runs answered different numbers of questions, `of_runs` is that of their mixture.
+    """
+    if len(found) < 2:
+        return found[0] if found else None
+    freedom = sum(item.freedom for item in found)
+    variance, of_runs, rest = (
+        sum(item.freedom * getattr(item, name) for item in found) / freedom for name in ("variance", "of_runs", "rest")
+    )
+    recipes, runs = sum(item.recipes for item in found), sum(item.runs for item in found)
+    return SeedVariance(variance, of_runs, rest, freedom, recipes, runs)
+
+
 class Halves(NamedTuple):
     """Half widths of the two intervals that an interval for both is made of."""
 

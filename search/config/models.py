@@ -95,6 +95,9 @@ class ScreeningSettings(_Section):
     """Runs of the base rewards alone, at least `seeds`: from them, and from whatever else was trained more than once,
     comes the variance between training seeds that every interval of the search holds. With 1, and one seed for
     candidates and finalists, it is unknown."""
+    earlier_runs: tuple[str, ...] = ()
+    """Folders of earlier searches of the same task, base policy and training, whose variance between training seeds is
+    pooled with this search's own. Read at the start alone."""
     questions: int = Field(ge=1)
     """Questions of the validation split that score a candidate."""
     evaluation_batch_size: int = Field(default=64, ge=1)

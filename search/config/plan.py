@@ -47,12 +47,14 @@ class Detectable:
     finalist: float | None
 
 
-def detectable(config: SearchConfig, questions: Mapping[Split, int]) -> Detectable:
-    """With the luck that the testbed showed, before the search knows its own. `questions`: how many the splits that
-    decide have, at least two."""
+def detectable(
+    config: SearchConfig, questions: Mapping[Split, int], deviation: float = DEVIATION, seen: int = 0
+) -> Detectable:
+    """`questions`: how many the splits that decide have, at least two. `deviation`: between seeds, as the testbed
+    showed it where nothing better is known; `seen`: degrees of freedom of it that earlier searches bring."""
     search, screening, finals = config.search, config.screening, config.finals
     controls = screening.control_runs
-    freedom = controls - 1 + search.rounds * search.candidates_per_round * (screening.seeds - 1)
+    freedom = seen + controls - 1 + search.rounds * search.candidates_per_round * (screening.seeds - 1)
     freedom += search.rounds * further_runs(screening.race, search.candidates_per_round)
     entries = _entries(config)
     retrained = finals.control_runs
@@ -63,8 +65,8 @@ def detectable(config: SearchConfig, questions: Mapping[Split, int]) -> Detectab
         return Detectable(None, None)
     selection, tested = questions[search.select_on], questions["test"]
     return Detectable(
-        detectable_for_both(selection, (screening.seeds, controls), freedom, DEVIATION, DISCORDANT),
-        detectable_for_both(tested, (finals.seeds, retrained), freedom, DEVIATION, DISCORDANT)
+        detectable_for_both(selection, (screening.seeds, controls), freedom, deviation, DISCORDANT),
+        detectable_for_both(tested, (finals.seeds, retrained), freedom, deviation, DISCORDANT)
         if entries and finals.base_only
         else None,
     )

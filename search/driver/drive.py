@@ -25,6 +25,8 @@ from search.finals.greedy import STAGE
 from search.ledger import Ledger
 from search.loop import search
 from search.proposers.base import AwaitingAnswer
+from search.results.earlier import earlier_luck_facts
+from search.results.ranking import EARLIER_LUCK
 from search.results.report import REPORT_FILE, leaderboard_text, write_report
 from search.session import Progress, Run, duration
 
@@ -167,7 +169,9 @@ def detectable_sentence(config: SearchConfig, questions: Mapping[Split, int]) ->
     """How small a difference in accuracy the planned search can show; by split as many questions as there are."""
     if min(questions.values()) < 2:
         return "luck: with a single question no difference can be shown"
-    found = detectable(config, questions)
+    earlier = earlier_luck_facts(config).get(EARLIER_LUCK)
+    deviation = earlier["variance"] ** 0.5 if earlier else DEVIATION
+    found = detectable(config, questions, deviation, earlier["freedom"] if earlier else 0)
     if found.candidate is None:
         return (
             "luck: nothing is trained twice, so no difference can be shown for new seeds; "
@@ -180,7 +184,7 @@ def detectable_sentence(config: SearchConfig, questions: Mapping[Split, int]) ->
         raise_first += ["finals.seeds"] if found.finalist > WIDE else []
     advice = f"; to show less than {100 * WIDE:.0f}, raise {' and '.join(raise_first)}" if raise_first else ""
     return (
-        f"luck: shows with 80 % power a difference of {shown}, if runs of one recipe differ by {DEVIATION:g} and two "
+        f"luck: shows with 80 % power a difference of {shown}, if runs of one recipe differ by {deviation:.3g} and two "
         f"policies answer {DISCORDANT:.0%} of the questions differently{advice}"
     )
 

@@ -29,6 +29,7 @@ from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import Ledger, driver_lock
 from search.proposers.base import Proposer
 from search.proposers.registry import build_proposer, prepare
+from search.results.earlier import earlier_luck_facts
 from search.rounds.inputs import WORKING_FOLDER, input_facts, require_same_inputs
 from search.session import Progress, Run
 
@@ -134,6 +135,7 @@ def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> No
         "config_digest": config.digest,
         "seed": config.seed,
         **input_facts(config),
+        **earlier_luck_facts(config),
         "sandbox": strength.as_dict(),
         **surroundings(),
     }

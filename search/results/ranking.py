@@ -15,7 +15,7 @@ from eval.report.data import Flag, Scores, SeedLuck
 from eval.report.ranking import ranking_key
 from eval.report.scores import Runs, correct_table, score_runs
 from eval.statistics.best import shrunken_means
-from eval.statistics.luck import SeedVariance, interval_of_deviation, pooled_seed_variance
+from eval.statistics.luck import SeedVariance, interval_of_deviation, pooled_seed_variance, pooled_with
 from eval.tasks.base import Split
 from rewards_generated.gate.verdict import Verdict
 from search.config.models import SearchConfig
@@ -24,6 +24,9 @@ from search.config.seeds import retraining_seeds, screening_seeds
 from search.ledger import Candidate, Ledger, Stage
 
 Status = Literal["screened", "rejected", "duplicate", "stopped", "failed", "pending"]
+
+EARLIER_LUCK = "earlier_luck"
+"""The fact that holds what earlier searches saw of the luck of seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,15 @@ def final_seeds_of(config: SearchConfig, finalist: str) -> list[int]:
 
 
 def seed_luck(config: SearchConfig, ledger: Ledger) -> SeedVariance | None:
-    """How runs of one recipe differ, pooled over all that was trained more than once: the base rewards alone,
+    """How runs of one recipe differ: as this search saw it, pooled with what earlier ones saw that were named at its
+    start. None where nothing was trained twice."""
+    earlier = ledger.fact(EARLIER_LUCK)
+    found = (own_seed_luck(config, ledger), SeedVariance(**earlier) if earlier else None)
+    return pooled_with([luck for luck in found if luck is not None])
+
+
+def own_seed_luck(config: SearchConfig, ledger: Ledger) -> SeedVariance | None:
+    """The same of this search alone, pooled over all that was trained more than once: the base rewards alone,
     candidates, finalists. Runs of one recipe in screening and in retraining stand together where their steps are
     equal and they answered the same questions. None where nothing was trained twice."""
     split = config.search.select_on
@@ -142,7 +153,15 @@ def luck_facts(config: SearchConfig, ledger: Ledger) -> SeedLuck | None:
     if luck is None:
         return None
     bounds = interval_of_deviation(luck)
-    return SeedLuck(deviation=luck.deviation, low=bounds.low, high=bounds.high, recipes=luck.recipes, runs=luck.runs)
+    earlier = ledger.fact(EARLIER_LUCK)
+    return SeedLuck(
+        deviation=luck.deviation,
+        low=bounds.low,
+        high=bounds.high,
+        recipes=luck.recipes,
+        runs=luck.runs,
+        earlier_runs=earlier["runs"] if earlier else 0,
+    )
 
 
 def _tables(parts: Sequence[Runs]) -> list[NDArray[np.bool_]]:
