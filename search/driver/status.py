@@ -15,9 +15,10 @@ from search.config.source import parse_config
 from search.finals.greedy import STAGE
 from search.ledger import Ledger, is_driven
 from search.proposers.base import Spending
+from search.results.models import proposing_models
 from search.results.notes import changes, go_on, nothing_scored
 from search.results.ranking import Status, control_scores, outcomes
-from search.results.tables import outcomes_table, prescreening_table
+from search.results.tables import models_table, outcomes_table, prescreening_table
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -54,6 +55,7 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
         console.print(f"language model: {spent.calls} calls, {spent.tokens:,} tokens, {price}")
         if calls[-1].error:
             console.print(printable(f"last call: {calls[-1].model}: {calls[-1].error}"))
+        console.print(models_table(proposing_models(ledger, every)))
     console.print(
         f"sandbox: level {ledger.fact('sandbox')['level']}; configuration {ledger.fact('config_digest')[:12]}"
     )
