@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from rich.console import Console
 
@@ -21,6 +21,7 @@ from search.results.ranking import Status, control_scores, outcomes
 from search.results.tables import models_table, outcomes_table, prescreening_table
 
 STATUSES: tuple[Status, ...] = get_args(Status)
+State = Literal["waiting", "running", "stopped", "finished"]
 
 
 def print_status(folder: Path) -> None:
@@ -75,14 +76,24 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
         console.print(prescreening_table(every))
 
 
-def state(folder: Path, ledger: Ledger) -> str:
-    """What the run is doing, and what a user can do."""
+def state_of(folder: Path, ledger: Ledger) -> State:
+    """`waiting`: for the answer to a question; `stopped`: for whatever reason, and can be resumed."""
     if ledger.milestone("finished"):
-        return f"finished; see `reward-search leaderboard {folder}`"
+        return "finished"
     if is_driven(folder):
         return "running"
-    if question := ledger.fact("question"):
-        return f"round {question['round']} waits for an answer; see `reward-search ask {folder}`"
+    return "waiting" if ledger.fact("question") else "stopped"
+
+
+def state(folder: Path, ledger: Ledger) -> str:
+    """What the run is doing, and what a user can do."""
+    now = state_of(folder, ledger)
+    if now == "finished":
+        return f"finished; see `reward-search leaderboard {folder}`"
+    if now == "running":
+        return "running"
+    if now == "waiting":
+        return f"round {ledger.fact('question')['round']} waits for an answer; see `reward-search ask {folder}`"
     config = parse_config(ledger.fact("config"))
     if problem := nothing_scored(config, ledger):
         return f"stopped; {problem}; {go_on(config, folder)}"
