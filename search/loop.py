@@ -21,7 +21,7 @@ from search.finals.finals import run_finals
 from search.jobs.descriptions import base_rollouts_job, evaluation_job, jobs_folder, split_of
 from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Stage
-from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
+from search.proposers.base import BudgetExhausted, EarlierRound, ProposalBatch, Spending
 from search.proposers.registry import proposer_notes
 from search.results.notes import go_on, nothing_scored
 from search.results.ranking import control_scores, outcomes
@@ -119,6 +119,10 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
         record_call=lambda call: ledger.record_call(number, call),
         note=run.progress.note,
         spent=Spending.of(call for before in range(1, number) for call in ledger.calls(before)),
+        earlier=[
+            EarlierRound(ledger.calls(before), {item.name: item.origin for item in earlier if item.round == before})
+            for before in range(1, number)
+        ],
     )
     try:
         batch = run.proposer.propose(request)

@@ -138,6 +138,26 @@ class Round(_Data):
     """None: unknown."""
 
 
+class ProposingModel(_Data):
+    """What was asked of one language model, and what became of its candidates."""
+
+    name: str
+    calls: int
+    unanswered: int
+    """Of the calls."""
+    tokens: int
+    cost_usd: float | None
+    """None: unknown."""
+    candidates: int
+    accepted: int
+    """By the gate."""
+    mean: Estimate | None
+    """F1 by which its scored candidates are ranked, over them; None: none is scored. `n`: how many."""
+    best: str | None
+    best_scores: Scores | None
+    """Of its best candidate, the luckiest of so many."""
+
+
 class GateCheck(_Data):
     name: str
     passed: bool
@@ -396,6 +416,8 @@ class SeedLuck(_Data):
 class ReportData(_Data):
     run: RunFacts
     rounds: tuple[Round, ...] = ()
+    models: tuple[ProposingModel, ...] = ()
+    """Language models that were asked, in the order of their first calls."""
     candidates: tuple[Candidate, ...] = ()
     baselines: tuple[Entry, ...] = ()
     """Controls that were screened like candidates, such as the untrained base and base rewards only; drawn into

@@ -14,6 +14,10 @@ Trust = Annotated[
     typer.Option("--trust", help="Import the code that a run names which somebody else, or another machine, began."),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="Folder of the run.", metavar="RUN")]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print the search's state, its question and what became of the answer as JSON."),
+]
 
 
 def run(
@@ -104,7 +108,7 @@ def run(
     return drive(run_dir, with_suites(named) if ood else named, resume=True, trust=trust)
 
 
-def ask(run: RunFolder) -> None:
+def ask(run: RunFolder, as_json: AsJson = False) -> None:
     """Print the question that a search with the manual proposer waits on: the exact prompt an LLM would get.
 
     Examples:
@@ -112,16 +116,19 @@ def ask(run: RunFolder) -> None:
     \b
         reward-search run --preset testbed-quick --set proposer.name=manual --run-dir runs/mine
         reward-search ask runs/mine > question.md
+        reward-search ask runs/mine --json
     """
     from search.driver.answers import open_question
+    from search.driver.exchange import exchange
 
-    typer.echo(open_question(run).prompt)
+    typer.echo(exchange(run).model_dump_json(indent=1) if as_json else open_question(run).prompt)
 
 
 def tell(
     run: RunFolder,
     answer: Annotated[Path, typer.Argument(help="Text file with the answer; - reads it from stdin.", metavar="FILE")],
     trust: Trust = False,
+    as_json: AsJson = False,
 ) -> int:
     """Answer the open question of a search; it goes on by itself to its next question, or to its end.
 
@@ -133,13 +140,18 @@ def tell(
     \b
         reward-search tell runs/mine answer.md
         my-agent < question.md | reward-search tell runs/mine -
+        reward-search tell runs/mine answer.md --json
     """
     from search.driver.answers import record_answer
     from search.driver.drive import drive
+    from search.driver.exchange import exchange
     from search.driver.launch import recorded_config
 
-    record_answer(run, answer, trust=trust)
-    return drive(run, recorded_config(run), resume=True, trust=trust)
+    answered = record_answer(run, answer, trust=trust)
+    code = drive(run, recorded_config(run), resume=True, trust=trust, stderr=as_json)
+    if as_json:
+        typer.echo(exchange(run, answered).model_dump_json(indent=1))
+    return code
 
 
 def status(run: RunFolder) -> None:

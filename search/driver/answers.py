@@ -28,8 +28,8 @@ def open_question(folder: Path) -> Question:
         return _question(ledger, folder)
 
 
-def record_answer(folder: Path, file: Path, *, trust: bool = False) -> None:
-    """The text of the file, `-` for stdin, as the reply to the open question. Raises UserError."""
+def record_answer(folder: Path, file: Path, *, trust: bool = False) -> int:
+    """The text of the file, `-` for stdin, as the reply to the open question; returns its round. Raises UserError."""
     if not Ledger.exists(folder):
         Ledger.open(folder)
     reply = _read(file)
@@ -41,6 +41,7 @@ def record_answer(folder: Path, file: Path, *, trust: bool = False) -> None:
         with start_folder(ledger, folder, trust=trust):
             require_same_inputs(parse_config(ledger.fact("config")), ledger, folder)
         ledger.record_answer(question.round, LanguageModelCall(MODEL, question.prompt, reply))
+        return question.round
 
 
 def _question(ledger: Ledger, folder: Path) -> Question:

@@ -34,9 +34,10 @@ INTERRUPTED = 130
 LEADERBOARD_FILE = "leaderboard.json"
 
 
-def drive(folder: Path, config: SearchConfig, *, resume: bool, trust: bool = False) -> int:
-    """Runs the search to its leaderboard and report; returns the exit code. Raises UserError."""
-    console = terminal()
+def drive(folder: Path, config: SearchConfig, *, resume: bool, trust: bool = False, stderr: bool = False) -> int:
+    """Runs the search to its leaderboard and report; returns the exit code. `stderr`: what is said goes there, and
+    nothing to stdout. Raises UserError."""
+    console = terminal(stderr=stderr)
     if not resume:
         require_free(folder)
     progress = Progress(console, plan(config).steps)
@@ -80,7 +81,9 @@ def write_outputs(run: Run) -> None:
 def record_question(run: Run, waiting: AwaitingAnswer) -> int:
     """Writes down what the search waits for; returns the number of the round."""
     number = len(run.ledger.rounds()) + 1
-    run.ledger.record_fact("question", {"round": number, "prompt": waiting.prompt})
+    refused = [{"reason": item.reason, "detail": item.detail} for item in waiting.unusable]
+    question = {"round": number, "prompt": waiting.prompt, "taken": waiting.taken, "refused": refused}
+    run.ledger.record_fact("question", question)
     return number
 
 
@@ -108,9 +111,9 @@ def recorded_steps(ledger: Ledger) -> int:
     return trained + sum(steps[job.subject] for job in ledger.jobs("retraining"))
 
 
-def terminal() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+def terminal(*, stderr: bool = False) -> Console:
+    console = Console(highlight=False, stderr=stderr)
+    return console if console.is_terminal else Console(highlight=False, width=120, stderr=stderr)
 
 
 def say(console: Console, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from rich.console import Console
 
@@ -15,11 +15,13 @@ from search.config.source import parse_config
 from search.finals.greedy import STAGE
 from search.ledger import Ledger, is_driven
 from search.proposers.base import Spending
+from search.results.models import proposing_models
 from search.results.notes import changes, go_on, nothing_scored
 from search.results.ranking import Status, control_scores, outcomes
-from search.results.tables import outcomes_table, prescreening_table
+from search.results.tables import models_table, outcomes_table, prescreening_table
 
 STATUSES: tuple[Status, ...] = get_args(Status)
+State = Literal["waiting", "running", "stopped", "finished"]
 
 
 def print_status(folder: Path) -> None:
@@ -54,6 +56,7 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
         console.print(f"language model: {spent.calls} calls, {spent.tokens:,} tokens, {price}")
         if calls[-1].error:
             console.print(printable(f"last call: {calls[-1].model}: {calls[-1].error}"))
+        console.print(models_table(proposing_models(ledger, every)))
     console.print(
         f"sandbox: level {ledger.fact('sandbox')['level']}; configuration {ledger.fact('config_digest')[:12]}"
     )
@@ -73,14 +76,24 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
         console.print(prescreening_table(every))
 
 
-def state(folder: Path, ledger: Ledger) -> str:
-    """What the run is doing, and what a user can do."""
+def state_of(folder: Path, ledger: Ledger) -> State:
+    """`waiting`: for the answer to a question; `stopped`: for whatever reason, and can be resumed."""
     if ledger.milestone("finished"):
-        return f"finished; see `reward-search leaderboard {folder}`"
+        return "finished"
     if is_driven(folder):
         return "running"
-    if question := ledger.fact("question"):
-        return f"round {question['round']} waits for an answer; see `reward-search ask {folder}`"
+    return "waiting" if ledger.fact("question") else "stopped"
+
+
+def state(folder: Path, ledger: Ledger) -> str:
+    """What the run is doing, and what a user can do."""
+    now = state_of(folder, ledger)
+    if now == "finished":
+        return f"finished; see `reward-search leaderboard {folder}`"
+    if now == "running":
+        return "running"
+    if now == "waiting":
+        return f"round {ledger.fact('question')['round']} waits for an answer; see `reward-search ask {folder}`"
     config = parse_config(ledger.fact("config"))
     if problem := nothing_scored(config, ledger):
         return f"stopped; {problem}; {go_on(config, folder)}"

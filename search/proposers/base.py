@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -181,6 +181,15 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierRound:
+    """What was asked of language models in one round, and what came of it."""
+
+    calls: Sequence[LanguageModelCall]
+    origins: Mapping[str, str]
+    """Of its candidates, by name: the models that proposed them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProposalRequest:
     round: int
     """Counts from 1."""
@@ -205,6 +214,8 @@ class ProposalRequest:
     """Tells the user something while the proposer works, such as what it waits for."""
     spent: Spending = Spending()
     """Of all earlier rounds, without `recorded_calls`; the hard budget counts both."""
+    earlier: Sequence[EarlierRound] = ()
+    """In order, for the choice among several models."""
     base_rewards: Sequence[str] = ()
     answer_format: AnswerFormat = ANSWER_FORMATS["solution"]
     """Of the task: where completions put reasoning and answer."""

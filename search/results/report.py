@@ -33,6 +33,7 @@ from search.results.evidence import (
     screening_evidence,
     unseen_evidence,
 )
+from search.results.models import proposing_models
 from search.results.notes import changes, notes, remarks
 from search.results.ranking import Outcome, luck_facts, outcomes
 from trainer.algorithms import algorithm_of
@@ -74,6 +75,7 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> Repor
     return ReportData(
         run=_run_facts(config, ledger, running),
         rounds=tuple(_rounds(ledger)),
+        models=tuple(proposing_models(ledger, every)),
         candidates=tuple(_candidate(outcome) for outcome in every),
         baselines=tuple(baselines(config, ledger)),
         entries=tuple(final_entries(config, ledger)),

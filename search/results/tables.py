@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import rich.table
 
-from eval.report.data import Entry, Scores
+from eval.report.data import Entry, ProposingModel, Scores
 from eval.report.leaderboard import format_estimate, luck_words
 from eval.report.ranking import ranking_f1, ranking_key, shared_ranks
 from eval.report.table import Cell, Column, Row, Table
+from eval.report.text import money
 from search.results.ranking import Outcome, ranked, stopped
 
 ROWS = 15
@@ -60,6 +61,27 @@ def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | Non
         ),
         caption="; ".join([*captions, *([f"{unscored} unscored"] if unscored else [])]),
     ).rich()
+
+
+def models_table(models: Sequence[ProposingModel]) -> rich.table.Table:
+    """What was asked of each language model, and how its candidates did."""
+    rows: list[Row] = []
+    for model in models:
+        mean, best = model.mean, model.best_scores
+        rows.append(
+            (
+                Cell(model.name, f"best: {model.best}" if best else ""),
+                Cell(str(model.calls), f"{model.unanswered} lost" if model.unanswered else ""),
+                Cell(f"{model.tokens:,}", money(model.cost_usd)),
+                f"{model.accepted} of {model.candidates}",
+                Cell(
+                    f"{format_estimate(mean)} of {mean.n}" if mean else "—",
+                    f"best {format_estimate(best.f1)}" if best else "",
+                ),
+            )
+        )
+    columns = Column("language model", "name"), *map(Column, ("calls", "tokens\nand cost", "accepted", "mean F1"))
+    return Table(columns, tuple(rows)).rich()
 
 
 def prescreening_table(every: Sequence[Outcome]) -> rich.table.Table:

@@ -89,6 +89,9 @@ def test_the_proposer_is_told_of_second_prompts() -> None:
     told = first_request(two, task, 1, ()).task_description
     assert told.startswith(task.description)
     assert f"`{SECOND_TURN}`" in told
+    best = {"algorithm": {"name": "multilayer", "options": {"select": "best"}}}
+    three = parse_config(small_config(screening=best))
+    assert "the best of its own answers" in first_request(three, task, 1, ()).task_description
 
 
 @pytest.mark.parametrize(

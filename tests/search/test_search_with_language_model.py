@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import subprocess
 import sys
 import threading
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eval.tasks.registry import build_task
 from search.cli import main
+from search.config.source import parse_config
 from search.ledger import Ledger
+from search.proposers.base import EarlierRound
+from search.proposers.language_model.exchanges import Exchanges
+from search.proposers.registry import build_proposer
+from search.results.models import proposing_models
+from search.results.ranking import outcomes
+from search.rounds.feedback import build_feedback
+from search.rounds.request import first_request
 from tests.search.proposers.openai_server import Answer, Failure, OpenAIServer, Script, Silence
 from tests.search.searches import reward_code, run_search, write_config
 
@@ -80,6 +93,82 @@ def test_an_exhausted_budget_ends_the_proposing_and_not_the_search(tmp_path: Pat
     assert [len(ledger.candidates(number)) for number in (1, 2)] == [2, 0]
     assert ledger.milestone("finished") is not None
     ledger.close()
+
+
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search of three rounds in which a bandit chooses between a model whose replies are of use and one whose are
+    not."""
+
+    def script(body: dict[str, Any]) -> Answer:
+        number = int(hashlib.sha256(body["messages"][0]["content"].encode()).hexdigest()[:8], 16) % 2000
+        useless = body["model"] == "useless"
+        return Answer("I would rather not." if useless else reply(number), "stop", None, 100, 50)
+
+    prices = {"usd_per_million_prompt_tokens": 10, "usd_per_million_completion_tokens": 20}
+    models = [{"model": f"openai/{name}", **prices} for name in ("useless", "useful")]
+    with OpenAIServer(script) as server:
+        settings = proposer(server)
+        more = {
+            "models": models,
+            "choice": "bandit",
+            "candidates_per_call": 1,
+            "max_follow_ups": 4,
+            "timeout_seconds": 60,
+        }
+        settings["options"] = {**settings["options"], **more}  # type: ignore[dict-item]
+        plan = {"rounds": 3, "candidates_per_round": 4, "base_rollouts": {"questions": 8, "per_question": 2}}
+        code, run = run_search(tmp_path_factory.mktemp("bandit"), proposer=settings, search=plan)
+    assert code == 0
+    return run
+
+
+def test_a_bandit_learns_from_round_to_round_and_its_statistics_are_shown(
+    two_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Ledger.open(two_models)) as ledger:
+        config = parse_config(ledger.fact("config"))
+        useless, useful = sorted(proposing_models(ledger, outcomes(config, ledger)), key=lambda item: item.candidates)
+        calls = [Counter(call.model for call in ledger.calls(number)) for number in (1, 2, 3)]
+    assert (useless.name, useless.candidates, useless.mean, useless.best) == ("openai/useless", 0, None, None)
+    assert useful.candidates == 12
+    assert useful.accepted == useful.mean.n == 12
+    assert useful.tokens == 150 * useful.calls
+    assert useful.cost_usd == pytest.approx(useful.calls * 0.002)
+    assert useful.best_scores.f1.value > useful.mean.value
+    assert calls[0]["openai/useless"] > 0
+    assert sum(item["openai/useful"] for item in calls) > sum(item["openai/useless"] for item in calls)
+    assert useless.calls + useful.calls == sum(map(Counter.total, calls))
+    capsys.readouterr()
+    assert main(["status", str(two_models)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{useful.mean.value:.3f} [{useful.mean.low:.3f}, {useful.mean.high:.3f}] of 12" in shown
+    assert "openai/useful" in shown
+    assert f"${useful.cost_usd:.2f}" in shown
+    page = (two_models / "report.html").read_text(encoding="utf-8")
+    assert "openai/useful" in page
+    assert f"{useful.mean.value:.3f}" in page
+
+
+def test_the_same_calls_and_scores_lead_to_the_same_choices(two_models: Path) -> None:
+    """A later round asks the models that the record of the earlier ones leads to, whenever that is read."""
+    with closing(Ledger.open(two_models)) as ledger:
+        config, candidates = parse_config(ledger.fact("config")), ledger.candidates()
+        built = build_proposer("litellm", config.proposer.options)
+        for number in (2, 3):
+            known = [item for item in outcomes(config, ledger) if item.candidate.round < number]
+            asked = replace(
+                first_request(config, build_task(config.task), number, ()),
+                feedback=build_feedback("ranked", known, 0),
+                earlier=[
+                    EarlierRound(ledger.calls(n), {item.name: item.origin for item in candidates if item.round == n})
+                    for n in range(1, number)
+                ],
+            )
+            exchanges = Exchanges(built, asked)
+            assert [exchanges._chosen(call.exchange).model for call in ledger.calls(number)] == [
+                call.model for call in ledger.calls(number)
+            ]
 
 
 REFUSING = {"model": "openai/refusing", "usd_per_million_prompt_tokens": 2, "usd_per_million_completion_tokens": 8}

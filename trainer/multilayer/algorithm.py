@@ -1,4 +1,8 @@
-"""Multi-layer GRPO (arXiv 2506.04746): its options, and how it differs from GRPO."""
+"""Multi-layer GRPO (arXiv 2506.04746): its options, and how it differs from GRPO.
+
+With `select: best` the second layer is that of iGRPO (arXiv 2602.09000), which improves on the best of several drafts;
+there the drafts only serve to be chosen from, while here they train the first layer as well.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +36,12 @@ class Multilayer(Algorithm):
     corrections: int = Field(default=2, ge=0)
     """Corrections sampled per response that goes on (H); 0 switches the second layer off, and the run is GRPO."""
     responses: int | None = Field(default=None, ge=1)
-    """Responses per question that go on to the second layer; empty: as many as a group has. Of those that qualify each
-    is taken once before any is taken again. A question without any leaves its place to another; if no question has
-    any, the second layer learns nothing in that step."""
-    select: Literal["all", "wrong", "mixed"] = "all"
-    """Which responses qualify: all, wrong ones, or wrong and right ones in equal parts where a question has both."""
+    """Responses per question that go on to the second layer; empty: as many as a group has, of the best only one. Of
+    those that qualify each is taken once before any is taken again. A question without any leaves its place to another;
+    if no question has any, the second layer learns nothing in that step."""
+    select: Literal["all", "wrong", "mixed", "best"] = "all"
+    """Which responses qualify: all, wrong ones, wrong and right ones in equal parts where a question has both, or the
+    best: those to which the rewards of the run give most."""
     group: Literal["question+response", "question"] = "question+response"
     """What the completions of a group of the second layer share: the question and the response that is corrected, or
     the question alone."""
@@ -58,7 +63,7 @@ class Multilayer(Algorithm):
 
     def places(self, generations: int) -> int:
         """Responses per question that go on, of groups of so many."""
-        return self.responses or generations
+        return self.responses or (1 if self.select == "best" else generations)
 
     def group_size(self, generations: int) -> int:
         """Completions in a group of the second layer."""
@@ -77,6 +82,12 @@ class Multilayer(Algorithm):
             raise UserError(
                 "algorithm.options.corrections = 1 makes groups of one completion, which have no advantage; use 2 or "
                 "more, 0 to switch the second layer off, or algorithm.options.group = 'question' with responses >= 2"
+            )
+        if self.select == "best" and self.places(grpo.generations) >= grpo.generations:
+            raise UserError(
+                f"algorithm.options.select = 'best' chooses among the {grpo.generations} responses to a question "
+                f"(grpo.generations), and algorithm.options.responses = {self.responses} takes them all; use fewer, or "
+                "select = 'all'"
             )
         if self.second_layer(grpo) % parts:
             raise UserError(
@@ -144,8 +155,12 @@ class Multilayer(Algorithm):
     def note_for_rewards(self) -> str:
         if not self.corrections:
             return ""
+        shown = {
+            "wrong": "one of its own wrong answers",
+            "best": "the best of its own answers, by what the rewards together give,",
+        }.get(self.select, "one of its own answers")
         return (
-            "The policy is trained in two layers, and rewards score both. In the second it is shown one of its own "
-            "answers and corrects or confirms it: `prompt` is then the question, a line that starts with `Earlier: ` "
+            f"The policy is trained in two layers, and rewards score both. In the second it is shown {shown} "
+            "and corrects or confirms it: `prompt` is then the question, a line that starts with `Earlier: ` "
             f"and holds that answer, and the line `{self.phrase}`; `completion` is the second answer."
         )

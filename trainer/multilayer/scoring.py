@@ -48,10 +48,12 @@ class LayeredScoring:
         totals = scoring.reward(completions=completions, trainer_state=trainer_state, **columns)
         right = scoring.correct
         if layer[0] == 1:
-            rows = zip(columns["prompts"], columns["question"], completions, columns["answer"], right, strict=True)
+            rows = zip(
+                *(columns["prompts"], columns["question"], completions, columns["answer"], right, totals), strict=True
+            )
             self._responses = [
-                Response(tuple(prompt), question, completion[0]["content"], answer, correct)
-                for prompt, question, completion, answer, correct in rows
+                Response(tuple(prompt), question, completion[0]["content"], answer, correct, total)
+                for prompt, question, completion, answer, correct, total in rows
             ]
             return totals
         self._record_transitions(trainer_state.global_step + 1, columns, right)

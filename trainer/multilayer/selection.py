@@ -22,6 +22,8 @@ class Response:
     text: str
     answer: str
     correct: bool
+    total: float | None
+    """What the rewards of the run give it together; None: it could not be scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def select(groups: Sequence[Sequence[Response]], settings: Multilayer, per_quest
 
 
 def _qualifies(response: Response, settings: Multilayer) -> bool:
+    if settings.select == "best":
+        return response.total is not None
     return settings.select != "wrong" or not response.correct
 
 
@@ -73,10 +77,19 @@ def _responses(
         # An odd place is a wrong response's in every other question.
         first = (count + (index + 1) % 2) // 2
         return [*_in_turn(wrong, first, draws), *_in_turn(right, count - first, draws)]
+    if settings.select == "best" and qualified:
+        return _best(group, count, draws)
     chosen = wrong if settings.select == "wrong" and qualified else group
     if settings.select == "all" and count == len(group):
         return list(group)
     return _in_turn(chosen, count, draws)
+
+
+def _best(group: Sequence[Response], count: int, draws: random.Random) -> list[Response]:
+    """Those with the highest totals, the best first; who comes first of equals is left to chance."""
+    scored = [(item.total, item) for item in _in_turn(group, len(group), draws) if item.total is not None]
+    order = [item for _, item in sorted(scored, key=lambda pair: -pair[0])]
+    return [order[place % len(order)] for place in range(count)]
 
 
 def _in_turn(items: Sequence[Item], count: int, draws: random.Random) -> list[Item]:

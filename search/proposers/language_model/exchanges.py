@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from eval.tasks.testbed.draws import Draws
 from rewards_generated.errors import UserError
 from search.proposers.base import BudgetExhausted, LanguageModelCall, ProposalRequest, SettleCall, Spending
 from search.proposers.collection import Answers, Render
+from search.proposers.language_model.bandit import Arm, arms_of, choose
 from search.proposers.language_model.budget import Budget
 from search.proposers.language_model.provider import Provider, ProviderFailure, numbered
 
@@ -72,6 +74,11 @@ class Exchanges:
         self.recorded = {call.exchange: call for call in recorded if call.reply is not None}
         self.sent = 0
 
+    @cached_property
+    def arms(self) -> list[Arm]:
+        """Of the models, in their order: what the choice among them rests on in this round."""
+        return arms_of(self.request, [item.model for item in self.proposer.settings.models])
+
     def __call__(self, first: int, renders: Sequence[Render]) -> Answers:
         """The answers of exchanges `first` and following, in their order.
 
@@ -110,13 +117,13 @@ class Exchanges:
         return Answers([answer for answer in answers.values() if answer is not None], ended)
 
     def _chosen(self, number: int) -> Provider:
-        """The model of an exchange, by weight, of those that have not failed in this round."""
-        models = self.proposer.settings.models
-        weights = {
-            place: item.weight for place, item in enumerate(models) if self.proposer.providers[place] not in self.failed
-        }
+        """The model of an exchange, by weight or by the bandit, of those that have not failed in this round."""
+        settings, providers = self.proposer.settings, self.proposer.providers
+        left = [place for place, provider in enumerate(providers) if provider not in self.failed]
         draws = Draws(f"models {self.request.round} {self.request.seed} {number} {len(self.failed)}")
-        return self.proposer.providers[draws.weighted(weights)]
+        if settings.choice == "bandit":
+            return providers[choose({place: self.arms[place] for place in left}, draws, settings.cost_weight)]
+        return providers[draws.weighted({place: settings.models[place].weight for place in left})]
 
     def _send_due(self, waiting: list[Exchange]) -> BudgetExhausted | None:
         """Sends what is due and affordable; what does not fit the budget waits for requests under way, which may turn

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from search.proposers.settings import PromptSettings, ProposerSettings
 
@@ -35,7 +35,7 @@ class ModelSettings(ProposerSettings):
     model: str = Field(min_length=1)
     """Provider and model as litellm writes them, such as `openai/gpt-4o` or `moonshot/kimi-k2-0711-preview`."""
     weight: float = Field(default=1.0, gt=0)
-    """How often it is chosen, relative to the other models."""
+    """How often it is chosen, relative to the other models, where `choice` is weights."""
     api_base: Address | None = None
     """Address of an OpenAI-compatible server, such as `http://localhost:8000/v1`; none: the provider's own."""
     api_key_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
@@ -70,7 +70,12 @@ class LanguageModelSettings(PromptSettings):
     """Options of `litellm`."""
 
     models: Annotated[tuple[ModelSettings, ...], BeforeValidator(_as_models)] = Field(min_length=1)
-    """The models; each call takes one of them, by weight, and another where that one fails."""
+    """The models; each call takes one of them, and another where that one fails."""
+    choice: Literal["weights", "bandit"] = "weights"
+    """How a call's model is chosen: by the models' weights, or by a bandit that learns from round to round which of
+    them bring candidates that rank high for what they cost (budgeted Thompson sampling, arXiv 1505.00146)."""
+    cost_weight: float = Field(default=1.0, ge=0, le=1)
+    """How much costs count in the bandit: 1 as much as ranks, 0 not at all."""
     api_base: Address | None = None
     """Address of an OpenAI-compatible server for all models that name none of their own."""
     temperature: Temperature | None = 0.6
@@ -93,6 +98,16 @@ class LanguageModelSettings(PromptSettings):
     """Hard limit of a search's tokens, prompts and replies together. None: no limit."""
     budget_calls: int | None = Field(default=200, gt=0)
     """Hard limit of a search's requests, failed ones too. None: no limit."""
+
+    @model_validator(mode="after")
+    def _choice_takes_effect(self) -> Self:
+        if self.choice == "bandit" and len(self.models) == 1:
+            raise ValueError("choice = 'bandit' chooses among two or more models; name more, or leave choice out")
+        if self.choice == "bandit" and any(item.weight != 1.0 for item in self.models):
+            raise ValueError("choice = 'bandit' learns how often a model is asked; leave out the models' weight")
+        if self.choice == "weights" and self.cost_weight != 1.0:
+            raise ValueError("cost_weight has an effect with choice = 'bandit' alone; set that, or leave it out")
+        return self
 
     def of(self, model: ModelSettings) -> ModelSettings:
         """The settings of one model with what holds for all where it has nothing of its own."""

@@ -13,8 +13,11 @@ from search.study.cells import by_seed, each, mean
 from search.study.multilayer.records import PARTS, Answers, FailedRun, How, ScoredRun
 from search.study.words import Words
 
-MULTILAYER, GRPO, LONGER, RANDOM = "multilayer", "grpo", "grpo-longer", "random-response"
-ARMS: dict[str, ArmKind] = {MULTILAYER: "main", GRPO: "other", LONGER: "other", RANDOM: "control"}
+MULTILAYER, GRPO, LONGER = "multilayer", "grpo", "grpo-longer"
+BEST, RANDOM = "best-response", "random-response"
+ARMS: dict[str, ArmKind] = {MULTILAYER: "main", GRPO: "other", LONGER: "other", BEST: "other", RANDOM: "control"}
+LAYERED = (MULTILAYER, BEST, RANDOM)
+"""Arms with a second layer."""
 VOTING = (GRPO, LONGER)
 """Arms whose answers are also put to a vote of two."""
 
@@ -31,7 +34,7 @@ class Reading(NamedTuple):
     @property
     def name(self) -> str:
         """Of the arm alone, where its second answers count."""
-        if self.arm in (MULTILAYER, RANDOM) and self.how == "second":
+        if self.arm in LAYERED and self.how == "second":
             return self.arm
         return f"{self.arm}, {READINGS[self.how]}"
 
@@ -44,7 +47,7 @@ def rivals(arm: str) -> tuple[Reading, ...]:
     return (Reading(arm, "first"), Reading(arm, "second"), Reading(arm, "vote"))
 
 
-DRAWN = (MULTILAYER, LONGER, RANDOM)
+DRAWN = (MULTILAYER, LONGER, BEST, RANDOM)
 """Arms in the figures: those of as many sampled completions."""
 TOKENS_APART = 0.05
 """From this share on, a difference in sampled tokens between arms of as many completions is said."""
@@ -105,6 +108,7 @@ def _families(words: Words, found: Found) -> tuple[Family, ...]:
     return (
         against("at_completions", *rivals(LONGER), primary=True),
         against("at_steps", *rivals(GRPO)),
+        against("best_response", Reading(BEST, "second")),
         against("random_response", Reading(RANDOM, "second")),
         words.family("second_pass", gains, [(MULTILAYER, arm) for arm in (LONGER, GRPO, RANDOM)]),
         words.family("first_answers", firsts, [(MULTILAYER, arm) for arm in (LONGER, GRPO)]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from eval.prediction import Prediction
 from rewards_generated.errors import UserError
@@ -14,7 +14,7 @@ from search.config.seeds import screening_seeds
 from search.jobs.descriptions import evaluation_job, jobs_folder, screening_run, split_of
 from search.study.base import Cost, Findings, Results, Study, StudyContext, Unit
 from search.study.multilayer.records import Answers, Runs, answers_record, run_record
-from search.study.multilayer.report import ARMS, LONGER, RANDOM, VOTING, multilayer_findings, rivals
+from search.study.multilayer.report import ARMS, BEST, LONGER, RANDOM, VOTING, multilayer_findings, rivals
 from search.study.words import Words
 from trainer.algorithms import algorithm_of
 from trainer.determinism import derived_seed
@@ -68,6 +68,10 @@ class MultilayerStudy(Study):
             raise UserError(
                 f"`screening.algorithm.options.control` = {layered.control!r}: it is what an arm of the study "
                 "varies; leave it out"
+            )
+        if layered.select == "best":
+            raise UserError(
+                "`screening.algorithm.options.select` = 'best': it is what an arm of the study varies; leave it out"
             )
         if screening.evaluation_turns == 1:
             raise UserError("`screening.evaluation_turns` = 1: the study asks every policy twice; leave it out")
@@ -156,9 +160,14 @@ class MultilayerStudy(Study):
 
     def _config(self, arm: str, seed: int) -> SearchConfig:
         """The study's configuration, which is that of the arm `multilayer`, as the arm changes it."""
-        screening = self.config.screening
-        if arm == RANDOM:
-            options = {**screening.algorithm.options, "control": "random_response"}
+        screening, layered = self.config.screening, self.layered
+        corrections = layered.corrections * layered.places(screening.grpo.generations)
+        varied: dict[str, dict[str, Any]] = {
+            RANDOM: {"control": "random_response"},
+            BEST: {"select": "best", "responses": 1, "corrections": corrections},
+        }
+        if arm in varied:
+            options = {**screening.algorithm.options, **varied[arm]}
             algorithm = screening.algorithm.model_copy(update={"options": options})
             screening = screening.model_copy(update={"algorithm": algorithm})
         elif arm in VOTING:

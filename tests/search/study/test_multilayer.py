@@ -27,6 +27,7 @@ RIGHT = {  # first and second answers right, of 40 questions
     "multilayer": (20, 30),
     "grpo": (18, 17),
     "grpo-longer": (22, 21),
+    "best-response": (20, 28),
     "random-response": (20, 19),
     "untrained": (10, 8),
 }
@@ -160,6 +161,8 @@ def test_comparisons_are_of_paired_accuracies(folder: Path) -> None:
             assert item["estimate"]["value"] == pytest.approx(fmean(wanted))
     [control] = families["Whether the response matters"]
     assert control["differences"] == pytest.approx([11 / 40] * 3)
+    [best] = families["Whether the best response is the one to correct"]
+    assert best["differences"] == pytest.approx([2 / 40] * 3)
     gains = families["What the second pass adds"]
     assert [item["estimate"]["value"] for item in gains] == pytest.approx([11 / 40] * 3)
 
@@ -170,6 +173,7 @@ def test_budgets_and_answers_are_told(folder: Path) -> None:
     assert tables["What a run spends"]["multilayer"] == ["6", "384", f"{6 * 32 * 30:,}", "3", "0"]
     assert tables["What a run spends"]["grpo"] == ["6", "192", f"{6 * 32 * 10:,}", "3", "0"]
     assert tables["What a run spends"]["grpo-longer"] == ["12", "384", f"{12 * 32 * 10:,}", "3", "0"]
+    assert tables["What a run spends"]["best-response"] == ["6", "384", f"{6 * 32 * 30:,}", "3", "0"]
     answers = tables["First and second answers"]
     assert answers["untrained"][1].startswith("0.250 [")
     assert answers["untrained"][2].startswith("0.200 [")
@@ -233,6 +237,7 @@ def test_tokens_are_counted_by_layer_in_alternating_steps() -> None:
         ("screening.algorithm=grpo", "needs a second layer"),
         ("screening.algorithm.options.corrections=0", "needs a second layer"),
         ("screening.algorithm.options.control=random_response", "an arm of the study varies"),
+        ("screening.algorithm.options.select=best", "an arm of the study varies"),
         ("screening.evaluation_turns=1", "asks every policy twice"),
         ("search.select_on=test", "reads the validation split"),
     ],
@@ -246,6 +251,13 @@ def test_a_plan_states_arms_and_costs() -> None:
     study = build_study("multilayer", "full", None, [])
     costs = [unit.cost for unit in study.units()]
     grpo = study.config.screening.grpo
-    assert sum(cost.trainings for cost in costs) == 4 * study.seeds
-    assert sum(cost.steps for cost in costs) == study.seeds * (3 * grpo.steps + 2 * grpo.steps)
+    assert sum(cost.trainings for cost in costs) == 5 * study.seeds
+    assert sum(cost.steps for cost in costs) == study.seeds * (4 * grpo.steps + 2 * grpo.steps)
     assert any("exact test" in sentence for sentence in study.outline)
+
+
+def test_the_best_response_gets_all_corrections_of_its_question() -> None:
+    study = build_study("multilayer", "quick", None, ["screening.algorithm.options={corrections: 2, responses: 3}"])
+    options = study._config("best-response", 0).screening.algorithm.options
+    assert options == {"corrections": 6, "responses": 1, "select": "best"}
+    assert study.completions("best-response") == study.completions("multilayer")

@@ -156,6 +156,15 @@ def test_wrong_responses_alone_fill_the_batch(base: Path, tmp_path: Path) -> Non
     assert made.batch["completion_mask"].any(1).all()
 
 
+def test_the_best_response_by_the_rewards_is_corrected(base: Path, tmp_path: Path) -> None:
+    """Rewards 0, 1, 5 and 2, 2, 8: the third of each question, though the first question's is wrong."""
+    made = HandMade(base, tmp_path, MIXED, select="best", corrections=6)
+    asked = [sample.prompt for sample in made.table.seen[6:]]
+    assert asked == [made.expected_prompt(2)] * 6 + [made.expected_prompt(5)] * 6
+    expected = advantages(made.first_rewards, 3) + advantages(made.second_rewards, 6)
+    assert made.batch["advantages"].tolist() == pytest.approx(expected, rel=1e-5)
+
+
 def test_where_nothing_qualifies_the_layer_has_its_size_and_learns_nothing(base: Path, tmp_path: Path) -> None:
     made = HandMade(base, tmp_path, ALL_RIGHT, select="wrong")
     assert len(made.batch["advantages"]) == 18

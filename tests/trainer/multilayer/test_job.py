@@ -63,8 +63,9 @@ def test_an_unknown_algorithm_or_option_is_named(algorithm: dict[str, Any], sent
         ({}, {"corrections": 1}, "groups of one completion"),
         ({"completions_per_forward": 2}, {"corrections": 3, "responses": 1}, "6 completions of the second layer"),
         ({"prompts_per_step": 1}, {"control": "random_response"}, "prompts_per_step >= 2"),
+        ({"generations": 4}, {"select": "best", "responses": 4}, "'best' chooses among the 4 responses"),
     ],
-    ids=["no group", "micro-batches", "control"],
+    ids=["no group", "micro-batches", "control", "best of all"],
 )
 def test_settings_that_do_not_fit_are_named(grpo: dict[str, Any], settings: dict[str, Any], sentence: str) -> None:
     job = training_run(Path("/policy"), algorithm=multilayer(**settings), grpo=grpo)

@@ -12,11 +12,17 @@ from trainer.multilayer.selection import Place, Response, select
 
 
 def groups(*rights: str) -> list[list[Response]]:
-    """One group per text, whose characters say which responses are right (1) or wrong (0)."""
+    """One group per text, whose characters say which responses are right (1) or wrong (0); the rewards give 2 for a
+    right one, -1 for a wrong one, and `?` is wrong and could not be scored."""
     return [
         [
             Response(
-                ({"role": "user", "content": f"q{question}"},), f"q{question}", f"{question}-{place}", "7", c == "1"
+                ({"role": "user", "content": f"q{question}"},),
+                f"q{question}",
+                f"{question}-{place}",
+                "7",
+                c == "1",
+                None if c == "?" else 2.0 if c == "1" else -1.0,
             )
             for place, c in enumerate(right)
         ]
@@ -89,6 +95,37 @@ def test_mixed_takes_both_kinds_in_equal_parts(count: int, wrong: list[int]) -> 
     assert found == wrong
     one_kind = selected(["1111", "0000"], count, select="mixed")
     assert [place.response.correct for place in one_kind] == [True] * count + [False] * count
+
+
+def test_the_best_is_the_one_with_the_highest_total_and_equals_have_the_same_chance() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(900):
+        places = selected(["0010", "0111"], 1, seed, select="best")
+        assert texts(places)[0] == "0-2"
+        assert all(place.qualified for place in places)
+        seen[texts(places)[1]] += 1
+    assert set(seen) == {"1-1", "1-2", "1-3"}
+    assert all(240 < count < 360 for count in seen.values())
+
+
+def test_several_places_go_to_the_best_in_their_order() -> None:
+    for seed in range(20):
+        two = texts(selected(["0100"], 2, seed, select="best"))
+        assert two[0] == "0-1"
+        assert two[1] in {"0-0", "0-2", "0-3"}
+        again = texts(selected(["1?0?"], 3, seed, select="best"))
+        assert again == ["0-0", "0-2", "0-0"], "what could not be scored never goes on"
+
+
+def test_a_question_without_a_score_leaves_its_place_and_without_any_nothing_qualifies() -> None:
+    assert texts(selected(["??", "01"], 1, select="best")) == ["1-1", "1-1"]
+    assert not any(place.qualified for place in selected(["??", "??"], 1, select="best"))
+
+
+def test_one_best_response_goes_on_unless_more_are_asked_for() -> None:
+    assert Multilayer(select="best").places(4) == 1
+    assert Multilayer(select="best", responses=2).places(4) == 2
+    assert Multilayer().places(4) == 4
 
 
 def test_the_control_shows_only_what_belongs_to_another_question() -> None:
