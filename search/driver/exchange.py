@@ -58,6 +58,8 @@ class Question(_Form):
     """All that a proposer is told, and the form of the answer."""
     wanted: int
     """Candidates that are still missing in this round."""
+    reflection_minimum: int
+    """So many of the round's candidates at least are to be of the family reflection."""
     taken: int
     """Candidates that earlier answers of this round brought."""
     refused: list[Refused]
@@ -158,6 +160,7 @@ def _question(config: SearchConfig, ledger: Ledger) -> Question:
     return Question(
         prompt=asked["prompt"],
         wanted=config.search.candidates_per_round - asked["taken"],
+        reflection_minimum=config.search.reflection_minimum,
         taken=asked["taken"],
         refused=[Refused(**item) for item in asked["refused"]],
         answers_left=max(1, 1 + follow_ups - given),

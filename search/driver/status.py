@@ -56,7 +56,8 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
         console.print(f"language model: {spent.calls} calls, {spent.tokens:,} tokens, {price}")
         if calls[-1].error:
             console.print(printable(f"last call: {calls[-1].model}: {calls[-1].error}"))
-        console.print(models_table(proposing_models(ledger, every)))
+        if models := proposing_models(ledger, every):
+            console.print(models_table(models))
     console.print(
         f"sandbox: level {ledger.fact('sandbox')['level']}; configuration {ledger.fact('config_digest')[:12]}"
     )

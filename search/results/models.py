@@ -10,14 +10,18 @@ from eval.statistics.estimate import Estimate
 from eval.statistics.seeds import summarise_seeds
 from search.ledger import Ledger
 from search.proposers.base import LanguageModelCall, Spending
+from search.proposers.manual import MODEL
 from search.results.ranking import Outcome, ranked
 
 
 def proposing_models(ledger: Ledger, every: Sequence[Outcome]) -> list[ProposingModel]:
-    """One per model that was called, in the order of their first calls. `every`: the outcomes of all candidates."""
+    """One per model that was called, in the order of their first calls; none for answers to the proposer `manual`.
+
+    `every`: the outcomes of all candidates."""
     by_model: dict[str, list[LanguageModelCall]] = {}
     for call in ledger.calls():
-        by_model.setdefault(call.model, []).append(call)
+        if call.model != MODEL:
+            by_model.setdefault(call.model, []).append(call)
     return [
         _model(name, calls, [outcome for outcome in every if outcome.candidate.origin == name])
         for name, calls in by_model.items()

@@ -88,6 +88,10 @@ def test_status_says_what_is_waited_for(asked: Path, capsys: pytest.CaptureFixtu
     capsys.readouterr()
     assert main(["status", str(asked)]) == 0
     assert "round 1 waits for an answer" in capsys.readouterr().out
+    assert tell(asked, fenced(1, 2)) == 0
+    capsys.readouterr()
+    assert main(["status", str(asked)]) == 0
+    assert "and cost" not in capsys.readouterr().out, "a person is no language model with a price"
 
 
 def test_resume_asks_the_same_question_again(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:

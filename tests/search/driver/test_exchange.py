@@ -43,6 +43,7 @@ def test_a_search_is_driven_by_json_alone(tmp_path: Path, capsys: pytest.Capture
     question = asked["question"]
     assert question["prompt"].rstrip() == _plain_question(capsys, run).rstrip()
     assert (question["wanted"], question["taken"], question["answers_left"]) == (2, 0, 3)
+    assert question["reflection_minimum"] == 0
     assert {"format_exact", "base-rewards-only"} <= set(question["names_taken"])
     assert "re" in question["contract"]["modules"]
 
