@@ -21,18 +21,17 @@ from search.finals.finals import run_finals
 from search.jobs.descriptions import base_rollouts_job, evaluation_job, jobs_folder, split_of
 from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Stage
-from search.proposers.base import BudgetExhausted, ProposalBatch, Spending
+from search.proposers.base import BudgetExhausted, ProposalBatch
 from search.proposers.registry import proposer_notes
 from search.results.notes import go_on, nothing_scored
 from search.results.ranking import control_scores, outcomes
 from search.rounds.audit import audit_screenings
 from search.rounds.base_policy import base_warning, require_base_variety, rollouts_of
-from search.rounds.feedback import build_feedback
 from search.rounds.ingest import ingest
 from search.rounds.inputs import require_same_inputs
 from search.rounds.prescreen import prescreen
 from search.rounds.race import race
-from search.rounds.request import first_request
+from search.rounds.request import later_request
 from search.rounds.screening import screen
 from search.session import Run
 
@@ -66,7 +65,8 @@ def explore(run: Run, rounds: int) -> list[Rollout]:
         screen(run, number, distinct)
         race(run, number)
         audit_screenings(run)
-        run.progress.show_round(number, outcomes(run.config, run.ledger), control_scores(run.config, run.ledger))
+        if not run.answered_blind:
+            run.progress.show_round(number, outcomes(run.config, run.ledger), control_scores(run.config, run.ledger))
     return rollouts
 
 
@@ -108,17 +108,11 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
     run.progress.phase(f"round {number} of {settings.rounds}: proposing", 0)
     started = time.perf_counter()
     earlier = [candidate for candidate in ledger.candidates() if candidate.round < number]
-    request = first_request(run.config, run.task, number, rollouts)
     request = replace(
-        request,
-        feedback=build_feedback(
-            settings.feedback, outcomes(run.config, ledger), request.seed, flags=run.config.audit.in_feedback
-        ),
-        known_identities=frozenset(candidate.identity for candidate in earlier if candidate.identity),
+        later_request(run.config, run.task, ledger, number, rollouts),
         recorded_calls=ledger.calls(number),
         record_call=lambda call: ledger.record_call(number, call),
         note=run.progress.note,
-        spent=Spending.of(call for before in range(1, number) for call in ledger.calls(before)),
     )
     try:
         batch = run.proposer.propose(request)

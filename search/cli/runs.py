@@ -99,7 +99,13 @@ def run(
     return drive(run_dir, with_suites(named) if ood else named, resume=True)
 
 
-def ask(run: RunFolder) -> None:
+def ask(
+    run: RunFolder,
+    sections: Annotated[
+        bool,
+        typer.Option("--sections", help="Print how many tokens each part has, estimated from its bytes, instead."),
+    ] = False,
+) -> None:
     """Print the question that a search with the manual proposer waits on: the exact prompt an LLM would get.
 
     Examples:
@@ -107,10 +113,13 @@ def ask(run: RunFolder) -> None:
     \b
         reward-search run --preset testbed-quick --set proposer.name=manual --run-dir runs/mine
         reward-search ask runs/mine > question.md
+        reward-search ask runs/mine --sections
     """
     from search.driver.answers import open_question
+    from search.proposers.tokens import parts_table
 
-    typer.echo(open_question(run).prompt)
+    question = open_question(run).prompt
+    typer.echo(parts_table(question) if sections else question)
 
 
 def tell(
