@@ -105,7 +105,7 @@ class Proposal:
 class UnusableItem:
     """Something in a reply that did not become a proposal, and why."""
 
-    reason: Literal["malformed", "truncated", "refused", "duplicate", "surplus"]
+    reason: Literal["malformed", "truncated", "refused", "duplicate", "surplus", "rejected"]
     detail: str
     excerpt: str
 
@@ -114,6 +114,8 @@ class UnusableItem:
 class ProposalBatch:
     proposals: tuple[Proposal, ...]
     unusable: tuple[UnusableItem, ...] = ()
+    untrainable: tuple[Proposal, ...] = ()
+    """Candidates beside `proposals` that `ProposalRequest.problem` spoke against; they are recorded with why."""
     exhausted: str = ""
     """The limit of the budget that kept the rest from being asked for, in words; empty: none did."""
 
@@ -226,6 +228,9 @@ class ProposalRequest:
     record_call: Callable[[LanguageModelCall], SettleCall] = field(default=_kept_nowhere)
     """Called once per new call: with its worst case before it is sent, so that nothing that may be billed is lost, and
     the function that it returns with what came of it; or only with the finished call, before anything is made of it."""
+    problem: Callable[[Proposal], UnusableItem | None] = field(default=lambda proposal: None)
+    """Why a candidate would not be trained (the gate rejects it, or an earlier one is like it), so that another can be
+    asked for in its place; None: it would. Asked once per candidate, in their order."""
     note: Callable[[str], None] = field(default=lambda text: None)
     """Tells the user something while the proposer works, such as what it waits for."""
     spent: Spending = Spending()
