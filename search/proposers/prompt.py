@@ -111,8 +111,9 @@ def _rendered(
 
     def data(kind: str, text: str) -> str:
         """Untrusted text between marks that it cannot forge: the mark itself is taken out of it."""
-        kind = _plain(kind).replace("\n", " ").replace("]", ")").replace(mark, "")
-        blocks.append(f"[{mark} {kind}]\n{_plain(text).replace(mark, '').strip()}\n[end {mark}]")
+        kind, text = (_without(_plain(part), mark) for part in (kind, text))
+        kind = kind.replace("\n", " ").replace("]", ")")
+        blocks.append(f"[{mark} {kind}]\n{text.strip()}\n[end {mark}]")
         # A control character holds the place, since no text can contain it: data keeps its own blank lines.
         return f"\0{len(blocks) - 1}\0"
 
@@ -282,6 +283,13 @@ def _modules() -> str:
 def _plain(text: str) -> str:
     """Without control characters, marks that turn the direction of writing, and halves of surrogate pairs."""
     return _CONTROL.sub("", without_surrogates(text).replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _without(text: str, mark: str) -> str:
+    """Also where taking the mark out would leave another."""
+    while mark in text:
+        text = text.replace(mark, "")
+    return text
 
 
 def without_surrogates(text: str) -> str:

@@ -42,7 +42,7 @@ class PromptSettings(ProposerSettings):
     trained_completions: int = Field(default=3, ge=0, le=4)
     """Late training completions shown of the leader, of an instructive failure and of a middling candidate."""
     max_follow_ups: int = Field(default=2, ge=0)
-    """How often a round may ask again for candidates that are missing or unusable."""
+    """How often a round may ask again for candidates that are missing, unusable, rejected by the gate or duplicates."""
     template: Path | None = None
     """A Jinja template of your own instead of the built-in prompt."""
 

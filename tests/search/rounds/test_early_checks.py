@@ -54,7 +54,7 @@ def test_a_rejected_candidate_is_told_and_its_place_asked_for_again(
     assert "not taken (rejected): " in shown
     assert main(["ask", str(run)]) == 0
     question = capsys.readouterr().out
-    assert "- rejected: " in question
+    assert " not used, rejected]\n" in question
     assert "constant: " in question
     assert "Now write the 1 that is missing" in question
 
