@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ PARTS = (
     "What the leader still fails",
     "Your turn",
 )
-SMALL_AND_REAL = {
+SMALL_AND_REAL: dict[str, Any] = {
     "search": {
         "rounds": 3,
         "candidates_per_round": 3,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from search.rounds import early_checks
 from tests.search.searches import reward_code, run_search
 
 CONSTANT = "def reward(prompt: str, completion: str, answer: str) -> float:\n    return {}\n"
-ONE_ROUND = {
+ONE_ROUND: dict[str, Any] = {
     "search": {"rounds": 1, "candidates_per_round": 2, "base_rollouts": {"questions": 40, "per_question": 4}},
     "finals": {"ensembles": ["top-2"], "seeds": 1, "random_controls": {"first_round": 0, "pool": 0}},
     "proposer": {"name": "manual", "options": {"max_follow_ups": 1}},

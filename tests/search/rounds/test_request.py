@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.search.searches import run_search
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    small = {"search": {"rounds": 2, "candidates_per_round": 3}, "screening": {"control_seeds": 2}}
+    small: dict[str, Any] = {"search": {"rounds": 2, "candidates_per_round": 3}, "screening": {"control_seeds": 2}}
     finals = {"ensembles": ["top-2"], "seeds": 1, "random_controls": {"first_round": 0, "pool": 0}}
     code, folder = run_search(tmp_path_factory.mktemp("request"), finals=finals, **small)
     assert code == 0
