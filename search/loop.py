@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import replace
 
 from rewards_generated.errors import UserError
-from rewards_generated.gate import check
 from rewards_generated.rollout import Rollout
 from search.config.checks import task_notes
 from search.config.names import UNTRAINED
@@ -21,18 +20,18 @@ from search.finals.finals import run_finals
 from search.jobs.descriptions import base_rollouts_job, evaluation_job, jobs_folder, split_of
 from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Stage
-from search.proposers.base import BudgetExhausted, EarlierRound, ProposalBatch, Spending
+from search.proposers.base import BudgetExhausted, ProposalBatch
 from search.proposers.registry import proposer_notes
 from search.results.notes import go_on, nothing_scored
 from search.results.ranking import control_scores, outcomes
 from search.rounds.audit import audit_screenings
 from search.rounds.base_policy import base_warning, require_base_variety, rollouts_of
-from search.rounds.feedback import build_feedback
+from search.rounds.early_checks import EarlyChecks, early_verdict, gate_verdict
 from search.rounds.ingest import ingest
 from search.rounds.inputs import require_same_inputs
 from search.rounds.prescreen import prescreen
 from search.rounds.race import race
-from search.rounds.request import first_request
+from search.rounds.request import later_request
 from search.rounds.screening import screen
 from search.session import Run
 
@@ -66,7 +65,8 @@ def explore(run: Run, rounds: int) -> list[Rollout]:
         screen(run, number, distinct)
         race(run, number)
         audit_screenings(run)
-        run.progress.show_round(number, outcomes(run.config, run.ledger), control_scores(run.config, run.ledger))
+        if not run.answered_blind:
+            run.progress.show_round(number, outcomes(run.config, run.ledger), control_scores(run.config, run.ledger))
     return rollouts
 
 
@@ -108,21 +108,12 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
     run.progress.phase(f"round {number} of {settings.rounds}: proposing", 0)
     started = time.perf_counter()
     earlier = [candidate for candidate in ledger.candidates() if candidate.round < number]
-    request = first_request(run.config, run.task, number, rollouts)
     request = replace(
-        request,
-        feedback=build_feedback(
-            settings.feedback, outcomes(run.config, ledger), request.seed, flags=run.config.audit.in_feedback
-        ),
-        known_identities=frozenset(candidate.identity for candidate in earlier if candidate.identity),
+        later_request(run.config, run.task, ledger, number, rollouts),
         recorded_calls=ledger.calls(number),
         record_call=lambda call: ledger.record_call(number, call),
+        problem=EarlyChecks(run, number, rollouts),
         note=run.progress.note,
-        spent=Spending.of(call for before in range(1, number) for call in ledger.calls(before)),
-        earlier=[
-            EarlierRound(ledger.calls(before), {item.name: item.origin for item in earlier if item.round == before})
-            for before in range(1, number)
-        ],
     )
     try:
         batch = run.proposer.propose(request)
@@ -133,8 +124,14 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
             f"{error}; nothing is lost: mend it, if need be with --set proposer.options..., and continue with "
             f"`reward-search run --run-dir {run.folder} --resume`"
         ) from error
-    candidates, unusable = ingest(batch, request, earlier)
+    candidates, unusable = ingest(
+        replace(batch, proposals=(*batch.proposals, *batch.untrainable)),
+        replace(request, count=request.count + len(batch.untrainable)),
+        earlier,
+    )
     ledger.record_round(number, request.count, candidates, unusable, time.perf_counter() - started)
+    replaced = max(0, len(candidates) - request.count)
+    run.progress.skip_steps(-replaced * candidate_steps(run.config))  # the gate and the pre-screen skip theirs as well
     ended = f"; the budget ended it: {batch.exhausted}" if batch.exhausted else ""
     run.progress.note(f"round {number}: {len(candidates)} candidates, {len(unusable)} unusable items{ended}")
     return candidates
@@ -146,12 +143,8 @@ def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Roll
     missing = [candidate for candidate in candidates if candidate.name not in verdicts]
     run.progress.phase("gate", len(missing))
     for candidate in missing:
-        verdict = check(
-            candidate.code,
-            rollouts=rollouts,
-            answers=run.task,
-            settings=run.config.gate,
-            sandbox=run.config.sandbox,
+        verdict = early_verdict(run.ledger, candidate.round, candidate.code) or gate_verdict(
+            run, candidate.code, rollouts
         )
         run.ledger.record_verdict(candidate.name, verdict)
         verdicts[candidate.name] = verdict

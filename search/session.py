@@ -18,6 +18,7 @@ from search.config.models import SearchConfig
 from search.executors.base import Executor
 from search.ledger import Ledger
 from search.proposers.base import Proposer
+from search.proposers.manual import ManualProposer
 from search.results.ranking import Outcome
 from search.results.tables import outcomes_table
 
@@ -33,6 +34,12 @@ class Run:
     progress: Progress
     caches: tuple[Path, ...] = ()
     """Folders of other searches, not being driven, that may have trained the same jobs: their results are taken."""
+
+    @property
+    def answered_blind(self) -> bool:
+        """Whether a person answers who is not to see true results while the search runs, since its feedback has none:
+        it is there to show what feedback does."""
+        return self.proposer.name == ManualProposer.name and self.config.search.feedback != "ranked"
 
 
 class Progress:

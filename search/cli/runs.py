@@ -108,7 +108,14 @@ def run(
     return drive(run_dir, with_suites(named) if ood else named, resume=True, trust=trust)
 
 
-def ask(run: RunFolder, as_json: AsJson = False) -> None:
+def ask(
+    run: RunFolder,
+    as_json: AsJson = False,
+    sections: Annotated[
+        bool,
+        typer.Option("--sections", help="Print how many tokens each part has, estimated from its bytes, instead."),
+    ] = False,
+) -> None:
     """Print the question that a search with the manual proposer waits on: the exact prompt an LLM would get.
 
     Examples:
@@ -117,11 +124,20 @@ def ask(run: RunFolder, as_json: AsJson = False) -> None:
         reward-search run --preset testbed-quick --set proposer.name=manual --run-dir runs/mine
         reward-search ask runs/mine > question.md
         reward-search ask runs/mine --json
+        reward-search ask runs/mine --sections
     """
+    from rewards_generated.errors import UserError
     from search.driver.answers import open_question
     from search.driver.exchange import exchange
+    from search.proposers.tokens import parts_table
 
-    typer.echo(exchange(run).model_dump_json(indent=1) if as_json else open_question(run).prompt)
+    if as_json and sections:
+        raise UserError("--json and --sections print two different things; give one of them")
+    if as_json:
+        typer.echo(exchange(run).model_dump_json(indent=1))
+        return
+    question = open_question(run).prompt
+    typer.echo(parts_table(question) if sections else question)
 
 
 def tell(

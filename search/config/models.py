@@ -48,7 +48,7 @@ class SearchSettings(_Section):
     reflection_minimum: int = Field(default=0, ge=0)
     """At least this many of them must be reflection rewards."""
     feedback: Literal["ranked", "none", "shuffled"] = "ranked"
-    """What later rounds are told: the true ranking, nothing, or scores permuted over the candidates."""
+    """What later rounds are told of earlier candidates: the true results, none, or results permuted over them."""
     base_rewards: tuple[str, ...] = ("format_exact", "format_approximate", "answer_check")
     """Trusted rewards that are part of every run, summed with the candidate."""
     select_on: Literal["validation", "test"] = "validation"

@@ -99,6 +99,7 @@ def recorded_steps(ledger: Ledger) -> int:
     config = parse_config(ledger.fact("config"))
     refused = sum(not verdict.accepted for verdict in ledger.verdicts().values())
     refused += sum(prescreening.duplicate for prescreening in ledger.prescreenings().values())
+    refused -= sum(max(0, len(ledger.candidates(item.number)) - item.requested) for item in ledger.rounds())  # replaced
     common = screening_seeds(config.seed, config.screening.seeds)
     screenings = [job for job in ledger.jobs("screening") if job.subject != UNTRAINED]
     screened = sum(job.subject != BASE_ONLY and job.seed in common for job in screenings)

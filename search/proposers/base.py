@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat
 from rewards_generated.rollout import Rollout
+from search.proposers.evidence import QuestionKind, Reference, Training
 
 if TYPE_CHECKING:
     from eval.prescreening import PreScreening
@@ -104,7 +105,7 @@ class Proposal:
 class UnusableItem:
     """Something in a reply that did not become a proposal, and why."""
 
-    reason: Literal["malformed", "truncated", "refused", "duplicate", "surplus"]
+    reason: Literal["malformed", "truncated", "refused", "duplicate", "surplus", "rejected"]
     detail: str
     excerpt: str
 
@@ -113,6 +114,8 @@ class UnusableItem:
 class ProposalBatch:
     proposals: tuple[Proposal, ...]
     unusable: tuple[UnusableItem, ...] = ()
+    untrainable: tuple[Proposal, ...] = ()
+    """Candidates beside `proposals` that `ProposalRequest.problem` spoke against; they are recorded with why."""
     exhausted: str = ""
     """The limit of the budget that kept the rest from being asked for, in words; empty: none did."""
 
@@ -141,6 +144,10 @@ class RankedCandidate:
     """Signs of reward hacking in its training."""
     stopped_after: int | None = None
     """Steps after which successive halving stopped it, and of which its figures are; None: it trained to the end."""
+    description: str = ""
+    alike: frozenset[str] = frozenset()
+    """Names of the candidates that it is too like for both to be shown."""
+    training: Training | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +161,30 @@ class FailedCandidate:
     reasons: tuple[str, ...]
     duplicate: bool = False
     """It was not trained because an earlier candidate ranks rollouts alike; it may well be a good idea."""
+    description: str = ""
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCandidate:
+    """A candidate of an earlier round without a word of what came of it."""
+
+    name: str
+    identity: str | None
+    round: int
+    code: str
+    family: str = ""
+    description: str = ""
+    alike: frozenset[str] = frozenset()
+    """As of a ranked one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """What earlier rounds taught, already in the order in which the proposer may see it.
 
-    With mode `none` all lists are empty; with `shuffled` the scores, and with them who was stopped, are permuted over
-    the candidates.
+    With mode `none` there is nothing but `proposed`; with `shuffled` the scores, and with them who was stopped, are
+    permuted over the candidates.
     """
 
     mode: Literal["ranked", "none", "shuffled"]
@@ -172,12 +195,16 @@ class Feedback:
     of other steps."""
     luck_known: bool = False
     """Whether the intervals hold new training seeds as well as new questions."""
+    proposed: tuple[ProposedCandidate, ...] = ()
+    """All candidates of earlier rounds, in the order of proposal."""
+    leader_kinds: tuple[QuestionKind, ...] = ()
+    """Which kinds of questions the first of `ranked` answers rightly and which it does not."""
 
     @property
     def names(self) -> frozenset[str]:
         """Of all candidates that are mentioned."""
         scored = {item.name for item in (*self.ranked, *self.stopped)}
-        return frozenset(scored | {item.name for item in self.failed})
+        return frozenset(scored | {item.name for item in self.failed} | {item.name for item in self.proposed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +237,9 @@ class ProposalRequest:
     record_call: Callable[[LanguageModelCall], SettleCall] = field(default=_kept_nowhere)
     """Called once per new call: with its worst case before it is sent, so that nothing that may be billed is lost, and
     the function that it returns with what came of it; or only with the finished call, before anything is made of it."""
+    problem: Callable[[Proposal], UnusableItem | None] = field(default=lambda proposal: None)
+    """Why a candidate would not be trained (the gate rejects it, or an earlier one is like it), so that another can be
+    asked for in its place; None: it would. Asked once per candidate, in their order."""
     note: Callable[[str], None] = field(default=lambda text: None)
     """Tells the user something while the proposer works, such as what it waits for."""
     spent: Spending = Spending()
@@ -217,11 +247,15 @@ class ProposalRequest:
     earlier: Sequence[EarlierRound] = ()
     """In order, for the choice among several models."""
     base_rewards: Sequence[str] = ()
+    """Names of the base rewards that are added to every candidate, for the prompt to describe."""
     answer_format: AnswerFormat = ANSWER_FORMATS["solution"]
     """Of the task: where completions put reasoning and answer."""
-    """Names of the base rewards that are added to every candidate, for the prompt to describe."""
     rejects_duplicates: bool = False
     """Whether a candidate that behaves like an earlier one on the base policy's rollouts is left untrained."""
+    examples_seed: int = 0
+    """The same in every round of a search: rounds show different examples as long as there are any."""
+    reference: Reference | None = None
+    """How candidates are trained and judged, and what adding nothing scores; None: unknown."""
 
 
 class AwaitingAnswer(Exception):

@@ -47,6 +47,10 @@ class Collection:
     aside: list[Proposal] = field(default_factory=list)
     """Good candidates beyond the share left over by the demanded reflection variants; used if those never come."""
     unusable: list[UnusableItem] = field(default_factory=list)
+    untrainable: list[Proposal] = field(default_factory=list)
+    """Candidates that would not be trained; their places are asked for again."""
+    problems: list[UnusableItem] = field(default_factory=list)
+    """Why, one for each of them."""
     identities: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
 
@@ -56,6 +60,11 @@ class Collection:
     @property
     def missing(self) -> int:
         return self.request.count - len(self.accepted)
+
+    @property
+    def empty(self) -> bool:
+        """Whether not a single candidate has come in, trainable or not."""
+        return not (self.accepted or self.untrainable)
 
     @property
     def missing_reflections(self) -> int:
@@ -79,7 +88,7 @@ class Collection:
             )
             for item in aside
         ]
-        return ProposalBatch(tuple(proposals), (*self.unusable, *surplus))
+        return ProposalBatch(tuple(proposals), (*self.unusable, *surplus), tuple(self.untrainable))
 
     def _add(self, item: ReplyItem, origin: str) -> None:
         digest = identity(item.code)
@@ -93,8 +102,13 @@ class Collection:
         else:
             self.identities.add(digest)
             proposal = Proposal(self._unique(item.name), item.code, origin, item.description, item.family)
-            room = item.family == REFLECTION or self.missing > self.missing_reflections
-            (self.accepted if room else self.aside).append(proposal)
+            if not (item.family == REFLECTION or self.missing > self.missing_reflections):
+                self.aside.append(proposal)  # unchecked: it may never be used
+            elif problem := self.request.problem(proposal):
+                self.untrainable.append(proposal)
+                self.problems.append(problem)
+            else:
+                self.accepted.append(proposal)
 
     def _unique(self, name: str) -> str:
         unique, number = name, 2
@@ -124,18 +138,21 @@ def collect(
     collection = Collection(request)
     per_call = per_call or request.count
     asked, limit = 0, math.ceil(request.count / per_call) + settings.max_follow_ups
-    while collection.missing > 0 and (asked < limit or (patient and not collection.accepted)):
+    while collection.missing > 0 and (
+        asked < limit or (patient and not (collection.accepted or collection.untrainable))
+    ):
         width = min(parallel, math.ceil(collection.missing / per_call), max(1, limit - asked))
         try:
             answers = exchange(asked, _wave(collection, settings, width, per_call, first=not asked))
         except AwaitingAnswer as waiting:
-            waiting.taken, waiting.unusable = len(collection.accepted), tuple(collection.unusable)
+            waiting.taken = len(collection.accepted)
+            waiting.unusable = (*collection.unusable, *collection.problems)
             raise
         for call in answers.calls:
             collection.add_reply(call)
         if answers.exhausted is not None:
             batch = collection.batch()
-            if not batch.proposals and not batch.unusable:
+            if not (batch.proposals or batch.unusable or batch.untrainable):
                 raise answers.exhausted
             return replace(batch, exhausted=str(answers.exhausted))
         asked += width
@@ -145,7 +162,7 @@ def collect(
 def _wave(collection: Collection, settings: PromptSettings, width: int, per_call: int, *, first: bool) -> list[Render]:
     """The prompts of so many questions, each for its share of what is missing."""
     missing, reflections = collection.missing, collection.missing_reflections
-    follow_up = None if first else FollowUp(tuple(collection.accepted), tuple(collection.unusable))
+    follow_up = None if first else FollowUp(tuple(collection.accepted), (*collection.unusable, *collection.problems))
     renders: list[Render] = []
     for place in range(width):
         wanted = min(per_call, missing)

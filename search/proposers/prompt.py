@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from eval.tasks.testbed.draws import Draws
 from rewards_generated.answers import AnswerFormat, AnswerRules
@@ -16,13 +17,33 @@ from rewards_generated.base import base_rewards
 from rewards_generated.contract import SIGNATURE
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
-from search.proposers.base import FailedCandidate, Proposal, ProposalRequest, RankedCandidate, UnusableItem
+from search.proposers.base import (
+    FailedCandidate,
+    Feedback,
+    Proposal,
+    ProposalRequest,
+    ProposedCandidate,
+    RankedCandidate,
+    UnusableItem,
+)
+from search.proposers.evidence import LateCompletion
+from search.proposers.selection import Lesson, drawn, lessons, middle, unlike
 from search.proposers.settings import PromptSettings
+from search.proposers.tables import (
+    curve,
+    kinds,
+    markdown,
+    notes_explained,
+    proposed,
+    ranking_rows,
+    reference_table,
+    signs,
+    unscored,
+)
+from search.proposers.tokens import estimated_tokens
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-    from eval.prescreening import PreScreening
 
 Form = Literal["json", "fenced"]
 Item = TypeVar("Item")
@@ -33,9 +54,6 @@ SHORTEST = 3
 """Level of shortening beyond which a prompt would say too little."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PROBLEMS_SHOWN = 12
-_DUPLICATES_SHOWN = 10
-_FLAGGED_SHOWN = 8
-_STOPPED_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,51 +78,97 @@ def render_prompt(
     """The prompt. `count` and `reflection_count` default to the request's; a follow-up asks for less.
 
     `shortening`: how much less is shown than usual, 0 to SHORTEST. `sample`: which sample of questions and completions
-    is shown. A function of its arguments alone; samples are drawn from `request.seed`. Raises UserError if the user's
-    own template cannot be read or fails.
+    is shown. Of what is shown, as much is cut as `settings.prompt_tokens` demands. A function of its arguments alone.
+    Raises UserError if the user's own template cannot be read or fails.
     """
+    settings = settings.shortened(shortening)
+    text = ""
+    for cut in settings.cuts():
+        text = _rendered(
+            request,
+            cut,
+            settings,
+            form=form,
+            count=request.count if count is None else count,
+            reflection_count=request.reflection_minimum if reflection_count is None else reflection_count,
+            follow_up=_follow_up(follow_up),
+            sample=sample,
+        )
+        if estimated_tokens(text) <= settings.prompt_tokens:
+            break
+    return text
+
+
+def _rendered(
+    request: ProposalRequest, settings: PromptSettings, whole: PromptSettings, *, sample: int, **asked: object
+) -> str:
+    """`whole`: the settings before anything was cut to fit, by which the rounds take turns with examples."""
     from jinja2 import TemplateError
 
-    draws = Draws(f"prompt {request.seed}{f' {sample}' if sample else ''}")
-    settings = settings.shortened(shortening)
     mark = "data-" + hashlib.sha256(f"mark {request.seed} {request.round}".encode()).hexdigest()[:8]
     feedback = request.feedback
-
     blocks: list[str] = []
 
     def data(kind: str, text: str) -> str:
         """Untrusted text between marks that it cannot forge: the mark itself is taken out of it."""
-        kind = _plain(kind).replace("\n", " ").replace("]", ")").replace(mark, "")
-        blocks.append(f"[{mark} {kind}]\n{_plain(text).replace(mark, '').strip()}\n[end {mark}]")
+        kind, text = (_without(_plain(part), mark) for part in (kind, text))
+        kind = kind.replace("\n", " ").replace("]", ")")
+        blocks.append(f"[{mark} {kind}]\n{text.strip()}\n[end {mark}]")
         # A control character holds the place, since no text can contain it: data keeps its own blank lines.
         return f"\0{len(blocks) - 1}\0"
 
+    def examples(name: str, items: Sequence[Item]) -> list[Item]:
+        seed = f"{name} {request.examples_seed}{f' {sample}' if sample else ''}"
+        return turned(seed, items, getattr(settings, name), getattr(whole, name), request.round - 1)
+
+    right = examples("right_rollouts", [rollout for rollout in request.rollouts if rollout.correct])
+    wrong = examples("wrong_rollouts", [rollout for rollout in request.rollouts if not rollout.correct])
+    best = unlike(feedback.ranked, settings.best_sources)
+    failures = lessons(feedback, best, settings.failure_sources, request.reference)
+    explained = frozenset(item.candidate.name for item in failures)
+    rows = ranking_rows(feedback.ranked, settings)
     try:
         text = _template(settings.template or TEMPLATE).render(
             task_description=_plain(request.task_description),
-            questions=_questions(sampled(draws, request.question_answer_pairs, settings.questions)),
-            right=_completions(draws, request.rollouts, True, settings.right_rollouts, settings.rollout_characters),
-            wrong=_completions(draws, request.rollouts, False, settings.wrong_rollouts, settings.rollout_characters),
+            questions=_questions(examples("questions", request.question_answer_pairs)),
+            right=[_completion(rollout, settings) for rollout in right],
+            wrong=[_completion(rollout, settings) for rollout in wrong],
+            reference=request.reference,
+            reference_table=reference_table(request.reference.scores) if request.reference else "",
+            calls_left=_calls_left(request, settings),
+            follow_ups=settings.max_follow_ups,
             signature=SIGNATURE,
             modules=_modules(),
             base_rewards=_base_rewards(request.base_rewards, request.answer_format),
             luck_known=feedback.luck_known,
-            table=_table(feedback.ranked, settings.table_rows),
-            best=_best(feedback.ranked, settings),
-            failures=_failures(feedback.ranked, feedback.failed, settings),
-            flagged=_flagged((*feedback.ranked, *feedback.stopped)),
-            stopped=_stopped(feedback.stopped),
-            duplicates=_duplicates(feedback.failed),
+            table=markdown(rows) if rows else "",
+            columns=list(rows[0]) if rows else [],
+            notes=notes_explained(feedback.ranked),
+            unscored=unscored(feedback, settings, explained),
+            signs=signs(feedback, explained),
+            best=[_source(item, feedback, settings) for item in best],
+            failures=[
+                {
+                    **_source(lesson.candidate, feedback, settings),
+                    "reasons": "\n".join(shortened(line, 600) for line in lesson.reason.split("\n")),
+                }
+                for lesson in failures
+            ],
+            trained=_trained(feedback, failures, settings),
+            kinds=kinds(feedback.leader_kinds) if feedback.leader_kinds else "",
+            proposed="" if feedback.mode != "none" else proposed(feedback.proposed, settings),
+            proposed_sources=[]
+            if feedback.mode != "none"
+            else [
+                _source(item, feedback, settings)
+                for item in drawn(feedback.proposed, settings.best_sources + settings.failure_sources, request.seed)
+            ],
             rejects_duplicates=request.rejects_duplicates,
-            prescreened=any(item.prescreening for item in feedback.ranked),
-            count=request.count if count is None else count,
-            reflection_count=request.reflection_minimum if reflection_count is None else reflection_count,
             families=", ".join(FAMILIES),
-            form=form,
-            follow_up=_follow_up(follow_up),
             round=request.round,
             mark=mark,
             data=data,
+            **asked,
         )
     except TemplateError as error:
         raise UserError(f"proposer.options.template = {str(settings.template)!r}: {error}") from None
@@ -112,10 +176,13 @@ def render_prompt(
     return re.sub(r"\0(\d+)\0", lambda match: blocks[int(match[1])], tidy)
 
 
-def sampled(draws: Draws, items: Sequence[Item], count: int) -> list[Item]:
-    """`count` different items (all, if there are not so many), in their order."""
-    places = list(range(len(items)))
-    chosen = [places.pop(draws.integer(0, len(places) - 1)) for _ in range(min(count, len(items)))]
+def turned(seed: str, items: Sequence[Item], count: int, stride: int, turn: int) -> list[Item]:
+    """`count` different items (all, if there are not so many), in their order: of a mixed order by `seed` those from
+    place `turn * stride` on, so that turns have different ones until there are no more."""
+    draws, left = Draws(f"prompt {seed}"), list(range(len(items)))
+    mixed = [left.pop(draws.integer(0, len(left) - 1)) for _ in range(len(left))]
+    start = turn * max(stride, count)
+    chosen = [mixed[(start + place) % len(mixed)] for place in range(min(count, len(mixed)))]
     return [items[place] for place in sorted(chosen)]
 
 
@@ -123,14 +190,12 @@ def _questions(pairs: Sequence[tuple[str, str]]) -> str:
     return "\n\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in pairs)
 
 
-def _completions(draws: Draws, rollouts: Sequence[Rollout], correct: bool, count: int, characters: int) -> list[str]:
-    chosen = sampled(draws, [rollout for rollout in rollouts if rollout.correct is correct], count)
-    return [
+def _completion(rollout: Rollout, settings: PromptSettings) -> str:
+    return (
         f"Question: {rollout.prompt}\nGold answer: {rollout.answer}\n"
         f"Completion{'' if rollout.answered else ' (no answer could be read from it)'}:\n"
-        f"{shortened(rollout.completion, characters)}"
-        for rollout in chosen
-    ]
+        f"{shortened(rollout.completion, settings.rollout_characters)}"
+    )
 
 
 def shortened(text: str, characters: int) -> str:
@@ -141,101 +206,60 @@ def shortened(text: str, characters: int) -> str:
     return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
 
 
-def _table(ranked: Sequence[RankedCandidate], rows: int) -> str:
-    """A Markdown table in the order given; too long a table loses its middle."""
-    if not ranked:
-        return ""
-    kept = list(enumerate(ranked, start=1))
-    left_out = len(kept) - rows
-    columns = ["rank", "name", "round", "family", "F1 [95 %]", "accuracy", "extraction", "firing", "tokens"]
-    prescreened = any(item.prescreening for item in ranked)
-    columns += ["AUC", "in group", "spread", "length", "notes"] if prescreened else ["notes"]
-    lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
-    for place, item in kept:
-        if left_out > 0 and rows - rows // 4 < place <= len(kept) - rows // 4:
-            if place == rows - rows // 4 + 1:
-                lines.append(f"| … | {left_out} more |" + " |" * (len(columns) - 2))
+def _calls_left(request: ProposalRequest, settings: PromptSettings) -> int | None:
+    """Of a proposer with a limit of calls, at the start of the round."""
+    limit: int | None = getattr(settings, "budget_calls", None)
+    return None if limit is None else max(0, limit - request.spent.calls)
+
+
+def _source(
+    item: RankedCandidate | FailedCandidate | ProposedCandidate, feedback: Feedback, settings: PromptSettings
+) -> dict[str, str]:
+    places = {ranked.name: place for place, ranked in enumerate(feedback.ranked, start=1)}
+    where = f"rank {places[item.name]} of {len(places)}" if item.name in places else f"round {item.round}"
+    return {"name": f"{item.name}, {where}", "code": shortened(item.code.strip(), settings.source_characters)}
+
+
+def _trained(feedback: Feedback, failures: Sequence[Lesson], settings: PromptSettings) -> list[dict[str, Any]]:
+    """Curves and late completions of the leader, of the first failure that was trained, and of a middling candidate."""
+    leader = feedback.ranked[:1]
+    taught = [item.candidate for item in failures if isinstance(item.candidate, RankedCandidate)]
+    failure = [item for item in taught if item.training][:1]
+    between = middle(feedback, [item.name for item in (*leader, *failure)])
+    roles = [*((item, "the leader") for item in leader), *((item, "a failure") for item in failure)]
+    roles += [(between, "in the middle")] if between is not None else []
+    shown: set[tuple[str, str]] = set()  # policies of one base write the same to the same question
+    found = []
+    for item, role in roles:
+        if item.training is None:
             continue
-        firing = "unknown" if item.firing_rate is None else f"{item.firing_rate:.2f}"
-        lines.append(
-            f"| {place} | {item.name} | {item.round} | {item.family or '-'} "
-            f"| {item.f1:.3f} [{item.f1_low:.3f}, {item.f1_high:.3f}] | {item.accuracy:.3f} "
-            f"| {item.extraction_rate:.2f} | {firing} | {item.mean_completion_tokens:.0f} "
-            f"| {_before_training(item.prescreening) if prescreened else ''}{_cell(item.notes)} |"
+        late = [one for one in item.training.late if (one.question, one.completion) not in shown]
+        late = _both_kinds(late, settings.trained_completions)
+        shown.update((one.question, one.completion) for one in late)
+        found.append(
+            {
+                "name": f"{item.name}, {role}",
+                "curve": curve(item.training) if item.training.curve else "",
+                "completions": [_late(one, settings) for one in late],
+            }
         )
-    return "\n".join(lines)
+    return found
 
 
-def _before_training(found: PreScreening | None) -> str:
-    """The four cells of the pre-screen."""
-    figures = (found.auc, found.preference, found.spread) if found else (None, None, None)
-    shares = ["-" if figure is None else f"{figure.value:.2f}" for figure in figures]
-    length = "-" if found is None or found.length is None else f"{found.length.value:+.2f}"
-    return " | ".join([*shares, length, ""])
+def _both_kinds(late: Sequence[LateCompletion], count: int) -> list[LateCompletion]:
+    """So many, wrong and right in turn, the latest first."""
+    kinds = [[one for one in late if one.right is right] for right in (False, True)]
+    pairs = [one for pair in zip_longest(*kinds) for one in pair if one is not None]
+    return pairs[:count]
 
 
-def _cell(notes: Sequence[str]) -> str:
-    text = " ".join("; ".join(notes).replace("|", "/").split())
-    return text if len(text) <= 200 else f"{text[:200]} …"
-
-
-def _best(ranked: Sequence[RankedCandidate], settings: PromptSettings) -> list[dict[str, str]]:
-    return [
-        {"name": f"{item.name}, rank {place}", "code": shortened(item.code.strip(), settings.source_characters)}
-        for place, item in enumerate(ranked[: settings.best_sources], start=1)
-    ]
-
-
-def _failures(
-    ranked: Sequence[RankedCandidate], failed: Sequence[FailedCandidate], settings: PromptSettings
-) -> list[dict[str, str]]:
-    """The end of the table (a reward that trains badly teaches most) and the latest that got no score."""
-    end = list(enumerate(ranked, start=1))[settings.best_sources :]
-    end = end[len(end) - min(len(end), max(1, settings.failure_sources // 2)) :]
-    unscored = [item for item in failed if not item.duplicate]
-    latest = sorted(unscored, key=lambda item: -item.round)[: max(0, settings.failure_sources - len(end))]
-    shown = [
-        {
-            "name": f"{item.name}, rank {place} of {len(ranked)}",
-            "code": shortened(item.code.strip(), settings.source_characters),
-            "reasons": f"F1 {item.f1:.3f} [{item.f1_low:.3f}, {item.f1_high:.3f}], at the end of the table."
-            + "".join(f"\n{note}" for note in item.notes),
-        }
-        for place, item in end
-    ]
-    shown += [
-        {
-            "name": f"{item.name}, round {item.round}, unscored",
-            "code": shortened(item.code.strip(), settings.source_characters),
-            "reasons": "\n".join(shortened(reason, 600) for reason in item.reasons),
-        }
-        for item in latest
-    ]
-    return shown[: settings.failure_sources]
-
-
-def _duplicates(failed: Sequence[FailedCandidate]) -> str:
-    """The latest near-duplicates, without their source: it is that of another candidate but for a detail."""
-    latest = sorted((item for item in failed if item.duplicate), key=lambda item: -item.round)[:_DUPLICATES_SHOWN]
-    return "\n".join(f"- {item.name}: {shortened(' '.join(item.reasons), 600)}" for item in latest)
-
-
-def _stopped(stopped: Sequence[RankedCandidate]) -> str:
-    """The latest that successive halving stopped, without their source: they are not the worst, only not the best."""
-    latest = sorted(stopped, key=lambda item: -item.round)[:_STOPPED_SHOWN]
-    return "\n".join(
-        f"- {item.name} (round {item.round}, family {item.family or '-'}): after {item.stopped_after} steps "
-        f"F1 {item.f1:.3f} [{item.f1_low:.3f}, {item.f1_high:.3f}]"
-        for item in latest
-    )
-
-
-def _flagged(ranked: Sequence[RankedCandidate]) -> str:
-    """What training did with candidates that were exploited, the best ranked first: they mislead most."""
-    flagged = [item for item in ranked if item.flags][:_FLAGGED_SHOWN]
-    return "\n".join(
-        f"- {item.name}: " + "; ".join(f"{flag.name} ({flag.detail})" for flag in item.flags) for item in flagged
-    )
+def _late(found: LateCompletion, settings: PromptSettings) -> dict[str, str]:
+    values = ", ".join(f"{name} {'failed' if value is None else f'{value:.3g}'}" for name, value in found.scores)
+    return {
+        "kind": f"{'right' if found.right else 'wrong'} completion of step {found.step}",
+        "text": f"Question: {found.question}\nGold answer: {found.answer}\nCompletion:\n"
+        f"{shortened(found.completion, settings.rollout_characters)}\nValues: {values}",
+    }
 
 
 def _follow_up(follow_up: FollowUp | None) -> dict[str, object] | None:
@@ -259,6 +283,13 @@ def _modules() -> str:
 def _plain(text: str) -> str:
     """Without control characters, marks that turn the direction of writing, and halves of surrogate pairs."""
     return _CONTROL.sub("", without_surrogates(text).replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _without(text: str, mark: str) -> str:
+    """Also where taking the mark out would leave another."""
+    while mark in text:
+        text = text.replace(mark, "")
+    return text
 
 
 def without_surrogates(text: str) -> str:

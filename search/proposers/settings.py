@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +18,10 @@ class ProposerSettings(BaseModel):
 class PromptSettings(ProposerSettings):
     """What goes into the prompt of a language model or of a person, and how often a reply may be mended."""
 
-    questions: int = Field(default=20, ge=0)
+    # What no candidate can be written without (task, contract, form of the answer) is never cut.
+    prompt_tokens: int = Field(default=7500, ge=1000)
+    """Longest prompt in tokens, estimated from its bytes; what the fields below show is cut to fit, examples first."""
+    questions: int = Field(default=12, ge=0)
     """Sampled questions with gold answers shown in the prompt."""
     right_rollouts: int = Field(default=3, ge=0)
     """Sampled right rollouts of the base policy shown in the prompt."""
@@ -25,23 +29,86 @@ class PromptSettings(ProposerSettings):
     """Sampled wrong rollouts of the base policy shown in the prompt."""
     rollout_characters: int = Field(default=1500, ge=100)
     """Longest excerpt of one rollout, in characters; the middle is left out."""
-    table_rows: int = Field(default=40, ge=1)
-    """Most rows of the table of earlier results; the best and the worst are kept."""
+    table_rows: int = Field(default=60, ge=1)
+    """Most rows of the table of earlier results, whose middle is left out first, and of the list of what has none."""
+    description_characters: int = Field(default=160, ge=20)
+    """Longest description of an earlier candidate, in characters."""
     best_sources: int = Field(default=3, ge=0)
-    """How many of the best earlier candidates are shown with their source."""
+    """How many of the best earlier candidates, unlike each other, are shown with their source."""
     failure_sources: int = Field(default=4, ge=0)
-    """How many instructive failures (rejected, crashed or at the end of the table) are shown with their source."""
+    """How many instructive failures (rejected, exploited, promising before training) are shown with their source."""
     source_characters: int = Field(default=4000, ge=200)
     """Longest excerpt of one source, in characters."""
+    trained_completions: int = Field(default=3, ge=0, le=4)
+    """Late training completions shown of the leader, of an instructive failure and of a middling candidate."""
     max_follow_ups: int = Field(default=2, ge=0)
-    """How often a round may ask again for candidates that are missing or unusable."""
+    """How often a round may ask again for candidates that are missing, unusable, rejected by the gate or duplicates."""
     template: Path | None = None
     """A Jinja template of your own instead of the built-in prompt."""
 
     def shortened(self, level: int) -> Self:
         """For a prompt of less text: everything that is shown by number or length halved `level` times."""
+        least = {
+            "prompt_tokens": 1000,
+            "table_rows": 1,
+            "description_characters": 20,
+            "rollout_characters": 100,
+            "source_characters": 200,
+        }
         counts = ("questions", "right_rollouts", "wrong_rollouts", "best_sources", "failure_sources")
-        halved = {name: getattr(self, name) >> level for name in counts}
-        least = {"table_rows": 1, "rollout_characters": 100, "source_characters": 200}
-        halved |= {name: max(lowest, getattr(self, name) >> level) for name, lowest in least.items()}
+        lowest = dict.fromkeys((*counts, "trained_completions"), 0) | least
+        halved = {name: max(lowest[name], getattr(self, name) >> level) for name in lowest}
         return self.model_copy(update=halved) if level else self
+
+    def cuts(self) -> Iterator[Self]:
+        """The settings as they are, then cut further and further: what teaches least goes first."""
+        settings = self
+        yield settings
+        for name, value in _CUTS:
+            if getattr(settings, name) > value:
+                settings = settings.model_copy(update={name: value})
+                yield settings
+
+
+_CUTS = (
+    ("questions", 8),
+    ("rollout_characters", 800),
+    ("wrong_rollouts", 4),
+    ("right_rollouts", 2),
+    ("questions", 5),
+    ("source_characters", 2500),
+    ("rollout_characters", 500),
+    ("wrong_rollouts", 3),
+    ("failure_sources", 3),
+    ("description_characters", 110),
+    ("trained_completions", 2),
+    ("table_rows", 40),
+    ("source_characters", 1600),
+    ("questions", 3),
+    ("right_rollouts", 1),
+    ("wrong_rollouts", 2),
+    ("failure_sources", 2),
+    ("rollout_characters", 300),
+    ("best_sources", 2),
+    ("table_rows", 25),
+    ("source_characters", 1000),
+    ("description_characters", 70),
+    ("trained_completions", 1),
+    ("failure_sources", 1),
+    ("table_rows", 14),
+    ("wrong_rollouts", 1),
+    ("questions", 1),
+    ("right_rollouts", 0),
+    ("best_sources", 1),
+    ("rollout_characters", 150),
+    ("table_rows", 8),
+    ("source_characters", 600),
+    ("trained_completions", 0),
+    ("failure_sources", 0),
+    ("wrong_rollouts", 0),
+    ("questions", 0),
+    ("best_sources", 0),
+    ("description_characters", 30),
+    ("table_rows", 3),
+)
+"""Bounds in the order in which they are put on what is shown, until a prompt fits."""

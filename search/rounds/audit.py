@@ -29,7 +29,7 @@ def audit_screenings(run: Run) -> None:
         name = outcome.candidate.name
         flags = audit(name, _runs(run, outcome), untrained, questions, config.audit)
         ledger.record_audit(name, flags)
-        if flags:
+        if flags and not run.answered_blind:
             run.progress.note(f"{name} shows signs of reward hacking: {', '.join(flag.name for flag in flags)}")
 
 

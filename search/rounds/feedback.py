@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from search.proposers.base import FailedCandidate, Feedback, RankedCandidate
+from search.proposers.base import FailedCandidate, Feedback, ProposedCandidate, RankedCandidate
+from search.proposers.evidence import QuestionKind, Training
 from search.results.ranking import Outcome, ranked, stopped
 
 
 def build_feedback(
-    mode: Literal["ranked", "none", "shuffled"], every: Sequence[Outcome], seed: int, *, flags: bool = True
+    mode: Literal["ranked", "none", "shuffled"],
+    every: Sequence[Outcome],
+    seed: int,
+    *,
+    flags: bool = True,
+    alike: Mapping[str, frozenset[str]] | None = None,
+    training: Mapping[str, Training | None] | None = None,
+    leader_kinds: Sequence[QuestionKind] = (),
 ) -> Feedback:
-    """`ranked`: the truth. `none`: nothing. `shuffled`: the same tables with the measured figures, those of training
-    included, permuted over the candidates, and so who was stopped at a rung; failures stay where they are, since they
-    are no scores.
+    """`ranked`: the truth. `none`: what was proposed, and nothing of what came of it. `shuffled`: the same tables with
+    the measured figures, those of training included, permuted over the candidates, and so who was stopped at a rung;
+    failures stay where they are, since they are no scores.
 
-    `flags`: whether signs of reward hacking are told; they belong to the figures."""
+    `flags`: whether signs of reward hacking are told; they belong to the figures. By candidate, `alike`: whom it is too
+    like for both to be shown, and `training`: what its run did. `leader_kinds`: what the first of all answers."""
+    alike = alike or {}
+    proposed = tuple(_proposed(outcome, alike) for outcome in every)
     if mode == "none":
-        return Feedback("none")
+        return Feedback("none", proposed=proposed)
     best, apart = ranked(list(every)), stopped(list(every))
-    rows = [_row(outcome) for outcome in (*best, *apart)]
+    rows = [_row(outcome, alike, training or {}) for outcome in (*best, *apart)]
     if not flags:
         rows = [replace(row, flags=()) for row in rows]
     if mode == "shuffled":
@@ -35,6 +46,8 @@ def build_feedback(
             outcome.candidate.code,
             outcome.reasons,
             outcome.status == "duplicate",
+            outcome.candidate.description,
+            outcome.candidate.family,
         )
         for outcome in every
         if outcome.status in ("rejected", "duplicate", "failed")
@@ -45,10 +58,27 @@ def build_feedback(
         failed,
         luck_known=bool(best) and all(outcome.scores and outcome.scores.luck == "both" for outcome in best),
         stopped=tuple(rows[len(best) :]),
+        proposed=proposed,
+        leader_kinds=tuple(leader_kinds),
     )
 
 
-def _row(outcome: Outcome) -> RankedCandidate:
+def _proposed(outcome: Outcome, alike: Mapping[str, frozenset[str]]) -> ProposedCandidate:
+    candidate = outcome.candidate
+    return ProposedCandidate(
+        candidate.name,
+        candidate.identity,
+        candidate.round,
+        candidate.code,
+        candidate.family,
+        candidate.description,
+        alike.get(candidate.name, frozenset()),
+    )
+
+
+def _row(
+    outcome: Outcome, alike: Mapping[str, frozenset[str]], training: Mapping[str, Training | None]
+) -> RankedCandidate:
     candidate, scores = outcome.candidate, outcome.scores or outcome.rung_scores
     assert scores is not None
     assert scores.extraction_rate is not None
@@ -72,6 +102,9 @@ def _row(outcome: Outcome) -> RankedCandidate:
         prescreening=outcome.prescreening,
         flags=outcome.flags,
         stopped_after=outcome.rung,
+        description=candidate.description,
+        alike=alike.get(candidate.name, frozenset()),
+        training=training.get(candidate.name),
     )
 
 
@@ -89,6 +122,8 @@ def _shuffled(rows: list[RankedCandidate], seed: int) -> list[RankedCandidate]:
             family=source.family,
             parents=source.parents,
             notes=source.notes,
+            description=source.description,
+            alike=source.alike,
         )
         for figures, source in zip(rows, sources, strict=True)
     ]

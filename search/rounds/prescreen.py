@@ -26,11 +26,7 @@ def prescreen(run: Run, accepted: Sequence[Candidate], rollouts: Sequence[Rollou
     missing = [candidate for candidate in accepted if candidate.name not in known]
     run.progress.phase("pre-screen", len(missing))
     if missing:
-        prescreener = configured(config, rollouts, run.task)
-        failed = {job.subject for job in ledger.jobs("screening") if job.failure}
-        for name, scores in ledger.prescreening_scores().items():
-            if name not in failed and not known[name].duplicate:
-                prescreener.know(name, scores)
+        prescreener = primed(run, rollouts)
     for candidate in missing:
         figures, scores = prescreener.screen(candidate.name, candidate.code)
         ledger.record_prescreening(candidate.name, figures, scores)
@@ -39,6 +35,17 @@ def prescreen(run: Run, accepted: Sequence[Candidate], rollouts: Sequence[Rollou
         if figures.duplicate:
             run.progress.skip_steps(candidate_steps(config))
     return [candidate for candidate in accepted if not known[candidate.name].duplicate]
+
+
+def primed(run: Run, rollouts: Sequence[Rollout]) -> Prescreener:
+    """One that knows what went on to training so far."""
+    config, ledger = run.config, run.ledger
+    prescreener, known = configured(config, rollouts, run.task), ledger.prescreenings()
+    failed = {job.subject for job in ledger.jobs("screening") if job.failure}
+    for name, scores in ledger.prescreening_scores().items():
+        if name not in failed and not known[name].duplicate:
+            prescreener.know(name, scores)
+    return prescreener
 
 
 def configured(config: SearchConfig, rollouts: Sequence[Rollout], task: Task) -> Prescreener:

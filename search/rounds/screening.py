@@ -107,7 +107,7 @@ def _stop(run: Run, subjects: Mapping[str, str | None], rung: int, compared: int
                 result = result.model_copy(update={"adapter": None})
                 ledger.record_training("screening", subject, screening_run(config, subject, code, seed), result, None)
                 stopped.append(subject)
-    if stopped:
+    if stopped and not run.answered_blind:
         run.progress.note(
             f"after {rung} of {config.screening.grpo.steps} steps {compared - len(subjects)} of {compared} candidates "
             f"go on; stopped: {', '.join(dict.fromkeys(stopped))}"

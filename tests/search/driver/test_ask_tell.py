@@ -47,7 +47,7 @@ def test_two_rounds_to_the_leaderboard(asked: Path, capsys: pytest.CaptureFixtur
     assert tell(asked, fenced(1, 2)) == 0
     second = question(asked, capsys)
     assert second != first
-    assert "bonus = 1.001" in second  # the source of an earlier candidate
+    assert "bonus = 1.00" in second  # the source of the better of two that are alike
     assert tell(asked, fenced(3, 4)) == 0
     assert (asked / "report.html").is_file()
     out = capsys.readouterr().out
@@ -82,6 +82,27 @@ def test_a_question_that_is_asked_again_says_what_was_taken(tmp_path: Path, caps
     assert "taken from the answers so far: 1 of 2 candidates" in shown
     assert "not taken (duplicate): " in shown
     assert "Round 1 waits for an answer" in shown
+
+
+def test_the_parts_of_the_question_are_counted(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["ask", str(asked), "--sections"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {"The task", "The contract", "Your turn"} <= {line.split(maxsplit=1)[1] for line in lines}
+    assert "in all, estimated at 3.2 bytes a token" in lines[-1]
+
+
+@pytest.mark.parametrize("feedback", ["ranked", "none", "shuffled"])
+def test_who_answers_blind_is_shown_no_ranking(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], feedback: str
+) -> None:
+    code, run = run_search(tmp_path, proposer=MANUAL, search={"feedback": feedback})
+    assert code == 0
+    capsys.readouterr()
+    assert tell(run, fenced(1, 2)) == 0
+    shown = capsys.readouterr().out
+    assert "Round 2 waits for an answer" in shown
+    assert ("after round 1" in shown) == ("accuracy" in shown) == (feedback == "ranked")
 
 
 def test_status_says_what_is_waited_for(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
