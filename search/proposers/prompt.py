@@ -136,6 +136,7 @@ def _rendered(
             reference=request.reference,
             reference_table=reference_table(request.reference.scores) if request.reference else "",
             calls_left=_calls_left(request, settings),
+            runs_left=_runs_left(request),
             follow_ups=settings.max_follow_ups,
             signature=SIGNATURE,
             modules=_modules(),
@@ -204,6 +205,13 @@ def shortened(text: str, characters: int) -> str:
         return text
     half = characters // 2
     return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
+
+
+def _runs_left(request: ProposalRequest) -> int:
+    """Training runs of candidates, those of this round included."""
+    if request.reference is None:
+        return 0
+    return (request.reference.rounds - request.round + 1) * request.count * request.reference.runs
 
 
 def _calls_left(request: ProposalRequest, settings: PromptSettings) -> int | None:

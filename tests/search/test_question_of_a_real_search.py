@@ -2,7 +2,7 @@
 
 `proposers/questions/round_3.md` is what `ask` printed in the third round of `run --preset testbed-quick` with six
 candidates a round and the proposer `manual`, which was told rewards of the starter library, a scaled copy of one of
-them and a reward that the gate rejects.
+them and a reward that the gate rejects; beside it what `ask --sections` printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rewards_generated.answers import ANSWER_FORMATS
 from rewards_generated.library import load_library
 from search.cli import main
 from search.proposers.settings import PromptSettings
-from search.proposers.tokens import estimated_tokens, parts
+from search.proposers.tokens import estimated_tokens, parts, parts_table
 from tests.search.searches import run_search
 
 KEPT = Path(__file__).parent / "proposers" / "questions" / "round_3.md"
@@ -78,9 +78,12 @@ def require_every_part(question: str, number: int) -> None:
 def test_the_question_that_was_kept_holds_everything() -> None:
     question = KEPT.read_text(encoding="utf-8")
     require_every_part(question, 3)
+    kept = KEPT.with_name("round_3_sections.txt").read_text(encoding="utf-8")
+    assert parts_table(question) == kept.rstrip("\n")
     table = question.split("# Results so far")[1].split("# The best so far")[0]
     described = re.findall(r"^\| (\d+) \| (\w+) \| .* \| [A-Z][^|]+\. \| [^|]+ \|$", table, re.MULTILINE)
-    assert len(described) == 12
+    assert [int(place) for place, _ in described] == list(range(1, len(described) + 1))
+    assert len(described) >= 10
     assert "- chained_steps_smooth (round 2, process): Chained steps again" in table
     assert "- courtesy (round 2, other): Pays for assuring" in table
     failures = question.split("# Failures that teach")[1].split("# What training did")[0]

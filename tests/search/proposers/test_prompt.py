@@ -279,7 +279,7 @@ REFERENCE = Reference(
 def test_every_question_holds_the_reference_points() -> None:
     for feedback in (LATER.feedback, Feedback("none"), Feedback("shuffled")):
         text = prompt(replace(LATER, feedback=feedback, reference=REFERENCE))
-        assert "round 2 of 4" in text
+        assert "round 2 of 4. When it began, 9 training runs of candidates were left" in text
         assert "1 run of 30 steps. A step has 8 questions with 4 completions each" in text
         assert "at most 112 tokens" in text
         assert "200 held-out questions greedily" in text
@@ -298,7 +298,7 @@ def test_every_question_holds_the_reference_points() -> None:
 def test_the_calls_that_are_left_are_told_where_they_are_limited() -> None:
     settings = LanguageModelSettings.model_validate({"models": "openai/a", "budget_calls": 20})
     asked = request(reference=REFERENCE, spent=Spending(calls=3))
-    assert "17 calls were left" in render_prompt(asked, settings)
+    assert "12 training runs of candidates and 17 calls were left" in render_prompt(asked, settings)
     assert "calls were left" not in prompt(asked)
 
 
