@@ -10,9 +10,12 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 from rewards_generated.errors import UserError
-from rewards_generated.gate import check
+from rewards_generated.gate import Verdict, check
+from rewards_generated.gate.members import check_member
+from rewards_generated.gate.verdict import together
 from rewards_generated.rollout import Rollout
 from search.config.checks import task_notes
 from search.config.names import UNTRAINED
@@ -142,17 +145,20 @@ def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Roll
     missing = [candidate for candidate in candidates if candidate.name not in verdicts]
     run.progress.phase("gate", len(missing))
     for candidate in missing:
-        verdict = check(
-            candidate.code,
-            rollouts=rollouts,
-            answers=run.task,
-            settings=run.config.gate,
-            sandbox=run.config.sandbox,
-        )
-        run.ledger.record_verdict(candidate.name, verdict)
-        verdicts[candidate.name] = verdict
+        found = gate_verdicts(run, candidate, rollouts)
+        run.ledger.record_verdict(candidate.name, found)
+        verdicts[candidate.name] = verdict = together(found)
         reason = verdict.reasons[0] if verdict.reasons else None
         run.progress.job_done(f"gate {candidate.name}", None if reason is None else f"rejected: {reason}")
         if not verdict.accepted:
             run.progress.skip_steps(candidate_steps(run.config))
     return [candidate for candidate in candidates if verdicts[candidate.name].accepted]
+
+
+def gate_verdicts(run: Run, candidate: Candidate, rollouts: Sequence[Rollout]) -> dict[str, Verdict]:
+    """By the names that the candidate's rewards have in ensembles: those of a set each at its own weights."""
+    settings = run.config.gate
+    known: dict[str, Any] = {"rollouts": rollouts, "answers": run.task, "sandbox": run.config.sandbox}
+    if candidate.kind == "reward":
+        return {candidate.name: check(candidate.code, settings=settings, **known)}
+    return {member.name: check_member(member, settings, **known) for member in candidate.members}

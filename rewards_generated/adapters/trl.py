@@ -68,7 +68,7 @@ def _progress(ensemble: Ensemble, trainer_state: Any) -> float:
             f"ensemble {ensemble.name!r}: the weight of {', '.join(map(repr, ensemble.scheduled))} has a schedule, and "
             "this trainer passes no `trainer_state` that says how far the run is; use TRL's GRPOTrainer"
         )
-    return float(trainer_state.global_step / trainer_state.max_steps)
+    return float(trainer_state.global_step / max(1, trainer_state.max_steps))
 
 
 def _as_trl(

@@ -101,6 +101,7 @@ def render_prompt(
             reflection_count=request.reflection_minimum if reflection_count is None else reflection_count,
             families=", ".join(FAMILIES),
             form=form,
+            proposes=request.proposes,
             follow_up=_follow_up(follow_up),
             round=request.round,
             mark=mark,
@@ -268,11 +269,13 @@ def without_surrogates(text: str) -> str:
 
 @cache
 def _template(path: Path) -> Template:
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"proposer.options.template = {str(path)!r} cannot be read: {error}") from None
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.from_string(source)
