@@ -61,13 +61,17 @@ class Prescreener:
     def screen(self, name: str, code: str) -> tuple[PreScreening, Scores]:
         """Figures and scores of one more candidate, which is known from now on unless it is a near-duplicate."""
         scores = score_rollouts(name, code, self._rollouts, self._sandbox)
+        return self.screen_scores(name, scores), scores
+
+    def screen_scores(self, name: str, scores: Scores) -> PreScreening:
+        """Figures of one more candidate that was scored already; see `screen`."""
         profile = self.profile(name, scores)
         nearest = closest(profile, [*self._earlier, *self._library], self._threshold)
         duplicate = self._threshold is not None and nearest is not None and nearest.duplicates(self._threshold)
         if not duplicate:
             self._earlier.append(profile)
         figures = prescreening(self._rollouts, scores, self._base, self._generations)
-        return figures.model_copy(update={"closest": nearest, "duplicate": duplicate}), scores
+        return figures.model_copy(update={"closest": nearest, "duplicate": duplicate})
 
     def profile(self, name: str, scores: Scores) -> RewardProfile:
         return RewardProfile(name, scores, self._base, self._groups, self._scale)

@@ -22,11 +22,13 @@ def totals(
     ensemble: Ensemble,
     components: Sequence[Sequence[float | None]],
     groups: Sequence[Hashable] | None = None,
+    progress: float = 0.0,
 ) -> list[float | None]:
     """One total per completion, shape (n,), from one row of scores per member, shape (members, n).
 
     None where any member has no score. `groups`, shape (n,): equal for completions of one prompt; needed by
-    `group_normalised`. Raises ValueError where shapes differ or groups are missing.
+    `group_normalised`. `progress`: share of a run's steps that are done, which decides weights with a schedule. Raises
+    ValueError where shapes differ or groups are missing.
     """
     if len(components) != len(ensemble.members):
         raise ValueError(f"{len(components)} rows of scores for {len(ensemble.members)} members")
@@ -41,7 +43,7 @@ def totals(
         rows = [standardise(row, member) for row, member in zip(components, ensemble.members, strict=True)]
     else:
         rows = [list(row) for row in components]
-    weights = [member.weight for member in ensemble.members]
+    weights = [member.weight_at(progress) for member in ensemble.members]
     return [_weighted(column, weights) for column in zip(*rows, strict=True)]
 
 

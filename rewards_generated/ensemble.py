@@ -28,6 +28,7 @@ from rewards_generated.base import BASE_REWARDS
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 from rewards_generated.identity import CodeUnreadable, identity
+from rewards_generated.schedule import Schedule
 from rewards_generated.validation import mistake
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Member(BaseModel):
     name: str
     code: str | None = None
     weight: float = 1.0
+    """With a schedule that at the start of a run."""
+    schedule: Schedule | None = None
+    """How the weight changes over a run; None: it is constant."""
     mean: float | None = None
     """Mean over base-policy rollouts of the train split; needed by `zscore`, frozen when the ensemble is made."""
     std: float | None = None
@@ -76,7 +80,31 @@ class Member(BaseModel):
                 raise UserError(f"member {self.name!r}: {field} is {value}; it must be a finite number")
         if self.std is not None and self.std < 0:
             raise UserError(f"member {self.name!r}: std is {self.std}; it must be 0 or more")
+        if self.schedule is not None and (problem := self.schedule.problem(self.weight)):
+            raise UserError(f"member {self.name!r}: {problem}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_constant_schedule(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A schedule is written only where there is one."""
+        written: dict[str, Any] = serialize(self)
+        if self.schedule is None:
+            written.pop("schedule", None)
+        return written
+
+    def weight_at(self, progress: float) -> float:
+        """`progress`: share of the run's steps that are done."""
+        return self.weight if self.schedule is None else self.schedule.weight(self.weight, progress)
+
+    @property
+    def mean_weight(self) -> float:
+        """Over a whole run."""
+        return self.weight if self.schedule is None else self.schedule.mean_weight(self.weight)
+
+    @property
+    def weight_words(self) -> str:
+        """Such as `1`, `1 to 0 over the run` or `1 to 0 after 50% of the steps`."""
+        return f"{self.weight:g}{'' if self.schedule is None else f' {self.schedule.words()}'}"
 
     @property
     def is_base(self) -> bool:
@@ -122,6 +150,11 @@ class Ensemble(BaseModel):
     def answers(self) -> AnswerRules:
         return AnswerRules(self.answer_format, self.answer_kind)
 
+    @property
+    def scheduled(self) -> tuple[str, ...]:
+        """Members whose weight changes over a run."""
+        return tuple(member.name for member in self.members if member.schedule is not None)
+
     @model_validator(mode="after")
     def _check(self) -> Ensemble:
         if not self.members:
@@ -141,8 +174,8 @@ class Ensemble(BaseModel):
 
     @property
     def identity(self) -> str:
-        """SHA-256 over what decides the totals: members' identities, weights, aggregation, frozen statistics, and the
-        answers' format and kind where there are base rewards.
+        """SHA-256 over what decides the totals: members' identities, weights, schedules, aggregation, frozen
+        statistics, and the answers' format and kind where there are base rewards.
 
         Names, the order of members and the layout of their code do not matter. Raises UserError if a member's code
         is not Python.
@@ -154,6 +187,7 @@ class Ensemble(BaseModel):
                 member.weight.hex(),
                 (member.mean or 0.0).hex() if frozen else "",
                 (member.std or 0.0).hex() if frozen else "",
+                *([] if member.schedule is None else [member.schedule.model_dump_json()]),
             ]
             for member in self.members
         )
@@ -164,22 +198,27 @@ class Ensemble(BaseModel):
 
     def __call__(self, prompt: str, completion: str, answer: str) -> float | None:
         """The total of one completion; None where a member failed on it. Members' code runs in the sandbox, which is
-        started for the call: score batches with `score`, or keep a `rewards_generated.scorer.EnsembleScorer`."""
+        started for the call: score batches with `score`, or keep a `rewards_generated.scorer.EnsembleScorer`. Weights
+        with a schedule are those at the start of a run."""
         return self.score([(prompt, completion, answer)]).totals[0]
 
     def score(
-        self, samples: Sequence[tuple[str, str, str]], groups: Sequence[Hashable] | None = None
+        self,
+        samples: Sequence[tuple[str, str, str]],
+        groups: Sequence[Hashable] | None = None,
+        progress: float = 0.0,
     ) -> EnsembleScores:
         """Scores of samples (prompt, completion, answer) with every member. `groups`: equal for completions of the same
-        prompt; `group_normalised` needs it, and raises ValueError without."""
+        prompt; `group_normalised` needs it, and raises ValueError without. `progress`: share of a run's steps that are
+        done, which decides weights with a schedule."""
         from rewards_generated.rollout import Sample
         from rewards_generated.scorer import EnsembleScorer
 
         with EnsembleScorer(self) as scorer:
-            return scorer.score([Sample(*sample) for sample in samples], groups)
+            return scorer.score([Sample(*sample) for sample in samples], groups, progress)
 
     def __repr__(self) -> str:
-        parts = (f"{member.weight:g} {member.name}" for member in self.members)
+        parts = (f"{member.weight_words} {member.name}" for member in self.members)
         return f"<Ensemble {self.name!r}: {self.aggregation} of {', '.join(parts)}>"
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, found: Sequence[str] = ()) -> Path:

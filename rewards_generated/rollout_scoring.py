@@ -36,8 +36,11 @@ class ScoredRollout:
         return {"line": self.line.number, **name, "total": self.total, "scores": self.scores, **reasons}
 
 
-def score_file(ensemble: Ensemble, path: Path, sandbox: SandboxSettings | None = None) -> list[ScoredRollout]:
-    """Every rollout of the file, in order. Raises UserError naming the line, or where `group_normalised` finds a
+def score_file(
+    ensemble: Ensemble, path: Path, sandbox: SandboxSettings | None = None, progress: float = 0.0
+) -> list[ScoredRollout]:
+    """Every rollout of the file, in order. `progress`: share of a run's steps that are done, for weights with a
+    schedule. Raises UserError naming the line, or where `group_normalised` finds a
     completion alone in its group."""
     lines = read_samples(path)
     if ensemble.aggregation == "group_normalised":
@@ -55,7 +58,7 @@ def score_file(ensemble: Ensemble, path: Path, sandbox: SandboxSettings | None =
                 for place, reason in found.reasons.get(name, {}).items():
                     reasons[name][start + place] = reason
     # A batch's own totals would normalise within a part of a group.
-    whole = totals(ensemble, list(components.values()), groups)
+    whole = totals(ensemble, list(components.values()), groups, progress)
     return [
         ScoredRollout(
             line,

@@ -86,11 +86,14 @@ class EnsembleScorer:
             self.close()
             raise
 
-    def score(self, samples: Sequence[Sample], groups: Sequence[Hashable] | None = None) -> EnsembleScores:
+    def score(
+        self, samples: Sequence[Sample], groups: Sequence[Hashable] | None = None, progress: float = 0.0
+    ) -> EnsembleScores:
         """Scores n samples with every member and aggregates.
 
         `groups`, shape (n,): equal for completions of the same prompt; needed by `group_normalised`, which raises
-        ValueError without. A member that fails on a sample leaves None there; nothing is raised for it.
+        ValueError without. `progress`: share of the run's steps that are done, for weights with a schedule. A member
+        that fails on a sample leaves None there; nothing is raised for it.
         """
         untrusted = {
             member.name: self._pool.submit(self._scorers[member.name].score, samples)
@@ -111,7 +114,7 @@ class EnsembleScorer:
             if failed:
                 errors[member.name] = list(dict.fromkeys(failed.values()))[:5]
                 reasons[member.name] = failed
-        aggregated = totals(self.ensemble, list(components.values()), groups) if samples else []
+        aggregated = totals(self.ensemble, list(components.values()), groups, progress) if samples else []
         return EnsembleScores(components, aggregated, errors, reasons)
 
     def close(self) -> None:

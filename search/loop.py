@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from rewards_generated.errors import UserError
+from rewards_generated.gate.verdict import together
 from rewards_generated.rollout import Rollout
 from search.config.checks import task_notes
 from search.config.names import UNTRAINED
@@ -26,7 +27,7 @@ from search.results.notes import go_on, nothing_scored
 from search.results.ranking import control_scores, outcomes
 from search.rounds.audit import audit_screenings
 from search.rounds.base_policy import base_warning, require_base_variety, rollouts_of
-from search.rounds.early_checks import EarlyChecks, early_verdict, gate_verdict
+from search.rounds.early_checks import EarlyChecks, early_verdicts, gate_verdicts
 from search.rounds.ingest import ingest
 from search.rounds.inputs import require_same_inputs
 from search.rounds.prescreen import prescreen
@@ -143,11 +144,9 @@ def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Roll
     missing = [candidate for candidate in candidates if candidate.name not in verdicts]
     run.progress.phase("gate", len(missing))
     for candidate in missing:
-        verdict = early_verdict(run.ledger, candidate.round, candidate.code) or gate_verdict(
-            run, candidate.code, rollouts
-        )
-        run.ledger.record_verdict(candidate.name, verdict)
-        verdicts[candidate.name] = verdict
+        found = early_verdicts(run.ledger, candidate) or gate_verdicts(run, candidate, rollouts)
+        run.ledger.record_verdict(candidate.name, found)
+        verdicts[candidate.name] = verdict = together(found)
         reason = verdict.reasons[0] if verdict.reasons else None
         run.progress.job_done(f"gate {candidate.name}", None if reason is None else f"rejected: {reason}")
         if not verdict.accepted:

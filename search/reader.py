@@ -107,7 +107,7 @@ class RunReader:
         return _frame(rows)
 
     def source(self, candidate: str) -> str:
-        """The code of a candidate. Raises UserError if there is none of that name."""
+        """The code of a candidate, of a set its TOML. Raises UserError if there is none of that name."""
         sources = {item.name: item.code for item in self._ledger.candidates()}
         if candidate not in sources:
             raise UserError(f"{self.folder} has no candidate {candidate!r}: {nearest(candidate, sources)}")

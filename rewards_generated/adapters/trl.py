@@ -26,6 +26,7 @@ def trl_reward_functions(
     `answer_column`: the column of the dataset that holds the gold answer. A completion that some member could not
     score gets None, which TRL leaves out of its group. `group_normalised` is refused with UserError: it needs the
     members apart; use `trl_member_functions` and TRL's own `multi_objective_aggregation="normalize_then_sum"`.
+    Weights with a schedule follow the `trainer_state` that TRL passes.
     """
     if ensemble.aggregation == "group_normalised":
         raise UserError(
@@ -35,8 +36,8 @@ def trl_reward_functions(
         )
     scorer = EnsembleScorer(ensemble, sandbox)
 
-    def total(samples: list[Sample]) -> list[float | None]:
-        return scorer.score(samples).totals
+    def total(samples: list[Sample], trainer_state: Any) -> list[float | None]:
+        return scorer.score(samples, progress=_progress(ensemble, trainer_state)).totals
 
     return [_as_trl(ensemble.name, total, answer_column)]
 
@@ -44,7 +45,13 @@ def trl_reward_functions(
 def trl_member_functions(
     ensemble: Ensemble, *, answer_column: str = "answer", sandbox: SandboxSettings | None = None
 ) -> list[TrlRewardFunction]:
-    """One function per member, in the ensemble's order; their weights are `GRPOConfig.reward_weights`."""
+    """One function per member, in the ensemble's order; their weights are `GRPOConfig.reward_weights`, which never
+    change: UserError for a member with a schedule."""
+    if ensemble.scheduled:
+        raise UserError(
+            f"ensemble {ensemble.name!r}: the weight of {', '.join(map(repr, ensemble.scheduled))} has a schedule, and "
+            "TRL's reward_weights are constant; take `trl_reward_functions(...)` with aggregation 'sum' or 'zscore'"
+        )
     functions = []
     for member in ensemble.members:
         alone = Ensemble(name=member.name, members=(member.model_copy(update={"weight": 1.0}),))
@@ -52,8 +59,24 @@ def trl_member_functions(
     return functions
 
 
-def _as_trl(name: str, score: Callable[[list[Sample]], list[float | None]], answer_column: str) -> TrlRewardFunction:
-    def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
+def _progress(ensemble: Ensemble, trainer_state: Any) -> float:
+    """Share of the run's steps that are done; 0 where no weight depends on it."""
+    if not ensemble.scheduled:
+        return 0.0
+    if trainer_state is None:
+        raise UserError(
+            f"ensemble {ensemble.name!r}: the weight of {', '.join(map(repr, ensemble.scheduled))} has a schedule, and "
+            "this trainer passes no `trainer_state` that says how far the run is; use TRL's GRPOTrainer"
+        )
+    return float(trainer_state.global_step / max(1, trainer_state.max_steps))
+
+
+def _as_trl(
+    name: str, score: Callable[[list[Sample], Any], list[float | None]], answer_column: str
+) -> TrlRewardFunction:
+    def reward(
+        prompts: Sequence[Any], completions: Sequence[Any], trainer_state: Any = None, **columns: Any
+    ) -> list[float | None]:
         if answer_column not in columns:
             raise UserError(f"the dataset has no column {answer_column!r}; name the gold answers' with answer_column=")
         golds = columns[answer_column]
@@ -64,7 +87,8 @@ def _as_trl(name: str, score: Callable[[list[Sample]], list[float | None]], answ
                 "rows out of the dataset"
             )
         triples = zip(prompts, completions, golds, strict=True)
-        return score([Sample(prompt_text(prompt), completion_text(text), str(gold)) for prompt, text, gold in triples])
+        samples = [Sample(prompt_text(prompt), completion_text(text), str(gold)) for prompt, text, gold in triples]
+        return score(samples, trainer_state)
 
     reward.__name__ = name
     return reward

@@ -13,7 +13,8 @@ from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.errors import UserError
 from rewards_generated.export.card import Figure, Provenance, card
 from rewards_generated.export.source import reward_source
-from rewards_generated.gate import GateSettings, Verdict, check, static_check
+from rewards_generated.gate import GateSettings, Verdict, static_check
+from rewards_generated.gate.members import check_member
 from rewards_generated.sandbox.settings import SandboxSettings
 
 __all__ = ["Figure", "Provenance", "export_ensemble"]
@@ -34,9 +35,16 @@ def export_ensemble(
 
     Only members that the gate accepted are taken. `verdicts`: by member, those known; a member without one is
     put through the gate now, in the sandbox. All are checked again by the static policy. `settings`: the gate's limits.
-    Raises UserError where a member is refused, or where the folder is neither new nor empty.
+    Raises UserError where a member is refused, where the folder is neither new nor empty, or where no trainer could
+    follow the ensemble: `group_normalised` with a schedule.
     """
     require_empty(folder)
+    if ensemble.scheduled and ensemble.aggregation == "group_normalised":
+        raise UserError(
+            f"ensemble {ensemble.name!r} is not exported: the weight of {', '.join(map(repr, ensemble.scheduled))} has "
+            "a schedule, and trainers that normalise each reward by itself hold its weight constant; choose "
+            "aggregation 'sum' or 'zscore'"
+        )
     known = dict(verdicts or {})
     settings = settings or GateSettings()
     for member in ensemble.members:
@@ -73,8 +81,7 @@ def _accepted(
     if failed:
         raise UserError(f"{where} is not exported, the static policy refuses it: {failed[0].message}")
     if verdict is None:
-        weighted = settings.model_copy(update={"weight": member.weight})
-        verdict = check(member.code, settings=weighted, sandbox=sandbox)
+        verdict = check_member(member, settings, sandbox=sandbox)
     elif verdict.identity != member.identity:
         raise UserError(f"{where} is not exported: the gate's verdict is of other code")
     if not verdict.accepted:

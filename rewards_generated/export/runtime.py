@@ -13,6 +13,8 @@
 - tinker-cookbook: `ProblemGroupBuilder(env_thunk=partial(tinker_env, renderer, question, answer), ...)`.
 - Anything else: `score(prompts, completions, answers)`.
 
+Where a member's weight has a schedule, TRL says how far the run is; the other trainers do not, and are refused.
+
 The members' code below is run as it stands, WITHOUT a sandbox: read it before you train with it.
 """
 
@@ -47,6 +49,9 @@ class Member(NamedTuple):
     """Over rollouts of the base policy, frozen; used by `zscore`."""
     std: float | None
     reads_prompt: bool
+    to: float | None = None
+    """The weight at the end of a run, where it changes: in a straight line, or after the share `at` of the steps."""
+    at: float | None = None
 
 
 # Filled in by the export: begin
@@ -65,7 +70,7 @@ failures: Counter[str] = Counter()
 
 
 class UnsuitableHost(RuntimeError):
-    """The trainer calls rewards in a way in which this ensemble's aggregation has no meaning."""
+    """The trainer calls rewards in a way in which this ensemble's aggregation or schedule has no meaning."""
 
 
 # Scores
@@ -76,13 +81,14 @@ def score(
     completions: Sequence[Any],
     answers: Sequence[Any],
     groups: Sequence[Hashable] | None = None,
+    progress: float | None = None,
 ) -> list[float | None]:
     """One total per completion; None where a member could not score it.
 
     Prompts and completions are text or chat messages. `groups`: equal for completions of one prompt; needed by
-    `group_normalised`, not used otherwise.
+    `group_normalised`, not used otherwise. `progress`: steps done / steps of the run; weights with a schedule need it.
     """
-    columns = _contributions(member_scores(prompts, completions, answers), groups)
+    columns = _contributions(member_scores(prompts, completions, answers), groups, progress)
     return [None if None in column else _sum(column) for column in columns]
 
 
@@ -108,7 +114,9 @@ def member_scores(
 
 
 def _contributions(
-    rows: dict[str, list[float | None]], groups: Sequence[Hashable] | None = None
+    rows: dict[str, list[float | None]],
+    groups: Sequence[Hashable] | None = None,
+    progress: float | None = None,
 ) -> list[tuple[float | None, ...]]:
     """Per completion what each member adds to its total. `rows`: the members' raw scores."""
     if AGGREGATION == "group_normalised":
@@ -119,8 +127,22 @@ def _contributions(
         rows = {name: _group_normalise(row, groups) for name, row in rows.items()}
     elif AGGREGATION == "zscore":
         rows = {member.name: _standardise(rows[member.name], member) for member in MEMBERS}
-    weighted = [[None if value is None else value * member.weight for value in rows[member.name]] for member in MEMBERS]
+    weights = {member.name: _weight(member, progress) for member in MEMBERS}
+    weighted = [[None if value is None else value * weights[name] for value in rows[name]] for name in weights]
     return list(zip(*weighted, strict=True))
+
+
+def _weight(member: Member, progress: float | None) -> float:
+    if member.to is None:
+        return member.weight
+    if progress is None:
+        raise UnsuitableHost(
+            f"the weight of {member.name!r} of ensemble {NAME!r} has a schedule, and nothing says how far the run is: "
+            "give `progress`, steps done / steps of the run"
+        )
+    if member.at is not None:
+        return member.to if progress >= member.at else member.weight
+    return member.weight + (member.to - member.weight) * progress
 
 
 def _sum(column: Iterable[float | None]) -> float:
@@ -269,7 +291,12 @@ class TrlReward:
         self.answer_column = answer_column
 
     def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[Any], log_metric: Any = None, **columns: Any
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        log_metric: Any = None,
+        trainer_state: Any = None,
+        **columns: Any,
     ) -> list[float | None]:
         if self.answer_column not in columns:
             raise ValueError(
@@ -281,12 +308,13 @@ class TrlReward:
             member = MEMBERS[self.member]
             return [_call(member, sample) for sample in _samples(prompts, completions, answers)]
         rows = member_scores(prompts, completions, answers)
+        progress = None if trainer_state is None else trainer_state.global_step / max(1, trainer_state.max_steps)
         if log_metric is not None:
             for name, row in rows.items():
                 present = [value for value in row if value is not None]
                 if present:
                     log_metric(f"{NAME}/{name}", math.fsum(present) / len(present))
-        return [None if None in column else _sum(column) for column in _contributions(rows)]
+        return [None if None in column else _sum(column) for column in _contributions(rows, progress=progress)]
 
 
 def trl_reward_functions(answer_column: str = "answer") -> list[TrlReward]:
@@ -400,6 +428,8 @@ _FUNCTIONS: dict[str, Reward] = {
 reward_funcs = trl_reward_functions()
 reward_weights = [member.weight for member in MEMBERS] if AGGREGATION == "group_normalised" else [1.0]
 
+SCHEDULED = [member.name for member in MEMBERS if member.to is not None]
+
 _ONE_AT_A_TIME = {
     "compute_score": "verl's compute_score (take compute_member_scores with verl's estimator gdpo)",
     "reward_func": "OpenRLHF's reward_func",
@@ -410,21 +440,35 @@ _ONE_AT_A_TIME = {
     "skyrl_env": "SkyRL-gym's environment",
     "tinker_env": "tinker-cookbook's environment",
 }
+_WITHOUT_STEP = {
+    **{name: said.partition(" (take")[0] for name, said in _ONE_AT_A_TIME.items()},
+    "compute_member_scores": "verl's compute_member_scores",
+    "verifiers_functions": "verifiers' rubric function",
+    "verifiers_group_reward": "verifiers' group function",
+    "slime_group_reward": "slime's reward of a group",
+}
 verifiers_functions: list[Callable[..., Any]]
 if AGGREGATION == "group_normalised":
     verifiers_group_reward.__name__ = NAME
     verifiers_functions = [verifiers_group_reward]
-    for _name in _ONE_AT_A_TIME:
-        del globals()[_name]
+    _refused = _ONE_AT_A_TIME
 else:
     verifiers_reward.__name__ = NAME
     verifiers_functions = [verifiers_reward]
+    _refused = _WITHOUT_STEP if SCHEDULED else {}
+for _name in _refused:
+    del globals()[_name]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ONE_AT_A_TIME:
+    if name not in _refused:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if SCHEDULED:
         raise UnsuitableHost(
-            f"ensemble {NAME!r} aggregates by group_normalised, which needs all completions of a prompt together, and "
-            f"{_ONE_AT_A_TIME[name]} is given one at a time"
+            f"the weight of {', '.join(map(repr, SCHEDULED))} of ensemble {NAME!r} has a schedule, and "
+            f"{_refused[name]} is not told how far the run is; take TRL"
         )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise UnsuitableHost(
+        f"ensemble {NAME!r} aggregates by group_normalised, which needs all completions of a prompt together, and "
+        f"{_refused[name]} is given one at a time"
+    )

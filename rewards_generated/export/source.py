@@ -36,7 +36,7 @@ def reward_source(ensemble: Ensemble) -> str:
         entries.append(
             f"    Member(\n        name={member.name!r},\n        source={source},\n        function={function!r},\n"
             f"        weight={member.weight!r},\n        mean={member.mean!r},\n        std={member.std!r},\n"
-            f"        reads_prompt={reads_prompt(member)!r},\n    ),\n"
+            f"        reads_prompt={reads_prompt(member)!r},\n{_schedule(member)}    ),\n"
         )
     filled = [
         f"NAME = {ensemble.name!r}\n",
@@ -45,6 +45,12 @@ def reward_source(ensemble: Ensemble) -> str:
         "MEMBERS: tuple[Member, ...] = (\n" + "".join(entries) + ")\n",
     ]
     return head + "\n".join(filled) + before + _flattened(further_hosts, imports=False) + "\n\n" + after
+
+
+def _schedule(member: Member) -> str:
+    if member.schedule is None:
+        return ""
+    return f"        to={member.schedule.to!r},\n        at={member.schedule.at!r},\n"
 
 
 def reads_prompt(member: Member) -> bool:

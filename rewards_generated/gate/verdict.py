@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -55,3 +56,21 @@ class Verdict(BaseModel):
         """Check → its figure, for the ledger and the next prompt; without times, which differ from run to run."""
         timed = "bounded_time"
         return {item.name: item.value for item in self.checks if item.value is not None and item.name != timed}
+
+
+def together(verdicts: Mapping[str, Verdict]) -> Verdict:
+    """Of several rewards that are trained as one, by name: accepted if all are, each check with its reward's name. Of
+    one alone its own verdict. It has no identity: it is of no single piece of code."""
+    if len(verdicts) == 1:
+        return next(iter(verdicts.values()))
+    checks = [
+        check.model_copy(update={"message": f"{name}: {check.message}"})
+        for name, verdict in verdicts.items()
+        for check in verdict.checks
+    ]
+    return Verdict(
+        accepted=all(verdict.accepted for verdict in verdicts.values()),
+        identity=None,
+        checks=tuple(checks),
+        seconds=sum(verdict.seconds for verdict in verdicts.values()),
+    )

@@ -73,6 +73,9 @@ def score(
         Path | None, typer.Option(help="JSONL file to write instead of printing; it must not exist.", metavar="FILE")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --out.")] = False,
+    progress: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a run's steps that are done, for weights with a schedule.")
+    ] = 0.0,
 ) -> None:
     """Score a file of rollouts with an ensemble: every member's score and the total, one JSON line per rollout.
 
@@ -97,7 +100,7 @@ def score(
     if out is not None and (out.is_dir() or (out.exists() and not overwrite)):
         raise UserError(f"--out {out} exists already; choose another name, or replace a file with --overwrite")
     chosen = ensemble_named(ensemble)
-    scored = score_file(chosen, rollouts)
+    scored = score_file(chosen, rollouts, progress=progress)
     text = "".join(json.dumps(item.record(), ensure_ascii=False) + "\n" for item in scored)
     if out is None:
         typer.echo(text, nl=False)

@@ -16,6 +16,7 @@ from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Aggregation
 from rewards_generated.errors import UserError
 from rewards_generated.gate.settings import GateSettings
+from rewards_generated.reward_set import Proposes
 from rewards_generated.sandbox.settings import SandboxSettings
 from search.config.halving import Halving
 from search.config.race import RaceStage
@@ -45,6 +46,9 @@ class SearchSettings(_Section):
     """Rounds of propose, gate, screen, rank."""
     candidates_per_round: int = Field(ge=1)
     """Candidates asked of the proposer in every round."""
+    proposes: Proposes = "reward"
+    """What a candidate is: `reward`, one function beside the base rewards, or `reward_set`, one to three functions with
+    a weight each, maybe a schedule of it over the run, and which base rewards they replace."""
     reflection_minimum: int = Field(default=0, ge=0)
     """At least this many of them must be reflection rewards."""
     feedback: Literal["ranked", "none", "shuffled"] = "ranked"

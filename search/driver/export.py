@@ -48,11 +48,10 @@ def _export_of_run(folder: Path, name: str | None, target: Path) -> Path:
     with closing(Ledger.open(folder)) as ledger:
         finalist = finalist_named(folder, config, ledger, name)
         members = {candidate.name: candidate for candidate in ledger.candidates()}
-        verdicts = ledger.verdicts()
         return export_ensemble(
             finalist.ensemble,
             target,
-            verdicts={name: verdicts[name] for name in members if name in verdicts},
+            verdicts=ledger.member_verdicts(),
             provenance=_provenance(config, ledger, finalist, members),
             settings=config.gate,
             sandbox=config.sandbox,
@@ -89,7 +88,7 @@ def _provenance(
         if finalist.kind == "candidate"
         else [figure for entry in final_entries(config, ledger) for figure in _figures(entry, finalist.name)],
         notes=[_held(config, ledger, finalist), *notes(config, ledger)],
-        origins={item.name: item.origin for item in members},
+        origins={member.name: item.origin for item in members for member in item.members},
         descriptions={item.name: item.description for item in members},
     )
 

@@ -11,7 +11,7 @@ from rewards_generated.ensemble import Ensemble, Member
 from search.config.checks import answers_of
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, DECORRELATED, GREEDY, RANDOM
-from search.jobs.descriptions import base_members
+from search.jobs.descriptions import members_with
 from search.ledger import Candidate, Finalist
 from trainer.determinism import derived_seed
 
@@ -104,8 +104,8 @@ def draw_controls(
 
 
 def ensemble_of(config: SearchConfig, name: str, candidates: Sequence[Candidate], freeze: Freeze) -> Ensemble:
-    """The base rewards and the candidates, by the configured aggregation."""
-    members = (*base_members(config), *(candidate.member for candidate in candidates))
+    """The base rewards that not all candidates replace, and the candidates, by the configured aggregation."""
+    members = members_with(config, candidates)
     if config.finals.aggregation == "zscore":
         members = freeze(members)
     answers = answers_of(config)

@@ -74,7 +74,7 @@ def measured_members(run: Run, best: Sequence[Candidate], scores: BaseScores) ->
     """Of the ensembles that take more than the ranking: scores on the base rollouts, or short runs."""
 
     def alike(first: Candidate, second: Candidate) -> float:
-        return scores.rank_correlation(first.member, second.member)
+        return scores.rank_correlation(first, second)
 
     members: dict[str, Sequence[Candidate]] = {}
     for name in run.config.finals.ensembles:

@@ -74,8 +74,7 @@ def short_list(
     left = [
         candidate
         for candidate in ranked
-        if candidate not in taken
-        and all(abs(scores.rank_correlation(candidate.member, member.member)) < bound for member in taken)
+        if candidate not in taken and all(abs(scores.rank_correlation(candidate, member)) < bound for member in taken)
     ]
     agreements = {candidate.name: scores.agreement(_trial(run, [*taken, candidate], scores)) for candidate in left}
     agreeing = sorted(

@@ -9,7 +9,7 @@ from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from search.config.models import SearchConfig
 from search.config.transfer import TransferSetting
-from search.ledger import Finalist
+from search.ledger import Candidate, Finalist
 from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluateJob, Suite
 from trainer.jobs.train import EvaluationRequest, TrainingRun
@@ -23,10 +23,17 @@ def base_members(config: SearchConfig) -> tuple[Member, ...]:
     return tuple(Member(name=name) for name in config.search.base_rewards)
 
 
-def screening_run(config: SearchConfig, subject: str, code: str | None, seed: int) -> TrainingRun:
-    """The run of one candidate beside the base rewards; `code` None: the base rewards alone."""
-    candidate = () if code is None else (Member(name=subject, code=code),)
-    ensemble = Ensemble(name=subject, members=(*base_members(config), *candidate))
+def members_with(config: SearchConfig, candidates: Sequence[Candidate]) -> tuple[Member, ...]:
+    """The base rewards and the candidates' members. A base reward is left out where every candidate replaces it: any
+    other was trained beside it."""
+    replaced = [set(candidate.replaces) for candidate in candidates] or [set()]
+    base = [member for member in base_members(config) if member.name not in set.intersection(*replaced)]
+    return (*base, *(member for candidate in candidates for member in candidate.members))
+
+
+def screening_run(config: SearchConfig, subject: str, candidate: Candidate | None, seed: int) -> TrainingRun:
+    """The run of one candidate beside the base rewards that it does not replace; None: the base rewards alone."""
+    ensemble = Ensemble(name=subject, members=members_with(config, () if candidate is None else (candidate,)))
     return _training_run(config, f"screening {subject}, seed {seed}", ensemble, config.screening.grpo.steps, seed)
 
 

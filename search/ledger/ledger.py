@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from eval.prescreening import PreScreening
 from eval.report.data import Flag
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble
-from rewards_generated.gate.verdict import Verdict
+from rewards_generated.gate.verdict import Verdict, together
 from search.ledger.connection import telling_of_damage
 from search.ledger.database import Database, now
 from search.ledger.records import (
@@ -88,22 +88,31 @@ class Ledger(Database):
             for position, item in enumerate(unusable):
                 self._insert("unusable", number, position, item.reason, item.detail, item.excerpt)
             for candidate in candidates:
-                self._insert("candidates", *astuple(candidate)[:-1], json.dumps(candidate.parents))
+                self._insert("candidates", *astuple(candidate)[:-2], json.dumps(candidate.parents), candidate.kind)
 
     def candidates(self, round_number: int | None = None) -> list[Candidate]:
         """Of one round, or of all, in the order in which they were proposed."""
         query = "SELECT * FROM candidates WHERE ?1 IS NULL OR round = ?1 ORDER BY round, position"
         rows = self._all(query, round_number)
-        return [Candidate(*row[:-1], *[tuple(json.loads(row[-1]))]) for row in rows]
+        return [Candidate(*row[:-2], *[tuple(json.loads(row[-2])), row[-1]]) for row in rows]
 
     def verdicts(self) -> dict[str, Verdict]:
-        """By candidate."""
-        rows = self._all("SELECT candidate, verdict FROM verdicts")
+        """By candidate; of a set that of all its rewards together."""
+        of_members: dict[str, dict[str, Verdict]] = {}
+        for candidate, member, verdict in self._all("SELECT candidate, member, verdict FROM verdicts ORDER BY rowid"):
+            of_members.setdefault(candidate, {})[member] = Verdict.model_validate_json(verdict)
+        return {candidate: together(found) for candidate, found in of_members.items()}
+
+    def member_verdicts(self) -> dict[str, Verdict]:
+        """By the name of the reward in ensembles."""
+        rows = self._all("SELECT member, verdict FROM verdicts")
         return {row[0]: Verdict.model_validate_json(row[1]) for row in rows}
 
-    def record_verdict(self, candidate: str, verdict: Verdict) -> None:
+    def record_verdict(self, candidate: str, verdicts: Mapping[str, Verdict]) -> None:
+        """`verdicts`: by the names that its rewards have in ensembles."""
         with self._transaction():
-            self._insert("verdicts", candidate, verdict.accepted, verdict.model_dump_json(), now())
+            for member, verdict in verdicts.items():
+                self._insert("verdicts", candidate, member, verdict.accepted, verdict.model_dump_json(), now())
 
     def prescreenings(self) -> dict[str, PreScreening]:
         """By candidate, in the order in which they were made."""

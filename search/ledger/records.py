@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.reward_set import Proposes, read_set
 from search.proposers.base import UnusableItem
 from trainer.jobs.train import TrainJob
 
@@ -31,7 +32,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A proposal that was written down. `identity` is None where the code is not Python."""
+    """A proposal that was written down. `identity` is None where the code is not Python; `code` of a set is its
+    text."""
 
     name: str
     round: int
@@ -42,10 +44,25 @@ class Candidate:
     description: str
     family: str
     parents: tuple[str, ...]
+    kind: Proposes = "reward"
 
     @property
-    def member(self) -> Member:
-        """As a part of an ensemble, of weight 1."""
+    def members(self) -> tuple[Member, ...]:
+        """As parts of an ensemble; a reward that was proposed alone has weight 1."""
+        return read_set(self.code).members(self.name) if self.kind == "reward_set" else (self._alone,)
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """Base rewards that are left out where it is trained."""
+        return read_set(self.code).replaces if self.kind == "reward_set" else ()
+
+    @property
+    def arrangement(self) -> tuple[tuple[str, str], ...]:
+        """What tells it from another candidate that scores rollouts alike; see `RewardSet.arrangement`."""
+        return read_set(self.code).arrangement if self.kind == "reward_set" else ()
+
+    @property
+    def _alone(self) -> Member:
         return Member(name=self.name, code=self.code)
 
 

@@ -50,19 +50,22 @@ CREATE TABLE candidates (
     round INTEGER NOT NULL REFERENCES rounds (number),
     position INTEGER NOT NULL,
     identity TEXT UNIQUE,            -- NULL: the code is not Python
-    code TEXT NOT NULL,
+    code TEXT NOT NULL,              -- of a set its TOML
     origin TEXT NOT NULL,
     description TEXT NOT NULL,
     family TEXT NOT NULL,
     parents TEXT NOT NULL,           -- JSON list of identities
+    kind TEXT NOT NULL,              -- reward, reward_set
     UNIQUE (round, position)
 ) STRICT;
 
 CREATE TABLE verdicts (
-    candidate TEXT PRIMARY KEY REFERENCES candidates (name),
+    candidate TEXT NOT NULL REFERENCES candidates (name),
+    member TEXT NOT NULL,            -- a reward of it, by its name in ensembles
     accepted INTEGER NOT NULL,
     verdict TEXT NOT NULL,           -- JSON of Verdict
-    at TEXT NOT NULL
+    at TEXT NOT NULL,
+    PRIMARY KEY (candidate, member)
 ) STRICT;
 
 CREATE TABLE prescreenings (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat
+from rewards_generated.reward_set import Proposes
 from rewards_generated.rollout import Rollout
 from search.proposers.evidence import QuestionKind, Reference, Training
 
@@ -92,6 +93,7 @@ class Proposal:
 
     name: str
     code: str
+    """Of a set its text, see `rewards_generated.reward_set`."""
     origin: str
     """Where it comes from: a model's name, `library`, `mutation`, `crossover`, `manual`."""
     description: str = ""
@@ -250,6 +252,8 @@ class ProposalRequest:
     """Names of the base rewards that are added to every candidate, for the prompt to describe."""
     answer_format: AnswerFormat = ANSWER_FORMATS["solution"]
     """Of the task: where completions put reasoning and answer."""
+    proposes: Proposes = "reward"
+    """What a proposal is: the code of one reward, or the text of a set (`rewards_generated.reward_set`)."""
     rejects_duplicates: bool = False
     """Whether a candidate that behaves like an earlier one on the base policy's rollouts is left untrained."""
     examples_seed: int = 0

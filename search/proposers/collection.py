@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from rewards_generated.identity import identity
+from rewards_generated.reward_set import candidate_identity
 from search.proposers.base import (
     AwaitingAnswer,
     BudgetExhausted,
@@ -19,6 +19,7 @@ from search.proposers.base import (
 )
 from search.proposers.prompt import FollowUp, Form, render_prompt
 from search.proposers.reply import ReplyItem, excerpt, parse_reply
+from search.proposers.set_reply import parse_set_reply
 from search.proposers.settings import PromptSettings
 
 REFLECTION = "reflection"
@@ -72,7 +73,11 @@ class Collection:
         return max(0, min(self.request.reflection_minimum, self.request.count) - have)
 
     def add_reply(self, call: LanguageModelCall) -> None:
-        items, unusable = parse_reply(call.reply or "", call.finish_reason)
+        reply, reason = call.reply or "", call.finish_reason
+        if self.request.proposes == "reward_set":
+            items, unusable = parse_set_reply(reply, reason, self.request.base_rewards)
+        else:
+            items, unusable = parse_reply(reply, reason)
         self.unusable.extend(unusable)
         for item in items:
             self._add(item, call.model)
@@ -91,7 +96,8 @@ class Collection:
         return ProposalBatch(tuple(proposals), (*self.unusable, *surplus), tuple(self.untrainable))
 
     def _add(self, item: ReplyItem, origin: str) -> None:
-        digest = identity(item.code)
+        digest = candidate_identity(item.code, self.request.proposes)
+        assert digest is not None  # what was read is Python
         if digest in self.request.known_identities or digest in self.identities:
             earlier = "an earlier round" if digest in self.request.known_identities else "this round"
             detail = f"{item.name!r} is the same code as a candidate of {earlier}"

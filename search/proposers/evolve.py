@@ -2,7 +2,8 @@
 
 The embedded default, and the control for language models: what blind variation with the same feedback gives. In
 round 1 it draws uniformly, controls of the library included, since a search must be able to find them bad. Later it
-chooses parents by rank, or uniformly from the library where there is no feedback.
+chooses parents by rank, or uniformly from the library where there is no feedback. Where a search proposes sets, each
+reward gets a random arrangement: weight, schedule, what it replaces, and now and then a second reward beside it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from pydantic import Field
@@ -19,6 +20,8 @@ from eval.tasks.testbed.draws import Draws
 from rewards_generated.answers import AnswerFormat
 from rewards_generated.contract import docstring
 from rewards_generated.identity import identity, parse
+from rewards_generated.reward_set import candidate_identity
+from search.proposers.arrangement import arranged_set, codes_of, described
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from search.proposers.reply import readable_name
 from search.proposers.settings import ProposerSettings
@@ -79,9 +82,10 @@ class _Generation:
         self.draws = Draws(f"evolve {request.round} {request.seed}")
         self.library = library_parents(request.answer_format)
         self.parents: Sequence[Parent] = [
-            Parent(item.name, item.code, item.family, item.identity, settings.rank_decay**place)
+            Parent(item.name, code, item.family, item.identity, settings.rank_decay**place)
             for place, item in enumerate(request.feedback.ranked)
-            if code_problem(item.code) is None
+            for code in codes_of(item.code, request.proposes)
+            if code_problem(code) is None
         ] or self.library
         self.keywords = _library_keywords(request.answer_format)
         self.identities = set(request.known_identities)
@@ -194,8 +198,14 @@ class _Generation:
         )
 
     def _accepted(self, proposal: Proposal) -> Proposal | None:
-        """Notes its identity and name; None if either is taken."""
-        digest = identity(proposal.code)
+        """Notes its identity and name; None if either is taken. Where sets are proposed, it is arranged as one."""
+        if self.request.proposes == "reward_set":
+            others = [item.code for item in self.library if item.code != proposal.code]
+            arranged = arranged_set(proposal.code, others, self.request.base_rewards, self.draws)
+            about = f"{proposal.description} ({described(arranged)})"
+            proposal = replace(proposal, code=arranged.text(), description=about)
+        digest = candidate_identity(proposal.code, self.request.proposes)
+        assert digest is not None
         if digest in self.identities or proposal.name in self.names:
             return None
         self.identities.add(digest)

@@ -166,6 +166,7 @@ def _rendered(
             ],
             rejects_duplicates=request.rejects_duplicates,
             families=", ".join(FAMILIES),
+            proposes=request.proposes,
             round=request.round,
             mark=mark,
             data=data,
@@ -307,11 +308,13 @@ def without_surrogates(text: str) -> str:
 
 @cache
 def _template(path: Path) -> Template:
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"proposer.options.template = {str(path)!r} cannot be read: {error}") from None
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.from_string(source)

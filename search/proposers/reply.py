@@ -141,7 +141,7 @@ def _of_item(item: object) -> Read:
         reason: Literal["malformed", "truncated"] = "truncated" if item.truncated else "malformed"
         return [UnusableItem(reason, item.problem, excerpt(item.text))]
     assert isinstance(item, dict)
-    return _candidate(item.get("code"), item)
+    return read_candidate(item.get("code"), item)
 
 
 def _of_block(block: Segment, fields: dict[str, object], cut_off: bool) -> Read:
@@ -154,7 +154,7 @@ def _of_block(block: Segment, fields: dict[str, object], cut_off: bool) -> Read:
     if not block.closed and (cut_off or code_problem(tidied(code)) is not None):
         problem = "the code block is not closed, so the candidate may be cut off"
         return [UnusableItem("truncated", problem, excerpt(code))]
-    return _candidate(code, fields)
+    return read_candidate(code, fields)
 
 
 def _is_meant_as_reward(language: str, code: str) -> bool:
@@ -180,7 +180,7 @@ def _is_usage(code: str) -> bool:
 def _of_text(text: str, fields: dict[str, object], cut_off: bool) -> Read:
     """Code without any fence, perhaps between tags, or with a sentence before and after it."""
     if tagged := tagged_items(text):
-        return [result for item in tagged for result in _candidate(item["code"], item)]
+        return [result for item in tagged for result in read_candidate(item["code"], item)]
     if REWARD_LINE.search(text) is None:
         return _unread(text)
     pieces = [text]
@@ -200,12 +200,12 @@ def _of_text(text: str, fields: dict[str, object], cut_off: bool) -> Read:
         if cut_off and text.rstrip().endswith(code.rstrip()):
             found.append(UnusableItem("truncated", "the reply ends in the code, so it may be cut off", excerpt(code)))
         else:
-            found += _candidate(code, header)
+            found += read_candidate(code, header)
         before = ""
     return found
 
 
-def _candidate(code: object, fields: dict[str, object]) -> Read:
+def read_candidate(code: object, fields: dict[str, object]) -> Read:
     """One candidate, and every earlier function of the same name that it hides."""
     if not isinstance(code, str) or not code.strip():
         return [UnusableItem("malformed", "the field `code` is missing or empty", excerpt(str(fields)))]

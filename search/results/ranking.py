@@ -50,9 +50,11 @@ class Outcome:
 
     @property
     def firing_rate(self) -> float | None:
-        """Share of completions on which the candidate's reward was not 0, in the run of the first seed."""
-        rewards = self.result["rewards"] if self.result else ()
-        return next((item["firing_rate"] for item in rewards if item["name"] == self.candidate.name), None)
+        """Share of completions on which the candidate's reward was not 0, in the run of the first seed; of a set that
+        of the reward that was so most often."""
+        names = {member.name for member in self.candidate.members} if self.result else set()
+        rates = [item["firing_rate"] for item in self.result["rewards"] if item["name"] in names] if self.result else []
+        return max((rate for rate in rates if rate is not None), default=None)
 
 
 def outcomes(config: SearchConfig, ledger: Ledger) -> list[Outcome]:

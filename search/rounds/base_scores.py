@@ -10,7 +10,8 @@ from eval.similarity import RewardProfile, advantage_correlation
 from rewards_generated.aggregation import totals
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Rollout
-from search.rounds.prescreen import configured
+from search.ledger import Candidate
+from search.rounds.prescreen import added_scores, configured
 from search.session import Run
 
 Scores = list[float | None]
@@ -25,7 +26,8 @@ class BaseScores:
         self._scale = run.config.screening.grpo.scale_advantages
         self._prescreener = configured(run.config, rollouts, run.task)
         made = run.ledger.prescreening_scores()
-        # By code: random controls may come from another search, whose candidates may have the same names.
+        # By code, of a set its text: random controls may come from another search, whose candidates may have the
+        # same names.
         self._known: dict[str, Scores] = {
             candidate.code: made[candidate.name] for candidate in run.ledger.candidates() if candidate.name in made
         }
@@ -38,9 +40,9 @@ class BaseScores:
             self._known[key] = score_rollouts(member.name, member.code, self._rollouts, self._sandbox, self._task)
         return self._known[key]
 
-    def rank_correlation(self, first: Member, second: Member) -> float:
-        """Spearman's, over the rollouts that both scored; 0 where either is constant there, so that nothing is known
-        against having both."""
+    def rank_correlation(self, first: Candidate, second: Candidate) -> float:
+        """Spearman's of what the two add to the base rewards, over the rollouts that both scored; 0 where either is
+        constant there, so that nothing is known against having both."""
         similarity = self._profile(first).similarity(self._profile(second))
         return 0.0 if similarity is None else similarity.rank_correlation
 
@@ -55,18 +57,22 @@ class BaseScores:
     def agreement(self, ensemble: Ensemble) -> float | None:
         """Correlation of the advantages that the ensemble's totals give with those that bare correctness would give.
 
-        Over the rollouts that every member scored. None where either is without any: no group in which totals, or
-        correctness, differ.
+        Over the rollouts that every member scored, weights with a schedule at their means over a run. None where either
+        is without any: no group in which totals, or correctness, differ.
         """
         groups = [rollout.group for rollout in self._rollouts]
-        found = totals(ensemble, [self.of(member) for member in ensemble.members], groups)
+        mean = [m.model_copy(update={"weight": m.mean_weight, "schedule": None}) for m in ensemble.members]
+        found = totals(
+            ensemble.model_copy(update={"members": tuple(mean)}), [self.of(member) for member in mean], groups
+        )
         right = [float(rollout.correct) for rollout in self._rollouts]
         return advantage_correlation(found, right, groups, self._scale)
 
-    def _profile(self, member: Member) -> RewardProfile:
-        key = member.code or member.name
+    def _profile(self, candidate: Candidate) -> RewardProfile:
+        key = candidate.code
         if key not in self._profiles:
-            self._profiles[key] = self._prescreener.profile(member.name, self.of(member))
+            scores = self._known.get(key) or added_scores(candidate, self.of)
+            self._profiles[key] = self._prescreener.profile(candidate.name, scores)
         return self._profiles[key]
 
 

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from eval.prescreener import Prescreener
 from rewards_generated.gate import check
-from rewards_generated.gate.verdict import Verdict
+from rewards_generated.gate.members import check_member
+from rewards_generated.gate.verdict import Verdict, together
 from rewards_generated.rollout import Rollout
-from search.ledger import Ledger
+from search.ledger import Candidate, Ledger
 from search.proposers.base import Proposal, UnusableItem
-from search.rounds.prescreen import primed
+from search.rounds.prescreen import Comparisons
 from search.session import Run
 
 EXCERPT = 400
@@ -33,45 +33,59 @@ class EarlyChecks:
         self._found: dict[str, dict[str, Any]] = run.ledger.fact(_fact(number)) or {}
 
     @cached_property
-    def _prescreener(self) -> Prescreener | None:
-        return primed(self._run, self._rollouts) if self._run.config.prescreen.rejects_duplicates else None
+    def _comparisons(self) -> Comparisons:
+        return Comparisons(self._run, self._rollouts)
 
     def __call__(self, proposal: Proposal) -> UnusableItem | None:
         """Why a candidate would not be trained; None: it would."""
-        key = _key(proposal.code)
+        kind = self._run.config.search.proposes
+        about = proposal.origin, proposal.description, proposal.family, proposal.parents
+        candidate = Candidate(proposal.name, self._number, 0, None, proposal.code, *about, kind)
+        compares, key = self._run.config.prescreen.rejects_duplicates, _key(proposal.code)
         if key not in self._found:
-            verdict = gate_verdict(self._run, proposal.code, self._rollouts)
+            verdicts = gate_verdicts(self._run, candidate, self._rollouts)
             duplicate = None
-            if verdict.accepted and self._prescreener is not None:
-                duplicate = self._prescreener.screen(proposal.name, proposal.code)[0].reason
-            self._found[key] = {"verdict": verdict.model_dump(mode="json"), "duplicate": duplicate}
+            if compares and together(verdicts).accepted:
+                duplicate = self._comparisons.screen(candidate)[0].reason
+            dumped = [verdict.model_dump(mode="json") for verdict in verdicts.values()]
+            self._found[key] = {"verdicts": dumped, "duplicate": duplicate}
             self._run.ledger.record_fact(_fact(self._number), self._found)
-        elif self._prescreener is not None and self._accepted(key):
+        elif compares and self._found[key]["duplicate"] is None and self._verdict(candidate).accepted:
             # Later candidates are compared with it.
-            self._prescreener.screen(proposal.name, proposal.code)
-        return self._problem(key, proposal)
+            self._comparisons.screen(candidate)
+        return self._problem(candidate)
 
-    def _accepted(self, key: str) -> bool:
-        return bool(self._found[key]["verdict"]["accepted"]) and self._found[key]["duplicate"] is None
+    def _verdict(self, candidate: Candidate) -> Verdict:
+        return together(_named(self._found[_key(candidate.code)], candidate))
 
-    def _problem(self, key: str, proposal: Proposal) -> UnusableItem | None:
-        found, excerpt = self._found[key], proposal.code[:EXCERPT]
-        verdict = Verdict.model_validate(found["verdict"])
+    def _problem(self, candidate: Candidate) -> UnusableItem | None:
+        verdict, excerpt = self._verdict(candidate), candidate.code[:EXCERPT]
         if not verdict.accepted:
-            return UnusableItem("rejected", f"{proposal.name!r}: {'; '.join(verdict.reasons)}", excerpt)
-        if found["duplicate"] is not None:
-            return UnusableItem("duplicate", f"{proposal.name!r}: {found['duplicate']}", excerpt)
+            return UnusableItem("rejected", f"{candidate.name!r}: {'; '.join(verdict.reasons)}", excerpt)
+        if (duplicate := self._found[_key(candidate.code)]["duplicate"]) is not None:
+            return UnusableItem("duplicate", f"{candidate.name!r}: {duplicate}", excerpt)
         return None
 
 
-def early_verdict(ledger: Ledger, number: int, code: str) -> Verdict | None:
-    """The gate's, if it was made while the round was proposed."""
-    found = (ledger.fact(_fact(number)) or {}).get(_key(code))
-    return None if found is None else Verdict.model_validate(found["verdict"])
+def early_verdicts(ledger: Ledger, candidate: Candidate) -> dict[str, Verdict]:
+    """The gate's, if they were made while the round was proposed; as `gate_verdicts` gives them, else empty."""
+    found = (ledger.fact(_fact(candidate.round)) or {}).get(_key(candidate.code))
+    return {} if found is None else _named(found, candidate)
 
 
-def gate_verdict(run: Run, code: str, rollouts: Sequence[Rollout]) -> Verdict:
-    return check(code, rollouts=rollouts, answers=run.task, settings=run.config.gate, sandbox=run.config.sandbox)
+def gate_verdicts(run: Run, candidate: Candidate, rollouts: Sequence[Rollout]) -> dict[str, Verdict]:
+    """By the names that the candidate's rewards have in ensembles: those of a set each at its own weights."""
+    settings = run.config.gate
+    known: dict[str, Any] = {"rollouts": rollouts, "answers": run.task, "sandbox": run.config.sandbox}
+    if candidate.kind == "reward":
+        return {candidate.name: check(candidate.code, settings=settings, **known)}
+    return {member.name: check_member(member, settings, **known) for member in candidate.members}
+
+
+def _named(found: dict[str, Any], candidate: Candidate) -> dict[str, Verdict]:
+    """The recorded verdicts by the names that the candidate's rewards have now: it may have been given another."""
+    names = [candidate.name] if candidate.kind == "reward" else [member.name for member in candidate.members]
+    return dict(zip(names, map(Verdict.model_validate, found["verdicts"]), strict=True))
 
 
 def _fact(number: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rewards_generated.base import BASE_REWARDS
-from rewards_generated.identity import CodeUnreadable, identity
+from rewards_generated.errors import UserError
+from rewards_generated.reward_set import candidate_identity, read_set
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.ledger import Candidate
 from search.proposers.base import ProposalBatch, ProposalRequest, UnusableItem
@@ -28,11 +29,13 @@ def ingest(
     for proposal in batch.proposals:
         code = _text(proposal.code)
         try:
-            digest = identity(code)
-        except CodeUnreadable:
-            digest = None
+            digest = candidate_identity(code, request.proposes)
+            _require_replaceable(code, request)
+        except UserError as error:
+            unusable.append(UnusableItem("malformed", _text(f"{proposal.name!r}: {error}"), code[:EXCERPT]))
+            continue
         if digest in known:
-            detail = f"{proposal.name!r} is the same code as an earlier candidate"
+            detail = f"{proposal.name!r} is the same as an earlier candidate"
             unusable.append(UnusableItem("duplicate", _text(detail), code[:EXCERPT]))
             continue
         if len(candidates) == request.count:
@@ -54,9 +57,16 @@ def ingest(
                 description=_text(proposal.description),
                 family=_text(proposal.family),
                 parents=proposal.parents,
+                kind=request.proposes,
             )
         )
     return candidates, unusable
+
+
+def _require_replaceable(code: str, request: ProposalRequest) -> None:
+    """Raises UserError for a set that replaces a base reward which the search does not use."""
+    if request.proposes == "reward_set":
+        read_set(code).require_replaceable(request.base_rewards)
 
 
 def _unique(name: str, taken: set[str]) -> str:

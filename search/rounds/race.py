@@ -27,6 +27,6 @@ def race(run: Run, number: int) -> None:
             ]
             races = {**races, key: order[: stage.places(len(order))] if order else []}
             run.ledger.record_fact(RACES, races)
-        code = {c.name: c.code for c in run.ledger.candidates(number) if c.name in races[key]}
+        raced = {c.name: c for c in run.ledger.candidates(number) if c.name in races[key]}
         label = f"round {number} of {run.config.search.rounds}: racing"
-        train_further(run, f"{label}, stage {position + 1} of {len(stages)}", code)
+        train_further(run, f"{label}, stage {position + 1} of {len(stages)}", raced)

@@ -24,8 +24,8 @@ def screen(run: Run, number: int, accepted: Sequence[Candidate]) -> None:
     The base rewards alone are no candidate: they train to the end.
     """
     halving = run.config.screening.halving
-    controls: dict[str, str | None] = {BASE_ONLY: None} if number == 1 else {}
-    going: dict[str, str | None] = {candidate.name: candidate.code for candidate in accepted}
+    controls: dict[str, Candidate | None] = {BASE_ONLY: None} if number == 1 else {}
+    going: dict[str, Candidate | None] = {candidate.name: candidate for candidate in accepted}
     start = None
     for stop in (*halving.rungs, None):
         _train(run, number, {**controls, **going}, Segment(start, stop))
@@ -33,8 +33,8 @@ def screen(run: Run, number: int, accepted: Sequence[Candidate]) -> None:
             forget_states(run, "screening", {*controls, *(candidate.name for candidate in accepted)}, start)
         if stop is not None:
             kept = set(halving.survivors({name: rung_accuracy(run, name, stop) for name in going}))
-            _stop(run, {name: code for name, code in going.items() if name not in kept}, stop, len(going))
-            going = {name: code for name, code in going.items() if name in kept}
+            _stop(run, {name: candidate for name, candidate in going.items() if name not in kept}, stop, len(going))
+            going = {name: candidate for name, candidate in going.items() if name in kept}
         start = stop
 
 
@@ -45,13 +45,13 @@ def rung_accuracy(run: Run, subject: str, rung: int) -> float | None:
     return None if scores is None else scores.accuracy.value
 
 
-def train_further(run: Run, label: str, subjects: Mapping[str, str | None]) -> None:
+def train_further(run: Run, label: str, subjects: Mapping[str, Candidate | None]) -> None:
     """What is missing of the seeds that these candidates have now, to the end."""
     seeds = {subject: seeds_of(run.config, run.ledger, subject) for subject in subjects}
     _train_segment(run, label, subjects, seeds, WHOLE)
 
 
-def _train(run: Run, number: int, subjects: Mapping[str, str | None], segment: Segment) -> None:
+def _train(run: Run, number: int, subjects: Mapping[str, Candidate | None], segment: Segment) -> None:
     config = run.config
     end = config.screening.grpo.steps
     label = f"round {number} of {config.search.rounds}: screening"
@@ -67,17 +67,17 @@ def _train(run: Run, number: int, subjects: Mapping[str, str | None], segment: S
 def _train_segment(
     run: Run,
     label: str,
-    subjects: Mapping[str, str | None],
+    subjects: Mapping[str, Candidate | None],
     seeds: Mapping[str, Sequence[int]],
     segment: Segment,
 ) -> None:
     """Brings the runs of these subjects and seeds that have not ended to the end of the segment."""
     config, ledger = run.config, run.ledger
     jobs: dict[str, tuple[str, TrainingRun]] = {}
-    for subject, code in subjects.items():
+    for subject, candidate in subjects.items():
         for seed in seeds[subject]:
             if ledger.job("screening", subject, seed) is None and not _reached(run, subject, seed, segment.stop):
-                job = screening_run(config, subject, code, seed)
+                job = screening_run(config, subject, candidate, seed)
                 jobs[job.digest] = (subject, job)
     steps = (segment.stop or config.screening.grpo.steps) - (segment.start or 0)
     run.progress.phase(label, len(jobs), steps)
@@ -95,17 +95,19 @@ def _reached(run: Run, subject: str, seed: int, stop: int | None) -> bool:
     return stop is not None and run.ledger.rung_result("screening", subject, seed, stop) is not None
 
 
-def _stop(run: Run, subjects: Mapping[str, str | None], rung: int, compared: int) -> None:
+def _stop(run: Run, subjects: Mapping[str, Candidate | None], rung: int, compared: int) -> None:
     """Records the runs of candidates that do not go on, as they are at the rung."""
     config, ledger = run.config, run.ledger
     stopped = []
-    for subject, code in subjects.items():
+    for subject, candidate in subjects.items():
         for seed in screening_seeds(config.seed, config.screening.seeds):
             result = ledger.rung_result("screening", subject, seed, rung)
             if result is not None and ledger.job("screening", subject, seed) is None:
                 # Its adapter is not that of the job, which was not trained to its end.
                 result = result.model_copy(update={"adapter": None})
-                ledger.record_training("screening", subject, screening_run(config, subject, code, seed), result, None)
+                ledger.record_training(
+                    "screening", subject, screening_run(config, subject, candidate, seed), result, None
+                )
                 stopped.append(subject)
     if stopped and not run.answered_blind:
         run.progress.note(

@@ -19,6 +19,7 @@ from pathlib import Path
 from rewards_generated.library import library_codes
 from search.config.source import load_config
 from search.jobs.descriptions import screening_run
+from search.ledger import Candidate
 from tests.benchmarks.machine import machine
 from trainer.jobs.folder import JOB_FILE, write_model
 from trainer.jobs.process import run
@@ -27,7 +28,8 @@ from trainer.jobs.train import TrainJob, TrainResult
 
 def measured() -> dict[str, float]:
     """Seconds by phase, the share of right answers, and the mean tokens of a completion added up over the steps."""
-    description = screening_run(load_config("testbed-quick"), "repair", library_codes()["repair"], seed=5)
+    candidate = Candidate("repair", 1, 0, None, library_codes()["repair"], "library", "", "", ())
+    description = screening_run(load_config("testbed-quick"), "repair", candidate, seed=5)
     with tempfile.TemporaryDirectory() as folder:
         write_model(Path(folder) / JOB_FILE, TrainJob.of(description))
         result = run(Path(folder))

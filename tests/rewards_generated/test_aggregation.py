@@ -9,6 +9,7 @@ import pytest
 
 from rewards_generated.aggregation import group_normalise, standardise, totals
 from rewards_generated.ensemble import Aggregation, Ensemble, Member
+from rewards_generated.schedule import Schedule
 
 CODE = "def reward(prompt, completion, answer):\n    return 1.0\n"
 
@@ -108,3 +109,25 @@ def test_wrong_shapes_and_missing_groups_are_refused() -> None:
         totals(ensemble("sum", [1.0, 1.0]), [[1.0], [1.0, 2.0]])
     with pytest.raises(ValueError, match="needs the group"):
         totals(ensemble("group_normalised", [1.0]), [[1.0]])
+
+
+@pytest.mark.parametrize("aggregation", ["sum", "zscore", "group_normalised"])
+def test_a_schedule_is_the_constant_weight_of_its_moment(aggregation: Aggregation) -> None:
+    rows: list[list[float | None]] = [[1.0, 2.0, 0.0, 4.0], [0.5, 0.25, 3.0, 1.0]]
+    for schedule, weights in (
+        (Schedule(kind="linear", to=-1.0), {0.0: 1.0, 0.25: 0.5, 0.5: 0.0, 1.0: -1.0}),
+        (Schedule(kind="switch", to=3.0, at=0.5), {0.0: 1.0, 0.25: 1.0, 0.5: 3.0, 1.0: 3.0}),
+    ):
+        plain = ensemble(aggregation, [1.0, 1.0])
+        members = (plain.members[0], plain.members[1].model_copy(update={"schedule": schedule}))
+        scheduled = plain.model_copy(update={"members": members})
+        for progress, weight in weights.items():
+            constant = totals(ensemble(aggregation, [1.0, weight]), rows, [0, 0, 1, 1])
+            assert totals(scheduled, rows, [0, 0, 1, 1], progress) == pytest.approx(constant)
+
+
+def test_a_switch_comes_with_the_step_that_reaches_its_share() -> None:
+    switch = Schedule(kind="switch", to=2.0, at=0.3)
+    assert [switch.weight(1.0, done / 10) for done in range(10)] == [1.0] * 3 + [2.0] * 7
+    assert switch.mean_weight(1.0) == pytest.approx(0.3 + 0.7 * 2.0)
+    assert Schedule(kind="linear", to=0.0).mean_weight(1.0) == 0.5

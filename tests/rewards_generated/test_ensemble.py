@@ -144,3 +144,58 @@ def test_every_saved_ensemble_loads_by_its_name() -> None:
     for name in saved_names():
         assert rewards_generated.load(name).name == name
     assert {member.name for member in rewards_generated.load("base_rewards").members} == set(BASE_REWARDS)
+
+
+def test_a_schedule_is_data_and_part_of_the_identity(tmp_path: Path) -> None:
+    text = """
+    name = "fading"
+    [[members]]
+    name = "answer_check"
+    [[members]]
+    name = "format_exact"
+    schedule = { kind = "linear", to = 0.0 }
+    [[members]]
+    name = "mine"
+    weight = 0.5
+    schedule = { kind = "switch", to = 2.0, at = 0.25 }
+    code = "def reward(prompt, completion, answer): return 1.0"
+    """
+    (tmp_path / "fading.toml").write_text(text, encoding="utf-8")
+    ensemble = load(tmp_path / "fading.toml")
+    assert ensemble.scheduled == ("format_exact", "mine")
+    assert [member.weight_at(0.5) for member in ensemble.members] == [1.0, 0.5, 2.0]
+    assert repr(ensemble).endswith(
+        "1 answer_check, 1 to 0 over the run format_exact, 0.5 to 2 after 25% of the steps mine>"
+    )
+    assert load(ensemble.save(tmp_path / "again.toml")) == ensemble
+    constant = [member.model_copy(update={"schedule": None}) for member in ensemble.members]
+    identities = {ensemble.identity, ensemble.model_copy(update={"members": tuple(constant)}).identity}
+    later = constant[2].model_copy(update={"schedule": ensemble.members[2].schedule.model_copy(update={"at": 0.3})})  # type: ignore[union-attr]
+    identities |= {ensemble.model_copy(update={"members": (*constant[:2], later)}).identity}
+    assert len(identities) == 3
+
+
+def test_without_schedules_digests_and_files_are_as_they_were() -> None:
+    """Fixed at the version before there were schedules."""
+    assert load("testbed_top_5").identity == "f36ae04e489eb4606f59e6668b65f0da3a0a36136d52b84b72087252f03c2be8"
+    assert "schedule" not in Ensemble(name="base", members=BASE).model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "sentence"),
+    [
+        ('{ kind = "linear", to = inf }', "member 'format_exact': schedule.to is inf; it must be a finite number"),
+        ('{ kind = "linear", to = 1.0 }', "its schedule goes from 1 to 1; leave `schedule` out"),
+        ('{ kind = "switch", to = 0.0 }', "schedule.at is missing; a switch needs the share"),
+        ('{ kind = "switch", to = 0.0, at = 20 }', "schedule.at is 20; it must be a share of the run's steps"),
+        ('{ kind = "linear", to = 0.0, at = 0.5 }', "schedule.at is 0.5, which only a switch has"),
+        ('{ kind = "cosine", to = 0.0 }', "`members.0.schedule.kind` = 'cosine': should be 'linear' or 'switch'"),
+        ('{ kind = "linear", till = 0.0 }', "has no field 'till'"),
+        ('{ kind = "linear" }', "`members.0.schedule.to` is missing"),
+    ],
+)
+def test_a_wrong_schedule_is_one_sentence(schedule: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "e.toml").write_text(f'[[members]]\nname = "format_exact"\nschedule = {schedule}\n', encoding="utf-8")
+    with pytest.raises(UserError) as raised:
+        load(tmp_path / "e.toml")
+    assert sentence in str(raised.value)

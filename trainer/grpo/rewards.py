@@ -87,10 +87,10 @@ class RolloutScoring:
         texts = [completion[0]["content"] for completion in completions]
         samples = [Sample(*row) for row in zip(question, texts, answer, strict=True)]
         groups = [index // self._generations for index in range(len(samples))]
-        started = time.perf_counter()
-        scores = self._scorer.score(samples, groups)
-        self.seconds += time.perf_counter() - started
         step = trainer_state.global_step + 1
+        started = time.perf_counter()
+        scores = self._scorer.score(samples, groups, self._progress(step))
+        self.seconds += time.perf_counter() - started
         self._record(step, samples, completion_ids, scores)
         if step in self._sampled_steps:
             self._keep_samples(step, samples, scores)
@@ -132,6 +132,10 @@ class RolloutScoring:
             for name, tally in state["tallies"].items()
         }
 
+    def _progress(self, step: int) -> float:
+        """Share of the run's steps that are done before this one; a rung of halving stops a run, not its schedules."""
+        return (step - 1) / self._steps
+
     def _record(
         self,
         step: int,
@@ -163,6 +167,9 @@ class RolloutScoring:
                 "firing_rate": _mean([float(value != 0) for value in present]),
                 "failures": len(values) - len(present),
             }
+        for member in self._scorer.ensemble.members:
+            if member.schedule is not None:
+                members[member.name]["weight"] = member.weight_at(self._progress(step))
         self.curve[step] = {
             "step": step,
             "reward_mean": _mean(scored),

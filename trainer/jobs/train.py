@@ -203,8 +203,9 @@ class RunResult(Result):
     adapter: str | None = None
     """Folder of the trained PEFT adapter (or full model), relative to the run's own folder."""
     curves: tuple[dict[str, Any], ...] = ()
-    """One entry per logged step: step, loss, reward mean and std, per-member mean, std and firing rate, mean
-    completion length in tokens, extraction rate, accuracy of the rollouts, entropy, gradient norm."""
+    """One entry per logged step: step, loss, reward mean and std, per-member mean, std and firing rate (and weight, if
+    it has a schedule), mean completion length in tokens, extraction rate, accuracy of the rollouts, entropy, gradient
+    norm."""
     rewards: tuple[RewardStatistics, ...] = ()
     samples: tuple[SampleCompletion, ...] = ()
     predictions: tuple[Prediction, ...] = ()

@@ -6,8 +6,10 @@ import re
 from typing import Any
 
 from rewards_generated.errors import UserError
+from rewards_generated.reward_set import Proposes
 from search.proposers.language_model.client import litellm
 from search.proposers.language_model.prices import listed
+from search.proposers.language_model.set_schema import REWARD_SETS
 from search.proposers.language_model.settings import ModelSettings
 from search.proposers.prompt import FAMILIES
 
@@ -41,6 +43,7 @@ RESPONSE_FORMAT = {
         },
     },
 }
+RESPONSE_FORMATS: dict[Proposes, dict[str, Any]] = {"reward": RESPONSE_FORMAT, "reward_set": REWARD_SETS}
 _MENTIONED = {
     "temperature": ("temperature",),
     "top_p": ("top_p", "topp", "nucleus"),

@@ -48,6 +48,8 @@ class LanguageModelProposer:
 
     def worst_case(self, request: ProposalRequest) -> Spending:
         """The most that one call for the whole round can use up, over all models. Sends nothing."""
+        for provider in self.providers:
+            provider.ask_for(request.proposes)
         cases = [
             provider.worst_case(render_prompt(request, self.settings, form=provider.form))
             for provider in self.providers

@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from rewards_generated.errors import UserError
+from rewards_generated.reward_set import Proposes
 from search.proposers.base import LanguageModelCall, Spending
 from search.proposers.language_model.client import litellm
 from search.proposers.language_model.failures import Failure, failure_of
 from search.proposers.language_model.keys import key_of, secrets
 from search.proposers.language_model.parameters import (
-    RESPONSE_FORMAT,
+    RESPONSE_FORMATS,
     accepted_parameters,
     check_request,
     mended,
@@ -75,6 +76,11 @@ class Provider:
     def form(self) -> Form:
         """The form of answer that is demanded of this model."""
         return "json" if "response_format" in self.values else "fenced"
+
+    def ask_for(self, proposes: Proposes) -> None:
+        """From now on the schema that is demanded, if any is, is that of rewards or of sets."""
+        if self.form == "json":
+            self.values = {**self.values, "response_format": RESPONSE_FORMATS[proposes]}
 
     @property
     def max_tokens(self) -> int:
@@ -165,7 +171,7 @@ class Provider:
 
     def _longest(self, prompt: str) -> int:
         """Bound of the prompt's tokens."""
-        schema = len(json.dumps(RESPONSE_FORMAT)) if self.form == "json" else 0
+        schema = len(json.dumps(self.values["response_format"])) if self.form == "json" else 0
         return len(prompt.encode()) + _FRAMING_TOKENS + schema
 
     def _call(self, prompt: str, response: Any, limit: int, seconds: float) -> LanguageModelCall:

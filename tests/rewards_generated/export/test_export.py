@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from rewards_generated.adapters.trl import trl_member_functions, trl_reward_functions
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.errors import UserError
 from rewards_generated.export import Figure, Provenance, export_ensemble
 from rewards_generated.export.source import reads_prompt
-from rewards_generated.gate import Verdict
+from rewards_generated.gate import GateSettings, Verdict
+from rewards_generated.gate.members import check_member
 from rewards_generated.library import library_codes
+from rewards_generated.schedule import Schedule
 from tests.rewards_generated.export.hosts import load
 from tests.rewards_generated.export.test_scores import accepted, export
 
@@ -164,6 +167,74 @@ def test_group_normalised_hands_verl_the_members_apart(tmp_path: Path) -> None:
             getattr(module, name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = module.nothing
+
+
+FADING = (
+    Member(name="answer_check", schedule=Schedule(kind="linear", to=0.0)),
+    Member(name="fragile", code=FRAGILE, weight=2.0, schedule=Schedule(kind="switch", to=-22.0, at=0.5)),
+)
+
+
+def test_trl_says_how_far_the_run_is(tmp_path: Path) -> None:
+    module = loaded(tmp_path, *FADING)
+    (ours,) = trl_reward_functions(Ensemble(name="mine", members=FADING))
+    (reward,) = module.reward_funcs
+    text = "<solution>2</solution>"
+    for done, total in ((0, 3.0 + 2 / 22), (1, 2.25 + 2 / 22), (2, 1.5 - 1.0), (3, 0.75 - 1.0)):
+        state = SimpleNamespace(global_step=done, max_steps=4)
+        assert reward(["p"], [text], answer=["2"], trainer_state=state) == [pytest.approx(total)]
+        assert ours(["p"], [text], answer=["2"], trainer_state=state) == [pytest.approx(total)]
+        assert module.score(["p"], [text], ["2"], progress=done / 4) == [pytest.approx(total)]
+    with pytest.raises(module.UnsuitableHost, match=r"'answer_check' .* nothing says how far the run is"):
+        reward(["p"], [text], answer=["2"])
+    with pytest.raises(UserError, match="passes no `trainer_state`"):
+        ours(["p"], [text], answer=["2"])
+    card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    assert "| `answer_check` | 1 to 0 over the run |" in card
+    assert "| `fragile` | 2 to -22 after 50% of the steps |" in card
+    assert "compute_score" not in card
+
+
+def test_trainers_that_do_not_say_how_far_the_run_is_are_refused_by_name(tmp_path: Path) -> None:
+    module = loaded(tmp_path, *FADING)
+    for name, host in {
+        "compute_score": "verl's compute_score",
+        "compute_member_scores": "verl's compute_member_scores",
+        "reward_func": "OpenRLHF's reward_func",
+        "verifiers_functions": "verifiers' rubric function",
+        "verifiers_task_reward": "verifiers' reward of a v1 task",
+        "slime_reward": "slime's reward of one sample",
+        "slime_group_reward": "slime's reward of a group",
+        "areal_reward": "AReaL's reward function",
+        "skyrl_env": "SkyRL-gym's environment",
+        "tinker_env": "tinker-cookbook's environment",
+    }.items():
+        with pytest.raises(module.UnsuitableHost, match=f"'answer_check', 'fragile' .* {host} is not told"):
+            getattr(module, name)
+
+
+def test_no_trainer_takes_a_schedule_of_group_normalised(tmp_path: Path) -> None:
+    ensemble = Ensemble(name="mine", members=FADING, aggregation="group_normalised")
+    with pytest.raises(UserError, match="not exported: the weight of 'answer_check', 'fragile' has a schedule"):
+        export(ensemble, tmp_path / "exported")
+    with pytest.raises(UserError, match="TRL's reward_weights are constant"):
+        trl_member_functions(ensemble)
+
+
+def test_a_member_is_judged_at_both_ends_of_its_schedule() -> None:
+    """Paid at the end what it is fined at the start, it prefers wrong answers there alone."""
+    code = (
+        "def reward(prompt, completion, answer):\n"
+        '    """Pays for the right answer."""\n'
+        "    return 4.0 if f'<solution>{answer}</solution>' in completion.replace(' ', '') else 0.0\n"
+    )
+    turning = Member(name="turning", code=code, schedule=Schedule(kind="linear", to=-3.0))
+    verdict = check_member(turning, GateSettings())
+    assert not verdict.accepted
+    assert any(reason.startswith("prefers_wrong") for reason in verdict.reasons)
+    assert check_member(
+        turning.model_copy(update={"schedule": Schedule(kind="linear", to=0.0)}), GateSettings()
+    ).accepted
 
 
 def test_a_missing_answer_column_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from rewards_generated.gate import static_check
 from rewards_generated.identity import identity
 from rewards_generated.library import load_library
+from rewards_generated.reward_set import read_set
 from search.proposers.base import Feedback, Proposal, ProposalRequest, RankedCandidate
 from search.proposers.evolve import EvolveProposer, EvolveSettings
 from search.proposers.syntax import undefined_names
@@ -159,3 +160,34 @@ def test_names_do_not_grow_with_the_generations() -> None:
         assert len(found) == 5
         assert max(len(item.name) for item in found) <= 60
         assert max(item.code.split('"""')[1].count("\n") for item in found) <= 12
+
+
+def test_sets_are_arranged_at_random_and_parents_are_their_rewards() -> None:
+    drawn = proposals(replace(first(3), proposes="reward_set", base_rewards=("format_exact", "answer_check")))
+    found = [read_set(item.code) for item in drawn]
+    rewards = [reward for one in found for reward in one.rewards]
+    assert {bool(reward.schedule) for reward in rewards} == {True, False}
+    assert len({reward.weight for reward in rewards}) > 2
+    assert {len(one.rewards) for one in found} == {1, 2}
+    assert {name for one in found for name in one.replaces} == {"format_exact"}
+    again = proposals(replace(first(3), proposes="reward_set", base_rewards=("format_exact", "answer_check")))
+    assert drawn == again
+    parents = tuple(
+        replace(ranked(item.name, LIBRARY["repair"].code), code=item.code, identity=read_set(item.code).identity)
+        for item in drawn
+    )
+    asked = later(
+        feedback=Feedback("ranked", parents),
+        known_identities=frozenset(item.identity for item in parents),
+        reflection_minimum=0,
+        proposes="reward_set",
+        base_rewards=("answer_check",),
+    )
+    children = proposals(asked, library_share=0.0)
+    assert len(children) == 10
+    assert {parent for child in children for parent in child.parents} <= {item.identity for item in parents}
+    assert any(child.parents for child in children)
+    identities = {read_set(child.code).identity for child in children}
+    assert len(identities) == 10
+    assert not identities & asked.known_identities
+    assert all("weight" in child.description for child in children)

@@ -48,18 +48,19 @@ def config() -> SearchConfig:
     return parse_config(small_config(screening={"seeds": 2}))  # 5 steps
 
 
+def proposed(name: str, place: int = 1) -> Candidate:
+    return Candidate(name, 1, place, f"id{place}", reward_code(place), "test", "", "", parents=())
+
+
 @pytest.fixture
 def ledger(tmp_path: Path, config: SearchConfig) -> Iterator[Ledger]:
     facts = {"config": config.plain(), "config_digest": "x", "sandbox": {"level": "standard", "python": "3"}}
     opened = Ledger.create(tmp_path / "run", {**facts, "versions": {}, "hardware": "h"})
     names = ["full", "best-at-4", "worse-at-4", "best-at-2", "failed"]
-    candidates = [
-        Candidate(name, 1, place, f"id{place}", reward_code(place), "test", "", "", parents=())
-        for place, name in enumerate(names)
-    ]
+    candidates = [proposed(name, place) for place, name in enumerate(names)]
     opened.record_round(1, 5, candidates, [], 0.1)
     for name in names:
-        opened.record_verdict(name, Verdict(accepted=True, identity=name, checks=()))
+        opened.record_verdict(name, {name: Verdict(accepted=True, identity=name, checks=())})
     # The further it was trained the fewer it gets right: whoever mixes rungs ranks the stopped ones first.
     scores: dict[str, dict[int | None, int]] = {
         "full": {2: 30, 4: 20, None: 10},
@@ -78,7 +79,7 @@ def record(
     ledger: Ledger, config: SearchConfig, name: str, by_rung: dict[int | None, int], failure: str | None = None
 ) -> None:
     for seed in screening_seeds(config.seed, 2):
-        job = screening_run(config, name, reward_code(1), seed)
+        job = screening_run(config, name, proposed(name), seed)
         for rung, right in by_rung.items():
             if rung is not None:
                 so_far = RunResult(digest=job.digest, predictions=answers(right))
@@ -114,7 +115,7 @@ def test_a_rung_is_recorded_once_and_lies_below_the_jobs_steps(ledger: Ledger, c
 
 
 def test_a_rung_without_a_score_is_no_rung(ledger: Ledger, config: SearchConfig) -> None:
-    job = screening_run(config, "new", reward_code(1), 1)
+    job = screening_run(config, "new", proposed("new"), 1)
     for failure, predictions in ((None, ()), ("its reward raised too often", answers(3))):
         result = RunResult(
             digest=job.digest, failure=failure, owner="candidate" if failure else None, predictions=predictions
@@ -125,7 +126,7 @@ def test_a_rung_without_a_score_is_no_rung(ledger: Ledger, config: SearchConfig)
 
 def test_what_a_run_had_come_to_at_a_rung_is_kept_without_its_predictions(ledger: Ledger, config: SearchConfig) -> None:
     seed = screening_seeds(config.seed, 2)[0]
-    job = screening_run(config, "kept", reward_code(1), seed)
+    job = screening_run(config, "kept", proposed("kept"), seed)
     curves = ({"step": 1, "reward_mean": 0.5},)
     result = RunResult(digest=job.digest, curves=curves, predictions=answers(3))
     ledger.record_rung("screening", "kept", job, 2, result, "validation")
@@ -169,9 +170,9 @@ def test_a_run_stopped_for_one_seed_only_has_the_rung_that_both_reached(ledger: 
     first, second = screening_seeds(config.seed, 2)
     candidate = Candidate("uneven", 2, 0, "id9", reward_code(9), "test", "", "", parents=())
     ledger.record_round(2, 1, [candidate], [], 0.1)
-    ledger.record_verdict("uneven", Verdict(accepted=True, identity="uneven", checks=()))
+    ledger.record_verdict("uneven", {"uneven": Verdict(accepted=True, identity="uneven", checks=())})
     for seed, rungs in ((first, {2: 9, 4: 8}), (second, {2: 7})):
-        job = screening_run(config, "uneven", candidate.code, seed)
+        job = screening_run(config, "uneven", candidate, seed)
         for rung, right in rungs.items():
             so_far = RunResult(digest=job.digest, predictions=answers(right))
             ledger.record_rung("screening", "uneven", job, rung, so_far, "validation")

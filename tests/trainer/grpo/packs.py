@@ -42,10 +42,10 @@ class Formula:
 
 
 def member_run(base: Path, name: str, scale: float = 1.0, gap: int | None = None, **changes: Any) -> TrainingRun:
-    """A job whose only reward is a `Formula`."""
+    """A job whose only reward is a `Formula`, its weight with a `schedule` or without."""
     aggregation = changes.pop("aggregation", "sum")
     frozen = {"mean": 3.0, "std": 2.5} if aggregation == "zscore" else {}
-    member = Member(name=name, code=f"# {scale} {gap or 0} {name}", **frozen)
+    member = Member(name=name, code=f"# {scale} {gap or 0} {name}", schedule=changes.pop("schedule", None), **frozen)
     ensemble = Ensemble(name=name, members=(member,), aggregation=aggregation)
     fields = {"ensemble": ensemble, "label": name, "failure_rate_limit": 1.0, **changes}
     return training_run(base, **fields)

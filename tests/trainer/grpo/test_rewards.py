@@ -9,6 +9,7 @@ import pytest
 
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Sample
+from rewards_generated.schedule import Schedule
 from rewards_generated.score import Score
 from rewards_generated.scorer import EnsembleScorer
 from tests.trainer.tiny import COUNTS_SO, Sums
@@ -28,8 +29,11 @@ class InProcess:
     def close(self) -> None: ...
 
 
-def scoring(reward: Callable[[Sample], float | None], steps: int = 10, limit: float = 0.1) -> RolloutScoring:
-    ensemble = Ensemble(name="e", members=(Member(name="format_approximate"), Member(name="counts", code=COUNTS_SO)))
+def scoring(
+    reward: Callable[[Sample], float | None], steps: int = 10, limit: float = 0.1, schedule: Schedule | None = None
+) -> RolloutScoring:
+    counts = Member(name="counts", code=COUNTS_SO, schedule=schedule)
+    ensemble = Ensemble(name="e", members=(Member(name="format_approximate"), counts))
     scorer = EnsembleScorer(ensemble, worker=lambda code, settings: InProcess(reward))
     return RolloutScoring(scorer, Sums({}), generations=2, steps=steps, failure_rate_limit=limit)
 
@@ -52,6 +56,14 @@ def count_so(sample: Sample) -> float | None:
 def test_a_row_without_a_score_has_no_total() -> None:
     bridge = scoring(count_so, limit=0.5)
     assert call(bridge, 1, ["so so", "wait so", "<solution> 2 </solution>", ""]) == [0.0, None, 0.0, -2.0]
+
+
+def test_a_weight_with_a_schedule_is_that_of_the_share_of_steps_done() -> None:
+    bridge = scoring(count_so, steps=4, schedule=Schedule(kind="switch", to=0.0, at=0.5))
+    assert [call(bridge, step, ["so so", ""]) for step in (1, 2, 3, 4)] == [[0.0, -2.0]] * 2 + [[-2.0, -2.0]] * 2
+    assert [bridge.curve[step]["rewards"]["counts"]["weight"] for step in (1, 2, 3, 4)] == [1.0, 1.0, 0.0, 0.0]
+    assert bridge.curve[4]["rewards"]["counts"]["mean"] == 1.0
+    assert "weight" not in bridge.curve[1]["rewards"]["format_approximate"]
 
 
 def test_the_curve_has_the_figures_of_its_step() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rewards_generated.errors import UserError
+from rewards_generated.schedule import Schedule
 from tests.trainer.grpo.packs import member_run, pack_run
 from tests.trainer.grpo.test_training import same, weights
 from tests.trainer.tiny import write_policy
@@ -39,7 +40,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def jobs(base: Path) -> list[TrainingRun]:
     return [
         member_run(base, "first", 1.0, grpo=GRPO),
-        member_run(base, "second", 2.0, 5, grpo=GRPO, seed=4),
+        member_run(base, "second", 2.0, 5, grpo=GRPO, seed=4, schedule=Schedule(kind="linear", to=-2.0)),
         member_run(base, "third", 0.5, grpo=GRPO, seed=4),
     ]
 
@@ -49,6 +50,19 @@ def whole(base: Path, jobs: list[TrainingRun], tmp_path_factory: pytest.TempPath
     run = pack_run(base, tmp_path_factory.mktemp("whole"), jobs, force=False)
     run.train()
     return run
+
+
+def test_schedules_follow_the_steps_of_the_whole_run(
+    base: Path, jobs: list[TrainingRun], whole: Training, tmp_path: Path
+) -> None:
+    def scheduled(run: Training, place: int) -> list[float]:
+        return [entry["rewards"]["second"]["weight"] for entry in run.curves(place)]
+
+    assert scheduled(whole, 1) == [1.0, 0.5, 0.0, -0.5, -1.0, -1.5]
+    assert "weight" not in whole.curves(0)[0]["rewards"]["first"]
+    first = trained(base, tmp_path, jobs, 2)
+    assert scheduled(first, 1) == [1.0, 0.5]
+    assert scheduled(trained(base, tmp_path, [jobs[1]], None, first), 0) == scheduled(whole, 1)
 
 
 def trained(base: Path, folder: Path, jobs: list[TrainingRun], stop: int | None = None, *origins: Training) -> Training:

@@ -14,6 +14,7 @@ from eval.engines.policy import load_policy
 from eval.engines.transformers_engine import TransformersEngine
 from eval.tasks.registry import build_task
 from rewards_generated.ensemble import Member
+from rewards_generated.schedule import Schedule
 from rewards_generated.scorer import EnsembleScorer
 from tests.trainer.grpo.packs import member_run, pack_run
 from tests.trainer.tiny import COUNTS_SO, training_run, write_policy
@@ -96,8 +97,12 @@ def test_an_interrupted_pack_goes_on_and_ends_the_same_to_the_bit(
 ) -> None:
     grpo = {**STEPS, "steps": 6, "beta": 0.1, "completions_per_forward": accumulated, "weight_decay": 0.1}
     jobs = [
-        member_run(base, name, 1.0, gap, grpo=grpo, failure_rate_limit=0.15)
-        for name, gap in (("first", None), ("failing", 2), ("last", 9))
+        member_run(base, name, 1.0, gap, grpo=grpo, failure_rate_limit=0.15, schedule=schedule)
+        for name, gap, schedule in (
+            ("first", None, None),
+            ("failing", 2, None),
+            ("last", 9, Schedule(kind="switch", to=-1.0, at=0.8)),
+        )
     ]
     whole = pack_run(base, tmp_path / "whole", jobs, force=False)
     whole.train()
