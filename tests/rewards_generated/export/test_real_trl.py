@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eval.tasks.base import Example
 from rewards_generated import load
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Sample
@@ -32,8 +34,12 @@ def test_trl_pays_our_totals_at_every_step(aggregation: Any, tmp_path: Path) -> 
     require_our_totals(folder, write_policy(tmp_path / "policy"), tmp_path)
 
 
-def require_our_totals(folder: Path, policy: Path, work: Path) -> None:
-    """Trains for some steps with the folder's `reward.py`; every total that TRL gets is the one that we give."""
+def require_our_totals(
+    folder: Path, policy: Path, work: Path, examples: Sequence[Example] | None = None, tokens: int = 8
+) -> None:
+    """Trains for some steps with the folder's `reward.py`; every total that TRL gets is the one that we give.
+
+    `examples`: questions, those of `Sums` by default. `tokens`: of the longest completion."""
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOConfig, GRPOTrainer
@@ -48,13 +54,13 @@ def require_our_totals(folder: Path, policy: Path, work: Path) -> None:
         seen.append((trainer_state.global_step, [(p[-1]["content"], c[0]["content"], a) for p, c, a in rows], found))
         return found
 
-    rows = [{"prompt": list(item.prompt), "answer": item.answer} for item in Sums({}).examples("train")]
+    rows = [{"prompt": list(item.prompt), "answer": item.answer} for item in examples or Sums({}).examples("train")]
     arguments = GRPOConfig(
         output_dir=str(work / "out"),
         max_steps=STEPS,
         per_device_train_batch_size=4,
         num_generations=4,
-        max_completion_length=8,
+        max_completion_length=tokens,
         use_cpu=True,
         report_to=[],
         save_strategy="no",
