@@ -165,11 +165,11 @@ def test_resume_refuses_a_changed_configuration_and_names_the_fields(
     tmp_path: Path, uninterrupted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = leaderboard(uninterrupted)
-    changed = write_config(tmp_path, seed=9, search={"rounds": 3})
+    changed = write_config(tmp_path, seed=9, search={"candidates_per_round": 3})
     arguments = ["run", "--config", str(changed), "--run-dir", str(uninterrupted), "--resume"]
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert "`search.rounds`" in error
+    assert "`search.candidates_per_round`" in error
     assert "`seed`" in error
     assert main(["run", "--run-dir", str(uninterrupted), "--resume", "--set", "finals.seeds=5"]) == 2
     assert "`finals.seeds`" in capsys.readouterr().err

@@ -136,7 +136,7 @@ def test_the_next_round_is_shown_sets_and_how_to_write_them(run: Path) -> None:
     assert "replaces = []" in first
     assert 'schedule = { kind = "linear", to = 0.0 }' in first
     assert "(answer_check, format_approximate)" in first
-    assert 'weight = 0.511\nschedule = { kind = "switch", to = 0.0, at = 0.4 }' in second
+    assert 'weight = 0.51\nschedule = { kind = "switch", to = 0.0, at = 0.4 }' in second
 
 
 def test_the_winner_and_every_candidate_can_be_taken_home(run: Path, tmp_path: Path) -> None:

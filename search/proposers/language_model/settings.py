@@ -72,8 +72,7 @@ class LanguageModelSettings(PromptSettings):
     models: Annotated[tuple[ModelSettings, ...], BeforeValidator(_as_models)] = Field(min_length=1)
     """The models; each call takes one of them, and another where that one fails."""
     choice: Literal["weights", "bandit"] = "weights"
-    """How a call's model is chosen: by the models' weights, or by a bandit that learns from round to round which of
-    them bring candidates that rank high for what they cost (budgeted Thompson sampling, arXiv 1505.00146)."""
+    """How a call's model is chosen: by weights, or by a bandit that learns which rank high for what they cost."""
     cost_weight: float = Field(default=1.0, ge=0, le=1)
     """How much costs count in the bandit: 1 as much as ranks, 0 not at all."""
     api_base: Address | None = None
