@@ -129,7 +129,7 @@ def ask(
     from rewards_generated.errors import UserError
     from search.driver.answers import open_question
     from search.driver.exchange import exchange
-    from search.proposers.tokens import parts_table
+    from search.proposers.question.tokens import parts_table
 
     if as_json and sections:
         raise UserError("--json and --sections print two different things; give one of them")

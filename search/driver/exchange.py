@@ -20,7 +20,7 @@ from search.config.source import parse_config
 from search.driver.status import State, state_of
 from search.ledger import Ledger
 from search.proposers.manual import ManualSettings
-from search.proposers.prompt import FAMILIES
+from search.proposers.question.prompt import FAMILIES
 from search.results.notes import nothing_scored
 from search.results.ranking import Outcome, outcomes
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat
 from rewards_generated.reward_set import Proposes
 from rewards_generated.rollout import Rollout
-from search.proposers.evidence import QuestionKind, Reference, Training
+from search.proposers.question.evidence import QuestionKind, Reference, Training
 
 if TYPE_CHECKING:
     from eval.prescreening import PreScreening

@@ -17,9 +17,9 @@ from search.proposers.base import (
     ProposalRequest,
     UnusableItem,
 )
-from search.proposers.prompt import FollowUp, Form, render_prompt
-from search.proposers.reply import ReplyItem, excerpt, parse_reply
-from search.proposers.set_reply import parse_set_reply
+from search.proposers.question.prompt import FollowUp, Form, render_prompt
+from search.proposers.replies.reply import ReplyItem, excerpt, parse_reply
+from search.proposers.replies.sets import parse_set_reply
 from search.proposers.settings import PromptSettings
 
 REFLECTION = "reflection"

@@ -13,7 +13,7 @@ from rewards_generated.validation import read_options
 from search.proposers.base import Proposer
 
 PROPOSERS = {
-    "evolve": "search.proposers.evolve:EvolveProposer",
+    "evolve": "search.proposers.evolution.evolve:EvolveProposer",
     "litellm": "search.proposers.language_model.proposer:LanguageModelProposer",
     "manual": "search.proposers.manual:ManualProposer",
 }

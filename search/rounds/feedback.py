@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from search.proposers.base import FailedCandidate, Feedback, ProposedCandidate, RankedCandidate
-from search.proposers.evidence import QuestionKind, Training
+from search.proposers.question.evidence import QuestionKind, Training
 from search.results.ranking import Outcome, ranked, stopped
 
 

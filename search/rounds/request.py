@@ -13,7 +13,7 @@ from rewards_generated.rollout import Rollout
 from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.base import EarlierRound, Feedback, ProposalRequest, Spending
-from search.proposers.evidence import Reference, ReferenceScore
+from search.proposers.question.evidence import Reference, ReferenceScore
 from search.results.ranking import control_scores, outcomes, ranked, seed_luck, stopped
 from search.rounds.feedback import build_feedback
 from search.rounds.likeness import alike

@@ -13,7 +13,7 @@ from eval.tasks.base import Example, Task
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger
-from search.proposers.evidence import CurvePoint, LateCompletion, QuestionKind, Training
+from search.proposers.question.evidence import CurvePoint, LateCompletion, QuestionKind, Training
 from search.results.ranking import Outcome, seeds_of
 
 POINTS = 5

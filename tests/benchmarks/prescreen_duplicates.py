@@ -25,7 +25,7 @@ from rewards_generated.rollout import Rollout
 from search.config.checks import base_model_fingerprint
 from search.config.models import SearchConfig
 from search.proposers.base import Feedback, ProposalRequest, RankedCandidate
-from search.proposers.evolve import EvolveProposer
+from search.proposers.evolution.evolve import EvolveProposer
 from tests.benchmarks.base_rollouts import profiles_of, scores_of, testbed_rollouts
 from tests.benchmarks.machine import machine
 

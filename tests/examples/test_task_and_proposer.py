@@ -17,7 +17,7 @@ from examples.proposer_of_ones_own import MovingNumber
 from examples.task_of_ones_own import ClockTimes, build
 from search.proposers.base import ProposalBatch, ProposalRequest
 from search.proposers.conformance import check_proposer
-from search.proposers.evolve import EvolveProposer
+from search.proposers.evolution.evolve import EvolveProposer
 from tests.search.searches import NumberedProposer, run_search
 
 

@@ -16,8 +16,8 @@ import pytest
 from rewards_generated.answers import ANSWER_FORMATS
 from rewards_generated.library import load_library
 from search.cli import main
+from search.proposers.question.tokens import estimated_tokens, parts, parts_table
 from search.proposers.settings import PromptSettings
-from search.proposers.tokens import estimated_tokens, parts, parts_table
 from tests.search.searches import run_search
 
 KEPT = Path(__file__).parent / "proposers" / "questions" / "round_3.md"

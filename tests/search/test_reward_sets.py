@@ -14,7 +14,7 @@ from rewards_generated.reward_set import RewardSet, read_set
 from rewards_generated.schedule import Schedule
 from search.cli import main
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
-from search.proposers.prompt import render_prompt
+from search.proposers.question.prompt import render_prompt
 from search.proposers.settings import PromptSettings
 from search.reader import open_run
 from tests.rewards_generated.export.test_real_trl import require_our_totals

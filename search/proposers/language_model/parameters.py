@@ -11,7 +11,7 @@ from search.proposers.language_model.client import litellm
 from search.proposers.language_model.prices import listed
 from search.proposers.language_model.set_schema import REWARD_SETS
 from search.proposers.language_model.settings import ModelSettings
-from search.proposers.prompt import FAMILIES
+from search.proposers.question.prompt import FAMILIES
 
 SHORTEST_REPLY = 2000
 """Tokens; a reply is not cut below this where prompt and reply together are too long for a model."""

@@ -8,7 +8,7 @@ from search.proposers.language_model.exchanges import Exchanges
 from search.proposers.language_model.probe import probe
 from search.proposers.language_model.provider import Provider, require_affordable
 from search.proposers.language_model.settings import LanguageModelSettings
-from search.proposers.prompt import render_prompt
+from search.proposers.question.prompt import render_prompt
 
 
 class LanguageModelProposer:

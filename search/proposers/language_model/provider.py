@@ -25,7 +25,7 @@ from search.proposers.language_model.parameters import (
 from search.proposers.language_model.prices import price
 from search.proposers.language_model.settings import ModelSettings
 from search.proposers.language_model.usage import billed_tokens
-from search.proposers.prompt import SHORTEST, Form, without_surrogates
+from search.proposers.question.prompt import SHORTEST, Form, without_surrogates
 
 _FRAMING_TOKENS = 200
 """Allowance for what providers add around a prompt: roles, separators, instructions for structured output."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from search.proposers.prompt import FAMILIES
+from search.proposers.question.prompt import FAMILIES
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from search.executors.gpus import jobs_at_once
 from search.finals.finals import run_finals
 from search.ledger import Candidate, Ledger
 from search.loop import explore, observe_base
-from search.proposers.evolve import EvolveSettings
+from search.proposers.evolution.evolve import EvolveSettings
 from search.results.ranking import outcomes
 from search.study.base import ArmKind, Cost, Findings, Record, Results, Study, StudyContext, Unit
 from search.study.cells import by_seed, each, mean

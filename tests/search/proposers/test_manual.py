@@ -4,7 +4,7 @@ import pytest
 
 from search.proposers.base import AwaitingAnswer, LanguageModelCall
 from search.proposers.manual import ManualProposer
-from search.proposers.prompt import render_prompt
+from search.proposers.question.prompt import render_prompt
 from search.proposers.registry import build_proposer
 from search.proposers.settings import PromptSettings
 from tests.search.proposers.examples import code, fenced, request

@@ -12,7 +12,7 @@ from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.source import parse_config
 from search.ledger import Ledger
 from search.proposers.base import ProposalRequest
-from search.proposers.prompt import render_prompt
+from search.proposers.question.prompt import render_prompt
 from search.proposers.settings import PromptSettings
 from search.results.ranking import control_scores, outcomes, ranked, screening_scores
 from search.rounds.base_policy import rollouts_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from eval.prescreening import PreScreening
 from search.proposers.base import FailedCandidate, Feedback, ProposedCandidate, RankedCandidate
-from search.proposers.evidence import QuestionKind, ReferenceScore, Training
+from search.proposers.question.evidence import QuestionKind, ReferenceScore, Training
 from search.proposers.settings import PromptSettings
 
 ALWAYS = ("rank", "name", "F1 [95 %]", "accuracy", "what it rewards")

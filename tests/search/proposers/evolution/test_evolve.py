@@ -12,8 +12,8 @@ from rewards_generated.identity import identity
 from rewards_generated.library import load_library
 from rewards_generated.reward_set import read_set
 from search.proposers.base import Feedback, Proposal, ProposalRequest, RankedCandidate
-from search.proposers.evolve import EvolveProposer, EvolveSettings
-from search.proposers.syntax import undefined_names
+from search.proposers.evolution.evolve import EvolveProposer, EvolveSettings
+from search.proposers.evolution.syntax import undefined_names
 from tests.search.proposers.examples import code, ranked, request
 
 LIBRARY = {item.name: item for item in load_library()}

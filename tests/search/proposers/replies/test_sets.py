@@ -9,7 +9,7 @@ import pytest
 
 from rewards_generated.base import BASE_REWARDS
 from rewards_generated.reward_set import read_set
-from search.proposers.set_reply import parse_set_reply
+from search.proposers.replies.sets import parse_set_reply
 
 CODE = (
     "import re\n\n\ndef reward(prompt: str, completion: str, answer: str) -> float:\n"

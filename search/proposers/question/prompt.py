@@ -26,10 +26,9 @@ from search.proposers.base import (
     RankedCandidate,
     UnusableItem,
 )
-from search.proposers.evidence import LateCompletion
-from search.proposers.selection import Lesson, drawn, lessons, middle, unlike
-from search.proposers.settings import PromptSettings
-from search.proposers.tables import (
+from search.proposers.question.evidence import LateCompletion
+from search.proposers.question.selection import Lesson, drawn, lessons, middle, unlike
+from search.proposers.question.tables import (
     curve,
     kinds,
     markdown,
@@ -40,7 +39,8 @@ from search.proposers.tables import (
     signs,
     unscored,
 )
-from search.proposers.tokens import estimated_tokens
+from search.proposers.question.tokens import estimated_tokens
+from search.proposers.settings import PromptSettings
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -8,9 +8,9 @@ import libcst as cst
 import pytest
 
 from eval.tasks.testbed.draws import Draws
-from search.proposers.composition import RIGHT_ANSWER, joined, wrapped
-from search.proposers.mutation import changed, keywords_of
-from search.proposers.syntax import undefined_names
+from search.proposers.evolution.composition import RIGHT_ANSWER, joined, wrapped
+from search.proposers.evolution.mutation import changed, keywords_of
+from search.proposers.evolution.syntax import undefined_names
 from tests.search.proposers.test_syntax import TRICKY, run
 
 EVERYTHING = '''"""Something of everything that may change, and of what may not."""

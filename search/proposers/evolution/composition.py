@@ -8,7 +8,7 @@ import libcst as cst
 
 from eval.tasks.testbed.draws import Draws
 from rewards_generated.contract import FUNCTION_NAME
-from search.proposers.syntax import (
+from search.proposers.evolution.syntax import (
     ARGUMENTS,
     Parts,
     assembled,

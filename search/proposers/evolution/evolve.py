@@ -21,11 +21,11 @@ from rewards_generated.answers import AnswerFormat
 from rewards_generated.contract import docstring
 from rewards_generated.identity import identity, parse
 from rewards_generated.reward_set import candidate_identity
-from search.proposers.arrangement import arranged_set, codes_of, described
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
-from search.proposers.reply import readable_name
+from search.proposers.evolution.arrangement import arranged_set, codes_of, described
+from search.proposers.replies.reply import readable_name
+from search.proposers.replies.source import code_problem
 from search.proposers.settings import ProposerSettings
-from search.proposers.source import code_problem
 
 REFLECTION = "reflection"
 _ATTEMPTS = 80
@@ -125,9 +125,9 @@ class _Generation:
     def _mutation(self, family: str | None) -> Proposal | None:
         import libcst as cst
 
-        from search.proposers.composition import wrapped
-        from search.proposers.mutation import changed
-        from search.proposers.syntax import with_docstring
+        from search.proposers.evolution.composition import wrapped
+        from search.proposers.evolution.mutation import changed
+        from search.proposers.evolution.syntax import with_docstring
 
         parent = self._parent(family)
         if parent is None:
@@ -152,7 +152,7 @@ class _Generation:
     def _crossover(self, family: str | None) -> Proposal | None:
         import libcst as cst
 
-        from search.proposers.composition import joined
+        from search.proposers.evolution.composition import joined
 
         first, second = self._parent(family), self._parent(None)
         if first is None or second is None or first.identity == second.identity:
@@ -182,7 +182,7 @@ class _Generation:
         family: str,
         parents: Sequence[Parent],
     ) -> Proposal | None:
-        from search.proposers.syntax import undefined_names
+        from search.proposers.evolution.syntax import undefined_names
 
         if code is None or len(code) > self.settings.longest_code or code_problem(code) or undefined_names(code):
             return None
@@ -223,7 +223,7 @@ def library_parents(form: AnswerFormat) -> tuple[Parent, ...]:
 
 @cache
 def _library_keywords(form: AnswerFormat) -> tuple[str, ...]:
-    from search.proposers.mutation import keywords_of
+    from search.proposers.evolution.mutation import keywords_of
 
     return tuple(sorted({word for item in library_parents(form) for word in keywords_of(item.code)}))
 

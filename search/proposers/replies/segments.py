@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rewards_generated.contract import FUNCTION_NAME
-from search.proposers.fences import FENCE, Block, Opening, block_at, opening
-from search.proposers.json_reply import JSON, BrokenItem, Found, coded_items, decoded, items_in, literal_items, salvaged
-from search.proposers.source import REWARD_LINE, is_candidate, parses, tidied
-from search.proposers.tagged import CODE_TAG, CODE_TAG_END
-from search.proposers.thoughts import MARK, mark_of, marks, without_leaked_channel
+from search.proposers.replies.fences import FENCE, Block, Opening, block_at, opening
+from search.proposers.replies.json_items import (
+    JSON,
+    BrokenItem,
+    Found,
+    coded_items,
+    decoded,
+    items_in,
+    literal_items,
+    salvaged,
+)
+from search.proposers.replies.source import REWARD_LINE, is_candidate, parses, tidied
+from search.proposers.replies.tagged import CODE_TAG, CODE_TAG_END
+from search.proposers.replies.thoughts import MARK, mark_of, marks, without_leaked_channel
 
 _PLACE = re.compile(f"(?P<fence>{FENCE})|(?P<raw>{CODE_TAG})|(?P<json>{JSON})|{MARK}", re.MULTILINE)
 _MARK = re.compile(MARK, re.MULTILINE)

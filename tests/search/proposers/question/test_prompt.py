@@ -11,7 +11,8 @@ from eval.statistics.estimate import Estimate
 from rewards_generated.errors import UserError
 from rewards_generated.gate.static_rules import MODULES
 from search.proposers.base import FailedCandidate, Feedback, ProposalRequest, ProposedCandidate, Spending
-from search.proposers.evidence import (
+from search.proposers.language_model.settings import LanguageModelSettings
+from search.proposers.question.evidence import (
     CurvePoint,
     LateCompletion,
     QuestionKind,
@@ -19,10 +20,9 @@ from search.proposers.evidence import (
     ReferenceScore,
     Training,
 )
-from search.proposers.language_model.settings import LanguageModelSettings
-from search.proposers.prompt import render_prompt
+from search.proposers.question.prompt import render_prompt
+from search.proposers.question.tokens import estimated_tokens
 from search.proposers.settings import PromptSettings
-from search.proposers.tokens import estimated_tokens
 from tests.search.proposers.examples import ROLLOUTS, code, failed, ranked, request
 
 RANKED = tuple(

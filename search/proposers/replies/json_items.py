@@ -191,7 +191,7 @@ def _code(value: Item, expected: bool) -> str | None:
 
 def _named(key: str) -> Item:
     """The key of an item may be its family, or else serve as its name."""
-    from search.proposers.prompt import FAMILIES
+    from search.proposers.question.prompt import FAMILIES
 
     if key.lower() in FAMILIES:
         return {"family": key.lower()}

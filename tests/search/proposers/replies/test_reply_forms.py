@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from search.proposers.reply import parse_reply
+from search.proposers.replies.reply import parse_reply
 from tests.search.proposers.examples import as_json, fenced
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from search.proposers.prompt import render_prompt
+from search.proposers.question.prompt import render_prompt
+from search.proposers.question.tokens import estimated_tokens, parts, parts_table
 from search.proposers.settings import PromptSettings
-from search.proposers.tokens import estimated_tokens, parts, parts_table
 from tests.search.proposers.examples import request
 
 

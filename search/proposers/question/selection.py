@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from eval.tasks.testbed.draws import Draws
 from search.proposers.base import FailedCandidate, Feedback, ProposedCandidate, RankedCandidate
-from search.proposers.evidence import Reference
+from search.proposers.question.evidence import Reference
 
 AGREEING = 0.6
 """Share of pairs of a right and a wrong completion from which agreement before training counts as high."""

@@ -11,7 +11,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider
 
 from eval.tasks.testbed.draws import Draws
-from search.proposers.composition import RIGHT_ANSWER
+from search.proposers.evolution.composition import RIGHT_ANSWER
 
 _FACTORS = (0.25, 0.5, 0.8, 1.25, 2.0, 4.0)
 _COUNTING_CALLS = frozenset({"group", "start", "end", "span", "split", "rsplit", "count", "find", "rfind", "sub"}) | {

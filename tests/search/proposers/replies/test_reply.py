@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.proposers.reply import parse_reply, readable_name
-from search.proposers.source import LONGEST_CODE
+from search.proposers.replies.reply import parse_reply, readable_name
+from search.proposers.replies.source import LONGEST_CODE
 from tests.search.proposers.examples import as_json, code, fenced
 
 ONE, TWO = ("one", "reflection", code(1.0)), ("two", "process", code(2.0))

@@ -16,9 +16,9 @@ from rewards_generated.errors import UserError
 from rewards_generated.reward_set import RewardSet
 from rewards_generated.schedule import Schedule
 from search.proposers.base import UnusableItem
-from search.proposers.json_reply import decoded
-from search.proposers.reply import ReplyItem, excerpt, parse_reply, read_candidate, readable_name
-from search.proposers.segments import PYTHON, Segment, segments
+from search.proposers.replies.json_items import decoded
+from search.proposers.replies.reply import ReplyItem, excerpt, parse_reply, read_candidate, readable_name
+from search.proposers.replies.segments import PYTHON, Segment, segments
 
 Fields = dict[str, Any]
 Read = list[ReplyItem | UnusableItem]

@@ -8,8 +8,8 @@ from eval.prescreening import prescreening
 from eval.report.data import Flag
 from eval.statistics.estimate import Estimate
 from search.proposers.base import Feedback, ProposedCandidate, RankedCandidate
-from search.proposers.evidence import CurvePoint, Reference, ReferenceScore, Training
-from search.proposers.selection import drawn, lessons, middle, unlike
+from search.proposers.question.evidence import CurvePoint, Reference, ReferenceScore, Training
+from search.proposers.question.selection import drawn, lessons, middle, unlike
 from tests.search.proposers.examples import code, failed, ranked
 
 ROWS = [ranked(f"c{n}", code(n), 0.9 - n / 100) for n in range(10)]

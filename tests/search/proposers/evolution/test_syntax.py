@@ -5,7 +5,7 @@ from typing import Any
 import libcst as cst
 import pytest
 
-from search.proposers.syntax import (
+from search.proposers.evolution.syntax import (
     Parts,
     assembled,
     first_free,

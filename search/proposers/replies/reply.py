@@ -14,10 +14,10 @@ from typing import Literal
 from rewards_generated.contract import docstring
 from rewards_generated.identity import parse
 from search.proposers.base import UnusableItem
-from search.proposers.json_reply import BrokenItem, coded_items
-from search.proposers.prompt import without_surrogates
-from search.proposers.segments import PYTHON, Segment, segments
-from search.proposers.source import (
+from search.proposers.question.prompt import without_surrogates
+from search.proposers.replies.json_items import BrokenItem, coded_items
+from search.proposers.replies.segments import PYTHON, Segment, segments
+from search.proposers.replies.source import (
     CODE_LINE,
     REWARD_LINE,
     code_problem,
@@ -27,7 +27,7 @@ from search.proposers.source import (
     tidied,
     without_prose,
 )
-from search.proposers.tagged import tagged_items
+from search.proposers.replies.tagged import tagged_items
 
 EXCERPT = 400
 _LAST_TOKEN = re.compile(r"(?:<\|\w{1,30}\|>|</s>|<end_of_turn>)\Z")
