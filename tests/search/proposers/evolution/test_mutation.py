@@ -11,7 +11,7 @@ from eval.tasks.testbed.draws import Draws
 from search.proposers.evolution.composition import RIGHT_ANSWER, joined, wrapped
 from search.proposers.evolution.mutation import changed, keywords_of
 from search.proposers.evolution.syntax import undefined_names
-from tests.search.proposers.test_syntax import TRICKY, run
+from tests.search.proposers.evolution.test_syntax import TRICKY, run
 
 EVERYTHING = '''"""Something of everything that may change, and of what may not."""
 
