@@ -96,7 +96,7 @@ def test_offspring_are_valid_distinct_new_and_readable(seed: int) -> None:
 def test_the_same_request_gives_the_same_proposals_in_another_process() -> None:
     assert proposals(later(4, count=5)) == proposals(later(4, count=5)) != proposals(later(5, count=5))
     program = (
-        "from tests.search.proposers.test_evolve import *\n"
+        "from tests.search.proposers.evolution.test_evolve import *\n"
         "print([identity(item.code)[:8] for item in proposals(later(4, count=5))])"
     )
     ended = subprocess.run(
