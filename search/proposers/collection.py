@@ -144,9 +144,7 @@ def collect(
     collection = Collection(request)
     per_call = per_call or request.count
     asked, limit = 0, math.ceil(request.count / per_call) + settings.max_follow_ups
-    while collection.missing > 0 and (
-        asked < limit or (patient and not (collection.accepted or collection.untrainable))
-    ):
+    while collection.missing > 0 and (asked < limit or (patient and collection.empty)):
         width = min(parallel, math.ceil(collection.missing / per_call), max(1, limit - asked))
         try:
             answers = exchange(asked, _wave(collection, settings, width, per_call, first=not asked))
