@@ -53,3 +53,12 @@ def test_after_the_last_follow_up_the_round_is_what_it_is() -> None:
     patient = build_proposer("manual", {"max_follow_ups": 3})
     with pytest.raises(AwaitingAnswer):
         patient.propose(asked)
+
+
+def test_useless_answers_do_not_end_a_round() -> None:
+    for useless in (3, 4, 9):
+        with pytest.raises(AwaitingAnswer) as waiting:
+            ManualProposer().propose(request(recorded_calls=answers(*["nothing"] * useless)))
+        assert len(waiting.value.unusable) == useless
+    batch = ManualProposer().propose(request(recorded_calls=answers(*["nothing"] * 9, fenced(ONE, TWO, THREE))))
+    assert len(batch.proposals) == 3
