@@ -36,13 +36,13 @@ def told(capsys: pytest.CaptureFixture[str], run: Path, text: str) -> dict[str, 
 
 
 def test_a_search_is_driven_by_json_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, run = run_search(tmp_path, proposer={"name": "manual"})
+    _, run = run_search(tmp_path, proposer={"name": "manual", "options": {"max_follow_ups": 1}})
     asked = printed(capsys, "ask", str(run), "--json")
     assert (asked["version"], asked["run"], asked["state"]) == (1, str(run), "waiting")
     assert (asked["round"], asked["rounds"], asked["candidates_left"], asked["answered"]) == (1, 2, 4, None)
     question = asked["question"]
     assert question["prompt"].rstrip() == _plain_question(capsys, run).rstrip()
-    assert (question["wanted"], question["taken"], question["answers_left"]) == (2, 0, 3)
+    assert (question["wanted"], question["taken"], question["answers_left"]) == (2, 0, 2)
     assert question["reflection_minimum"] == 0
     assert {"format_exact", "base-rewards-only"} <= set(question["names_taken"])
     assert "re" in question["contract"]["modules"]
@@ -52,7 +52,7 @@ def test_a_search_is_driven_by_json_alone(tmp_path: Path, capsys: pytest.Capture
     assert (again["answered"]["complete"], again["answered"]["taken"]) == (False, 1)
     assert [item["reason"] for item in again["answered"]["refused"]] == ["duplicate"]
     assert again["question"]["refused"] == again["answered"]["refused"]
-    assert (again["question"]["wanted"], again["question"]["answers_left"]) == (1, 2)
+    assert (again["question"]["wanted"], again["question"]["answers_left"]) == (1, 1)
 
     broken = "name: broken\n```python\ndef reward(prompt, completion, answer):\n    return open('x')\n```\n"
     second = told(capsys, run, broken)
@@ -109,7 +109,8 @@ def test_states_say_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_search_in_which_nothing_was_scored_goes_on_with_another_round(tmp_path: Path) -> None:
-    _, run = run_search(tmp_path, proposer=MANUAL, search={"rounds": 1})
+    once = {"name": "manual", "options": {"max_follow_ups": 0}}
+    _, run = run_search(tmp_path, proposer=once, search={"rounds": 1})
     broken = "name: broken_{}\n```python\ndef reward(prompt, completion, answer):\n    return open('{}')\n```\n"
     assert tell(run, broken.format(1, 1) + broken.format(2, 2)) == 2
     assert exchange(run).next.endswith("--resume --set search.rounds=2")
