@@ -10,13 +10,18 @@ with the 95 % interval of the mean over repeats.
 
 Beside it the same rules on runs that were really made: thirteen rewards (ten of the library, its controls, the base
 rewards alone) over five seeds of the testbed, taken as one round, in every order of the seeds. Four seeds are for the
-rule, and what it names is judged by the fifth; intervals by bootstrap over the rewards.
+rule, and what it names is judged by the fifth; intervals by bootstrap over the rewards. With `--search RUN` the same on
+the candidates of a search, such as
+
+    reward-search run --preset testbed-quick --set search.rounds=1 --set search.candidates_per_round=10 \\
+        --set screening.seeds=5 --run-dir RUN
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from contextlib import closing
 from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +31,7 @@ from numpy.typing import NDArray
 
 from eval.statistics.best import shrunken_means
 from search.config.race import RaceStage, further_runs
+from search.ledger import Ledger
 from tests.benchmarks.machine import machine
 
 Floats = NDArray[np.float64]
@@ -91,9 +97,23 @@ def ranking(rule: Rule, measured: Floats, variance: float, in_a_round: int = IN_
     return np.argsort(-expected(np.arange(count)), kind="stable")
 
 
-def on_recorded_runs(resamples: int, chosen: int = 3) -> list[dict[str, Any]]:
+def of_rewards() -> Floats:
+    """Accuracy by reward and seed."""
+    return np.array([r["by_seed"] for r in json.loads(MEASURED.read_text(encoding="utf-8"))["rewards"]])
+
+
+def of_search(folder: Path) -> Floats:
+    """The same of all candidates of a search that were screened over equally many seeds."""
+    with closing(Ledger.open(folder)) as ledger:
+        names = [candidate.name for candidate in ledger.candidates()]
+        runs = [ledger.predictions("screening", name, "validation") for name in names]
+    rows = [[float(np.mean([p.correct for p in found[seed]])) for seed in sorted(found)] for found in runs if found]
+    most = max(map(len, rows))
+    return np.array([row for row in rows if len(row) == most])
+
+
+def on_recorded_runs(table: Floats, resamples: int, chosen: int = 3) -> list[dict[str, Any]]:
     """What each rule names, by the accuracy of another run of the same recipes, and the gain over a single seed."""
-    table = np.array([r["by_seed"] for r in json.loads(MEASURED.read_text(encoding="utf-8"))["rewards"]])
     variance = float(table.var(axis=1, ddof=1).mean())
     orders = list(permutations(range(table.shape[1])))
     rules = [rule for rule in RULES if rule.seeds + sum(stage.seeds for stage in rule.race) < table.shape[1]]
@@ -134,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=300)
+    parser.add_argument("--search", type=Path, help="run directory of a search with five seeds per candidate")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     measured, common, means = deviations()
@@ -176,8 +197,15 @@ def main() -> None:
         "figures": "mean and half width of its 95 % interval",
         "rows": rows,
         "recorded_figures": "value, low and high of a 95 % bootstrap interval over rewards",
-        "recorded_runs": on_recorded_runs(arguments.resamples),
+        "recorded_runs": on_recorded_runs(of_rewards(), arguments.resamples),
     }
+    if arguments.search is not None:
+        table = of_search(arguments.search)
+        result["recorded_search"] = {
+            "proposer": "evolve",
+            "accuracy": [[round(float(v), 4) for v in row] for row in table],
+            "rules": on_recorded_runs(table, arguments.resamples),
+        }
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

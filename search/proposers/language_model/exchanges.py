@@ -73,8 +73,6 @@ class Exchanges:
         # Failed attempts are paid for but give nothing to replay: their exchange is simply tried again.
         self.recorded = {call.exchange: call for call in recorded if call.reply is not None}
         self.sent = 0
-        for provider in self.proposer.providers:
-            provider.ask_for(self.request.proposes)
 
     @cached_property
     def arms(self) -> list[Arm]:
@@ -94,6 +92,8 @@ class Exchanges:
         ]
         if waiting:
             self.proposer.check_prepared()
+            for provider in self.proposer.providers:
+                provider.ask_for(self.request.proposes)
         ended: BudgetExhausted | UserError | None = None
         while self.flying or (waiting and ended is None):
             if ended is None:
