@@ -46,6 +46,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_killed_after_every_second_commit(tmp_path: Path, uninterrupted: Path) -> None:
     kills = drive_and_kill(write_config(tmp_path), tmp_path / "run", "each")
     assert kills > 12
