@@ -35,7 +35,7 @@ class Refused(_Form):
     """Something in an answer that did not become a candidate."""
 
     reason: str
-    """malformed, truncated, refused, duplicate or surplus."""
+    """malformed, truncated, refused, duplicate, surplus, or rejected by the gate."""
     detail: str
     """In a sentence."""
 

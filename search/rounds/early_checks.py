@@ -19,10 +19,9 @@ from rewards_generated.gate.verdict import Verdict, together
 from rewards_generated.rollout import Rollout
 from search.ledger import Candidate, Ledger
 from search.proposers.base import Proposal, UnusableItem
+from search.rounds.ingest import EXCERPT
 from search.rounds.prescreen import Comparisons
 from search.session import Run
-
-EXCERPT = 400
 
 
 class EarlyChecks:

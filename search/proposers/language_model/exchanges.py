@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from search.proposers.base import BudgetExhausted, LanguageModelCall, ProposalRe
 from search.proposers.collection import Answers, Render
 from search.proposers.language_model.bandit import Arm, arms_of, choose
 from search.proposers.language_model.budget import Budget
-from search.proposers.language_model.provider import Provider, ProviderFailure, numbered
+from search.proposers.language_model.provider import Provider, ProviderFailure
 
 if TYPE_CHECKING:
     from search.proposers.language_model.proposer import LanguageModelProposer
@@ -143,9 +143,10 @@ class Exchanges:
     def _send(self, exchange: Exchange) -> None:
         provider = exchange.provider
         prompt = exchange.render(provider.form, provider.shortening)
-        worst_case = provider.worst_case(prompt)
+        reserved = replace(provider.unanswered(prompt), exchange=exchange.number)
+        worst_case = Spending.of([reserved])
         self.budget.check(worst_case)
-        settle = self.request.record_call(numbered(provider.unanswered(prompt), exchange.number))
+        settle = self.request.record_call(reserved)
         self.budget.add(worst_case)
         self.sent += 1
         ticket, values = self.sent, dict(provider.values)
@@ -178,7 +179,7 @@ class Exchanges:
 
     def _settle(self, flight: Flight, call: LanguageModelCall) -> None:
         self.budget.settle(flight.worst_case, Spending.of([call]))
-        flight.settle(numbered(call, flight.exchange.number))
+        flight.settle(replace(call, exchange=flight.exchange.number))
 
     def _again(self, exchange: Exchange, outcome: ProviderFailure) -> None:
         """Prepares another attempt. Raises UserError if no model is left to ask."""

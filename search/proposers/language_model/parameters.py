@@ -6,44 +6,13 @@ import re
 from typing import Any
 
 from rewards_generated.errors import UserError
-from rewards_generated.reward_set import Proposes
 from search.proposers.language_model.client import litellm
 from search.proposers.language_model.prices import listed
-from search.proposers.language_model.set_schema import REWARD_SETS
+from search.proposers.language_model.schemas import RESPONSE_FORMATS
 from search.proposers.language_model.settings import ModelSettings
-from search.proposers.question.prompt import FAMILIES
 
 SHORTEST_REPLY = 2000
 """Tokens; a reply is not cut below this where prompt and reply together are too long for a model."""
-RESPONSE_FORMAT = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "reward_candidates",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {
-                "candidates": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {
-                            "name": {"type": "string"},
-                            "family": {"type": "string", "enum": list(FAMILIES)},
-                            "description": {"type": "string"},
-                            "code": {"type": "string"},
-                        },
-                        "required": ["name", "family", "description", "code"],
-                        "additionalProperties": False,
-                    },
-                }
-            },
-            "required": ["candidates"],
-            "additionalProperties": False,
-        },
-    },
-}
-RESPONSE_FORMATS: dict[Proposes, dict[str, Any]] = {"reward": RESPONSE_FORMAT, "reward_set": REWARD_SETS}
 _MENTIONED = {
     "temperature": ("temperature",),
     "top_p": ("top_p", "topp", "nucleus"),
@@ -79,7 +48,7 @@ def accepted_parameters(settings: ModelSettings) -> tuple[dict[str, Any], list[s
     if not _takes(model, provider, values):
         raise UserError(f"proposer.options.models: {name!r} of {provider} takes no limit of tokens, so no budget holds")
     wanted = {
-        "response_format": RESPONSE_FORMAT if _wants_schema(settings, provider) else None,
+        "response_format": RESPONSE_FORMATS["reward"] if _wants_schema(settings, provider) else None,
         "reasoning_effort": settings.reasoning_effort,
         "top_p": settings.top_p,
         "temperature": settings.temperature,
@@ -99,6 +68,11 @@ def accepted_parameters(settings: ModelSettings) -> tuple[dict[str, Any], list[s
     if settings.extra_body:
         values["extra_body"] = settings.extra_body
     return values, refused
+
+
+def limit_name(values: dict[str, Any]) -> str:
+    """Under which of its two names the longest reply is sent."""
+    return "max_tokens" if "max_tokens" in values else "max_completion_tokens"
 
 
 def check_request(settings: ModelSettings, values: dict[str, Any]) -> None:
@@ -133,7 +107,7 @@ def mended(values: dict[str, Any], error: str) -> tuple[dict[str, Any], str] | N
     `error`: what the provider said. None where nothing in it tells what to change.
     """
     text = error.lower()
-    limit = "max_tokens" if "max_tokens" in values else "max_completion_tokens"
+    limit = limit_name(values)
     if limit == "max_tokens" and "max_completion_tokens" in text:
         kept = {name: value for name, value in values.items() if name != limit}
         return {**kept, "max_completion_tokens": values[limit]}, "max_tokens is sent as max_completion_tokens"

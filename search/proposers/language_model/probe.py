@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rewards_generated.errors import UserError
+from search.proposers.language_model.parameters import limit_name
 from search.proposers.language_model.provider import Provider, ProviderFailure
 
 _PROMPT = "Answer with the word yes."
@@ -17,7 +18,7 @@ def probe(provider: Provider) -> str:
     """Asks once and says what came of it; the reply is worth nothing. Raises UserError if the model cannot be asked."""
     limits = list(_TOKENS)
     while True:
-        limit = "max_tokens" if "max_tokens" in provider.values else "max_completion_tokens"
+        limit = limit_name(provider.values)
         values = {name: value for name, value in provider.values.items() if name != "response_format"}
         try:
             call = provider.send(_PROMPT, {**values, limit: limits[0]})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,14 +14,15 @@ from search.proposers.language_model.client import litellm
 from search.proposers.language_model.failures import Failure, failure_of
 from search.proposers.language_model.keys import key_of, secrets
 from search.proposers.language_model.parameters import (
-    RESPONSE_FORMATS,
     accepted_parameters,
     check_request,
+    limit_name,
     mended,
     overflows,
     shorter_reply,
 )
 from search.proposers.language_model.prices import price
+from search.proposers.language_model.schemas import RESPONSE_FORMATS
 from search.proposers.language_model.settings import ModelSettings
 from search.proposers.language_model.usage import billed_tokens
 from search.proposers.question.prompt import SHORTEST, Form, without_surrogates
@@ -85,7 +85,7 @@ class Provider:
     @property
     def max_tokens(self) -> int:
         """Longest reply that is asked for."""
-        return self._limit(self.values)
+        return int(self.values[limit_name(self.values)])
 
     @property
     def has_price(self) -> bool:
@@ -99,14 +99,8 @@ class Provider:
         check_request(self.settings, values)
 
     def worst_case(self, prompt: str) -> Spending:
-        """The most that one request with this prompt can use up.
-
-        A token of a byte-level tokenizer is at least one byte long, so the prompt's bytes bound its tokens whatever
-        tokenizer the provider uses.
-        """
-        tokens = self._longest(prompt)
-        cost = price(self.settings, tokens, self.max_tokens)
-        return Spending(1, tokens + self.max_tokens, cost or 0.0, int(cost is None))
+        """The most that one request with this prompt can use up."""
+        return Spending.of([self.unanswered(prompt)])
 
     def unanswered(self, prompt: str, error: str = UNANSWERED, seconds: float = 0.0) -> LanguageModelCall:
         """What is recorded of a request before its answer is there: its worst case."""
@@ -129,7 +123,7 @@ class Provider:
                 max_retries=0,
                 **values,
             )
-            return self._call(prompt, response, self._limit(values), time.monotonic() - started)
+            return self._call(prompt, response, int(values[limit_name(values)]), time.monotonic() - started)
         except package.exceptions.ContentPolicyViolationError as error:
             seconds = time.monotonic() - started
             return LanguageModelCall(
@@ -151,10 +145,9 @@ class Provider:
         """
         if not failure.parameters_refused:
             return None
-        limit = "max_tokens" if "max_tokens" in self.values else "max_completion_tokens"
         if overflows(failure.message):
             if (fewer := shorter_reply(self.max_tokens, failure.message)) is not None:
-                self.values = {**self.values, limit: fewer}
+                self.values = {**self.values, limit_name(self.values): fewer}
                 return f"replies are limited to {fewer} tokens"
             if self.shortening < SHORTEST:
                 self.shortening += 1
@@ -166,11 +159,8 @@ class Provider:
         self.values, change = found
         return change
 
-    def _limit(self, values: dict[str, Any]) -> int:
-        return int(values.get("max_tokens") or values["max_completion_tokens"])
-
     def _longest(self, prompt: str) -> int:
-        """Bound of the prompt's tokens."""
+        """Bound of the prompt's tokens: one of a byte-level tokenizer is at least a byte, whatever the provider has."""
         schema = len(json.dumps(self.values["response_format"])) if self.form == "json" else 0
         return len(prompt.encode()) + _FRAMING_TOKENS + schema
 
@@ -221,8 +211,3 @@ def require_affordable(provider: Provider, budget_usd: float | None) -> None:
             f"proposer.options.budget_usd cannot be held: the price of {provider.model!r} is unknown; give "
             "usd_per_million_prompt_tokens and usd_per_million_completion_tokens, or set budget_usd to null"
         )
-
-
-def numbered(call: LanguageModelCall, exchange: int) -> LanguageModelCall:
-    """The call with the place of its exchange in the round."""
-    return replace(call, exchange=exchange)
