@@ -9,6 +9,7 @@ from eval.engines.base import Generated, GenerationEngine, Sampling
 from eval.prediction import Prediction
 from eval.second_turn import second_prompt
 from eval.tasks.base import Example, Message, Task
+from rewards_generated.answers.programs import judge_ahead
 
 SECOND_PASS_SEED = 7_919
 """Added to the seed for the draws of a second pass."""
@@ -32,7 +33,7 @@ def evaluate(
     asked = [example for example in examples for _ in range(samples_per_question)]
     generated = engine.generate([example.prompt for example in asked], sampling, adapter)
     if second_turn is None:
-        return [judge(task, example, answer) for example, answer in zip(asked, generated, strict=True)]
+        return judge_all(task, asked, generated)
     again = engine.generate(_second_prompts(asked, generated, second_turn), _second_draws(sampling), adapter)
     return _judge_both(task, asked, generated, again)
 
@@ -55,7 +56,7 @@ def evaluate_all(
     generated = engine.generate([example.prompt for _, example in rows], sampling, owners)
     every = [example for _, example in rows]
     if second_turn is None:
-        predictions = [judge(task, example, answer) for example, answer in zip(every, generated, strict=True)]
+        predictions = judge_all(task, every, generated)
     else:
         again = engine.generate(_second_prompts(every, generated, second_turn), _second_draws(sampling), owners)
         predictions = _judge_both(task, every, generated, again)
@@ -78,10 +79,14 @@ def _second_draws(sampling: Sampling) -> Sampling:
 def _judge_both(
     task: Task, asked: Sequence[Example], first: Sequence[Generated], second: Sequence[Generated]
 ) -> list[Prediction]:
-    return [
-        judge(task, example, after).model_copy(update={"earlier": judge(task, example, before)})
-        for example, before, after in zip(asked, first, second, strict=True)
-    ]
+    pairs = zip(judge_all(task, asked, first), judge_all(task, asked, second), strict=True)
+    return [after.model_copy(update={"earlier": before}) for before, after in pairs]
+
+
+def judge_all(task: Task, examples: Sequence[Example], generated: Sequence[Generated]) -> list[Prediction]:
+    """One prediction per example, in order."""
+    judge_ahead(task, [answer.completion for answer in generated], [example.answer for example in examples])
+    return [judge(task, example, answer) for example, answer in zip(examples, generated, strict=True)]
 
 
 def judge(task: Task, example: Example, generated: Generated) -> Prediction:

@@ -19,7 +19,8 @@ from rewards_generated.answers.reader import AnswerReader, AnswerRules
 
 BaseReward = Callable[[str, str, str], float]
 
-BASE_REWARDS = ("format_exact", "format_approximate", "answer_check")
+ANSWER_CHECK = "answer_check"
+BASE_REWARDS = ("format_exact", "format_approximate", ANSWER_CHECK)
 """The names under which an ensemble lists them, in the order in which the paper does."""
 
 _AFTER_BOX = re.compile(r"\s*(?:\$\$?|\\\)|\\\])?[\s.]*")

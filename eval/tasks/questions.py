@@ -1,15 +1,17 @@
-"""A task made of question-answer records: the common body of `gsm8k`, `math` and a user's own JSONL."""
+"""A task made of question-answer records: the common body of data sets of the hub and a user's own JSONL."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from eval.tasks.base import Example, Split, TaskReference
+from eval.tasks.base import Example, Split, Task, TaskReference
+from eval.tasks.division import Division
+from eval.tasks.files import local_files
 from eval.tasks.records import JsonlFile, Question, Records
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, AnswerKind, AnswerRules, Extraction, read_format
 from rewards_generated.errors import UserError
@@ -25,7 +27,7 @@ UNREADABLE_SHARE = 0.02
 class QuestionOptions(BaseModel):
     """Options of every task that is made of question-answer records."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     validation_size: int = Field(500, ge=1)
     """Questions carved out of train for ranking."""
@@ -43,7 +45,8 @@ class QuestionTask:
     Where there is no validation source, `validation_size` questions are carved out of train. Ids are derived from
     the question's text unless the source has its own, and both the carving and the order of every split follow a
     hash of the id: adding a question moves no other one between splits, and the first `limit` examples of a split
-    are a random sample of it.
+    are a random sample of it. With a `division` the one source is divided into all three; `trained_on` is another task
+    whose train and validation questions stand in for those of the sources.
     """
 
     def __init__(
@@ -53,14 +56,22 @@ class QuestionTask:
         description: str,
         answer_kind: AnswerKind,
         options: QuestionOptions,
+        *,
+        division: Division | None = None,
+        trained_on: Task | None = None,
     ) -> None:
         self.reference = reference
         self.rules = AnswerRules(options.answer_format, answer_kind)
-        self.description = f"{description} Expected form of a completion: {self.answer_format.words}."
+        said = [description, *([division.words] if division else [])]
+        if trained_on is not None:
+            said.append(f"These are the test questions; train and validation are those of {trained_on.reference.name}.")
+        self.description = " ".join([*said, f"Expected form of a completion: {self.answer_format.words}."])
         system_prompt = options.system_prompt
         self.system_prompt = self.answer_format.instruction if system_prompt is None else system_prompt
         self._sources = sources
         self._validation_size = options.validation_size
+        self._division = division
+        self._trained_on = trained_on
         self._splits: dict[Split, tuple[Example, ...]] = {}
         self._unusable: list[str] = []
 
@@ -91,14 +102,15 @@ class QuestionTask:
     def notes(self) -> list[str]:
         """What a user should know of the splits read so far, a sentence each: records left out, golds that math-verify
         cannot read."""
-        notes = list(self._unusable)
+        notes = [*self._unusable, *getattr(self._trained_on, "notes", list)()]
         if self.rules.answer_kind == "mathematics":
             notes += filter(None, map(self._unreadable, self._splits))
         return notes
 
     def files(self) -> list[Path]:
         """The files that the questions come from; none where they come from the hub."""
-        return [source.path for source in self._sources.values() if isinstance(source, JsonlFile)]
+        own = [source.path for source in self._sources.values() if isinstance(source, JsonlFile)]
+        return [*own, *(local_files(self._trained_on.reference) if self._trained_on is not None else [])]
 
     def _unreadable(self, split: Split) -> str | None:
         from rewards_generated.answers.symbolic import readable
@@ -113,14 +125,21 @@ class QuestionTask:
         )
 
     def _read(self, split: Split) -> None:
+        if self._division is not None:
+            (source,) = self._sources.values()
+            self._splits |= self._divided(self._division, self._questions(source))
+            return
+        if self._trained_on is not None and split != "test":
+            examples = tuple(self._trained_on.examples(split))
+            self._require_unseen(split, examples)
+            self._splits[split] = examples
+            return
         carved = "validation" not in self._sources and split in ("train", "validation")
-        source = "train" if carved else split
-        if source not in self._sources:
-            raise UserError(f"task {self.reference.name!r} has no {source} split: name one in its options")
-        records = self._sources[source]()
-        self._unusable += [f"left out: {sentence}" for sentence in records.unusable]
-        examples = self._examples(records.questions)
-        self._require_unseen(source, examples)
+        name: Split = "train" if carved else split
+        if name not in self._sources:
+            raise UserError(f"task {self.reference.name!r} has no {name} split: name one in its options")
+        examples = self._examples(self._questions(self._sources[name]))
+        self._require_unseen(name, examples)
         if not carved:
             self._splits[split] = examples
             return
@@ -131,6 +150,17 @@ class QuestionTask:
             )
         self._splits["validation"] = examples[: self._validation_size]
         self._splits["train"] = examples[self._validation_size :]
+
+    def _questions(self, source: Source) -> Sequence[Question]:
+        records = source()
+        self._unusable += [f"left out: {sentence}" for sentence in records.unusable]
+        return records.questions
+
+    def _divided(self, division: Division, questions: Sequence[Question]) -> dict[Split, tuple[Example, ...]]:
+        parts: dict[Split, list[Question]] = {split: [] for split in get_args(Split)}
+        for question in questions:
+            parts[division.split_of(question.content)].append(question)
+        return {split: self._examples(part) for split, part in parts.items()}
 
     def _require_unseen(self, source: Split, examples: Sequence[Example]) -> None:
         for other, known in self._splits.items():
@@ -144,7 +174,7 @@ class QuestionTask:
     def _examples(self, questions: Sequence[Question]) -> tuple[Example, ...]:
         examples: dict[str, Example] = {}
         for record in questions:
-            identifier = record.id or f"{self.reference.name}-{_digest(record.question)[:16]}"
+            identifier = record.id or f"{self.reference.name}-{_digest(record.content)[:16]}"
             if identifier in examples:
                 if record.id is not None:
                     raise UserError(f"task {self.reference.name!r}: the id {record.id!r} occurs twice")

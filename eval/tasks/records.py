@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from eval.hub import quiet_hub
+from eval.tasks.base import Split
 from rewards_generated.answers import AnswerKind, parse_number
+from rewards_generated.answers.choice import letter_of
+from rewards_generated.answers.expression import parse_expression
+from rewards_generated.answers.programs import read_tests
 from rewards_generated.errors import UserError
 from rewards_generated.json_lines import json_lines
 
@@ -20,12 +25,18 @@ FORM = '{"question": "...", "answer": "..."}'
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One record, read and checked. `id` is None where the source has none: one is made from the question."""
+    """One record, read and checked. `id` is None where the source has none: one is made from the content."""
 
     question: str
     answer: str
     id: str | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
+    own_content: str | None = None
+
+    @property
+    def content(self) -> str:
+        """What tells it from other questions: its text, or what that was made of in one of several ways."""
+        return self.question if self.own_content is None else self.own_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,22 @@ class JsonlFile:
 
     def __call__(self) -> Records:
         return read_jsonl(self.path, self.read_record)
+
+
+def split_sources(
+    source: str, config: str | None, splits: Mapping[Split, str], read_record: ReadRecord
+) -> dict[Split, Callable[[], Records]]:
+    """Readers of our splits, each with its name in the source: of a folder's `<name>.jsonl` where `source` is a path,
+    of the file that it is where there is one split, else of the hub's data set of that id.
+
+    A source is a path where it exists, or looks like one: it starts with `.`, `/` or `~`, or has several slashes.
+    """
+    path = Path(source).expanduser()
+    if not (path.exists() or source.startswith((".", "/", "~")) or source.count("/") > 1):
+        return {split: partial(read_hub, source, config, name, read_record) for split, name in splits.items()}
+    if path.suffix == ".jsonl" and len(splits) == 1:
+        return {split: JsonlFile(path, read_record) for split in splits}
+    return {split: JsonlFile(path / f"{name}.jsonl", read_record) for split, name in splits.items()}
 
 
 def read_jsonl(path: Path, read_record: ReadRecord) -> Records:
@@ -95,10 +122,12 @@ def _read(records: Iterable[tuple[str, Mapping[str, Any]]], read_record: ReadRec
     return Records(tuple(questions), tuple(unusable))
 
 
-def text_field(record: Mapping[str, Any], name: str) -> str:
-    """A field that must hold text or a number. Raises ValueError saying what is wrong."""
+def text_field(record: Mapping[str, Any], name: str, option: str | None = None) -> str:
+    """A field that must hold text or a number. Raises ValueError saying what is wrong; `option`: that of the task which
+    names the field."""
     if name not in record:
-        raise ValueError(f"there is no field {name!r}, only {', '.join(map(repr, record)) or 'none'}")
+        hint = f": name the right one with the option `{option}`" if option is not None else ""
+        raise ValueError(f"there is no field {name!r}, only {', '.join(map(repr, record)) or 'none'}{hint}")
     value = record[name]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"the field {name!r} must hold text, not {type(value).__name__}")
@@ -117,4 +146,14 @@ def require_gold(gold: str, kind: AnswerKind, field: str) -> str:
             f"the gold answer {gold[:60]!r} in {field!r} is not a number: choose another `answer_kind`, or say with "
             "`answer_marker` what stands before the number"
         )
+    if kind == "choice" and letter_of(gold) is None:
+        raise ValueError(
+            f"the gold answer {gold[:60]!r} in {field!r} is no letter: name the choices with `choices_field`"
+        )
+    if kind == "expression" and parse_expression(gold) is None:
+        raise ValueError(
+            f"the gold answer {gold[:60]!r} in {field!r} is no expression of whole numbers with + - * / ( )"
+        )
+    if kind == "program":
+        read_tests(gold)
     return gold

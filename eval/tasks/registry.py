@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import BaseModel
+
 from eval.tasks.base import Task, TaskReference
 from rewards_generated.loading import load_object
 
 BUILT_IN_TASKS = {
     "testbed": "eval.tasks.testbed:build",
     "gsm8k": "eval.tasks.gsm8k:build",
-    "math": "eval.tasks.mathematics:build",
+    "math": "eval.tasks.sets:mathematics",
+    "math-500": "eval.tasks.sets:math_500",
+    "aime24": "eval.tasks.sets:aime_24",
+    "aime25": "eval.tasks.sets:aime_25",
+    "svamp": "eval.tasks.sets:svamp",
+    "gpqa-diamond": "eval.tasks.sets:gpqa_diamond",
+    "hub": "eval.tasks.sets:hub",
     "jsonl": "eval.tasks.jsonl:build",
 }
 _AXES = ("depth", "length", "tokens", "templates", "composition")
@@ -34,8 +44,18 @@ def build_task(reference: TaskReference) -> Task:
     the options (a dict of str to anything) and returns a Task. Modules in the working folder are found as well.
     Raises UserError for an unknown name, a builder that cannot be imported, or a bad option.
     """
-    known = dict.fromkeys(task_names(), "eval.tasks.testbed.suites:build") | BUILT_IN_TASKS
-    builder = load_object(reference.name, known, "task.name", "task", form="function")
-    suite = reference.name in known and reference.name not in BUILT_IN_TASKS
-    task: Task = builder(reference.name, reference.options) if suite else builder(reference.options)
+    task: Task = _builder(reference.name)(reference.options)
     return task
+
+
+def task_options(name: str) -> type[BaseModel] | None:
+    """The options of a task as a pydantic model; None where its builder declares none as its `Options`. Raises
+    UserError as `build_task` does."""
+    options = getattr(_builder(name), "Options", None)
+    return options if isinstance(options, type) and issubclass(options, BaseModel) else None
+
+
+def _builder(name: str) -> Any:
+    known = dict.fromkeys(task_names(), "eval.tasks.testbed.suites:suite_builder") | BUILT_IN_TASKS
+    found = load_object(name, known, "task.name", "task", form="function")
+    return found(name) if name in known and name not in BUILT_IN_TASKS else found

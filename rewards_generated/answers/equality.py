@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rewards_generated.answers.choice import letter_of
+from rewards_generated.answers.expression import solves
 from rewards_generated.answers.extraction import LONGEST_ANSWER, AnswerKind
 from rewards_generated.answers.number import clean_answer, equal_numbers, number_of, parse_number
 
@@ -14,12 +16,22 @@ _COMMANDS = re.compile(r"\\[A-Za-z]+")
 
 def equal_answers(extracted: str, gold: str, kind: AnswerKind = "number") -> bool:
     """Equality by value: numbers exactly (decimals to six places), mathematics through math-verify, text by its
-    letters.
+    letters, choices by their letter; an expression that solves what the gold one solves; a program that passes the
+    gold's tests.
 
-    Never raises; takes at most the time limit of `rewards_generated.answers.symbolic`; an answer that cannot be
+    Never raises, but for programs where there is no sandbox; takes at most the time limit of
+    `rewards_generated.answers.symbolic`; an answer that cannot be
     understood in that time is not equal. Words are compared as words: as mathematics they would be products of
     letters, and every anagram equal.
     """
+    if kind == "program":
+        from rewards_generated.answers.programs import passes
+
+        return passes(extracted, gold)
+    if kind == "expression":
+        return solves(extracted, gold)
+    if kind == "choice":
+        return (letter := letter_of(extracted)) is not None and letter == letter_of(gold)
     first, second = _plain_text(extracted), _plain_text(gold)
     if kind == "text":
         return bool(first) and first.casefold() == second.casefold()

@@ -10,13 +10,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
+from rewards_generated.answers.choice import first_letter, letter_of
+from rewards_generated.answers.expression import parse_expression
 from rewards_generated.answers.formats import AnswerFormat
 from rewards_generated.answers.number import numbers_in, parse_number
 
-AnswerKind = Literal["number", "mathematics", "text"]
+AnswerKind = Literal["number", "mathematics", "text", "choice", "expression", "program"]
 
 LONGEST_ANSWER = 1_000
-"""Characters; a longer text between the tags is not an answer."""
+"""Characters; a longer text between the tags is not an answer, unless it is a program."""
+LONGEST_PROGRAM = 20_000
 
 _HAS_DIGIT = re.compile("[0-9\u00bc-\u00be\u2150-\u215e\uff10-\uff19]")
 _ANNOUNCEMENT = re.compile(r"(?i:\banswer(?:\*\*)?\s*(?:is|:|=)(?:\*\*)?)|####")
@@ -36,6 +39,7 @@ _BETWEEN_BOXES = re.compile(
 _JOINT = re.compile(r"[,;]|\band\b|\bor\b")
 _NEAR_THE_END = 20_000
 """Characters in which the last formula is looked for."""
+_CODE_BLOCK = re.compile(r"```[A-Za-z0-9+-]*[ \t]*\n(.*?)```", re.DOTALL)
 _JOINED = re.compile(r"\s*(?:,\s*and|,\s*or|and|or|,)\s*")
 _BOX_OR_BRACE = re.compile(r"\\[{}\\]|\\f?boxed(?![A-Za-z])\s*\{?|\\fbox\s*\{|[{}]")
 _BARE_BOX = re.compile(r"\\boxed\s+([^\s${}\\]+)")
@@ -56,7 +60,8 @@ def extract_answer(completion: str, form: AnswerFormat, kind: AnswerKind = "numb
     of a sentence around the answer, the answer.
 
     Flexible: the strict one; else the last `\boxed{}`; else what follows the last "answer is" or "####"; else, for
-    numbers and mathematics, the last formula or number of the text. A number or formula is always taken whole.
+    numbers and mathematics, the last formula or number of the text. A number or formula is always taken whole. Of
+    programs: the strict one, else the last block of code between fences.
     """
     found = last_boxed(completion) if form.answer_tag is None else last_tagged(completion, form.answer_tag)
     strict = None
@@ -66,11 +71,11 @@ def extract_answer(completion: str, form: AnswerFormat, kind: AnswerKind = "numb
 
 
 def is_answer(text: str, kind: AnswerKind) -> bool:
-    """Whether the text can be an answer of the kind at all: not empty, not an essay, and a number has digits."""
+    """Whether the text can be an answer of the kind at all: not empty, no essay, with digits where it needs them."""
     text = text.strip()
-    if not text or len(text) > LONGEST_ANSWER:
+    if not text or len(text) > (LONGEST_PROGRAM if kind == "program" else LONGEST_ANSWER):
         return False
-    return kind != "number" or _HAS_DIGIT.search(text) is not None
+    return kind not in ("number", "expression") or _HAS_DIGIT.search(text) is not None
 
 
 def last_tagged(text: str, tag: str) -> str | None:
@@ -114,7 +119,7 @@ def last_boxed(text: str) -> str | None:
 
 def _within(text: str, kind: AnswerKind) -> str:
     """The answer in what stands between the tags: all of it, except where a sentence or a mark stands around it."""
-    if kind == "text" or (kind == "number" and parse_number(text) is not None):
+    if kind in ("text", "program") or _is_whole(text, kind):
         return text
     boxed = last_boxed(text)
     if boxed is not None:
@@ -124,13 +129,22 @@ def _within(text: str, kind: AnswerKind) -> str:
     return text
 
 
+def _is_whole(text: str, kind: AnswerKind) -> bool:
+    """Whether all of the text is one answer, so that none has to be looked for in it."""
+    whole = {"number": parse_number, "choice": letter_of, "expression": parse_expression}.get(kind)
+    return whole is not None and whole(text) is not None
+
+
 def _flexible(completion: str, form: AnswerFormat, kind: AnswerKind) -> str | None:
+    if kind == "program":
+        blocks = deque(_CODE_BLOCK.finditer(completion), maxlen=1)
+        return blocks[0][1] if blocks and is_answer(blocks[0][1], kind) else None
     boxed = last_boxed(completion)
     if boxed is not None and is_answer(boxed, kind):
         return _within(boxed.strip(), kind)
     if (answer := _announced(completion, kind, form.answer_tag)) is not None:
         return answer
-    if kind == "text":
+    if kind not in ("number", "mathematics"):
         return None
     if kind == "mathematics" and (formula := _last_formula(completion)) is not None:
         return formula
@@ -153,6 +167,8 @@ def _first_answer(text: str, kind: AnswerKind) -> str | None:
     line = _MARKUP.split(paragraph, maxsplit=1)[0]
     if kind == "number":
         return _stated_number(line)
+    if kind == "choice":
+        return first_letter(line)
     line = line.strip(" :*`\"'\n")
     if kind == "mathematics":
         line = _after_the_verb(line)

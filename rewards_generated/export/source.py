@@ -7,19 +7,28 @@ from pathlib import Path
 
 from rewards_generated import base
 from rewards_generated.adapters.batch import import_batch_reward
-from rewards_generated.answers import equality, extraction, formats, number, reader
+from rewards_generated.answers import choice, equality, expression, extraction, formats, number, reader
 from rewards_generated.answers.symbolic import MATH_VERIFY
+from rewards_generated.base import ANSWER_CHECK
 from rewards_generated.contract import FUNCTION_NAME
 from rewards_generated.ensemble import Ensemble, Member
+from rewards_generated.errors import UserError
 from rewards_generated.export import formulas, further_hosts, runtime
 from rewards_generated.identity import parse
 
 _BEGIN, _END = "# Filled in by the export: begin\n", "# Filled in by the export: end\n"
+_ANSWERS = (number, choice, expression, formats, extraction, formulas, equality, reader, base)
 _HOSTS = "# Further hosts, filled in by the export\n\n\n"
 
 
 def reward_source(ensemble: Ensemble) -> str:
-    """Python text that imports only the standard library. Raises UserError if a member's code defines no reward."""
+    """Python text that imports only the standard library. Raises UserError if a member's code defines no reward, or
+    would run programs without a sandbox."""
+    if ensemble.answer_kind == "program" and any(member.name == ANSWER_CHECK for member in ensemble.members):
+        raise UserError(
+            f"{ANSWER_CHECK!r} runs the programs of completions, which an exported folder has no sandbox for: train "
+            f"with rewards_generated.load(...), or take {ANSWER_CHECK!r} out"
+        )
     head, _, rest = _text_of(runtime).partition(_BEGIN)
     _, _, tail = rest.partition(_END)
     before, _, after = tail.partition(_HOSTS)
@@ -69,7 +78,7 @@ def reads_prompt(member: Member) -> bool:
 def _base_source(ensemble: Ensemble) -> str:
     """One module of everything that the base rewards need, with `format_exact` and the others at its end."""
     program = MATH_VERIFY.read_text(encoding="utf-8")
-    parts = [_flattened(module) for module in (number, formats, extraction, formulas, equality, reader, base)]
+    parts = [_flattened(module) for module in _ANSWERS]
     form = ensemble.answer_format
     return "\n\n".join(
         [

@@ -55,6 +55,7 @@ def compare(
 def config(
     preset: Annotated[str | None, typer.Option(help="Show this preset's values.", metavar="NAME")] = None,
     proposer: Annotated[str | None, typer.Option(help="List the options of this proposer.", metavar="NAME")] = None,
+    task: Annotated[str | None, typer.Option(help="List the options of this task.", metavar="NAME")] = None,
     pipeline: Annotated[bool, typer.Option("--pipeline", help="List the fields of a pipeline instead.")] = False,
 ) -> None:
     """List every field of the configuration with its help and its default, or a preset's value.
@@ -65,12 +66,15 @@ def config(
         reward-search config
         reward-search config --preset testbed
         reward-search config --proposer litellm
+        reward-search config --task gsm8k
         reward-search config --pipeline
     """
-    from search.config.reference import print_fields, print_options, print_pipeline_fields
+    from search.config.reference import print_fields, print_options, print_pipeline_fields, print_task_options
 
     if pipeline:
         print_pipeline_fields()
+    elif task is not None:
+        print_task_options(task)
     elif proposer is not None:
         print_options(proposer)
     else:

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
+from eval.tasks.registry import task_options
+from rewards_generated.answers import AnswerFormat, format_name
 from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
 from search.config.source import fields, load_config
@@ -30,6 +32,15 @@ def print_options(proposer: str) -> None:
         _print(path, _default(field), field)
 
 
+def print_task_options(task: str) -> None:
+    """Of one task. Raises UserError if it is unknown or declares none."""
+    options = task_options(task)
+    if options is None:
+        raise UserError(f"the task {task!r} declares no options: give its builder a pydantic model as `Options`")
+    for path, field in fields(options, "task.options."):
+        _print(path, _default(field), field)
+
+
 def print_pipeline_fields() -> None:
     """Of a pipeline's description."""
     from trainer.pipeline.description import Pipeline
@@ -49,6 +60,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "(required)"
     default = field.get_default(call_default_factory=True)
+    if isinstance(default, AnswerFormat):
+        default = format_name(default)
     return repr(sorted(default)) if isinstance(default, frozenset) else repr(default)
 
 

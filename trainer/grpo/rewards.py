@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from eval.tasks.base import Task
+from rewards_generated.answers.programs import judge_ahead
 from rewards_generated.rollout import Sample
 from rewards_generated.scorer import EnsembleScorer, EnsembleScores
 from trainer.jobs.train import RewardStatistics, SampleCompletion
@@ -89,6 +90,7 @@ class RolloutScoring:
         groups = [index // self._generations for index in range(len(samples))]
         step = trainer_state.global_step + 1
         started = time.perf_counter()
+        judge_ahead(self._task, texts, answer)
         scores = self._scorer.score(samples, groups, self._progress(step))
         self.seconds += time.perf_counter() - started
         self._record(step, samples, completion_ids, scores)

@@ -8,14 +8,14 @@ same order, so that a difference between the two is a difference of that axis.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.tasks.base import Example, Split, Task, TaskReference
+from eval.tasks.base import Example, Split, TaskReference
+from eval.tasks.builder import TaskBuilder
 from eval.tasks.testbed.draws import Draws
 from eval.tasks.testbed.problem import (
     CARRY_KEPT,
@@ -31,7 +31,6 @@ from eval.tasks.testbed.problem import (
 )
 from eval.tasks.testbed.task import BUCKETS, TestbedOptions, TestbedTask, problem_example
 from eval.tasks.testbed.wording import HELD_OUT_SCENES, OTHER_SCENES, SCENES, Operation, Scene
-from rewards_generated.validation import read_options
 
 Wanted = Callable[[Problem], bool]
 Pair = tuple[Problem, Problem]
@@ -240,16 +239,7 @@ AXES: dict[str, Axis] = {
 """Depth comes with length, since a step is a sentence: what length alone does is what `length` shows."""
 
 
-def build(name: str, options: Mapping[str, Any]) -> Task:
-    """The suite `testbed-AXIS`, or its matched controls `testbed-AXIS-control`; options: `SuiteOptions`.
-
-    Raises UserError for an unknown option or a bad value.
-    """
-    axis = name.removeprefix("testbed-").removesuffix("-control")
-    reference = TaskReference(name=name, options=dict(options))
-    return SuiteTask(
-        reference,
-        axis,
-        name.endswith("-control"),
-        read_options(SuiteOptions, options, "task.options", f"task {name!r}"),
-    )
+def suite_builder(name: str) -> TaskBuilder:
+    """Of the suite `testbed-AXIS`, or of its matched controls `testbed-AXIS-control`."""
+    axis, control = name.removeprefix("testbed-").removesuffix("-control"), name.endswith("-control")
+    return TaskBuilder(name, SuiteOptions, lambda reference, options: SuiteTask(reference, axis, control, options))

@@ -11,7 +11,7 @@ from rewards_generated.errors import UserError
     ("name", "message"),
     [
         ("gsm8m", "did you mean 'gsm8k'"),
-        ("zzzz", "choose one of gsm8k, jsonl, math, testbed"),
+        ("zzzz", "choose one of aime24, aime25, .*testbed-tokens"),
         ("no_such_package.tasks:build", "no module 'no_such_package'"),
         ("json:no_such", "has no function 'no_such'"),
         ("json:__name__", "has no function"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.tasks.registry import task_names, task_options
 from rewards_generated.errors import UserError
 from search.cli import main
 from search.config.plan import plan
@@ -101,6 +102,29 @@ def test_every_field_of_the_search_has_help(capsys: pytest.CaptureFixture[str]) 
 def test_help_of_a_proposers_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "--proposer", "litellm"]) == 0
     assert "proposer.options.budget_usd" in capsys.readouterr().out
+
+
+def test_help_of_a_tasks_options(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert main(["config", "--task", "gpqa-diamond"]) == 0
+    out = capsys.readouterr().out
+    assert "task.options.choices_seed = 0\n    Decides the order" in out
+    assert "task.options.source = 'Idavidrein/gpqa'" in out
+    assert main(["config", "--task", "jsonl"]) == 0
+    assert "task.options.train = (required)\n    Path" in capsys.readouterr().out
+    assert main(["config", "--task", "gsm8m"]) != 0
+    assert "did you mean 'gsm8k'" in capsys.readouterr().err
+    (tmp_path / "riddles_without_options.py").write_text("def build(options): ...")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert main(["config", "--task", "riddles_without_options:build"]) != 0
+    assert "declares no options: give its builder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_every_option_of_every_task_has_help(task: str) -> None:
+    options = task_options(task)
+    assert options is not None
+    assert [path for path, field in fields(options) if not field.description] == []
 
 
 def test_a_missing_field_is_named() -> None:
