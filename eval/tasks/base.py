@@ -39,7 +39,7 @@ class TaskReference(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
-    """A built-in task such as `testbed`, `gsm8k`, `math` or `jsonl`, or one of your own as `package.module:function`."""
+    """A built-in task, such as `testbed`, `gsm8k` or `jsonl`, or one of your own as `package.module:function`."""
     options: dict[str, Any] = {}
     """Options of that task; `reward-search config --task NAME` lists them."""
 

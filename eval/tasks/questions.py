@@ -9,7 +9,7 @@ from typing import Annotated, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from eval.tasks.base import Example, Split, Task, TaskReference
+from eval.tasks.base import Example, Message, Split, Task, TaskReference
 from eval.tasks.division import Division
 from eval.tasks.files import local_files
 from eval.tasks.records import JsonlFile, Question, Records
@@ -24,19 +24,29 @@ GOLDS_LOOKED_AT = 200
 UNREADABLE_SHARE = 0.02
 
 
-class QuestionOptions(BaseModel):
-    """Options of every task that is made of question-answer records."""
+class PromptOptions(BaseModel):
+    """What completions of a task are asked to look like."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    validation_size: int = Field(500, ge=1)
-    """Questions carved out of train for ranking."""
     answer_format: Annotated[AnswerFormat, BeforeValidator(read_format)] = ANSWER_FORMATS["solution"]
     r"""`solution` (`<thinking>`/`<solution>` tags), `answer` (`<think>`/`<answer>` tags), `boxed` (`\boxed{}`), or a
     format of your own by its fields: reasoning_tag, answer_tag (either may be null) and reasoning_opened, true if the
     chat template writes the opening reasoning tag itself."""
     system_prompt: str | None = None
     """Instead of the one that asks for the answer format; an empty text leaves it out."""
+
+    def prompt(self, question: str) -> tuple[Message, ...]:
+        system = self.answer_format.instruction if self.system_prompt is None else self.system_prompt
+        asked: Message = {"role": "user", "content": question}
+        return ({"role": "system", "content": system}, asked) if system else (asked,)
+
+
+class QuestionOptions(PromptOptions):
+    """Options of every task that is made of question-answer records."""
+
+    validation_size: int = Field(500, ge=1)
+    """Questions carved out of train for ranking."""
 
 
 class QuestionTask:
@@ -66,10 +76,8 @@ class QuestionTask:
         if trained_on is not None:
             said.append(f"These are the test questions; train and validation are those of {trained_on.reference.name}.")
         self.description = " ".join([*said, f"Expected form of a completion: {self.answer_format.words}."])
-        system_prompt = options.system_prompt
-        self.system_prompt = self.answer_format.instruction if system_prompt is None else system_prompt
+        self._options = options
         self._sources = sources
-        self._validation_size = options.validation_size
         self._division = division
         self._trained_on = trained_on
         self._splits: dict[Split, tuple[Example, ...]] = {}
@@ -143,13 +151,13 @@ class QuestionTask:
         if not carved:
             self._splits[split] = examples
             return
-        if len(examples) <= self._validation_size:
+        size = self._options.validation_size
+        if len(examples) <= size:
             raise UserError(
-                f"task {self.reference.name!r}, option 'validation_size' = {self._validation_size}: "
+                f"task {self.reference.name!r}, option 'validation_size' = {size}: "
                 f"train has only {len(examples)} questions; choose a smaller number"
             )
-        self._splits["validation"] = examples[: self._validation_size]
-        self._splits["train"] = examples[self._validation_size :]
+        self._splits["validation"], self._splits["train"] = examples[:size], examples[size:]
 
     def _questions(self, source: Source) -> Sequence[Question]:
         records = source()
@@ -180,10 +188,9 @@ class QuestionTask:
                     raise UserError(f"task {self.reference.name!r}: the id {record.id!r} occurs twice")
                 # The same question again would stand in two splits or count twice.
                 continue
-            prompt = ({"role": "system", "content": self.system_prompt},) if self.system_prompt else ()
             examples[identifier] = Example(
                 id=identifier,
-                prompt=(*prompt, {"role": "user", "content": record.question}),
+                prompt=self._options.prompt(record.question),
                 answer=record.answer,
                 attributes=dict(record.attributes),
             )

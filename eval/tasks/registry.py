@@ -18,6 +18,8 @@ BUILT_IN_TASKS = {
     "aime25": "eval.tasks.sets:aime_25",
     "svamp": "eval.tasks.sets:svamp",
     "gpqa-diamond": "eval.tasks.sets:gpqa_diamond",
+    "word-problems": "eval.tasks.generated.word_problems:build",
+    "countdown": "eval.tasks.generated.countdown:build",
     "hub": "eval.tasks.sets:hub",
     "jsonl": "eval.tasks.jsonl:build",
 }

@@ -131,8 +131,11 @@ def _within(text: str, kind: AnswerKind) -> str:
 
 def _is_whole(text: str, kind: AnswerKind) -> bool:
     """Whether all of the text is one answer, so that none has to be looked for in it."""
-    whole = {"number": parse_number, "choice": letter_of, "expression": parse_expression}.get(kind)
-    return whole is not None and whole(text) is not None
+    if kind == "number":
+        return parse_number(text) is not None
+    if kind == "choice":
+        return letter_of(text) is not None
+    return kind == "expression" and parse_expression(text) is not None
 
 
 def _flexible(completion: str, form: AnswerFormat, kind: AnswerKind) -> str | None:

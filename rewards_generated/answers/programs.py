@@ -33,8 +33,7 @@ _KEPT = 65_536
 _verdicts: dict[tuple[str, str], bool] = {}
 
 
-class Tests(NamedTuple):
-    __test__ = False
+class ProgramTests(NamedTuple):
     expressions: str
     """A JSON list of texts."""
     expected: float
@@ -42,7 +41,7 @@ class Tests(NamedTuple):
 
 
 @lru_cache(maxsize=_KEPT)
-def read_tests(gold: str) -> Tests:
+def read_tests(gold: str) -> ProgramTests:
     """The tests of a gold answer. Raises ValueError saying what is wrong with them; nothing of it is run."""
     try:
         tests = [node for node in ast.parse(gold).body if isinstance(node, ast.Assert)]
@@ -51,7 +50,9 @@ def read_tests(gold: str) -> Tests:
     if not tests:
         raise ValueError("the gold answer has no line `assert EXPRESSION == LITERAL`, which a program is tested by")
     pairs = [_expression(node.test) for node in tests]
-    return Tests(json.dumps([text for text, _ in pairs]), program_reward.fingerprint([value for _, value in pairs]))
+    return ProgramTests(
+        json.dumps([text for text, _ in pairs]), program_reward.fingerprint([value for _, value in pairs])
+    )
 
 
 def _expression(test: ast.expr) -> tuple[str, object]:
