@@ -20,6 +20,7 @@ BUILT_IN_TASKS = {
     "gpqa-diamond": "eval.tasks.sets:gpqa_diamond",
     "word-problems": "eval.tasks.generated.word_problems:build",
     "countdown": "eval.tasks.generated.countdown:build",
+    "code": "eval.tasks.generated.functions:build",
     "hub": "eval.tasks.sets:hub",
     "jsonl": "eval.tasks.jsonl:build",
 }

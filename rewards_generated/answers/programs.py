@@ -114,7 +114,9 @@ def unfenced(program: str) -> str:
 
 
 def _workers_at_once() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """More than there are cores, so that programs without end wait for their limit together."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(cores, min(16, 4 * cores))
 
 
 @lru_cache(maxsize=1)
