@@ -48,8 +48,9 @@ class Task(Protocol):
     """A source of questions that can check answers.
 
     It may also have `answer_kind` (see `rewards_generated.answers.AnswerKind`; `number` where it is missing), by which
-    an exported ensemble compares answers; `notes()`, a list of sentences that are shown when a search starts; and
-    `files()`, the local files that its questions come from (without it, those that its options name).
+    an exported ensemble compares answers; `notes()`, a list of sentences that are shown when a search starts;
+    `files()`, the local files that its questions come from (without it, those that its options name); and
+    `gold_is_answer`, False where a gold answer given as an answer need not be right.
     """
 
     reference: TaskReference

@@ -18,7 +18,7 @@ def local_files(reference: TaskReference) -> list[Path]:
     files = getattr(build_task(reference), "files", None)
     if files is not None:
         return [Path(file) for file in files()]
-    return [file for text in _texts(reference.options) for file in _named(Path(text).expanduser())]
+    return [file for text in texts(reference.options) for file in _named(Path(text).expanduser())]
 
 
 def file_digest(path: Path) -> str:
@@ -27,12 +27,13 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
+    """All texts among plain values, however deep."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list | tuple):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
+            yield from texts(item)
 
 
 def _named(path: Path) -> list[Path]:

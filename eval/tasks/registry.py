@@ -21,6 +21,7 @@ BUILT_IN_TASKS = {
     "word-problems": "eval.tasks.generated.word_problems:build",
     "countdown": "eval.tasks.generated.countdown:build",
     "code": "eval.tasks.generated.functions:build",
+    "verifiers": "eval.tasks.environments.task:build",
     "hub": "eval.tasks.sets:hub",
     "jsonl": "eval.tasks.jsonl:build",
 }

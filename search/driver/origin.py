@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,9 +19,12 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
+from eval.tasks.files import texts
 from rewards_generated.errors import UserError
 from search.ledger import Ledger
 from search.rounds.inputs import WORKING_FOLDER
+
+_CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
 
 ORIGIN = "origin"
 """The fact that holds the seal."""
@@ -65,11 +69,12 @@ def is_own(ledger: Ledger) -> bool:
 
 
 def code_names(config: Mapping[str, Any]) -> list[str]:
-    """What a configuration, in plain values, names as `package.module:Class`."""
+    """What a configuration, in plain values, names as `package.module:Class`, in options of tasks too."""
     suites = [{"name": suite} if isinstance(suite, str) else suite for suite in config["finals"]["ood"]]
     sections = [config[name] for name in ("task", "proposer", "executor", "engine")]
     named = {section["name"] for section in (*sections, config["screening"]["algorithm"], *suites)}
-    return sorted(name for name in named if ":" in name)
+    options = [text for task in (config["task"], *suites) for text in texts(task.get("options"))]
+    return sorted({name for name in named if ":" in name} | {text for text in options if _CODE.fullmatch(text)})
 
 
 def _seal(secret: bytes, names: list[str], working_folder: str) -> str:

@@ -343,3 +343,21 @@ def test_exported_base_rewards_read_answers_as_ours_do(kind: str, tmp_path: Path
     ours = ensemble.score([("p", text, "0.5") for text in completions]).components
     assert module.member_scores(["p"] * len(boxes), completions, ["0.5"] * len(boxes)) == ours
     assert ours["answer_check"][:5] == [3.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "gold", "right", "wrong"),
+    [
+        ("choice", "C", ("C", "(c)", "**C**", "C) a tau", "The answer is C."), ("B", "", "tau", "C or D")),
+        ("expression", "(10 + 2) * 2", ("2 * (10 + 2)", "2 * (2 + 10) = 24"), ("24", "12 * 2", "10 +", "")),
+    ],
+)
+def test_exported_base_rewards_know_letters_and_expressions(
+    kind: str, gold: str, right: tuple[str, ...], wrong: tuple[str, ...], tmp_path: Path
+) -> None:
+    ensemble = Ensemble.model_validate({"name": "mine", "members": [{"name": "answer_check"}], "answer_kind": kind})
+    module = load(export(ensemble, tmp_path / "exported") / "reward.py")
+    completions = [f"<thinking> so </thinking> <solution>{text}</solution>" for text in right + wrong]
+    ours = ensemble.score([("p", text, gold) for text in completions]).components
+    assert module.member_scores(["p"] * len(completions), completions, [gold] * len(completions)) == ours
+    assert [score == 3.0 for score in ours["answer_check"]] == [True] * len(right) + [False] * len(wrong)

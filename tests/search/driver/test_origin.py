@@ -12,9 +12,10 @@ import pytest
 
 from rewards_generated.errors import UserError
 from search.cli import main
+from search.config.source import parse_config
 from search.driver.origin import code_names, is_own, start_folder
 from search.ledger import Ledger
-from tests.search.searches import run_search
+from tests.search.searches import run_search, small_config
 
 
 @pytest.fixture
@@ -87,3 +88,15 @@ def test_a_seal_is_no_seal_of_other_code(secret: Path, tmp_path: Path) -> None:
         assert "theirs:task" in code_names(ledger.fact("config"))
         with pytest.raises(UserError, match="theirs:task"), start_folder(ledger, run):
             pass
+
+
+def test_code_that_a_task_names_in_its_options_counts_as_named() -> None:
+    config = small_config()
+    config["task"] = {
+        "name": "math-500",
+        "options": {"train_on": {"name": "theirs:task"}, "description": "a: b", "system_prompt": "x:1"},
+    }
+    config["finals"]["ood"] = [{"name": "verifiers", "options": {"environment": "other.module:load_environment"}}]
+    names = code_names(parse_config(config).plain())
+    assert {"theirs:task", "other.module:load_environment"} <= set(names)
+    assert not {"a: b", "x:1"} & set(names)
