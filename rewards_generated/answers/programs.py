@@ -70,8 +70,8 @@ def _expression(test: ast.expr) -> tuple[str, object]:
 
 
 def passes(program: str, gold: str) -> bool:
-    """Whether the program gives every test of the gold answer its value, within `TIME_LIMIT_SECONDS`. Raises
-    SandboxUnavailable where the machine's sandbox is too weak for programs, ValueError for a gold without tests."""
+    """Whether the program gives every test of the gold answer its value, within `TIME_LIMIT_SECONDS`; False for a gold
+    without tests. Raises SandboxUnavailable where the machine's sandbox is too weak for programs."""
     verdict = _verdicts.get((program, gold))
     if verdict is None:
         verdict = _verdicts[program, gold] = _passes(program, gold)
@@ -92,7 +92,10 @@ def judge_ahead(reader: AnswerReader, completions: Iterable[str], golds: Iterabl
 
 
 def _passes(program: str, gold: str) -> bool:
-    tests = read_tests(gold)
+    try:
+        tests = read_tests(gold)
+    except ValueError:
+        return False
     idle = _idle_workers(os.getpid())
     try:
         worker = idle.get_nowait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -201,12 +200,12 @@ def _loaded(reference: str) -> Environment:
     )
     where, field = f"the environment {options.environment!r}", "task.options.environment"
     factory = load_object(options.environment, {}, field, "environment", form="function")
-    if inspect.isclass(factory) and hasattr(factory, "task_type"):
+    if hasattr(factory, "task_type"):
         from verifiers.v1 import TasksetConfig
         from verifiers.v1.utils.generic import concrete_type
 
         config = concrete_type(factory, TasksetConfig) or TasksetConfig
-        made = factory(read_options(config, options.arguments, "task.options.arguments", where))
+        made: Any = factory(read_options(config, options.arguments, "task.options.arguments", where))
     else:
         require_options(factory, options.arguments, "task.options.arguments", where)
         made = factory(**options.arguments)

@@ -18,11 +18,11 @@ ATTEMPTS_PER_TEST = 20
 
 
 class FunctionOptions(GeneratedOptions):
-    train: int = Field(300, ge=1)
+    train: int = Field(600, ge=1)
     """Questions in the train split."""
-    validation: int = Field(60, ge=1)
+    validation: int = Field(200, ge=1)
     """Questions in the validation split."""
-    test: int = Field(120, ge=1)
+    test: int = Field(300, ge=1)
     """Questions in the test split."""
     levels: tuple[int, ...] = (1, 2, 3)
     """Which levels of difficulty: 1 one expression, 2 lists and texts, 3 loops with state."""

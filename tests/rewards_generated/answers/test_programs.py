@@ -138,6 +138,7 @@ def test_a_value_that_contains_itself_is_not_right():
 def test_golds_without_tests_are_refused(gold, message):
     with pytest.raises(ValueError, match=message):
         read_tests(gold)
+    assert not equal_answers("def f(x): return x", gold, "program")
 
 
 def test_programs_are_read_from_completions():

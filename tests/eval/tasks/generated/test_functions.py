@@ -69,7 +69,7 @@ def test_tests_tell_wrong_programs_from_right_ones():
 
 def test_default_sizes_levels_and_number_of_tests():
     task = code()
-    assert [len(task.examples(split)) for split in SPLITS] == [300, 60, 120]
+    assert [len(task.examples(split)) for split in SPLITS] == [600, 200, 300]
     assert len({example.attributes["family"] for example in task.examples("train")}) == len(FAMILIES) == 32
     easy = code(levels=[1], tests=3, train=40)
     assert {example.attributes["level"] for example in easy.examples("train")} == {1}
