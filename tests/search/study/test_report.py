@@ -43,33 +43,49 @@ LOW: list[float | None] = [0.5, 0.51, 0.5, 0.49, 0.52]
 
 
 def test_a_difference_from_both_is_said_to_be_the_rankings() -> None:
-    report = feedback_report(config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": LOW}))
-    assert report.headline.startswith("With feedback the last round was raised: +0.206 [")
+    report = feedback_report(
+        config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": LOW, "independent": LOW})
+    )
+    assert report.headline.startswith("The claim held here, feedback raised the last round: +0.206 [")
     assert "The ranking itself matters" in report.headline
     assert report.complete
 
 
+def test_the_simple_baseline_stands_in_the_headline() -> None:
+    lower = feedback_report(config(), "full", FIVE, results(dict.fromkeys(ARMS, LOW) | {"independent": HIGH}))
+    assert "from the first question alone, −0.206 [" in lower.headline
+    assert lower.headline.endswith("(lower).")
+    same = feedback_report(config(), "full", FIVE, results(dict.fromkeys(ARMS, LOW)))
+    assert same.headline.endswith("(not shown to differ).")
+
+
 def test_a_difference_from_none_alone_is_not() -> None:
-    report = feedback_report(config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": HIGH}))
+    report = feedback_report(
+        config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": HIGH, "independent": LOW})
+    )
     assert "raised" in report.headline
     assert "not shown" in report.headline
 
 
 def test_a_lower_last_round_is_said_to_be_lower() -> None:
-    report = feedback_report(config(), "full", FIVE, results({"ranked": LOW, "none": HIGH, "shuffled": LOW}))
+    report = feedback_report(
+        config(), "full", FIVE, results({"ranked": LOW, "none": HIGH, "shuffled": LOW, "independent": LOW})
+    )
     assert "lowered" in report.headline
 
 
 def test_an_open_outcome_names_what_would_have_been_found() -> None:
     noisy: list[float | None] = [0.3, 0.8, 0.5, 0.6, 0.4]
-    report = feedback_report(config(), "full", FIVE, results({"ranked": HIGH, "none": noisy, "shuffled": LOW}))
+    report = feedback_report(
+        config(), "full", FIVE, results({"ranked": HIGH, "none": noisy, "shuffled": LOW, "independent": LOW})
+    )
     detectable = report.families[0].comparisons[0].detectable
-    assert "do not show" in report.headline
+    assert "is not shown by 5 pairs" in report.headline
     assert f"{detectable:.2f}" in report.headline
 
 
 def test_a_difference_beyond_the_possible_is_not_promised() -> None:
-    found = results({"ranked": [0.9, 0.1], "none": [0.2, 0.3], "shuffled": [0.4, 0.4]})
+    found = results({"ranked": [0.9, 0.1], "none": [0.2, 0.3], "shuffled": [0.4, 0.4], "independent": [0.3, 0.3]})
     report = feedback_report(config(), "quick", range(2), found)
     assert "no possible difference" in report.headline
     assert comparison_rows(report.families[0], 0.05)[0][6] == "> 1"
@@ -83,7 +99,7 @@ def test_arms_that_do_not_differ_claim_no_power() -> None:
 
 def test_a_search_without_a_scored_last_round_takes_its_pair_out() -> None:
     report = feedback_report(
-        config(), "full", FIVE, results({"ranked": [None, *HIGH[1:]], "none": LOW, "shuffled": LOW})
+        config(), "full", FIVE, results({"ranked": [None, *HIGH[1:]], "none": LOW, "shuffled": LOW, "independent": LOW})
     )
     estimate = report.families[0].comparisons[0].estimate
     assert estimate is not None
@@ -92,7 +108,7 @@ def test_a_search_without_a_scored_last_round_takes_its_pair_out() -> None:
 
 
 def test_searches_to_come_are_missing_and_not_zero() -> None:
-    found = results({"ranked": HIGH[:3], "none": LOW[:2], "shuffled": []})
+    found = results({"ranked": HIGH[:3], "none": LOW[:2], "shuffled": [], "independent": []})
     report = feedback_report(config(), "full", FIVE, found)
     assert not report.complete
     assert report.families[0].comparisons[0].estimate is not None
