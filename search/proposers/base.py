@@ -187,8 +187,8 @@ class Feedback:
     """What earlier rounds taught, already in the order in which the proposer may see it.
 
     With modes `none` and `independent` there is nothing but `proposed`, which the latter's question does not show
-    either: its names and identities are only not to be used again. With `shuffled` the scores, and with them who was stopped, are
-    permuted over the candidates.
+    either: its names and identities are only not to be used again. With `shuffled` the scores, and with them who was
+    stopped, are permuted over the candidates.
     """
 
     mode: FeedbackMode

@@ -24,7 +24,7 @@ def build_feedback(
 ) -> Feedback:
     """`ranked`: the truth. `none`: what was proposed, and nothing of what came of it. `shuffled`: the same tables with
     the measured figures, those of training included, permuted over the candidates, and so who was stopped at a rung;
-    failures stay where they are, since they are no scores. `independent`: as `none`, for a proposer that shows none of it.
+    failures stay where they are, since they are no scores. `independent`: as `none`, but its question shows none of it.
 
     `flags`: whether signs of reward hacking are told; they belong to the figures. By candidate, `alike`: whom it is too
     like for both to be shown, and `training`: what its run did. `leader_kinds`: what the first of all answers."""

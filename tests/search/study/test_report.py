@@ -28,7 +28,7 @@ def results(last: dict[str, list[float | None]]) -> dict[str, SearchRecord | Fin
     """A search per arm and seed: two candidates at 0.5 in round 1, one in round 2."""
     found: dict[str, SearchRecord | FinalsRecord] = {}
     none = Figures(f1=None, accuracy=None)
-    for arm, values in last.items():
+    for arm, values in ({"independent": LOW} | last).items():
         for seed, value in enumerate(values):
             candidates = (candidate("a", 1, 0.5), candidate("b", 1, 0.5), candidate("c", 2, value, "a"))
             found[f"seed-{seed}-{arm}"] = SearchRecord(
@@ -43,9 +43,7 @@ LOW: list[float | None] = [0.5, 0.51, 0.5, 0.49, 0.52]
 
 
 def test_a_difference_from_both_is_said_to_be_the_rankings() -> None:
-    report = feedback_report(
-        config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": LOW, "independent": LOW})
-    )
+    report = feedback_report(config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": LOW}))
     assert report.headline.startswith("The claim held here, feedback raised the last round: +0.206 [")
     assert "The ranking itself matters" in report.headline
     assert report.complete
@@ -60,32 +58,26 @@ def test_the_simple_baseline_stands_in_the_headline() -> None:
 
 
 def test_a_difference_from_none_alone_is_not() -> None:
-    report = feedback_report(
-        config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": HIGH, "independent": LOW})
-    )
+    report = feedback_report(config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": HIGH}))
     assert "raised" in report.headline
     assert "not shown" in report.headline
 
 
 def test_a_lower_last_round_is_said_to_be_lower() -> None:
-    report = feedback_report(
-        config(), "full", FIVE, results({"ranked": LOW, "none": HIGH, "shuffled": LOW, "independent": LOW})
-    )
+    report = feedback_report(config(), "full", FIVE, results({"ranked": LOW, "none": HIGH, "shuffled": LOW}))
     assert "lowered" in report.headline
 
 
 def test_an_open_outcome_names_what_would_have_been_found() -> None:
     noisy: list[float | None] = [0.3, 0.8, 0.5, 0.6, 0.4]
-    report = feedback_report(
-        config(), "full", FIVE, results({"ranked": HIGH, "none": noisy, "shuffled": LOW, "independent": LOW})
-    )
+    report = feedback_report(config(), "full", FIVE, results({"ranked": HIGH, "none": noisy, "shuffled": LOW}))
     detectable = report.families[0].comparisons[0].detectable
     assert "is not shown by 5 pairs" in report.headline
     assert f"{detectable:.2f}" in report.headline
 
 
 def test_a_difference_beyond_the_possible_is_not_promised() -> None:
-    found = results({"ranked": [0.9, 0.1], "none": [0.2, 0.3], "shuffled": [0.4, 0.4], "independent": [0.3, 0.3]})
+    found = results({"ranked": [0.9, 0.1], "none": [0.2, 0.3], "shuffled": [0.4, 0.4]})
     report = feedback_report(config(), "quick", range(2), found)
     assert "no possible difference" in report.headline
     assert comparison_rows(report.families[0], 0.05)[0][6] == "> 1"
@@ -99,7 +91,7 @@ def test_arms_that_do_not_differ_claim_no_power() -> None:
 
 def test_a_search_without_a_scored_last_round_takes_its_pair_out() -> None:
     report = feedback_report(
-        config(), "full", FIVE, results({"ranked": [None, *HIGH[1:]], "none": LOW, "shuffled": LOW, "independent": LOW})
+        config(), "full", FIVE, results({"ranked": [None, *HIGH[1:]], "none": LOW, "shuffled": LOW})
     )
     estimate = report.families[0].comparisons[0].estimate
     assert estimate is not None
@@ -108,7 +100,7 @@ def test_a_search_without_a_scored_last_round_takes_its_pair_out() -> None:
 
 
 def test_searches_to_come_are_missing_and_not_zero() -> None:
-    found = results({"ranked": HIGH[:3], "none": LOW[:2], "shuffled": [], "independent": []})
+    found = results({"ranked": HIGH[:3], "none": LOW[:2], "shuffled": []})
     report = feedback_report(config(), "full", FIVE, found)
     assert not report.complete
     assert report.families[0].comparisons[0].estimate is not None
