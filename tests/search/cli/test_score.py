@@ -13,7 +13,7 @@ import pytest
 from rewards_generated.base import base_rewards
 from search.cli import main
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "scoring.md"
 RIGHT = "<thinking> 17 + 5 = 22 . </thinking> <solution> 22 </solution>"
 WRONG = "<thinking> 17 + 5 = 12 . </thinking> <solution> 12 </solution>"
 PROMPT = "What is 17 + 5 ?"
@@ -189,7 +189,7 @@ def test_a_mistake_is_one_sentence(
 
 
 def _section() -> str:
-    return README.read_text(encoding="utf-8").split("## Score rollouts")[1].split("\n## ")[0]
+    return PAGE.read_text(encoding="utf-8").split("## Score rollouts")[1].split("\n## ")[0]
 
 
 @pytest.mark.parametrize("line", re.findall(r"^reward-search .*$", _section(), re.M))
