@@ -15,17 +15,14 @@ from eval.report.study.text import format_json, format_markdown, format_summary
 from eval.report.text import counted
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
-from rewards_generated.sandbox import require_strength
-from search.config.checks import checked_task
 from search.config.source import load_config, require_same
 from search.driver.answers import record_answer, waits_for
 from search.driver.calibration import calibrate, language_model_cost
 from search.driver.drive import INTERRUPTED, say, stop_on_termination, terminal
-from search.driver.launch import configured_executor
+from search.driver.launch import checked
 from search.ledger import driver_lock
 from search.proposers.base import AwaitingAnswer
 from search.proposers.manual import ManualProposer
-from search.proposers.registry import build_proposer, prepare
 from search.results.ranking import Outcome, ranked
 from search.session import Progress, duration
 from search.study.base import Cost, Size, Study, StudyContext, Unit
@@ -109,10 +106,7 @@ def new_study_folder(study: Study) -> Path:
 def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
     """Runs the study, or what is left of it, to its report; returns the exit code. Raises UserError."""
     console = terminal()
-    checked_task(study.config)
-    prepare(build_proposer(study.config.proposer.name, study.config.proposer.options))
-    executor = configured_executor(study.config)
-    require_strength(study.config.sandbox)
+    executor = checked(study.config).executor
     ledger = StudyLedger.open(folder) if resume else StudyLedger.create(folder, study)
     units = study.units()
     try:
@@ -167,6 +161,7 @@ def _waits(console: Console, study: Study, folder: Path, questions: Questions) -
 def print_plan(study: Study) -> None:
     """What the study would do, with the time it would take by a short calibration. Writes nothing."""
     console = terminal()
+    checked(study.config)
     units = study.units()
     total = sum((unit.cost for unit in units), Cost())
     for sentence in study.outline:

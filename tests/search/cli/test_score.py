@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -56,6 +57,16 @@ def scored(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[di
     assert main(["score", *arguments]) == 0
     printed = capsys.readouterr()
     return [json.loads(line) for line in printed.out.splitlines()], printed.err
+
+
+def test_rollouts_may_come_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "".join(json.dumps(line) + "\n" for line in lines(RIGHT, WRONG))
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert main(["score", "base_rewards", "-"]) == 0
+    totals = [json.loads(line)["total"] for line in capsys.readouterr().out.splitlines()]
+    assert totals[0] > totals[1]
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert main(["score", "base_rewards", "-"]) == 2
 
 
 def test_a_saved_ensemble_scores_as_its_members_do(rollouts: Path, capsys: pytest.CaptureFixture[str]) -> None:
