@@ -113,26 +113,32 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
         with stop_on_termination(), driver_lock(folder):
             say(console, f"study directory: {folder}")
             questions = Questions(folder)
-            questions.take(lambda name, question, answer: _tell(study, folder, units, name, question, answer))
             ended = set(ledger.ended(units))
             steps = sum(unit.cost.steps for unit in units if unit.name not in ended)
             progress = StudyProgress(console, steps, blind=study.config.proposer.name == ManualProposer.name)
-            waiting: dict[str, str] = {}
             with progress:
-                for number, unit in enumerate(units, start=1):
-                    if unit.name in ended or not ended.issuperset(unit.after):
-                        continue
+                while True:
+                    # Answers that come while others are trained on are taken as soon as that is over.
+                    questions.take(lambda name, question, answer: _tell(study, folder, units, name, question, answer))
+                    waiting = questions.waiting
+                    ready = [
+                        (number, unit)
+                        for number, unit in enumerate(units, start=1)
+                        if unit.name not in ended | waiting and ended.issuperset(unit.after)
+                    ]
+                    if not ready:
+                        break
+                    number, unit = ready[0]
                     progress.unit(f"{number}/{len(units)}", unit.label)
                     started = time.monotonic()
                     try:
                         record = study.run(unit, StudyContext(folder, progress, executor))
                     except AwaitingAnswer as unanswered:
-                        waiting[unit.name] = unanswered.prompt
+                        questions.ask(unit.name, unanswered.prompt)
                         continue
                     ledger.record(unit, record, time.monotonic() - started)
                     ended.add(unit.name)
-            if waiting:
-                questions.ask(waiting)
+            if questions.waiting:
                 return _waits(console, study, folder, questions)
             _write_report(study, ledger, console)
             return 0

@@ -25,6 +25,11 @@ class Questions:
         """Names, sorted."""
         return sorted(self._open())
 
+    @property
+    def waiting(self) -> set[str]:
+        """Units whose question is not answered."""
+        return set(self._open().values())
+
     def take(self, tell: Callable[[str, str, Path], None]) -> None:
         """Calls `tell` with unit, question and the answer's file for everything answered so far. Taken twice if that is
         interrupted: `tell` sees from the question whether it is still open."""
@@ -34,18 +39,13 @@ class Questions:
                 tell(unit, self._question(name).read_text(encoding="utf-8"), answer)
                 self._write({other: whose for other, whose in self._open().items() if other != name})
 
-    def ask(self, waiting: Mapping[str, str]) -> None:
-        """Puts up the questions by unit; one that is up already stays under its name."""
-        known = self._open()
-        up = {(unit, self._question(name).read_text(encoding="utf-8")) for name, unit in known.items()}
+    def ask(self, unit: str, question: str) -> None:
+        """Puts up the question of a unit."""
         (self._folder / QUESTIONS).mkdir(exist_ok=True)
         (self._folder / ANSWERS).mkdir(exist_ok=True)
-        for unit, question in waiting.items():
-            if (unit, question) not in up:
-                name = secrets.token_hex(4)
-                write_whole(self._question(name), question)
-                known[name] = unit
-                self._write(known)
+        name = secrets.token_hex(4)
+        write_whole(self._question(name), question)
+        self._write({**self._open(), name: unit})
 
     def _question(self, name: str) -> Path:
         return self._folder / QUESTIONS / f"{name}.md"
