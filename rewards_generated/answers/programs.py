@@ -102,6 +102,7 @@ def _passes(program: str, gold: str) -> bool:
     except queue.Empty:
         worker = _new_worker()
     try:
+        worker.start()  # raises where no process can be had: that says nothing of the program
         # Every call is a fork of its own, so that no program meets what another left behind.
         return worker.score([Sample(tests.expressions, unfenced(program), "")])[0].value == tests.expected
     finally:

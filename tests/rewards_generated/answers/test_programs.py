@@ -11,8 +11,10 @@ from rewards_generated.answers.program_reward import fingerprint
 from rewards_generated.answers.programs import judge_ahead, passes, read_tests
 from rewards_generated.base import base_rewards
 from rewards_generated.ensemble import Ensemble, Member
-from rewards_generated.errors import UserError
+from rewards_generated.errors import SandboxUnavailable, UserError
 from rewards_generated.export.source import reward_source
+from rewards_generated.sandbox import RewardWorker
+from rewards_generated.sandbox.settings import WEAKEST
 
 GOLD = """
 def double(value):
@@ -177,6 +179,14 @@ def test_a_batch_is_judged_side_by_side_and_remembered(monkeypatch):
     started = time.monotonic()
     assert [is_right(rules, completion, GOLD) for completion in completions] == [False] * 4 + [True]
     assert time.monotonic() - started < 0.1
+
+
+def test_a_sandbox_that_cannot_be_had_is_no_wrong_answer(monkeypatch):
+    workers = queue.SimpleQueue()
+    monkeypatch.setattr(programs, "_idle_workers", lambda process: workers)
+    monkeypatch.setattr(programs, "_new_worker", lambda: RewardWorker("", seal=WEAKEST))
+    with pytest.raises(SandboxUnavailable):
+        passes(f"{RIGHT}# without a sandbox", GOLD)
 
 
 def test_other_kinds_of_answers_are_not_judged_ahead():
