@@ -111,6 +111,7 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
         **algorithm_of(config.screening.algorithm).description(config.screening.grpo),
         "screening seeds": f"{config.screening.seeds}{more_screened}{raced}",
         "selection": f"{_asked(config, ledger):,} questions of the {config.search.select_on} split, greedy"
+        + (f", drawn from {config.screening.question_strata} strata" if config.screening.question_strata else "")
         + (", in two passes" if config.second_turn else ""),
         "retraining": f"{config.final_steps} steps, {seeds}{more}, aggregation {finals.aggregation}",
         "test": f"{tested:,} questions"

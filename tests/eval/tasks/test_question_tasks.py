@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.tasks.base import TaskReference
+from eval.tasks.base import TaskReference, examples_of
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 
@@ -57,6 +57,15 @@ def test_limit_takes_the_first(folder):
     assert list(task.examples("train", 5)) == list(task.examples("train"))[:5]
     with pytest.raises(UserError, match="limit = 0"):
         task.examples("train", 0)
+
+
+def test_drawn_questions_stand_in_the_order_of_the_split(folder):
+    task = gsm8k(folder)
+    first = task.examples("test")[:3]
+    assert examples_of(task, "test", 3, [first[2].id, first[0].id]) == [first[0], first[2]]
+    assert examples_of(task, "test", 3, None) == first
+    with pytest.raises(UserError, match="lacks 1 of the questions"):
+        examples_of(task, "test", 2, [first[2].id, first[0].id])
 
 
 def test_a_test_split_that_is_not_asked_for_is_not_read(folder):

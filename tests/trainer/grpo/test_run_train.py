@@ -115,3 +115,12 @@ def test_a_pack_that_stops_is_evaluated_there_and_some_members_go_on(base: Path,
     for phase in ("start", "train", "generate", "score", "evaluate"):
         assert at_end.seconds[phase] > at_two.members[2].seconds[phase]
     assert not (tmp_path / last.digest / "checkpoint").exists()
+
+
+def test_drawn_questions_alone_are_answered(base: Path, tmp_path: Path) -> None:
+    run = job(base, "drawn", COUNTS_SO)
+    assert run.evaluation is not None
+    ids = ("validation-5-9", "validation-5-2")
+    drawn = run.model_copy(update={"evaluation": run.evaluation.model_copy(update={"ids": ids})})
+    assert drawn.digest != run.digest
+    assert [item.id for item in trained(drawn, tmp_path / "pack").predictions] == ["validation-5-2", "validation-5-9"]
