@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eval.report.data import (
     Candidate,
     GateCheck,
+    MemberWeight,
     Protocol,
     ReportData,
     Round,
@@ -20,6 +21,7 @@ from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.suites import format_suites
 from eval.report.text import counted
 from eval.report.transfer import format_transfer
+from rewards_generated.ensemble import Member
 from rewards_generated.files import write_whole
 from search.config.checks import answers_of
 from search.config.models import SearchConfig
@@ -260,7 +262,15 @@ def _candidate(outcome: Outcome) -> Candidate:
         rung=outcome.rung,
         rung_scores=outcome.rung_scores,
         firing_rate=outcome.firing_rate,
+        weights=_weights(item.members) if item.kind == "reward_set" else (),
         curves=tuple(result["curves"]) if result else (),
         samples=tuple(Sample(**sample) for sample in samples),
         flags=outcome.flags,
     )
+
+
+def _weights(members: Sequence[Member]) -> tuple[MemberWeight, ...]:
+    """None where all are constant."""
+    if not any(member.schedule for member in members):
+        return ()
+    return tuple(MemberWeight(name=item.name, weight=item.weight, schedule=item.schedule) for item in members)
