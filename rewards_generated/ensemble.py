@@ -25,9 +25,10 @@ from pydantic import (
 
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, AnswerKind, AnswerRules, format_name, read_format
 from rewards_generated.base import BASE_REWARDS
+from rewards_generated.contract import ContractViolation, reward_function
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
-from rewards_generated.identity import CodeUnreadable, identity
+from rewards_generated.identity import CodeUnreadable, identity, parse
 from rewards_generated.schedule import Schedule
 from rewards_generated.validation import mistake
 
@@ -112,10 +113,13 @@ class Member(BaseModel):
 
     @property
     def asks_worked_solution(self) -> bool:
-        """Whether it asks for the worked solution of a question. Raises UserError for code that is no reward."""
-        from rewards_generated.adapters.batch import code_entry_point
-
-        return self.code is not None and code_entry_point(self.code).worked_solution
+        """Whether it asks for the worked solution of a question; code that is no reward asks for nothing."""
+        if self.code is None:
+            return False
+        try:
+            return reward_function(parse(self.code)).worked_solution
+        except (CodeUnreadable, ContractViolation):
+            return False
 
     @property
     def identity(self) -> str:
