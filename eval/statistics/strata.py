@@ -1,10 +1,10 @@
 """Questions drawn from strata: how many from which, and what that saves of the variance of a mean.
 
 Questions of a pool are ordered by something known of them beforehand and cut into strata; from each a part in
-proportion to its size is drawn, so that the plain mean of the drawn ones is unbiased but for rounding. The pool is a random sample
-itself, so the variance of a mean over n of P questions is W / n + B / P, with W within strata and B between them:
-double sampling for stratification (Cochran 1977, Sampling Techniques, ch. 5 and 12). That of n questions drawn at
-random is (W + B) / n, never less.
+proportion to its size is drawn, so that the plain mean of the drawn ones is unbiased but for rounding. The pool is a
+random sample itself, so the variance of a mean over n of P questions is W / n + B / P, with W within strata and B
+between them: double sampling for stratification (Cochran 1977, Sampling Techniques, ch. 5 and 12). That of n questions
+drawn at random is (W + B) / n, never less.
 """
 
 from __future__ import annotations

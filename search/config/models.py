@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from eval.audit.settings import AuditSettings
 from eval.engines.base import EngineSettings
+from eval.engines.prompting import Prompting
 from eval.second_turn import SECOND_TURN
 from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Aggregation
@@ -19,6 +20,7 @@ from rewards_generated.gate.settings import GateSettings
 from rewards_generated.reward_set import Proposes
 from rewards_generated.sandbox.settings import SandboxSettings
 from search.config.halving import Halving
+from search.config.names import FeedbackMode
 from search.config.race import RaceStage
 from search.config.transfer import TransferSetting
 from trainer.algorithms import algorithm_of
@@ -54,8 +56,10 @@ class SearchSettings(_Section):
     a weight each, maybe a schedule of it over the run, and which base rewards they replace."""
     reflection_minimum: int = Field(default=0, ge=0)
     """At least this many of them must be reflection rewards."""
-    feedback: Literal["ranked", "none", "shuffled"] = "ranked"
-    """What later rounds are told of earlier candidates: the true results, none, or results permuted over them."""
+    feedback: FeedbackMode = "ranked"
+    """What later rounds are told: the true results of earlier candidates (`ranked`), the candidates alone (`none`),
+    results permuted over them (`shuffled`), or nothing, not even that there were any (`independent`: every round is
+    asked the first question again)."""
     base_rewards: tuple[str, ...] = ("format_exact", "format_approximate", "answer_check")
     """Trusted rewards that are part of every run, summed with the candidate."""
     select_on: Literal["validation", "test"] = "validation"
@@ -276,6 +280,7 @@ class SearchConfig(_Section):
     """The task: `name` and its `options`."""
     base_model: str
     """Policy that every run starts from: `testbed`, a local folder, or a hub id."""
+    prompting: Prompting = Prompting()
     search: SearchSettings
     proposer: ProposerSettings = ProposerSettings()
     gate: GateSettings = GateSettings()

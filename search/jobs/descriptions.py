@@ -72,6 +72,7 @@ def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: i
     return TrainingRun(
         label=label,
         base_model=config.base_model,
+        prompt_format=config.prompting.format(config.task),
         task=config.task,
         ensemble=ensemble,
         algorithm=screening.algorithm,
@@ -110,6 +111,7 @@ def _sampling_job(config: SearchConfig, label: str, suite: Suite, purpose: str) 
     return EvaluateJob(
         label=label,
         base_model=config.base_model,
+        prompt_format=config.prompting.format(config.task),
         suites={suite.split: suite},
         max_completion_tokens=config.screening.grpo.max_completion_tokens,
         temperature=rollouts.temperature,
@@ -132,6 +134,7 @@ def evaluation_job(
     return EvaluateJob(
         label=label,
         base_model=config.base_model,
+        prompt_format=config.prompting.format(config.task),
         adapters=tuple(str(adapter[1]) if adapter else None for adapter in adapters),
         adapter_digests=tuple(adapter[0] if adapter else None for adapter in adapters),
         suites={"questions": suite},

@@ -34,8 +34,8 @@ def strata_note(config: SearchConfig, ledger: Ledger) -> str | None:
     note = (
         f"The {len(found['ids']):,} {config.search.select_on} questions were drawn from {found['pool']:,} in strata of "
         f"equal size, by how often {config.search.base_rollouts.per_question} sampled answers of the untrained policy "
-        f"are right ({ranges}). Means are unbiased but for rounding; intervals and tests are those of questions drawn at random, and so "
-        "rather too wide."
+        f"are right ({ranges}). Means are unbiased but for rounding; intervals and tests are those of questions drawn "
+        "at random, and so rather too wide."
     )
     split = config.search.select_on
     answers = [
