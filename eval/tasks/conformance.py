@@ -28,6 +28,10 @@ def check_task(task: Task) -> None:
             assert example.prompt[-1]["role"] == "user", f"the prompt of {example.id} ends with the user"
             assert example.question.strip(), f"the question {example.id} has a text"
             assert isinstance(example.answer, str), f"the answer of {example.id} is a text"
+            worked = example.worked_solution
+            assert worked is None or (isinstance(worked, str) and worked), (
+                f"the worked solution of {example.id} is a text"
+            )
             assert task.equal(example.answer, example.answer), f"the gold answer of {example.id} equals itself"
         assert len({item.id for item in examples}) == len(examples), f"ids of the {split} split are distinct"
     for nothing in ("", "no answer in any format", "<", "\x00", "🙂" * 50):

@@ -25,6 +25,8 @@ class JsonlOptions(QuestionOptions):
     answer_field: str = "answer"
     id_field: str | None = None
     """Field with an id of each question; without one, ids are made from the questions' text."""
+    solution_field: str | None = None
+    """Field with the worked solution, for rewards that ask for it; null where a question has none."""
     answer_marker: str | None = None
     """The gold answer is what follows the last occurrence of this in the answer field, such as `####`."""
     answer_kind: AnswerKind = "number"
@@ -60,4 +62,7 @@ def _question(options: JsonlOptions, record: Mapping[str, Any]) -> Question:
             raise ValueError(f"the field {options.answer_field!r} has no answer after {options.answer_marker!r}")
     identifier = text_field(record, options.id_field) if options.id_field else None
     require_gold(gold, options.answer_kind, options.answer_field)
-    return Question(text_field(record, options.question_field), gold, identifier)
+    worked = None
+    if options.solution_field and record.get(options.solution_field, "") is not None:
+        worked = text_field(record, options.solution_field)
+    return Question(text_field(record, options.question_field), gold, identifier, worked_solution=worked)

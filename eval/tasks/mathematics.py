@@ -42,11 +42,14 @@ def build(options: Mapping[str, Any]) -> QuestionTask:
 
 
 def read_math_record(record: Mapping[str, Any]) -> Question:
-    """The gold answer is the field `answer`, else the last `\\boxed{}` of `solution`."""
+    """The gold answer is the field `answer`, else the last `\\boxed{}` of `solution`, the worked solution."""
+    written = record.get("solution")
+    worked = (written.strip() or None) if isinstance(written, str) else None
     attributes = {name: record[name] for name in ("level", "type", "subject") if name in record}
     if "answer" in record:
-        return Question(text_field(record, "problem"), text_field(record, "answer"), attributes=attributes)
+        given = text_field(record, "answer")
+        return Question(text_field(record, "problem"), given, attributes=attributes, worked_solution=worked)
     gold = last_boxed(text_field(record, "solution"))
     if gold is None or not gold.strip():
         raise ValueError("there is no field 'answer', and 'solution' has no \\boxed{...} to take it from")
-    return Question(text_field(record, "problem"), gold.strip(), attributes=attributes)
+    return Question(text_field(record, "problem"), gold.strip(), attributes=attributes, worked_solution=worked)

@@ -156,6 +156,7 @@ class QuestionTask:
                 prompt=(*prompt, {"role": "user", "content": record.question}),
                 answer=record.answer,
                 attributes=dict(record.attributes),
+                worked_solution=record.worked_solution,
             )
         return tuple(sorted(examples.values(), key=lambda example: _digest(example.id)))
 

@@ -26,6 +26,7 @@ class Question:
     answer: str
     id: str | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
+    worked_solution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

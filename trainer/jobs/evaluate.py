@@ -11,7 +11,7 @@ from eval.engines.prompting import PromptFormat
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
 from trainer.jobs.base import Job, Result
-from trainer.jobs.settings import Frozen
+from trainer.jobs.settings import Frozen, Ids
 
 
 class Suite(Frozen):
@@ -23,6 +23,7 @@ class Suite(Frozen):
     """Split that is answered."""
     questions: int = Field(ge=1)
     """The first so many questions of the split."""
+    ids: Ids = None
 
 
 class EvaluateJob(Job):
