@@ -11,7 +11,7 @@ from eval.engines.prompting import PromptFormat
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
 from trainer.jobs.base import Job, Result
-from trainer.jobs.settings import Frozen, Ids
+from trainer.jobs.settings import Frozen, Ids, Prompts
 
 
 class Suite(Frozen):
@@ -34,7 +34,7 @@ class EvaluateJob(Job):
     """`testbed`, a local folder, or a hub id."""
     base_digest: str | None = None
     """Digest of the job that made `base_model`; with it the digest names its content, not its place."""
-    prompt_format: PromptFormat = PromptFormat()
+    prompt_format: Prompts = PromptFormat()
     adapters: tuple[str | None, ...] = (None,)
     """Folders of PEFT adapters (or of fully tuned models), absolute; None: the untrained base."""
     adapter_digests: tuple[str | None, ...] = ()
