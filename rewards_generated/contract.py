@@ -4,8 +4,9 @@ A reward is a module that defines
 
     def reward(prompt: str, completion: str, answer: str) -> float
 
-for one completion at a time. Batch functions in the style of TRL, `f(prompts, completions, **columns) -> list`, are
-understood too (see `rewards_generated.adapters.batch`).
+for one completion at a time. A further parameter `worked_solution: str | None` asks for the worked solution that the
+data set has of the question; it is passed by name, None where that question has none. Batch functions in the style of
+TRL, `f(prompts, completions, **columns) -> list`, are understood too (see `rewards_generated.adapters.batch`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ ANSWER_COLUMNS = (
     "final_answer",
 )
 """Names under which a batch function may ask for the gold answers."""
+WORKED_SOLUTION = "worked_solution"
+"""The parameter, or of a batch function the column, with worked solutions; not every task has any."""
 SIGNATURE = "def reward(prompt: str, completion: str, answer: str) -> float"
 
 
@@ -43,6 +46,8 @@ class RewardFunction:
     name: str
     line: int
     kind: Literal["sample", "batch"]
+    worked_solution: bool = False
+    """Whether it asks for the worked solution of the question."""
 
 
 class ContractViolation(ValueError):
@@ -76,7 +81,9 @@ def reward_function(tree: ast.Module) -> RewardFunction:
         raise ContractViolation(f"{message}; write `{SIGNATURE}`", function.lineno)
     if line := _yields(function):
         raise ContractViolation("`reward` must return a float, not yield: replace `yield` by `return`", line)
-    return RewardFunction(function.name, function.lineno, "sample")
+    arguments = function.args
+    asked = any(item.arg == WORKED_SOLUTION for item in (*arguments.args, *arguments.kwonlyargs))
+    return RewardFunction(function.name, function.lineno, "sample", asked)
 
 
 def takes_batches(function: ast.FunctionDef) -> bool:
@@ -93,25 +100,34 @@ def _batch_function(function: ast.FunctionDef) -> RewardFunction:
     required += [
         item.arg for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
     ]
-    known = {"prompts", "completions", *ANSWER_COLUMNS}
+    known = {"prompts", "completions", WORKED_SOLUTION, *ANSWER_COLUMNS}
     for name in required:
         if name not in known:
             raise ContractViolation(
                 f"the batch function `{function.name}` needs the column `{name}`; it can only be given prompts, "
-                f"completions and the gold answers, as {', '.join(ANSWER_COLUMNS)}",
+                f"completions, the gold answers, as {', '.join(ANSWER_COLUMNS)}, and `{WORKED_SOLUTION}`",
                 function.lineno,
             )
-    return RewardFunction(function.name, function.lineno, "batch")
+    named = any(item.arg == WORKED_SOLUTION for item in (*arguments.args, *arguments.kwonlyargs))
+    asked = named or (arguments.kwarg is not None and _says(function, WORKED_SOLUTION))
+    return RewardFunction(function.name, function.lineno, "batch", asked)
+
+
+def _says(function: ast.FunctionDef, text: str) -> bool:
+    return any(isinstance(node, ast.Constant) and node.value == text for node in ast.walk(function))
 
 
 def unread(tree: ast.Module, function: RewardFunction) -> frozenset[str]:
-    """Those of `prompt`, `completion` and `answer` that the function never reads, as far as its text shows."""
+    """Those of `prompt`, `completion` and `answer` that the function never reads, as far as its text shows. In a worked
+    solution it reads the answer."""
     node = [item for item in tree.body if isinstance(item, ast.FunctionDef) and item.name == function.name][-1]
     arguments = node.args
     if arguments.vararg is not None or arguments.kwarg is not None:
         return frozenset()
     read = {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load)}
     names = [item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    if WORKED_SOLUTION in read:
+        read |= {"answer", *names[len(PARAMETERS) - 1 : len(PARAMETERS)]}
     if function.kind == "sample":
         return frozenset(known for known, name in zip(PARAMETERS, names, strict=False) if name not in read)
     given = {"prompt": ("prompts",), "completion": ("completions",), "answer": ANSWER_COLUMNS}
@@ -132,11 +148,15 @@ def _not_callable_with_a_sample(arguments: ast.arguments) -> str | None:
     positional = [*arguments.posonlyargs, *arguments.args]
     required = len(positional) - len(arguments.defaults)
     required_keywords = [
-        item.arg for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
+        item.arg
+        for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if default is None and item.arg != WORKED_SOLUTION
     ]
     if required_keywords:
         return f"`reward` has the keyword-only parameter `{required_keywords[0]}` without a default"
-    if required > len(PARAMETERS):
+    if any(item.arg == WORKED_SOLUTION for item in positional[: len(PARAMETERS)] + arguments.posonlyargs):
+        return f"`{WORKED_SOLUTION}` is passed by name: let it stand behind prompt, completion and answer"
+    if any(item.arg != WORKED_SOLUTION for item in positional[len(PARAMETERS) : required]):
         return f"`reward` needs {required} arguments, but is called with prompt, completion and answer"
     names = tuple(item.arg for item in positional[: len(PARAMETERS)])
     if len(names) < len(PARAMETERS) and arguments.vararg is None:

@@ -25,9 +25,10 @@ from pydantic import (
 
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, AnswerKind, AnswerRules, format_name, read_format
 from rewards_generated.base import BASE_REWARDS
+from rewards_generated.contract import ContractViolation, reward_function
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
-from rewards_generated.identity import CodeUnreadable, identity
+from rewards_generated.identity import CodeUnreadable, identity, parse
 from rewards_generated.schedule import Schedule
 from rewards_generated.validation import mistake
 
@@ -111,6 +112,16 @@ class Member(BaseModel):
         return self.code is None
 
     @property
+    def asks_worked_solution(self) -> bool:
+        """Whether it asks for the worked solution of a question; code that is no reward asks for nothing."""
+        if self.code is None:
+            return False
+        try:
+            return reward_function(parse(self.code)).worked_solution
+        except (CodeUnreadable, ContractViolation):
+            return False
+
+    @property
     def identity(self) -> str:
         """Of the code; for a base reward `base:` and its name. Raises UserError if the code is not Python."""
         if self.code is None:
@@ -149,6 +160,11 @@ class Ensemble(BaseModel):
     @property
     def answers(self) -> AnswerRules:
         return AnswerRules(self.answer_format, self.answer_kind)
+
+    def require_worked_solutions(self, where: str) -> None:
+        """Raises UserError naming the members that ask for worked solutions, where there are none."""
+        if asking := [repr(member.name) for member in self.members if member.asks_worked_solution]:
+            raise UserError(f"ensemble {self.name!r}: {', '.join(asking)} asks for the worked solution; {where}")
 
     @property
     def scheduled(self) -> tuple[str, ...]:
@@ -196,24 +212,28 @@ class Ensemble(BaseModel):
             asked += [format_name(self.answer_format), self.answer_kind]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
-    def __call__(self, prompt: str, completion: str, answer: str) -> float | None:
+    def __call__(self, prompt: str, completion: str, answer: str, worked_solution: str | None = None) -> float | None:
         """The total of one completion; None where a member failed on it. Members' code runs in the sandbox, which is
         started for the call: score batches with `score`, or keep a `rewards_generated.scorer.EnsembleScorer`. Weights
         with a schedule are those at the start of a run."""
-        return self.score([(prompt, completion, answer)]).totals[0]
+        given = (prompt, completion, answer)
+        return self.score([given if worked_solution is None else (*given, worked_solution)]).totals[0]
 
     def score(
         self,
-        samples: Sequence[tuple[str, str, str]],
+        samples: Sequence[tuple[str, str, str] | tuple[str, str, str, str | None]],
         groups: Sequence[Hashable] | None = None,
         progress: float = 0.0,
     ) -> EnsembleScores:
         """Scores of samples (prompt, completion, answer) with every member. `groups`: equal for completions of the same
         prompt; `group_normalised` needs it, and raises ValueError without. `progress`: share of a run's steps that are
-        done, which decides weights with a schedule."""
+        done, which decides weights with a schedule. A worked solution may stand behind a sample (None: its question has
+        none), and must where a member asks for it, or UserError is raised."""
         from rewards_generated.rollout import Sample
         from rewards_generated.scorer import EnsembleScorer
 
+        if any(len(sample) == 3 for sample in samples):
+            self.require_worked_solutions("give it as fourth of each sample")
         with EnsembleScorer(self) as scorer:
             return scorer.score([Sample(*sample) for sample in samples], groups, progress)
 

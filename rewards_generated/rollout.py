@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The three arguments of a reward function.
+    """The arguments of a reward function.
 
-    `prompt` is the text of the last user message, `completion` the text of the assistant's answer, and
-    `answer` the gold answer as text.
+    `prompt` is the text of the last user message, `completion` the text of the assistant's answer,
+    `answer` the gold answer as text, and `worked_solution` that of the data set, for rewards that ask for it; None
+    where the question has none.
     """
 
     prompt: str
     completion: str
     answer: str
+    worked_solution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Rollout:
     correct: bool
     answered: bool
     group: str
+    worked_solution: str | None = None
 
     @property
     def sample(self) -> Sample:
-        return Sample(self.prompt, self.completion, self.answer)
+        return Sample(self.prompt, self.completion, self.answer, self.worked_solution)

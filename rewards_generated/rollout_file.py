@@ -8,6 +8,7 @@ from typing import Any
 
 from rewards_generated.adapters.text import completion_text, prompt_text
 from rewards_generated.answers import AnswerReader, AnswerRules, is_right
+from rewards_generated.contract import WORKED_SOLUTION
 from rewards_generated.errors import UserError
 from rewards_generated.json_lines import json_lines
 from rewards_generated.rollout import Rollout, Sample
@@ -33,9 +34,9 @@ class RolloutLine:
 def read_rollouts(path: Path, answers: AnswerReader | None = None) -> list[Rollout]:
     """The rollouts of the file, in order.
 
-    `prompt` and `completion` are text or chat messages. Without `correct` and `answered` they are judged by `answers`,
-    such as a task (None: numbers in `<solution>` tags); without `group` the prompt stands for it. Raises UserError
-    naming the line.
+    `prompt` and `completion` are text or chat messages; `worked_solution` may stand beside them. Without `correct` and
+    `answered` they are judged by `answers`, such as a task (None: numbers in `<solution>` tags); without `group` the
+    prompt stands for it. Raises UserError naming the line.
     """
     return [_rollout(item, where, answers or AnswerRules()) for _, where, item in json_lines(path, "rollouts", FORM)]
 
@@ -59,7 +60,10 @@ def _sample(item: dict[str, Any], where: str) -> Sample:
     answer = item.get("answer")
     if not isinstance(answer, str | int | float) or isinstance(answer, bool):
         raise UserError(f"{where}: `answer` is {answer!r}; give the gold answer as text or a number")
-    return Sample(prompt, completion, str(answer))
+    worked = item.get(WORKED_SOLUTION)
+    if worked is not None and not isinstance(worked, str):
+        raise UserError(f"{where}: `{WORKED_SOLUTION}` is {str(worked)[:60]!r}; give text, or leave it out")
+    return Sample(prompt, completion, str(answer), worked)
 
 
 def _rollout(item: dict[str, Any], where: str, answers: AnswerReader) -> Rollout:
@@ -72,6 +76,7 @@ def _rollout(item: dict[str, Any], where: str, answers: AnswerReader) -> Rollout
         is_right(answers, sample.completion, sample.answer) if correct is None else correct,
         answers.extract(sample.completion).strict is not None if answered is None else answered,
         str(item.get("group", sample.prompt)),
+        sample.worked_solution,
     )
 
 

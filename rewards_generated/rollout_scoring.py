@@ -43,6 +43,8 @@ def score_file(
     schedule. Raises UserError naming the line, or where `group_normalised` finds a
     completion alone in its group."""
     lines = read_samples(path)
+    if not any(line.sample.worked_solution for line in lines):
+        ensemble.require_worked_solutions(f"no line of {path} has a `worked_solution`")
     if ensemble.aggregation == "group_normalised":
         _require_groups(ensemble, path, lines)
     members = [member.name for member in ensemble.members]

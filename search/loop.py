@@ -25,6 +25,7 @@ from search.proposers.base import BudgetExhausted, ProposalBatch
 from search.proposers.registry import proposer_notes
 from search.results.notes import go_on, nothing_scored
 from search.results.ranking import control_scores, outcomes
+from search.results.strata import drawn_ids
 from search.rounds.audit import audit_screenings
 from search.rounds.base_policy import base_warning, require_base_variety, rollouts_of
 from search.rounds.early_checks import EarlyChecks, early_verdicts, gate_verdicts
@@ -34,6 +35,7 @@ from search.rounds.prescreen import prescreen
 from search.rounds.race import race
 from search.rounds.request import later_request
 from search.rounds.screening import screen
+from search.rounds.strata import draw_questions
 from search.session import Run
 
 
@@ -75,10 +77,11 @@ def observe_base(run: Run) -> list[Rollout]:
     """Rollouts of the untrained base on train questions, and its score on the split that ranks."""
     config, ledger = run.config, run.ledger
     split = config.search.select_on
+    draw_questions(run)
     if split == "test" and ledger.milestone("test_opened") is None:
         ledger.record_milestone("test_opened", {"why": "search.select_on is test: candidates are ranked on it"})
     rollouts_job = base_rollouts_job(config)
-    score_job = evaluation_job(config, split_of(config, split), "untrained base")
+    score_job = evaluation_job(config, split_of(config, split, drawn_ids(ledger)), "untrained base")
     missing = []
     if ledger.job("base-rollouts", UNTRAINED, rollouts_job.seed) is None:
         missing.append(rollouts_job)
@@ -92,8 +95,8 @@ def observe_base(run: Run) -> list[Rollout]:
             stage: Stage = "base-rollouts" if done.job.digest == rollouts_job.digest else "screening"
             ledger.record_evaluation(stage, UNTRAINED, done.job, done.result, [(UNTRAINED, done.job.seed)])
             run.progress.job_done(done.job.label, None)
-    evaluations = ledger.evaluations("base-rollouts")
-    rollouts = rollouts_of(run.task, ledger.completions(evaluations[0]))
+    sampled = next(item for item in ledger.evaluations("base-rollouts") if item.seed == rollouts_job.seed)
+    rollouts = rollouts_of(run.task, ledger.completions(sampled))
     require_base_variety(config, run.task, rollouts)
     if missing:
         for note in filter(None, (base_warning(rollouts), *task_notes(run.task))):

@@ -14,6 +14,7 @@ def run_evaluate(job: EvaluateJob, folder: Path, started: float) -> EvaluateResu
     cannot be used."""
     from eval.engines.base import Sampling, build_engine
     from eval.evaluate import evaluate_all
+    from eval.tasks.base import examples_of
     from eval.tasks.registry import build_task
     from trainer.determinism import make_deterministic
     from trainer.policy import load_base_policy
@@ -26,7 +27,7 @@ def run_evaluate(job: EvaluateJob, folder: Path, started: float) -> EvaluateResu
         name: evaluate_all(
             engine,
             tasks[name],
-            tasks[name].examples(suite.split, suite.questions),
+            examples_of(tasks[name], suite.split, suite.questions, suite.ids),
             Sampling(job.max_completion_tokens, job.temperature, seed=job.seed),
             adapters=job.adapters,
             samples_per_question=job.samples_per_question,

@@ -99,7 +99,7 @@ def _worked(task: Task, shots: int) -> list[tuple[str, str]]:
 
 
 def _completion(example: Example, form: AnswerFormat) -> str:
-    return form.completion(getattr(example, "worked_solution", None) or "", example.answer)
+    return form.completion(example.worked_solution or "", example.answer)
 
 
 def _read(path: Path) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from eval.report.data import Candidate, ReportData
+from eval.report.data import Candidate, MemberWeight, ReportData
+from eval.report.figures.figure import padded_domain
 from eval.report.figures.training import curve_figure
+from eval.report.figures.weights import weight_figure, weight_points
 from eval.report.illustrations import curve_label, curves
 from eval.report.ranking import (
     anchors,
@@ -62,6 +65,7 @@ def candidate_groups(data: ReportData) -> dict[str, list[dict[str, Any]]]:
             "member": candidate.name in members,
             "reason": None if rank is not None else unscored_reason(candidate),
             "code": highlight_python(candidate.code) if candidate.code.strip() else None,
+            "weights": weight_figures(candidate.weights),
             "curves": [figure for figure in drawn if figure is not None][:MOST_CURVES],
             "parents": [
                 (known[p].name, where[id(known[p])]) if p in known else (data.older.get(p, p[:12]), None)
@@ -75,6 +79,12 @@ def candidate_groups(data: ReportData) -> dict[str, list[dict[str, Any]]]:
         "stopped": [shown(candidate) for candidate in stopped_candidates(data)],
         "unscored": [shown(candidate) for candidate in unscored_candidates(data)],
     }
+
+
+def weight_figures(weights: Sequence[MemberWeight]) -> list[Markup]:
+    """One per member, all on the same axis."""
+    values = [value for member in weights for _, value in weight_points(member)]
+    return [weight_figure(member, padded_domain([0.0, *values])) for member in weights]
 
 
 def highlight_python(code: str) -> Markup:

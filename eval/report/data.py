@@ -12,6 +12,7 @@ from eval.statistics.estimate import Estimate
 from eval.statistics.optimism import SelectionOptimism
 from eval.statistics.pairwise import CochranResult
 from eval.statistics.stability import RankInterval, RankSpread
+from rewards_generated.schedule import Schedule
 
 
 class _Data(BaseModel):
@@ -190,6 +191,16 @@ class Flag(_Data):
     examples: tuple[Sample, ...] = ()
 
 
+class MemberWeight(_Data):
+    """Of one member of a reward set."""
+
+    name: str
+    weight: float
+    """At the start of a run."""
+    schedule: Schedule | None = None
+    """How it changes over the run; None: it does not."""
+
+
 class Candidate(_Data):
     """One proposed reward and everything that became of it."""
 
@@ -217,6 +228,8 @@ class Candidate(_Data):
     rung_scores: Scores | None = None
     """On the selection split at that rung; never ranked with scores of other steps."""
     firing_rate: float | None = None
+    weights: tuple[MemberWeight, ...] = ()
+    """Of the members of a set of which any has a schedule."""
     curves: tuple[dict[str, Any], ...] = ()
     """One entry per logged step, with `step`; any other key with a number is a curve."""
     samples: tuple[Sample, ...] = ()

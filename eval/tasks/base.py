@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypedDict
 from pydantic import BaseModel, ConfigDict
 
 from rewards_generated.answers import AnswerFormat, Extraction
+from rewards_generated.errors import UserError
 
 Split = Literal["train", "validation", "test"]
 
@@ -26,6 +27,8 @@ class Example:
     prompt: tuple[Message, ...]
     answer: str
     attributes: dict[str, Any] = field(default_factory=dict)
+    worked_solution: str | None = None
+    """Of the data set, for rewards that ask for it."""
 
     @property
     def question(self) -> str:
@@ -71,3 +74,19 @@ class Task(Protocol):
     def equal(self, extracted: str, gold: str) -> bool:
         """Whether an extracted answer equals the gold answer (values, not strings)."""
         ...
+
+
+def examples_of(task: Task, split: Split, limit: int, ids: Sequence[str] | None) -> Sequence[Example]:
+    """Of the first `limit` of the split those with these ids, in the split's order; None: all. Raises UserError where
+    the task does not have them."""
+    examples = task.examples(split, limit)
+    if ids is None:
+        return examples
+    wanted = set(ids)
+    found = [example for example in examples if example.id in wanted]
+    if len(found) < len(wanted):
+        raise UserError(
+            f"the {split} split of the task {task.reference.name!r} lacks {len(wanted) - len(found)} of the questions "
+            "to be asked: it has changed since they were drawn; put it back as it was"
+        )
+    return found

@@ -25,8 +25,8 @@ class ColumnOptions(QuestionOptions):
     answer_marker: str | None = None
     """The gold answer is what follows the last occurrence of this in the answer field, such as `####`."""
     solution_field: str | None = None
-    r"""Field with a worked solution, for records without the answer field: the gold answer is its last `\boxed{}`, or
-    what follows `answer_marker`."""
+    r"""Field with a worked solution (null where a question has none), for rewards that ask for it. Without an answer
+    field in a record the gold answer is its last `\boxed{}`, or what follows `answer_marker`."""
     choices_field: str | tuple[str, ...] | None = None
     """Field with a list of choices (or their `text` and `label`), or several fields with a choice each. They are
     listed below the question by letter, and the letter is the answer."""
@@ -61,10 +61,21 @@ def _read_record(options: ColumnOptions, record: Mapping[str, Any]) -> Question:
     question = " ".join(text_field(record, name, "question_field") for name in _names(options.question_field))
     identifier = text_field(record, options.id_field, "id_field") if options.id_field else None
     attributes = {name: record[name] for name in options.attribute_fields if name in record}
+    worked = _worked(options, record)
     if options.choices_field is not None:
-        return _with_choices(options, record, question, identifier, attributes)
+        question, gold, content = _with_choices(options, record, question)
+        return Question(question, gold, identifier, attributes, worked, content)
     gold = require_gold(_gold(options, record), options.answer_kind, options.answer_field)
-    return Question(question, gold, identifier, attributes)
+    return Question(question, gold, identifier, attributes, worked)
+
+
+def _worked(options: ColumnOptions, record: Mapping[str, Any]) -> str | None:
+    """The worked solution. A field that is usual for the set may be missing, one that the user named may not."""
+    name = options.solution_field
+    if name is None or ("solution_field" not in options.model_fields_set and name not in record):
+        return None
+    written = record.get(name, "")
+    return None if written is None else text_field(record, name, "solution_field")
 
 
 def _gold(options: ColumnOptions, record: Mapping[str, Any]) -> str:
@@ -88,9 +99,8 @@ def _gold(options: ColumnOptions, record: Mapping[str, Any]) -> str:
     return boxed.strip()
 
 
-def _with_choices(
-    options: ColumnOptions, record: Mapping[str, Any], question: str, identifier: str | None, attributes: dict[str, Any]
-) -> Question:
+def _with_choices(options: ColumnOptions, record: Mapping[str, Any], question: str) -> tuple[str, str, str]:
+    """The question with its choices, the letter of the right one, and what is the same in whatever order they are."""
     texts, labels = _choices(record, options.choices_field or "")
     if not 2 <= len(texts) <= len(string.ascii_uppercase):
         raise ValueError(f"there are {len(texts)} choices where 2 to {len(string.ascii_uppercase)} can have letters")
@@ -105,11 +115,9 @@ def _with_choices(
     listed = "\n".join(
         f"{letter}) {texts[place]}" for letter, place in zip(string.ascii_uppercase, order, strict=False)
     )
-    return Question(
+    return (
         f"{question}\n\n{listed}\n\nAnswer with the letter of the right choice.",
         string.ascii_uppercase[order.index(right)],
-        identifier,
-        attributes,
         content,
     )
 

@@ -28,6 +28,10 @@ def check_task(task: Task) -> None:
             assert example.prompt[-1]["role"] == "user", f"the prompt of {example.id} ends with the user"
             assert example.question.strip(), f"the question {example.id} has a text"
             assert isinstance(example.answer, str), f"the answer of {example.id} is a text"
+            worked = example.worked_solution
+            assert worked is None or (isinstance(worked, str) and worked), (
+                f"the worked solution of {example.id} is a text"
+            )
             right = not _gold_is_answer(task) or task.equal(example.answer, example.answer)
             assert right, f"the gold answer of {example.id} equals itself"
         assert len({item.id for item in examples}) == len(examples), f"ids of the {split} split are distinct"

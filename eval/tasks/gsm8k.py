@@ -36,12 +36,11 @@ build = TaskBuilder("gsm8k", Gsm8kOptions, _make)
 
 
 def read_gsm8k_record(record: Mapping[str, Any]) -> Question:
-    """The gold answer is what follows the last `####`."""
-    solution = text_field(record, "answer")
-    _, marker, gold = solution.rpartition("####")
+    """The gold answer is what follows the last `####`, the worked solution what stands before it."""
+    solution, marker, gold = text_field(record, "answer").rpartition("####")
     gold = gold.strip()
     if not marker:
         raise ValueError("the field 'answer' has no line `#### number`")
     if parse_number(gold) is None:
         raise ValueError(f"the gold answer {gold[:60]!r} after #### is not a number")
-    return Question(text_field(record, "question"), gold.replace(",", ""))
+    return Question(text_field(record, "question"), gold.replace(",", ""), worked_solution=solution.strip() or None)

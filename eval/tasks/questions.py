@@ -193,6 +193,7 @@ class QuestionTask:
                 prompt=self._options.prompt(record.question),
                 answer=record.answer,
                 attributes=dict(record.attributes),
+                worked_solution=record.worked_solution,
             )
         return tuple(sorted(examples.values(), key=lambda example: _digest(example.id)))
 

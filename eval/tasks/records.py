@@ -31,6 +31,7 @@ class Question:
     answer: str
     id: str | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
+    worked_solution: str | None = None
     own_content: str | None = None
 
     @property

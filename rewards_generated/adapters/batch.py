@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import ast
 
-from rewards_generated.contract import ANSWER_COLUMNS, ContractViolation, RewardFunction, reward_function
+from rewards_generated.contract import (
+    ANSWER_COLUMNS,
+    WORKED_SOLUTION,
+    ContractViolation,
+    RewardFunction,
+    reward_function,
+)
 from rewards_generated.errors import UserError
 from rewards_generated.identity import CodeUnreadable, parse
 from rewards_generated.sandbox.settings import EntryPoint
@@ -17,6 +23,7 @@ def entry_point(tree: ast.Module, function: RewardFunction) -> EntryPoint:
         kind=function.kind,
         answer_columns=ANSWER_COLUMNS,
         conversational=function.kind == "batch" and expects_messages(tree),
+        worked_solution=function.worked_solution,
     )
 
 
@@ -65,7 +72,8 @@ def _is_decoding(node: ast.expr) -> bool:
 
 
 def import_batch_reward(code: str) -> str:
-    """The code with a `reward(prompt, completion, answer)` added that calls its batch function with lists of one.
+    """The code with a `reward(prompt, completion, answer)` added that calls its batch function with lists of one; it
+    takes a `worked_solution` too where the batch function asks for it.
 
     Code that defines such a `reward` already comes back as it is. The gate checks that the batch function gives a
     sample the same value alone as among others; without that the result is another reward. Raises UserError if the code
@@ -86,6 +94,8 @@ def import_batch_reward(code: str) -> str:
     )
     passed = [f"prompts=[{prompt}]"] if "prompts" in named or arguments.kwarg is not None else []
     passed += [f"completions=[{completion}]", *(f"{name}=[answer]" for name in columns)]
+    further = f", {WORKED_SOLUTION}: str | None" if entry.worked_solution else ""
+    passed += [f"{WORKED_SOLUTION}=[{WORKED_SOLUTION}]"] if entry.worked_solution else []
     batch_name = "batch_reward" if entry.name == "reward" else entry.name
     if entry.name == "reward":
         if any(isinstance(node, ast.Name) and node.id == "batch_reward" for node in ast.walk(tree)):
@@ -93,7 +103,7 @@ def import_batch_reward(code: str) -> str:
         code = _renamed(code, function, batch_name)
     return (
         code.rstrip("\n")
-        + "\n\n\ndef reward(prompt: str, completion: str, answer: str) -> float:\n"
+        + f"\n\n\ndef reward(prompt: str, completion: str, answer: str{further}) -> float:\n"
         + f"    return {batch_name}({', '.join(passed)})[0]\n"
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rewards_generated.adapters.text import completion_text, prompt_text
+from rewards_generated.contract import WORKED_SOLUTION
 from rewards_generated.ensemble import Ensemble
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Sample
@@ -26,7 +27,8 @@ def trl_reward_functions(
     `answer_column`: the column of the dataset that holds the gold answer. A completion that some member could not
     score gets None, which TRL leaves out of its group. `group_normalised` is refused with UserError: it needs the
     members apart; use `trl_member_functions` and TRL's own `multi_objective_aggregation="normalize_then_sum"`.
-    Weights with a schedule follow the `trainer_state` that TRL passes.
+    Members that ask for worked solutions get them from the column `worked_solution`. Weights with a schedule follow the
+    `trainer_state` that TRL passes.
     """
     if ensemble.aggregation == "group_normalised":
         raise UserError(
@@ -39,7 +41,7 @@ def trl_reward_functions(
     def total(samples: list[Sample], trainer_state: Any) -> list[float | None]:
         return scorer.score(samples, progress=_progress(ensemble, trainer_state)).totals
 
-    return [_as_trl(ensemble.name, total, answer_column)]
+    return [_as_trl(ensemble, total, answer_column)]
 
 
 def trl_member_functions(
@@ -72,7 +74,7 @@ def _progress(ensemble: Ensemble, trainer_state: Any) -> float:
 
 
 def _as_trl(
-    name: str, score: Callable[[list[Sample], Any], list[float | None]], answer_column: str
+    ensemble: Ensemble, score: Callable[[list[Sample], Any], list[float | None]], answer_column: str
 ) -> TrlRewardFunction:
     def reward(
         prompts: Sequence[Any], completions: Sequence[Any], trainer_state: Any = None, **columns: Any
@@ -86,9 +88,14 @@ def _as_trl(
                 f"the gold answer in column {answer_column!r} of row {missing[0]} of the batch is None; leave such "
                 "rows out of the dataset"
             )
-        triples = zip(prompts, completions, golds, strict=True)
-        samples = [Sample(prompt_text(prompt), completion_text(text), str(gold)) for prompt, text, gold in triples]
+        if WORKED_SOLUTION not in columns:
+            ensemble.require_worked_solutions(f"give the dataset a column {WORKED_SOLUTION!r}")
+        worked = columns.get(WORKED_SOLUTION, [None] * len(golds))
+        rows = zip(prompts, completions, golds, worked, strict=True)
+        samples = [
+            Sample(prompt_text(prompt), completion_text(text), str(gold), how) for prompt, text, gold, how in rows
+        ]
         return score(samples, trainer_state)
 
-    reward.__name__ = name
+    reward.__name__ = ensemble.name
     return reward

@@ -72,6 +72,7 @@ def card(ensemble: Ensemble, verdicts: Mapping[str, Verdict], provenance: Proven
         weights=[f"{member.weight:g}" for member in members],
         scheduled=[f"`{_code(name)}`" for name in ensemble.scheduled],
         readers=[f"`{_code(member.name)}`" for member in members if reads_prompt(member)],
+        asking=[f"`{_code(member.name)}`" for member in members if member.asks_worked_solution],
         written=[(member.name, origins.get(member.name)) for member in members if not _is_ours(ensemble, member)],
     )
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from rewards_generated.export.runtime import (
     _contributions,
+    _field,
     _sum,
+    _worked,
     member_scores,
     prompt_text,
     score_without_failed,
@@ -20,13 +22,14 @@ from rewards_generated.export.runtime import (
 
 async def slime_reward(args: Any, sample: Any, **options: Any) -> float:
     """slime's custom reward model, for one sample: its `prompt`, `response` and `label`."""
-    return score_without_failed(*_slime_columns([sample]))[0]
+    return score_without_failed(*_slime_columns([sample]), worked_solutions=_worked(_field(sample, "metadata")))[0]
 
 
 async def slime_group_reward(args: Any, samples: Sequence[Any], **options: Any) -> list[float]:
     """The same for several samples at once, as with `--group-rm`; completions of one prompt are a group."""
     columns = _slime_columns(samples)
-    return score_without_failed(*columns, list(zip(columns[0], map(str, columns[2]), strict=True)))
+    groups = list(zip(columns[0], map(str, columns[2]), strict=True))
+    return score_without_failed(*columns, groups, _worked(*(_field(sample, "metadata") for sample in samples)))
 
 
 def _slime_columns(samples: Sequence[Any]) -> tuple[list[str], list[str], list[Any]]:
@@ -47,7 +50,8 @@ def areal_reward(
     **columns: Any,
 ) -> float:
     """AReaL's reward function for one completion; it is pickled into a process of AReaL's own."""
-    return score_without_failed([templated_prompt_text(prompt)], [without_end_tokens(completions)], [answer])[0]
+    texts = [templated_prompt_text(prompt)], [without_end_tokens(completions)]
+    return score_without_failed(*texts, [answer], worked_solutions=_worked(columns))[0]
 
 
 # SkyRL-gym
@@ -69,7 +73,7 @@ def skyrl_env(env_config: Any = None, extras: Any = None) -> Any:
             return prompt, {}
 
         def step(self, action: str) -> Any:
-            rows = member_scores([self.prompt], [without_end_tokens(action)], [self.answer])
+            rows = member_scores([self.prompt], [without_end_tokens(action)], [self.answer], _worked(extras))
             self.logged = {name: row[0] for name, row in rows.items() if row[0] is not None}
             total = _sum(_contributions(rows)[0])
             return BaseTextEnvStepOutput(observations=[], reward=total, done=True, metadata=dict(self.logged))
@@ -83,8 +87,9 @@ def skyrl_env(env_config: Any = None, extras: Any = None) -> Any:
 # tinker-cookbook
 
 
-def tinker_env(renderer: Any, question: str, answer: Any, convo_prefix: Any = None) -> Any:
-    """A `ProblemEnv` of tinker-cookbook whose reward is the ensemble's total; no format penalty is added."""
+def tinker_env(renderer: Any, question: str, answer: Any, convo_prefix: Any = None, **columns: Any) -> Any:
+    """A `ProblemEnv` of tinker-cookbook whose reward is the ensemble's total; no format penalty is added. `columns`:
+    `worked_solution`, where a member asks for it."""
     from tinker_cookbook.rl.problem_env import ProblemEnv
 
     class RewardEnv(ProblemEnv):  # type: ignore[misc]
@@ -92,7 +97,7 @@ def tinker_env(renderer: Any, question: str, answer: Any, convo_prefix: Any = No
             return question
 
         def check_answer(self, sample_str: str) -> float:
-            return score_without_failed([question], [sample_str], [answer])[0]
+            return score_without_failed([question], [sample_str], [answer], worked_solutions=_worked(columns))[0]
 
         def check_format(self, sample_str: str) -> bool:
             return True

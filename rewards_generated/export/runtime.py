@@ -13,6 +13,10 @@
 - tinker-cookbook: `ProblemGroupBuilder(env_thunk=partial(tinker_env, renderer, question, answer), ...)`.
 - Anything else: `score(prompts, completions, answers)`.
 
+Members that ask for the worked solution of a question get what stands under `worked_solution`: a column of the dataset
+(TRL, AReaL, SkyRL-gym), in verl's `extra_info`, in verifiers' `info` or in the data of its task, in slime's
+`sample.metadata`, an argument of `tinker_env`. None: that question has none. OpenRLHF passes none, and is refused.
+
 Where a member's weight has a schedule, TRL says how far the run is; the other trainers do not, and are refused.
 
 The members' code below is run as it stands, WITHOUT a sandbox: read it before you train with it.
@@ -35,7 +39,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-Reward = Callable[[str, str, str], float]
+Reward = Callable[..., float]
 
 
 class Member(NamedTuple):
@@ -52,6 +56,8 @@ class Member(NamedTuple):
     to: float | None = None
     """The weight at the end of a run, where it changes: in a straight line, or after the share `at` of the steps."""
     at: float | None = None
+    worked_solution: bool = False
+    """Whether it asks for the worked solution of the question."""
 
 
 # Filled in by the export: begin
@@ -70,7 +76,8 @@ failures: Counter[str] = Counter()
 
 
 class UnsuitableHost(RuntimeError):
-    """The trainer calls rewards in a way in which this ensemble's aggregation or schedule has no meaning."""
+    """The trainer calls rewards in a way in which this ensemble's aggregation or schedule has no meaning, or does not
+    pass what its members ask for."""
 
 
 # Scores
@@ -82,13 +89,15 @@ def score(
     answers: Sequence[Any],
     groups: Sequence[Hashable] | None = None,
     progress: float | None = None,
+    worked_solutions: Sequence[str | None] | None = None,
 ) -> list[float | None]:
     """One total per completion; None where a member could not score it.
 
     Prompts and completions are text or chat messages. `groups`: equal for completions of one prompt; needed by
     `group_normalised`, not used otherwise. `progress`: steps done / steps of the run; weights with a schedule need it.
+    `worked_solutions`: of the questions, needed by members that ask for them.
     """
-    columns = _contributions(member_scores(prompts, completions, answers), groups, progress)
+    columns = _contributions(member_scores(prompts, completions, answers, worked_solutions), groups, progress)
     return [None if None in column else _sum(column) for column in columns]
 
 
@@ -97,19 +106,24 @@ def score_without_failed(
     completions: Sequence[Any],
     answers: Sequence[Any],
     groups: Sequence[Hashable] | None = None,
+    worked_solutions: Sequence[str | None] | None = None,
 ) -> list[float]:
     """`score` for trainers that must have a number: a member that could not score a completion adds nothing there.
 
     Every such failure is counted in `failures`, and the first of each member are logged.
     """
-    return [_sum(column) for column in _contributions(member_scores(prompts, completions, answers), groups)]
+    rows = member_scores(prompts, completions, answers, worked_solutions)
+    return [_sum(column) for column in _contributions(rows, groups)]
 
 
 def member_scores(
-    prompts: Sequence[Any], completions: Sequence[Any], answers: Sequence[Any]
+    prompts: Sequence[Any],
+    completions: Sequence[Any],
+    answers: Sequence[Any],
+    worked_solutions: Sequence[str | None] | None = None,
 ) -> dict[str, list[float | None]]:
     """Per member its raw, unweighted scores; None where it could not score."""
-    samples = _samples(prompts, completions, answers)
+    samples = _samples(prompts, completions, answers, worked_solutions)
     return {member.name: [_call(member, sample) for sample in samples] for member in MEMBERS}
 
 
@@ -174,9 +188,10 @@ def _group_normalise(scores: Sequence[float | None], groups: Sequence[Hashable])
     ]
 
 
-def _call(member: Member, sample: tuple[str, str, str]) -> float | None:
+def _call(member: Member, sample: tuple[str, str, str, str | None]) -> float | None:
+    named = {"worked_solution": sample[3]} if member.worked_solution else {}
     try:
-        value = _FUNCTIONS[member.name](*sample)
+        value = _FUNCTIONS[member.name](*sample[:3], **named)
     except Exception as error:  # noqa: BLE001 - a reward may raise anything; it must not stop the training
         return _failed(member, f"raised {type(error).__name__}: {error}")
     if type(value) in (int, float) and -LARGEST_SCORE <= value <= LARGEST_SCORE:
@@ -208,11 +223,33 @@ def _module(source: str) -> ModuleType:
 # Texts
 
 
-def _samples(prompts: Sequence[Any], completions: Sequence[Any], answers: Sequence[Any]) -> list[tuple[str, str, str]]:
+def _samples(
+    prompts: Sequence[Any],
+    completions: Sequence[Any],
+    answers: Sequence[Any],
+    worked_solutions: Sequence[str | None] | None,
+) -> list[tuple[str, str, str, str | None]]:
+    if worked_solutions is None:
+        if ASKING:
+            raise UnsuitableHost(
+                f"{', '.join(map(repr, ASKING))} of ensemble {NAME!r} asks for the worked solution of every question, "
+                "and none was passed: put them into the dataset as `worked_solution`"
+            )
+        worked_solutions = [None] * len(prompts)
+    rows = enumerate(zip(prompts, completions, answers, worked_solutions, strict=True))
     return [
-        (prompt_text(prompt), completion_text(completion), _answer_text(answer, row))
-        for row, (prompt, completion, answer) in enumerate(zip(prompts, completions, answers, strict=True))
+        (prompt_text(prompt), completion_text(completion), _answer_text(answer, row), worked)
+        for row, (prompt, completion, answer, worked) in rows
     ]
+
+
+def _worked(*holders: Any) -> list[Any] | None:
+    """What each dictionary or object holds as `worked_solution`; None where one does not have it at all."""
+    found = [_field(holder or {}, "worked_solution", _ABSENT) for holder in holders]
+    return None if any(value is _ABSENT for value in found) else found
+
+
+_ABSENT = object()
 
 
 def _answer_text(answer: Any, row: int) -> str:
@@ -303,11 +340,11 @@ class TrlReward:
                 f"the dataset has no column {self.answer_column!r} with the gold answers; "
                 "name it with trl_reward_functions(answer_column=...)"
             )
-        answers = columns[self.answer_column]
+        answers, worked = columns[self.answer_column], columns.get("worked_solution")
         if self.member is not None:
             member = MEMBERS[self.member]
-            return [_call(member, sample) for sample in _samples(prompts, completions, answers)]
-        rows = member_scores(prompts, completions, answers)
+            return [_call(member, sample) for sample in _samples(prompts, completions, answers, worked)]
+        rows = member_scores(prompts, completions, answers, worked)
         progress = None if trainer_state is None else trainer_state.global_step / max(1, trainer_state.max_steps)
         if log_metric is not None:
             for name, row in rows.items():
@@ -336,7 +373,7 @@ def compute_score(
 ) -> dict[str, float]:
     """verl's custom reward function: `score` is the total, beside it each member's own score, which verl logs. A member
     that could not score the completion adds nothing, stands as 0, and is counted in `failed_members`."""
-    rows = member_scores([_verl_prompt(extra_info)], [solution_str], [ground_truth])
+    rows = member_scores([_verl_prompt(extra_info)], [solution_str], [ground_truth], _worked(extra_info))
     failed = sum(row[0] is None for row in rows.values())
     logged = {name: row[0] or 0.0 for name, row in rows.items()}
     return {**logged, "failed_members": float(failed), "score": _sum(_contributions(rows)[0])}
@@ -350,7 +387,7 @@ def compute_member_scores(
     `reward.custom_reward_function.name=compute_member_scores`, `algorithm.gdpo_reward_keys=[...]` the members' names,
     `algorithm.gdpo_reward_weights=[...]` their weights. `score` is their weighted sum; what failed counts as 0.
     """
-    scores = member_scores([_verl_prompt(extra_info)], [solution_str], [ground_truth])
+    scores = member_scores([_verl_prompt(extra_info)], [solution_str], [ground_truth], _worked(extra_info))
     values = {name: row[0] or 0.0 for name, row in scores.items()}
     return {"score": math.fsum(values[member.name] * member.weight for member in MEMBERS), **values}
 
@@ -398,22 +435,25 @@ def reward_func(
 # verifiers
 
 
-def verifiers_reward(prompt: Any, completion: Any, answer: Any) -> float:
+def verifiers_reward(prompt: Any, completion: Any, answer: Any, info: Any = None) -> float:
     """A rubric function of verifiers: one rollout. A member that could not score it adds nothing; see `failures`."""
-    return score_without_failed([prompt], [completion], [answer])[0]
+    return score_without_failed([prompt], [completion], [answer], worked_solutions=_worked(info))[0]
 
 
-def verifiers_group_reward(prompts: list[Any], completions: list[Any], answers: list[Any]) -> list[float]:
+def verifiers_group_reward(
+    prompts: list[Any], completions: list[Any], answers: list[Any], infos: Sequence[Any] | None = None
+) -> list[float]:
     """A group function of verifiers: all rollouts of one example."""
     groups = [(prompt_text(prompt), str(answer)) for prompt, answer in zip(prompts, answers, strict=True)]
-    return score_without_failed(prompts, completions, answers, groups)
+    worked = None if infos is None else _worked(*infos)
+    return score_without_failed(prompts, completions, answers, groups, worked)
 
 
 async def verifiers_task_reward(task: Any, trace: Any) -> float:
     """A reward of verifiers' v1 tasks, plugged by path: the reply against the `answer` of the task's data."""
     if not hasattr(task, "answer"):
         raise AttributeError(f"the task's data ({type(task).__name__}) has no `answer`; give it that field")
-    return score_without_failed([task.prompt or ""], [trace.last_reply], [task.answer])[0]
+    return score_without_failed([task.prompt or ""], [trace.last_reply], [task.answer], None, _worked(task))[0]
 
 
 # Further hosts, filled in by the export
@@ -428,6 +468,7 @@ _FUNCTIONS: dict[str, Reward] = {
 reward_funcs = trl_reward_functions()
 reward_weights = [member.weight for member in MEMBERS] if AGGREGATION == "group_normalised" else [1.0]
 
+ASKING = [member.name for member in MEMBERS if member.worked_solution]
 SCHEDULED = [member.name for member in MEMBERS if member.to is not None]
 
 _ONE_AT_A_TIME = {
@@ -456,6 +497,8 @@ else:
     verifiers_reward.__name__ = NAME
     verifiers_functions = [verifiers_reward]
     _refused = _WITHOUT_STEP if SCHEDULED else {}
+if ASKING:
+    _refused = {"reward_func": _ONE_AT_A_TIME["reward_func"], **_refused}
 for _name in _refused:
     del globals()[_name]
 
@@ -467,6 +510,11 @@ def __getattr__(name: str) -> Any:
         raise UnsuitableHost(
             f"the weight of {', '.join(map(repr, SCHEDULED))} of ensemble {NAME!r} has a schedule, and "
             f"{_refused[name]} is not told how far the run is; take TRL"
+        )
+    if AGGREGATION != "group_normalised":
+        raise UnsuitableHost(
+            f"{', '.join(map(repr, ASKING))} of ensemble {NAME!r} asks for the worked solution of every question, and "
+            f"{_refused[name]} is passed none; take another trainer"
         )
     raise UnsuitableHost(
         f"ensemble {NAME!r} aggregates by group_normalised, which needs all completions of a prompt together, and "

@@ -45,7 +45,8 @@ def reward_source(ensemble: Ensemble) -> str:
         entries.append(
             f"    Member(\n        name={member.name!r},\n        source={source},\n        function={function!r},\n"
             f"        weight={member.weight!r},\n        mean={member.mean!r},\n        std={member.std!r},\n"
-            f"        reads_prompt={reads_prompt(member)!r},\n{_schedule(member)}    ),\n"
+            f"        reads_prompt={reads_prompt(member)!r},\n{_schedule(member)}"
+            f"{_worked_solution(member)}    ),\n"
         )
     filled = [
         f"NAME = {ensemble.name!r}\n",
@@ -60,6 +61,10 @@ def _schedule(member: Member) -> str:
     if member.schedule is None:
         return ""
     return f"        to={member.schedule.to!r},\n        at={member.schedule.at!r},\n"
+
+
+def _worked_solution(member: Member) -> str:
+    return "        worked_solution=True,\n" if member.asks_worked_solution else ""
 
 
 def reads_prompt(member: Member) -> bool:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from rewards_generated.answers import AnswerFormat, AnswerReader, AnswerRules
 from rewards_generated.base import base_rewards
-from rewards_generated.contract import ContractViolation, RewardFunction, reward_function, unread
+from rewards_generated.contract import WORKED_SOLUTION, ContractViolation, RewardFunction, reward_function, unread
 from rewards_generated.gate.attacks import attacks, right_answer
 from rewards_generated.gate.behaviour import Worker, behaviour
 from rewards_generated.gate.corpus import hostile_inputs
@@ -25,7 +26,7 @@ from rewards_generated.gate.static_rules import violations
 from rewards_generated.gate.variations import variations
 from rewards_generated.gate.verdict import Check, Verdict
 from rewards_generated.identity import CodeUnreadable, parse, tree_identity
-from rewards_generated.rollout import Rollout, Sample
+from rewards_generated.rollout import Rollout
 from rewards_generated.sandbox.settings import SandboxSettings
 
 __all__ = ["Check", "CheckName", "GateSettings", "Verdict", "check", "static_check"]
@@ -50,7 +51,8 @@ def check(
 ) -> Verdict:
     """Whether the code may be trained on, with the figure and the reason of every check.
 
-    `rollouts`: of the base policy on train questions, right and wrong; None or empty: constructed ones. `answers`: the
+    `rollouts`: of the base policy on train questions, right and wrong; None or empty: constructed ones. Where none of
+    those given has a worked solution, a reward that asks for one is refused. `answers`: the
     task, whose answer format probes and attacks have and whose base rewards stand beside the candidate; None: numbers
     in `<thinking>` and `<solution>` tags. Nothing of the code runs outside the sandbox. Raises SandboxUnavailable
     where the settings' level cannot be reached.
@@ -65,6 +67,12 @@ def check(
         except CodeUnreadable as error:
             checks.append(_check("syntax", False, str(error), line=error.line))
             function = None
+    if function is not None and function.worked_solution and rollouts and not any(r.worked_solution for r in rollouts):
+        message = (
+            f"`{function.name}` asks for `{WORKED_SOLUTION}`, but the task has no worked solutions: leave the "
+            "parameter out, or take a task that has them"
+        )
+        checks.append(_check("signature", False, message, line=function.line))
     if tree is not None and function is not None and all(item.passed for item in checks):
         checks += _dynamic(
             code, tree, function, rollouts, answers or AnswerRules(), settings, sandbox or SandboxSettings()
@@ -151,8 +159,7 @@ def _dynamic(
     attempts = attacks(honest, form)
     completions = list(dict.fromkeys(rollout.completion for rollout in chosen))[:_SWAPPED]
     swapped = [
-        [Sample(reference.prompt, completion, reference.answer) for completion in completions]
-        for reference in references
+        [replace(reference, completion=completion).sample for completion in completions] for reference in references
     ]
     samples = [rollout.sample for rollout in (*chosen, *references)] + [attack.sample for attack in attempts]
     samples += [sample for row in swapped for sample in row]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rewards_generated.answers import AnswerFormat, parse_number
 from rewards_generated.gate.settings import CheckName
@@ -41,7 +41,7 @@ def attacks(references: Sequence[Rollout], form: AnswerFormat) -> list[Attack]:
     for rollout in references:
         for name, completions in _completions(rollout, form).items():
             made += [
-                Attack(name, rollout.group, Sample(rollout.prompt, completion, rollout.answer))
+                Attack(name, rollout.group, Sample(rollout.prompt, completion, rollout.answer, rollout.worked_solution))
                 for completion in completions
             ]
     return made
@@ -50,7 +50,7 @@ def attacks(references: Sequence[Rollout], form: AnswerFormat) -> list[Attack]:
 def right_answer(rollout: Rollout, form: AnswerFormat) -> Rollout:
     """A bare right answer to the question of the rollout, for questions that the policy never got right."""
     completion = form.completion(f"the answer is {rollout.answer} .", rollout.answer)
-    return Rollout(rollout.prompt, completion, rollout.answer, True, True, rollout.group)
+    return replace(rollout, completion=completion, correct=True, answered=True)
 
 
 def _completions(rollout: Rollout, form: AnswerFormat) -> dict[CheckName, list[str]]:

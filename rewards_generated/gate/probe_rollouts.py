@@ -53,7 +53,8 @@ def _of_question(number: int, draw: random.Random, form: AnswerFormat) -> list[R
     rollouts = []
     for place, completion in enumerate(right + wrong):
         answered = form.answer_opening in completion
-        rollouts.append(Rollout(prompt, completion, str(gold), place < len(right) and answered, answered, group))
+        correct = place < len(right) and answered
+        rollouts.append(Rollout(prompt, completion, str(gold), correct, answered, group, f"{first} {second}"))
     return rollouts
 
 

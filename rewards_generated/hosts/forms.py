@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rewards_generated.adapters.batch import expects_messages
-from rewards_generated.contract import ANSWER_COLUMNS, PARAMETERS
+from rewards_generated.contract import ANSWER_COLUMNS, PARAMETERS, WORKED_SOLUTION
 
 Form = Literal["sample", "trl", "verl", "openrlhf", "verifiers"]
 
@@ -26,8 +26,10 @@ ENVIRONMENT = "load_environment"
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _GIVEN: dict[Form, frozenset[str]] = {
-    "sample": frozenset(PARAMETERS),
-    "trl": frozenset({"prompts", "completions", "log_extra", "log_metric", "trainer_state", *ANSWER_COLUMNS}),
+    "sample": frozenset({*PARAMETERS, WORKED_SOLUTION}),
+    "trl": frozenset(
+        {"prompts", "completions", "log_extra", "log_metric", "trainer_state", WORKED_SOLUTION, *ANSWER_COLUMNS}
+    ),
     "verl": frozenset({"data_source", "solution_str", "ground_truth", "extra_info"}),
     "openrlhf": frozenset({"queries", "prompts", "labels"}),
     "verifiers": frozenset({"prompt", "completion", "answer", "parser", "info", "state", "task"}),
@@ -118,16 +120,16 @@ def recognised(name: str, expression: str, signature: Signature, line: int) -> F
 
 
 def _form(name: str, signature: Signature) -> Form | None:
-    names = signature.parameters
+    names, required = signature.parameters, set(signature.required) - {WORKED_SOLUTION}
     if "completions" in names:
         return "trl"
     if "solution_str" in names and "ground_truth" in names:
         return "verl"
     if "queries" in names:
         return "openrlhf"
-    if name == "reward" and len(names) >= len(PARAMETERS) and len(signature.required) <= len(PARAMETERS):
+    if name == "reward" and len(names) >= len(PARAMETERS) and len(required) <= len(PARAMETERS):
         return "sample"
-    if names[: len(PARAMETERS)] == PARAMETERS and len(signature.required) <= len(PARAMETERS):
+    if names[: len(PARAMETERS)] == PARAMETERS and len(required) <= len(PARAMETERS):
         return "verifiers" if expects_messages(ast.Module([signature.node], [])) else "sample"  # type: ignore[list-item]
     if "completion" in names and ("answer" in names or set(names) <= _GIVEN["verifiers"]):
         return "verifiers"

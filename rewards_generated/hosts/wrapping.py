@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Container, Mapping
 
-from rewards_generated.contract import ANSWER_COLUMNS
+from rewards_generated.contract import ANSWER_COLUMNS, WORKED_SOLUTION
 from rewards_generated.hosts.forms import FoundReward, columns_asked_for
 
 _FINISHED = '''
@@ -118,8 +118,10 @@ def _keywords(values: Mapping[str, str], taken: Container[str]) -> str:
 
 
 def _sample(found: FoundReward, name: str, messages: bool) -> str:
-    call = _called(found, name, "prompt, completion, answer")
-    return f"def reward(prompt, completion, answer):\n    return {call}\n"
+    asked = WORKED_SOLUTION in found.signature.parameters
+    named, passed = (f", {WORKED_SOLUTION}", f", {WORKED_SOLUTION}={WORKED_SOLUTION}") if asked else ("", "")
+    call = _called(found, name, f"prompt, completion, answer{passed}")
+    return f"def reward(prompt, completion, answer{named}):\n    return {call}\n"
 
 
 def _trl(found: FoundReward, name: str, messages: bool) -> str:
@@ -128,12 +130,14 @@ def _trl(found: FoundReward, name: str, messages: bool) -> str:
     columns = [item for item in ANSWER_COLUMNS if item in names]
     given = [f"{item}={item}" for item in ("prompts", "completions") if item in names]
     given += [f"{item}=answer" for item in columns]
+    asked = WORKED_SOLUTION in names
+    given += [f"{WORKED_SOLUTION}={WORKED_SOLUTION}"] if asked else []
     given += [f"{item}=None" for item in ("trainer_state",) if item in found.signature.required]
     given += [f"{item}=ignored" for item in ("log_extra", "log_metric") if item in names]
     ignored = "def ignored(*values):\n    return None\n\n\n" if any("ignored" in item for item in given) else ""
     call = _called(found, name, ", ".join(given))
     return (
-        f"{ignored}def reward(prompts, completions, answer):\n"
+        f"{ignored}def reward(prompts, completions, answer{f', {WORKED_SOLUTION}' if asked else ''}):\n"
         f"    return [0.0 if value is None else value for value in {call}]\n"
     )
 

@@ -29,12 +29,13 @@ REQUEST = struct.Struct("<8sIIQ")
 SLOT = struct.Struct("<I200s")
 SLOTS = 8
 REPEATED = 2**32 - 1
+MISSING = 2**32 - 2
 ERROR_BYTES = 2000
 LIMIT = 1_000_000
 SCORED, RAISED, REFUSED = 0, 1, 2
 MODULE = "reward_module"
 
-Columns = tuple[list[str], list[str], list[str]]
+Columns = tuple[list[str], list[str], list[str], list[str | None]]
 Request = tuple[bytes, int, int, memoryview]
 """Nonce, number of samples, bytes of the lengths, body."""
 
@@ -174,6 +175,7 @@ class Reward:
         self.batch = setup["kind"] == "batch"
         self.columns = setup["columns"]
         self.conversational = setup["conversational"]
+        self.worked_solution = setup["worked_solution"]
         self.function: Any = None
         self.error = error
 
@@ -204,6 +206,8 @@ class Reward:
             completions = [[{"role": "assistant", "content": text}] for text in completions]
         offered: dict[str, Any] = {"prompts": prompts, "completions": completions}
         offered.update((column, list(answers)) for column in self.columns)
+        if self.worked_solution:
+            offered["worked_solution"] = columns[3]
         parameters = inspect.signature(self.function).parameters
         if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
             return offered
@@ -211,21 +215,24 @@ class Reward:
 
 
 def unpack(columns_length: int, count: int, body: memoryview) -> Columns:
-    """The three columns of a request: the lengths in bytes, then the texts."""
+    """The columns of a request: the lengths in bytes, then the texts. The fourth is empty unless it was sent."""
     lengths = array.array("I")
     lengths.frombytes(body[:columns_length])
     if sys.byteorder == "big":
         lengths.byteswap()
-    pieces: list[str] = []
-    start, text = columns_length, ""
+    pieces: list[Any] = []
+    text: str | None = None
+    start = columns_length
     append = pieces.append
     for length in lengths:
-        if length != REPEATED:
+        if length == MISSING:
+            text = None
+        elif length != REPEATED:
             end = start + length
             text = str(body[start:end], "utf-8", "surrogatepass")
             start = end
         append(text)
-    return pieces[:count], pieces[count : 2 * count], pieces[2 * count :]
+    return pieces[:count], pieces[count : 2 * count], pieces[2 * count : 3 * count], pieces[3 * count :]
 
 
 def frame(status: bytes, nonce: bytes, payload: bytes) -> bytes:
@@ -271,9 +278,10 @@ def evaluate(reward: Reward, request: Request) -> bytes:
                 else:
                     fail(index, REFUSED, refusal(value))
         else:
-            for index, (prompt, completion, answer) in enumerate(zip(*columns, strict=True)):
+            further = [{"worked_solution": text} for text in columns[3]] or [{}] * count
+            for index, (prompt, completion, answer, named) in enumerate(zip(*columns[:3], further, strict=True)):
                 try:
-                    value = function(prompt, completion, answer)
+                    value = function(prompt, completion, answer, **named)
                 except BaseException as error:  # noqa: BLE001
                     fail(index, RAISED, describe(error))
                     continue

@@ -82,6 +82,7 @@ class WorkerProcess:
         hash_seed: int = 0,
     ) -> None:
         self._settings = settings
+        self._worked_solutions = entry is not None and entry.worked_solution
         nonce = os.urandom(8)
         setup = encode_setup(worker_setup(code, entry or EntryPoint(), settings, seal or Seal(), nonce))
         environment = {
@@ -141,7 +142,7 @@ class WorkerProcess:
             self._unsolicited()
         nonce = os.urandom(8)
         self._refresh_cpu_limit(deadline)
-        self._send(encode_request(nonce, samples), deadline)
+        self._send(encode_request(nonce, samples, worked_solutions=self._worked_solutions), deadline)
         status, payload = self._receive(nonce, len(samples), deadline)
         return decode_reply(status, payload, len(samples))
 

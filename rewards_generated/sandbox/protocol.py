@@ -1,8 +1,9 @@
 """The frames between a parent and its worker, little-endian, on two private pipes.
 
 Set-up, once, to the worker: length (4 bytes), JSON. Request: nonce (8 bytes), number of samples (4), bytes of the
-lengths (4), bytes of the body (8); body = the lengths in bytes of all prompts, then all completions, then all answers
-(4 bytes each), then their texts in UTF-8. The parent is trusted, so the request may be of any form.
+lengths (4), bytes of the body (8); body = the lengths in bytes of all prompts, then all completions, then all answers,
+then, for a reward that asks for them, all worked solutions (4 bytes each), then their texts in UTF-8. The parent is
+trusted, so the request may be of any form.
 
 Reply: status byte, nonce, length (4), payload. Nothing in a payload is parsed but numbers and capped text:
 - `K`: exactly 8 n bytes, the scores as float64;
@@ -35,6 +36,8 @@ ERROR_BYTES = 2000
 READY_FLAGS = 5
 REPEATED = 2**32 - 1
 """Length that stands for: the same text as the one before in this column."""
+MISSING = 2**32 - 2
+"""Length that stands for: there is no text."""
 LARGEST_SCORE = 1e6
 LARGEST_REQUEST = 64 * 2**20
 """Bytes; a larger batch is split before it is sent."""
@@ -60,21 +63,28 @@ def encode_setup(setup: Mapping[str, Any]) -> bytes:
     return struct.pack("<I", len(text)) + text
 
 
-def encode_request(nonce: bytes, samples: Sequence[Sample]) -> bytes:
-    """One request frame; lone surrogates survive.
+def encode_request(nonce: bytes, samples: Sequence[Sample], *, worked_solutions: bool = False) -> bytes:
+    """One request frame; lone surrogates survive. `worked_solutions`: they are sent too.
 
     Each text is encoded alone, because Python encodes ASCII by copying; a text that equals the one before it in its
     column (the prompts of a group) is sent as REPEATED.
     """
     lengths = array("I")
     parts: list[bytes] = []
-    for column in (
+    columns: list[Sequence[str | None]] = [
         [sample.prompt for sample in samples],
         [sample.completion for sample in samples],
         [sample.answer for sample in samples],
-    ):
+    ]
+    if worked_solutions:
+        columns.append([sample.worked_solution for sample in samples])
+    for column in columns:
         previous = None
         for text in column:
+            if text is None:
+                lengths.append(MISSING)
+                previous = None
+                continue
             if text == previous:
                 lengths.append(REPEATED)
                 continue

@@ -81,6 +81,7 @@ def worker_setup(code: str, entry: EntryPoint, settings: SandboxSettings, seal: 
         "kind": entry.kind,
         "columns": list(entry.answer_columns),
         "conversational": entry.conversational,
+        "worked_solution": entry.worked_solution,
         "mode": settings.mode,
         "modules": [*PRELOADED, *seal.extra_modules],
         "preload": preload,

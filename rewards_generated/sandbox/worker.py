@@ -169,7 +169,8 @@ class RewardWorker:
     def _attempt(self, samples: list[Sample], seconds: float) -> list[Score] | _Failure:
         """One call of the process; it is killed if it fails."""
         self._call_seconds = 0.0
-        if sum(len(s.prompt) + len(s.completion) + len(s.answer) for s in samples) > LARGEST_REQUEST:
+        texts = (text for s in samples for text in (s.prompt, s.completion, s.answer, s.worked_solution) if text)
+        if sum(map(len, texts)) > LARGEST_REQUEST:
             return _Failure("the batch is too large for one call", divisible=True)
         try:
             process = self._ensure_process()

@@ -45,6 +45,7 @@ def checked_task(config: SearchConfig) -> Task:
     base_model_fingerprint(config.base_model)
     config.prompting.format(config.task)
     check_transfer(config)
+    check_strata(config, task)
     return task
 
 
@@ -70,6 +71,24 @@ def check_transfer(config: SearchConfig) -> None:
         base_model_fingerprint(base, "finals.transfer")
 
 
+def check_strata(config: SearchConfig, task: Task) -> None:
+    """Raises UserError where questions cannot be drawn from strata: of the test split, which stays sealed until it is
+    asked as it is, or of a split that has no more than are to be drawn."""
+    screening = config.screening
+    if screening.question_strata is None:
+        return
+    field = f"`screening.question_strata` = {screening.question_strata}"
+    if config.search.select_on == "test":
+        raise UserError(
+            f"{field} draws questions of the validation split, and `search.select_on` is 'test'; leave one of them out"
+        )
+    if (found := len(task.examples("validation", config.question_pool))) <= screening.questions:
+        raise UserError(
+            f"{field} draws `screening.questions` = {screening.questions} from more questions, but the validation "
+            f"split of the task {config.task.name!r} has {found:,}; ask fewer, or give the task a larger one"
+        )
+
+
 FEW_QUESTIONS = 100
 """Below it the luck of questions alone is 10 points of accuracy to either side."""
 
@@ -88,6 +107,9 @@ def question_warnings(config: SearchConfig, task: Task) -> list[str]:
     """Of the splits that decide, what has to be said of those that have fewer questions than are to be asked, or few
     at all."""
     wanted, said = wanted_questions(config), []
+    pool = config.screening.strata_pool
+    if pool is not None and (found := len(task.examples("validation", pool))) < pool:
+        said.append(f"the validation split has {found:,} questions where `screening.strata_pool` names {pool:,}")
     for split, found in found_questions(config, task).items():
         count = wanted[split]
         if found < count:

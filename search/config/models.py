@@ -26,6 +26,9 @@ from search.config.transfer import TransferSetting
 from trainer.algorithms import algorithm_of
 from trainer.jobs.settings import AlgorithmSettings, GrpoSettings, Hardware, LoraSettings
 
+POOL = 4
+"""Questions sampled for strata, as a multiple of those drawn."""
+
 ENSEMBLE_NAMES = ("top-N", "correctness-family", "diverse-rounds", "decorrelated-N", "greedy")
 
 
@@ -108,6 +111,12 @@ class ScreeningSettings(_Section):
     pooled with this search's own. Read at the start alone."""
     questions: int = Field(ge=1)
     """Questions of the validation split that score a candidate."""
+    question_strata: int | None = Field(default=None, ge=2)
+    """Draw these questions from so many strata of equal size, by how often the untrained policy answers rightly: it
+    first samples search.base_rollouts.per_question answers to each of `strata_pool`. Empty: the first of the split."""
+    strata_pool: int | None = Field(default=None, ge=2)
+    """Questions of the validation split that are sampled for that, more than `questions`: the strata save the more the
+    larger it is. Empty: four times `questions`, or as many as the split has."""
     evaluation_batch_size: int = Field(default=64, ge=1)
     """Questions decoded together in evaluation."""
     failure_rate_limit: float = Field(default=0.1, ge=0, le=1)
@@ -131,6 +140,26 @@ class ScreeningSettings(_Section):
             raise UserError(
                 f"`screening.second_turn_phrase` = {self.second_turn_phrase!r} has no effect where evaluations have "
                 "one turn; set screening.evaluation_turns to 2, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _strata_hold_questions(self) -> ScreeningSettings:
+        strata, pool = self.question_strata, self.strata_pool
+        if strata is None and pool is not None:
+            raise UserError(
+                f"`screening.strata_pool` = {pool} has no effect without strata; set screening.question_strata too, or "
+                "leave it out"
+            )
+        if strata is not None and 2 * strata > self.questions:
+            raise UserError(
+                f"`screening.question_strata` = {strata} leaves fewer than two of `screening.questions` = "
+                f"{self.questions} to a stratum; set at most {self.questions // 2}"
+            )
+        if pool is not None and pool <= self.questions:
+            raise UserError(
+                f"`screening.strata_pool` = {pool} leaves nothing to choose: `screening.questions` = {self.questions} "
+                f"are drawn from it; set more, such as {POOL * self.questions}"
             )
         return self
 
@@ -278,6 +307,14 @@ class SearchConfig(_Section):
     def selection_questions(self) -> int:
         """Questions of the split that ranks."""
         return self.screening.questions if self.search.select_on == "validation" else self.finals.test_questions
+
+    @property
+    def question_pool(self) -> int:
+        """Of the split that ranks, the first so many questions, among which those that are asked are found."""
+        screening = self.screening
+        if screening.question_strata is None:
+            return self.selection_questions
+        return screening.strata_pool or POOL * screening.questions
 
     @property
     def second_turn(self) -> str | None:

@@ -30,6 +30,8 @@ class Plan:
     """Sampled in training."""
     evaluated_questions: int
     """Greedy answers, all policies and passes together; with successive halving those at its rungs too."""
+    pool_answers: int
+    """Sampled answers of the untrained policy, by which the questions that rank are put into strata."""
 
 
 DEVIATION = 0.09
@@ -120,6 +122,9 @@ def plan(config: SearchConfig) -> Plan:
         transfers=transfers,
         steps=steps,
         completions=screening.completions(steps),
+        pool_answers=0
+        if screening.question_strata is None
+        else config.question_pool * search.base_rollouts.per_question,
         evaluated_questions=passes * (config.selection_questions * (at_rungs + tried + retrainings + 1) + tested),
     )
 

@@ -151,12 +151,19 @@ def print_plan(config: SearchConfig, *, probe: bool = False) -> None:
         say(console, halving)
     say(console, f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions")
     say(console, f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
+    if strata := config.screening.question_strata:
+        say(
+            console,
+            f"strata: first at most {planned.pool_answers:,} sampled answers of the base policy, to put "
+            f"{len(task.examples('validation', config.question_pool)):,} questions into {strata} strata",
+        )
     say(console, detectable_sentence(config, found_questions(config, task)))
     warn_of_questions(console, config, task)
     say(console, f"language model: {language_model_cost(config)}")
     pace = calibrate(config)
     jobs = planned.screenings + planned.greedy_runs + retrained
-    seconds = pace.seconds(jobs, planned.steps, planned.evaluated_questions, planned.candidates, 3)
+    answers = planned.evaluated_questions + planned.pool_answers
+    seconds = pace.seconds(jobs, planned.steps, answers, planned.candidates, 3 + (planned.pool_answers > 0))
     say(console, f"time: about {duration(seconds)}, from {pace.measured}")
 
 

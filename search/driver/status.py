@@ -18,6 +18,7 @@ from search.proposers.base import Spending
 from search.results.models import proposing_models
 from search.results.notes import changes, go_on, nothing_scored
 from search.results.ranking import Status, control_scores, outcomes
+from search.results.strata import strata_note
 from search.results.tables import models_table, outcomes_table, prescreening_table
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -61,6 +62,8 @@ def _print(folder: Path, ledger: Ledger, console: Console) -> None:
     console.print(
         f"sandbox: level {ledger.fact('sandbox')['level']}; configuration {ledger.fact('config_digest')[:12]}"
     )
+    if strata := strata_note(config, ledger):
+        console.print(strata)
     for change in changes(ledger):
         console.print(printable(f"changed while it ran: {change}"))
     for outcome in every:

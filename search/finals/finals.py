@@ -21,6 +21,7 @@ from search.jobs.dispatch import run_jobs
 from search.ledger import Candidate, Finalist, Stage
 from search.results.entries import EVALUATED, subject_of, tasks_of
 from search.results.ranking import complete_scores, final_seeds_of, outcomes, ranked
+from search.results.strata import drawn_ids
 from search.rounds.base_scores import BaseScores
 from search.session import Run
 from trainer.jobs.evaluate import EvaluateJob
@@ -88,9 +89,9 @@ def measured_members(run: Run, best: Sequence[Candidate], scores: BaseScores) ->
 
 def retrain(run: Run, what: str, finalists: Sequence[Finalist]) -> None:
     """Every finalist over the fresh seeds that all of them share; the same members are trained once."""
-    own = [finalist for finalist in finalists if finalist.same_as is None]
+    own, ids = [finalist for finalist in finalists if finalist.same_as is None], drawn_ids(run.ledger)
     jobs = [
-        retraining_run(run.config, finalist, seed)
+        retraining_run(run.config, finalist, seed, ids)
         for finalist in own
         for seed in final_seeds_of(run.config, finalist.name)
     ]

@@ -19,6 +19,7 @@ from search.jobs.dispatch import unscored
 from search.jobs.packing import train_together
 from search.ledger import Candidate, Stage
 from search.results.ranking import complete_scores
+from search.results.strata import drawn_ids
 from search.rounds.base_scores import BaseScores
 from search.session import Run
 from trainer.jobs.train import TrainingRun
@@ -98,7 +99,8 @@ def _try(
     config = run.config
     trials = {addition.name: _trial(run, [*taken, addition], scores) for addition in additions}
     seeds = greedy_seeds(config.seed, config.greedy_seeds)
-    jobs = [greedy_run(config, trial, seed) for trial in trials.values() for seed in seeds]
+    ids = drawn_ids(run.ledger)
+    jobs = [greedy_run(config, trial, seed, ids) for trial in trials.values() for seed in seeds]
     what = f"greedy selection, member {len(taken) + 1} of at most {config.finals.greedy.size_limit}"
     train_missing(run, STAGE, what, jobs, config.greedy_steps)
     found = {

@@ -12,6 +12,7 @@ from search.config.transfer import TransferSetting
 from search.ledger import Candidate, Finalist
 from trainer.determinism import derived_seed
 from trainer.jobs.evaluate import EvaluateJob, Suite
+from trainer.jobs.settings import Ids
 from trainer.jobs.train import EvaluationRequest, TrainingRun
 
 
@@ -31,27 +32,30 @@ def members_with(config: SearchConfig, candidates: Sequence[Candidate]) -> tuple
     return (*base, *(member for candidate in candidates for member in candidate.members))
 
 
-def screening_run(config: SearchConfig, subject: str, candidate: Candidate | None, seed: int) -> TrainingRun:
-    """The run of one candidate beside the base rewards that it does not replace; None: the base rewards alone."""
+def screening_run(
+    config: SearchConfig, subject: str, candidate: Candidate | None, seed: int, ids: Ids = None
+) -> TrainingRun:
+    """The run of one candidate beside the base rewards that it does not replace; None: the base rewards alone. `ids`:
+    of the questions that rank, where they are drawn."""
     ensemble = Ensemble(name=subject, members=members_with(config, () if candidate is None else (candidate,)))
-    return _training_run(config, f"screening {subject}, seed {seed}", ensemble, config.screening.grpo.steps, seed)
+    return _training_run(config, f"screening {subject}, seed {seed}", ensemble, config.screening.grpo.steps, seed, ids)
 
 
-def greedy_run(config: SearchConfig, ensemble: Ensemble, seed: int) -> TrainingRun:
+def greedy_run(config: SearchConfig, ensemble: Ensemble, seed: int, ids: Ids = None) -> TrainingRun:
     """The short run of one addition that greedy selection tries."""
-    return _training_run(config, f"trying {ensemble.name}, seed {seed}", ensemble, config.greedy_steps, seed)
+    return _training_run(config, f"trying {ensemble.name}, seed {seed}", ensemble, config.greedy_steps, seed, ids)
 
 
-def retraining_run(config: SearchConfig, finalist: Finalist, seed: int) -> TrainingRun:
+def retraining_run(config: SearchConfig, finalist: Finalist, seed: int, ids: Ids = None) -> TrainingRun:
     label = f"retraining {finalist.name}, seed {seed}"
-    return _training_run(config, label, finalist.ensemble, finalist.steps, seed)
+    return _training_run(config, label, finalist.ensemble, finalist.steps, seed, ids)
 
 
 def transfer_run(config: SearchConfig, finalist: Finalist, setting: TransferSetting, seed: int) -> TrainingRun:
     """The run of a finalist under another setting, which answers the test split."""
     name = transfer_subject(setting, finalist.name)
     ensemble = finalist.ensemble.model_copy(update={"name": name})
-    run = _training_run(config, f"transfer, {name}, seed {seed}", ensemble, finalist.steps, seed)
+    run = _training_run(config, f"transfer, {name}, seed {seed}", ensemble, finalist.steps, seed, None)
     assert run.evaluation is not None
     asked = run.evaluation.model_copy(update={"split": "test", "limit": config.finals.test_questions})
     changes = {"grpo": setting.of(run.grpo), "base_model": setting.base_model or run.base_model, "evaluation": asked}
@@ -63,7 +67,7 @@ def transfer_subject(setting: TransferSetting, finalist: str) -> str:
     return f"{setting.name}: {finalist}"
 
 
-def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: int, seed: int) -> TrainingRun:
+def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: int, seed: int, ids: Ids) -> TrainingRun:
     screening = config.screening
     return TrainingRun(
         label=label,
@@ -78,7 +82,8 @@ def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: i
         engine=config.engine,
         evaluation=EvaluationRequest(
             split=config.search.select_on,
-            limit=config.selection_questions,
+            limit=config.question_pool,
+            ids=ids,
             max_completion_tokens=screening.grpo.max_completion_tokens,
             batch_size=screening.evaluation_batch_size,
             second_turn=config.second_turn,
@@ -91,16 +96,27 @@ def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: i
 
 def base_rollouts_job(config: SearchConfig) -> EvaluateJob:
     """Sampled completions of the base policy on train questions."""
+    suite = Suite(task=config.task, split="train", questions=config.search.base_rollouts.questions)
+    return _sampling_job(config, "rollouts of the base policy", suite, "base rollouts")
+
+
+def question_pool_job(config: SearchConfig) -> EvaluateJob:
+    """Likewise on the questions from which those that rank are drawn."""
+    suite = Suite(task=config.task, split=config.search.select_on, questions=config.question_pool)
+    return _sampling_job(config, "base mass of questions", suite, "question pool")
+
+
+def _sampling_job(config: SearchConfig, label: str, suite: Suite, purpose: str) -> EvaluateJob:
     rollouts = config.search.base_rollouts
     return EvaluateJob(
-        label="rollouts of the base policy",
+        label=label,
         base_model=config.base_model,
         prompt_format=config.prompting.format(config.task),
-        suites={"train": Suite(task=config.task, split="train", questions=rollouts.questions)},
+        suites={suite.split: suite},
         max_completion_tokens=config.screening.grpo.max_completion_tokens,
         temperature=rollouts.temperature,
         samples_per_question=rollouts.per_question,
-        seed=derived_seed(config.seed, "base rollouts", bits=31),
+        seed=derived_seed(config.seed, purpose, bits=31),
         batch_size=config.screening.evaluation_batch_size,
         engine=config.engine,
         hardware=config.hardware,
@@ -130,10 +146,11 @@ def evaluation_job(
     )
 
 
-def split_of(config: SearchConfig, split: Split) -> Suite:
-    """The questions of the search's own task that a split is judged by."""
-    questions = config.finals.test_questions if split == "test" else config.selection_questions
-    return Suite(task=config.task, split=split, questions=questions)
+def split_of(config: SearchConfig, split: Split, ids: Ids = None) -> Suite:
+    """The questions of the search's own task that a split is judged by; `ids`: of those that rank, where they are
+    drawn."""
+    questions = config.finals.test_questions if split == "test" else config.question_pool
+    return Suite(task=config.task, split=split, questions=questions, ids=ids)
 
 
 def suite_job(

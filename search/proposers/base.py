@@ -254,6 +254,8 @@ class ProposalRequest:
     """Names of the base rewards that are added to every candidate, for the prompt to describe."""
     answer_format: AnswerFormat = ANSWER_FORMATS["solution"]
     """Of the task: where completions put reasoning and answer."""
+    worked_solutions: bool = False
+    """Whether the task has worked solutions, for rewards that ask for them."""
     proposes: Proposes = "reward"
     """What a proposal is: the code of one reward, or the text of a set (`rewards_generated.reward_set`)."""
     rejects_duplicates: bool = False

@@ -16,6 +16,7 @@ from search.config.names import GREEDY_SELECTED as SELECTED
 from search.ledger import Ledger, Stage
 from search.results.entries import final_entries
 from search.results.ranking import outcomes, ranked
+from search.results.strata import strata_note
 
 
 def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
@@ -39,6 +40,8 @@ def notes(config: SearchConfig, ledger: Ledger) -> list[str]:
 def remarks(config: SearchConfig, ledger: Ledger) -> list[str]:
     """What the report does not see from its data."""
     said = two_turn_notes(config, ledger)
+    if strata := strata_note(config, ledger):
+        said.append(strata)
     winner = ledger.milestone("winner_named")
     if winner and winner.detail["name"] is None:
         said.append("No ensemble was scored, so there is no winner.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eval.report.data import (
     Candidate,
     GateCheck,
+    MemberWeight,
     Protocol,
     ReportData,
     Round,
@@ -20,6 +21,7 @@ from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.suites import format_suites
 from eval.report.text import counted
 from eval.report.transfer import format_transfer
+from rewards_generated.ensemble import Member
 from rewards_generated.files import write_whole
 from search.config.checks import answers_of
 from search.config.models import SearchConfig
@@ -111,6 +113,7 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
         **algorithm_of(config.screening.algorithm).description(config.screening.grpo),
         "screening seeds": f"{config.screening.seeds}{more_screened}{raced}",
         "selection": f"{_asked(config, ledger):,} questions of the {config.search.select_on} split, greedy"
+        + (f", drawn from {config.screening.question_strata} strata" if config.screening.question_strata else "")
         + (", in two passes" if config.second_turn else ""),
         "retraining": f"{config.final_steps} steps, {seeds}{more}, aggregation {finals.aggregation}",
         "test": f"{tested:,} questions"
@@ -259,7 +262,15 @@ def _candidate(outcome: Outcome) -> Candidate:
         rung=outcome.rung,
         rung_scores=outcome.rung_scores,
         firing_rate=outcome.firing_rate,
+        weights=_weights(item.members) if item.kind == "reward_set" else (),
         curves=tuple(result["curves"]) if result else (),
         samples=tuple(Sample(**sample) for sample in samples),
         flags=outcome.flags,
     )
+
+
+def _weights(members: Sequence[Member]) -> tuple[MemberWeight, ...]:
+    """None where all are constant."""
+    if not any(member.schedule for member in members):
+        return ()
+    return tuple(MemberWeight(name=item.name, weight=item.weight, schedule=item.schedule) for item in members)

@@ -23,7 +23,7 @@ def audit_screenings(run: Run) -> None:
     if not missing:
         return
     split = config.search.select_on
-    questions = {example.id: example for example in run.task.examples(split, config.selection_questions)}
+    questions = {example.id: example for example in run.task.examples(split, config.question_pool)}
     untrained = [p for answers in _answers(ledger, UNTRAINED, split, None).values() for p in answers]
     for outcome in missing:
         name = outcome.candidate.name

@@ -23,6 +23,7 @@ def rollouts_of(task: Task, predictions: Sequence[Prediction]) -> list[Rollout]:
             correct=prediction.correct,
             answered=prediction.answered,
             group=prediction.id,
+            worked_solution=examples[prediction.id].worked_solution,
         )
         for prediction in predictions
     ]

@@ -41,6 +41,7 @@ def first_request(config: SearchConfig, task: Task, number: int, rollouts: Seque
         known_identities=frozenset(),
         base_rewards=settings.base_rewards,
         answer_format=task.answer_format,
+        worked_solutions=any(rollout.worked_solution for rollout in rollouts),
         proposes=settings.proposes,
         rejects_duplicates=config.prescreen.rejects_duplicates,
         examples_seed=derived_seed(config.seed, "examples", bits=31),

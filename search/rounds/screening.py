@@ -12,6 +12,7 @@ from search.jobs.dispatch import unscored
 from search.jobs.packing import WHOLE, Segment, forget_states, train_together
 from search.ledger import Candidate
 from search.results.ranking import complete_scores, seeds_of
+from search.results.strata import drawn_ids
 from search.session import Run
 from trainer.jobs.train import TrainingRun
 
@@ -73,11 +74,12 @@ def _train_segment(
 ) -> None:
     """Brings the runs of these subjects and seeds that have not ended to the end of the segment."""
     config, ledger = run.config, run.ledger
+    ids = drawn_ids(ledger)
     jobs: dict[str, tuple[str, TrainingRun]] = {}
     for subject, candidate in subjects.items():
         for seed in seeds[subject]:
             if ledger.job("screening", subject, seed) is None and not _reached(run, subject, seed, segment.stop):
-                job = screening_run(config, subject, candidate, seed)
+                job = screening_run(config, subject, candidate, seed, ids)
                 jobs[job.digest] = (subject, job)
     steps = (segment.stop or config.screening.grpo.steps) - (segment.start or 0)
     run.progress.phase(label, len(jobs), steps)
@@ -98,16 +100,15 @@ def _reached(run: Run, subject: str, seed: int, stop: int | None) -> bool:
 def _stop(run: Run, subjects: Mapping[str, Candidate | None], rung: int, compared: int) -> None:
     """Records the runs of candidates that do not go on, as they are at the rung."""
     config, ledger = run.config, run.ledger
-    stopped = []
+    ids, stopped = drawn_ids(ledger), []
     for subject, candidate in subjects.items():
         for seed in screening_seeds(config.seed, config.screening.seeds):
             result = ledger.rung_result("screening", subject, seed, rung)
             if result is not None and ledger.job("screening", subject, seed) is None:
                 # Its adapter is not that of the job, which was not trained to its end.
                 result = result.model_copy(update={"adapter": None})
-                ledger.record_training(
-                    "screening", subject, screening_run(config, subject, candidate, seed), result, None
-                )
+                job = screening_run(config, subject, candidate, seed, ids)
+                ledger.record_training("screening", subject, job, result, None)
                 stopped.append(subject)
     if stopped and not run.answered_blind:
         run.progress.note(

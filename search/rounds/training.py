@@ -87,7 +87,7 @@ def question_kinds(config: SearchConfig, ledger: Ledger, task: Task, leader: str
     it has, and by the task's own attributes of few values: of these, where the leader's accuracy differs most.
     """
     split = config.search.select_on
-    examples = {example.id: example for example in task.examples(split, config.selection_questions)}
+    examples = {example.id: example for example in task.examples(split, config.question_pool)}
     own = _shares(ledger, config, leader)
     asked = [examples[name] for name in own if name in examples]
     if not asked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rewards_generated.contract import ContractViolation, docstring, reward_function
+from rewards_generated.contract import ContractViolation, docstring, reward_function, unread
 from rewards_generated.identity import parse
 
 
@@ -24,6 +24,31 @@ from rewards_generated.identity import parse
 )
 def test_functions_of_one_sample(code: str) -> None:
     assert reward_function(parse(code)).kind == "sample"
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [
+        ("def reward(prompt, completion, answer, worked_solution): return 1.0", True),
+        ("def reward(prompt, completion, answer, worked_solution=None): return 1.0", True),
+        ("def reward(prompt, completion, answer, *, worked_solution): return 1.0", True),
+        ("def reward(prompt, completion, answer, scale=2.0, worked_solution=None): return 1.0", True),
+        ("def reward(prompt, completion, answer, solution=None): return 1.0", False),
+        ("def reward(*arguments): return 1.0", False),
+        ("def f(completions, worked_solution): return [1.0]", True),
+        ("def f(completions, **columns): return [1.0 for text in columns['worked_solution']]", True),
+        ("def f(completions, **columns): return [1.0]", False),
+    ],
+)
+def test_a_worked_solution_is_asked_for_by_name(code: str, asked: bool) -> None:
+    assert reward_function(parse(code)).worked_solution is asked
+
+
+def test_who_reads_the_worked_solution_reads_the_answer() -> None:
+    code = "def reward(p, c, a, worked_solution):\n    return float(len({}) + len(p) + len(c))\n"
+    for what, missed in (("worked_solution", set()), ("c", {"answer"})):
+        tree = parse(code.format(what))
+        assert unread(tree, reward_function(tree)) == missed
 
 
 @pytest.mark.parametrize(
@@ -53,6 +78,9 @@ def test_batch_functions_in_the_style_of_trl(code: str, name: str) -> None:
         ("def reward(prompt, completion, answer, extra): return 1.0", "needs 4 arguments"),
         ("def reward(prompt, completion, answer, *, extra): return 1.0", "keyword-only parameter `extra`"),
         ("def reward(completion, answer, prompt): return 1.0", "another order"),
+        ("def reward(prompt, completion, answer, extra, worked_solution): return 1.0", "needs 5 arguments"),
+        ("def reward(prompt, completion, worked_solution, answer): return 1.0", "passed by name: let it stand behind"),
+        ("def reward(prompt, completion, answer, worked_solution, /): return 1.0", "passed by name"),
         ("def f(completions, difficulty): return [1.0]", "column `difficulty`"),
     ],
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from eval.prediction import Prediction
-from eval.tasks.base import Example, Split, TaskReference
+from eval.tasks.base import Example, Task, TaskReference, examples_of
 from eval.tasks.registry import build_task
 from rewards_generated.ensemble import Ensemble
 from trainer.jobs.base import Done, Job, Result
@@ -86,7 +86,8 @@ class InstantExecutor:
         policy = [job.ensemble.identity, accuracy(job.ensemble, job.seed, None if stop is None else steps)]
         (adapter / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
         assert job.evaluation is not None
-        examples = _examples(job.task.model_dump_json(), job.evaluation.split)[: job.evaluation.limit]
+        evaluation = job.evaluation
+        examples = examples_of(_task(job.task.model_dump_json()), evaluation.split, evaluation.limit, evaluation.ids)
         return RunResult(
             digest=job.digest,
             adapter="adapter",
@@ -224,7 +225,7 @@ def _evaluated(job: Job) -> EvaluateResult:
 
 
 def _answers(job: EvaluateJob, suite: Suite, adapter: str | None) -> tuple[Prediction, ...]:
-    examples = _examples(suite.task.model_dump_json(), suite.split)[: suite.questions]
+    examples = examples_of(_task(suite.task.model_dump_json()), suite.split, suite.questions, suite.ids)
     identity, right, seed = "base", 0.3, job.seed
     if adapter is not None:
         identity, right = json.loads((Path(adapter) / "policy.json").read_text(encoding="utf-8"))
@@ -260,8 +261,8 @@ def _prediction(example: Example, identity: str, right: float, seed: object) -> 
 
 
 @cache
-def _examples(task: str, split: Split) -> tuple[Example, ...]:
-    return tuple(build_task(TaskReference.model_validate_json(task)).examples(split))
+def _task(task: str) -> Task:
+    return build_task(TaskReference.model_validate_json(task))
 
 
 def _share(*parts: object) -> float:

@@ -166,3 +166,10 @@ def test_a_stopped_search_goes_on_to_the_same_end(run: Path, tmp_path: Path) -> 
 def test_trl_trains_with_the_exported_winner(run: Path, tmp_path: Path) -> None:
     assert main(["export", str(run), "--to", str(tmp_path / "winner")]) == 0
     require_our_totals(tmp_path / "winner", write_policy(tmp_path / "policy"), tmp_path)
+
+
+def test_the_report_draws_scheduled_weights(run: Path) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert 'aria-label="weight of pair_10.right: 0.51 to 0 after 40% of the steps"' in page
+    assert 'aria-label="weight of pair_10.second: 0.25 to 0 over the run"' in page
+    assert "Weights over a run" in page

@@ -40,7 +40,12 @@ class Sums:
         pairs = [(a, b) for a in range(10) for b in range(10)]
         parts = {"train": pairs[: self._train], "validation": pairs[50:70], "test": pairs[70:]}
         return [
-            Example(f"{split}-{a}-{b}", ({"role": "user", "content": f"{a} + {b} = ?"},), str(a + b))
+            Example(
+                f"{split}-{a}-{b}",
+                ({"role": "user", "content": f"{a} + {b} = ?"},),
+                str(a + b),
+                worked_solution=f"{a} + {b} = {a + b}" if self.reference.options.get("worked") else None,
+            )
             for a, b in parts[split][:limit]
         ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.tasks.base import Example
+from rewards_generated.contract import WORKED_SOLUTION
 from rewards_generated.errors import UserError
 from trainer.algorithms import algorithm_of
 from trainer.determinism import derived_seed, prompt_order
@@ -30,7 +31,12 @@ def prompt_batches(run: TrainingRun, examples: Sequence[Example]) -> list[list[E
 
 def dataset_row(example: Example) -> dict[str, Any]:
     """What TRL needs of a question, and what the rewards need."""
-    return {"prompt": list(example.prompt), "question": example.question, "answer": example.answer}
+    return {
+        "prompt": list(example.prompt),
+        "question": example.question,
+        "answer": example.answer,
+        WORKED_SOLUTION: example.worked_solution,
+    }
 
 
 def scale_of(run: TrainingRun) -> str:
@@ -83,8 +89,10 @@ def grpo_arguments(run: TrainingRun, folder: Path, device: str, **changes: Any) 
 
 
 def check(run: TrainingRun) -> None:
-    """Raises UserError for settings that TRL would refuse less clearly."""
+    """Raises UserError for settings that TRL would refuse less clearly, and rewards that the task has nothing for."""
     from importlib.util import find_spec
+
+    from eval.tasks.registry import build_task
 
     settings = run.grpo
     completions = settings.completions
@@ -94,5 +102,9 @@ def check(run: TrainingRun) -> None:
             "completions of a step (prompts_per_step x generations)"
         )
     algorithm_of(run.algorithm).check(settings)
+    if any(member.asks_worked_solution for member in run.ensemble.members):
+        questions = build_task(run.task).examples("train")
+        if not any(question.worked_solution for question in questions):
+            run.ensemble.require_worked_solutions(f"the task {run.task.name!r} has none")
     if settings.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
         raise UserError("grpo.optimizer = 'adamw_8bit' needs the package bitsandbytes; install it or use 'adamw_torch'")

@@ -77,6 +77,7 @@ class RolloutScoring:
         completion_ids: Sequence[Sequence[int]],
         question: Sequence[str],
         answer: Sequence[str],
+        worked_solution: Sequence[str | None],
         trainer_state: Any,
         **_: Any,
     ) -> list[float | None]:
@@ -86,7 +87,7 @@ class RolloutScoring:
         as soon as the run can no longer keep its failure rate.
         """
         texts = [completion[0]["content"] for completion in completions]
-        samples = [Sample(*row) for row in zip(question, texts, answer, strict=True)]
+        samples = [Sample(*row) for row in zip(question, texts, answer, worked_solution, strict=True)]
         groups = [index // self._generations for index in range(len(samples))]
         step = trainer_state.global_step + 1
         started = time.perf_counter()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eval.engines.base import GenerationEngine
 from eval.prediction import Prediction
-from eval.tasks.base import Task
+from eval.tasks.base import Task, examples_of
 from rewards_generated.errors import UserError
 from trainer.jobs.folder import ADAPTER, RESULT_FILE, versions, write_model
 from trainer.jobs.peak_memory import peak_memory
@@ -136,7 +136,7 @@ def _predictions(
     found = evaluate_all(
         engine,
         task,
-        task.examples(evaluation.split, evaluation.limit),
+        examples_of(task, evaluation.split, evaluation.limit, evaluation.ids),
         Sampling(evaluation.max_completion_tokens),
         adapters=folders,
         second_turn=evaluation.second_turn,

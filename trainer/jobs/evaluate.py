@@ -11,7 +11,7 @@ from eval.engines.prompting import PromptFormat
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
 from trainer.jobs.base import Job, Result
-from trainer.jobs.settings import Frozen
+from trainer.jobs.settings import Frozen, Ids, Prompts
 
 
 class Suite(Frozen):
@@ -23,6 +23,7 @@ class Suite(Frozen):
     """Split that is answered."""
     questions: int = Field(ge=1)
     """The first so many questions of the split."""
+    ids: Ids = None
 
 
 class EvaluateJob(Job):
@@ -33,7 +34,7 @@ class EvaluateJob(Job):
     """`testbed`, a local folder, or a hub id."""
     base_digest: str | None = None
     """Digest of the job that made `base_model`; with it the digest names its content, not its place."""
-    prompt_format: PromptFormat = PromptFormat()
+    prompt_format: Prompts = PromptFormat()
     adapters: tuple[str | None, ...] = (None,)
     """Folders of PEFT adapters (or of fully tuned models), absolute; None: the untrained base."""
     adapter_digests: tuple[str | None, ...] = ()

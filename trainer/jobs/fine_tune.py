@@ -11,7 +11,7 @@ from pydantic import Field
 from eval.engines.prompting import PromptFormat
 from eval.tasks.base import TaskReference
 from trainer.jobs.base import Job, Result
-from trainer.jobs.settings import Frozen, SftSettings
+from trainer.jobs.settings import Frozen, Prompts, SftSettings
 
 POLICY = "policy"
 """Folder of a whole model with its tokenizer, in a job's folder."""
@@ -36,7 +36,7 @@ class FineTuneJob(Job):
     kind: Literal["fine_tune"] = "fine_tune"
     base_model: str
     """`testbed`, a local folder, or a hub id."""
-    prompt_format: PromptFormat = PromptFormat()
+    prompt_format: Prompts = PromptFormat()
     task: TaskReference
     """Whose train split the traces answer."""
     source: PairSource

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from eval.engines.prompting import PromptFormat
 
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+Ids = Annotated[tuple[str, ...] | None, Field(exclude_if=lambda ids: ids is None)]
+"""Of the questions that are named beside it, those with these ids alone; None: all, and then it is no part of a
+description."""
+
+Prompts = Annotated[PromptFormat, Field(exclude_if=lambda format: format == PromptFormat())]
+"""How the policy is prompted; in no digest where it is as the tokenizer says."""
 
 
 class LoraSettings(Frozen):

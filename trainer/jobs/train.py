@@ -17,7 +17,7 @@ from rewards_generated.errors import UserError
 from rewards_generated.sandbox.settings import SandboxSettings
 from trainer.jobs.base import Job, Result
 from trainer.jobs.folder import MEMBERS
-from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings, Hardware, LoraSettings
+from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings, Hardware, Ids, LoraSettings, Prompts
 
 MEMBERS_DIFFER_IN = frozenset({"label", "ensemble", "seed"})
 """Fields in which the runs of a job may differ."""
@@ -28,6 +28,8 @@ class EvaluationRequest(Frozen):
 
     split: Split
     limit: int
+    """The first so many questions of the split."""
+    ids: Ids = None
     max_completion_tokens: int
     batch_size: int = 64
     second_turn: str | None = Field(default=None, min_length=1)
@@ -43,7 +45,7 @@ class TrainingRun(Frozen):
     """`testbed`, a local folder, or a hub id."""
     base_digest: str | None = None
     """Digest of the job that made `base_model`; with it this run's digest names its content, not its place."""
-    prompt_format: PromptFormat = PromptFormat()
+    prompt_format: Prompts = PromptFormat()
     task: TaskReference
     ensemble: Ensemble
     """The whole reward: base rewards and candidates alike."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from eval.second_turn import second_prompt, second_question
 from eval.tasks.base import Task
+from rewards_generated.contract import WORKED_SOLUTION
 from rewards_generated.scorer import EnsembleScorer
 from trainer.determinism import derived_seed
 from trainer.grpo.rewards import RolloutScoring
@@ -48,12 +49,12 @@ class LayeredScoring:
         totals = scoring.reward(completions=completions, trainer_state=trainer_state, **columns)
         right = scoring.correct
         if layer[0] == 1:
-            rows = zip(
-                *(columns["prompts"], columns["question"], completions, columns["answer"], right, totals), strict=True
-            )
+            asked = (columns[name] for name in ("prompts", "question", "answer", WORKED_SOLUTION))
             self._responses = [
-                Response(tuple(prompt), question, completion[0]["content"], answer, correct, total)
-                for prompt, question, completion, answer, correct, total in rows
+                Response(tuple(prompt), question, completion[0]["content"], answer, correct, total, worked)
+                for prompt, question, answer, worked, completion, correct, total in zip(
+                    *asked, completions, right, totals, strict=True
+                )
             ]
             return totals
         self._record_transitions(trainer_state.global_step + 1, columns, right)
@@ -78,6 +79,7 @@ class LayeredScoring:
                 "prompt": list(second_prompt(place.response.prompt, place.shown, phrase)),
                 "question": second_question(place.response.question, place.shown, phrase),
                 "answer": place.response.answer,
+                WORKED_SOLUTION: place.response.worked_solution,
                 "layer": 2,
                 "earlier_correct": place.response.correct,
                 "qualified": place.qualified,

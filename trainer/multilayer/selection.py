@@ -24,6 +24,8 @@ class Response:
     correct: bool
     total: float | None
     """What the rewards of the run give it together; None: it could not be scored."""
+    worked_solution: str | None = None
+    """Of its question."""
 
 
 @dataclass(frozen=True, slots=True)

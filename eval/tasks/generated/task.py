@@ -44,6 +44,7 @@ class Drawn:
     question: str
     answer: str
     attributes: dict[str, Any] = field(default_factory=dict)
+    worked_solution: str | None = None
 
 
 class GeneratedTask:
@@ -111,4 +112,5 @@ class GeneratedTask:
                 prompt=self._options.prompt(drawn.question),
                 answer=drawn.answer,
                 attributes=drawn.attributes,
+                worked_solution=drawn.worked_solution,
             )

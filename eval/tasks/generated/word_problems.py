@@ -16,6 +16,7 @@ from eval.tasks.generated.task import Drawn, GeneratedOptions, GeneratedTask
 from eval.tasks.testbed.draws import Draws
 
 Operation = Literal["add", "subtract", "multiply", "divide"]
+SYMBOL: dict[Operation, str] = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 LARGEST_FACTOR = 9
 
 
@@ -140,7 +141,7 @@ def draw_word_problem(draws: Draws, options: WordProblemOptions) -> Drawn | None
     scene = draws.choice(SCENES)
     words = {"who": draws.choice(WHO), "what": draws.choice(scene.what)}
     start = draws.integer(2, options.largest)
-    value, steps = start, []
+    value, steps, worked = start, [], []
     for _ in range(draws.choice(options.steps)):
         numbers = {
             operation: found for operation in options.operations if (found := _numbers(operation, value, options))
@@ -149,7 +150,8 @@ def draw_word_problem(draws: Draws, options: WordProblemOptions) -> Drawn | None
             return None
         operation = draws.choice(list(numbers))
         number = draws.choice(numbers[operation])
-        value = _result(operation, value, number)
+        before, value = value, _result(operation, value, number)
+        worked.append(f"{before} {SYMBOL[operation]} {number} = {value}.")
         steps.append((operation, number))
     told = [draws.choice(getattr(scene, operation)).format(n=number, **words) for operation, number in steps]
     distractors = draws.choice(options.distractors)
@@ -167,6 +169,7 @@ def draw_word_problem(draws: Draws, options: WordProblemOptions) -> Drawn | None
             "scene": scene.name,
             "distractors": distractors,
         },
+        worked_solution=" ".join(worked),
     )
 
 

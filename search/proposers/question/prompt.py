@@ -139,6 +139,7 @@ def _rendered(
             runs_left=_runs_left(request),
             follow_ups=settings.max_follow_ups,
             signature=SIGNATURE,
+            worked_solutions=request.worked_solutions,
             modules=_modules(),
             base_rewards=_base_rewards(request.base_rewards, request.answer_format),
             luck_known=feedback.luck_known,

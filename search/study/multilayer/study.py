@@ -82,6 +82,8 @@ class MultilayerStudy(Study):
             )
         if self.config.search.select_on == "test":
             raise UserError("`search.select_on` = 'test': the study reads the validation split; leave it out")
+        if strata := screening.question_strata:
+            raise UserError(f"`screening.question_strata` = {strata}: the study draws no questions; leave it out")
 
     def steps(self, arm: str) -> int:
         """Optimizer steps of the arm's runs."""

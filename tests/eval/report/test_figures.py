@@ -2,14 +2,17 @@ import io
 import math
 import xml.etree.ElementTree as ElementTree
 from functools import cache
+from itertools import pairwise
 
 import pytest
 from PIL import Image
 
-from eval.report.data import Candidate, ReportData, RunFacts
+from eval.report.candidates import weight_figures
+from eval.report.data import Candidate, MemberWeight, ReportData, RunFacts
 from eval.report.figures.figure import FORMATS, METADATA, paper_style, write_figures
 from eval.report.figures.lineage import Ancestor, Descent, LineageFigure
 from eval.report.figures.splits import label_places
+from eval.report.figures.weights import weight_points
 from eval.report.illustrations import (
     figures,
     forest_figure,
@@ -18,6 +21,7 @@ from eval.report.illustrations import (
     time_figure,
     training_figure,
 )
+from rewards_generated.schedule import Schedule
 from tests.eval.report.sample import sample_report
 
 
@@ -165,3 +169,33 @@ def test_samples_count_questions_by_right_samples(data):
 def test_nothing_is_drawn_of_nothing():
     assert figures(report()) == []
     assert time_figure(report()) is None
+
+
+def test_weights_of_a_set_follow_their_schedules_on_one_axis():
+    fading = MemberWeight(name="guide", weight=1.0, schedule=Schedule(kind="linear", to=-0.5))
+    late = MemberWeight(name="late", weight=0.25, schedule=Schedule(kind="switch", to=2.0, at=0.4))
+    steady = MemberWeight(name="steady", weight=0.5)
+    drawn = [ElementTree.fromstring(figure) for figure in weight_figures((fading, late, steady))]
+    assert [figure.get("aria-label") for figure in drawn] == [
+        "weight of guide: 1 to -0.5 over the run",
+        "weight of late: 0.25 to 2 after 40% of the steps",
+        "weight of steady: 0.5 all over the run",
+    ]
+    lines = [figure.find("path").get("d").replace("M", "").replace("L", "").split() for figure in drawn]
+    (x0, y1, x1, below), late_line, steady_line = ([float(number) for number in line] for line in lines)
+    zero = {float(figure.find("line").get("y1")) for figure in drawn}
+    assert len(zero) == 1, "one axis for all"
+    unit = zero.pop() - y1
+    assert below == pytest.approx(y1 + 1.5 * unit, abs=0.2)
+    turn = x0 + 0.4 * (x1 - x0)
+    assert late_line[0::2] == pytest.approx([x0, turn, turn, x1], abs=0.1)
+    quarter, double = y1 + 0.75 * unit, y1 - unit
+    assert late_line[1::2] == pytest.approx([quarter, quarter, double, double], abs=0.2)
+    assert steady_line[1::2] == pytest.approx([y1 + 0.5 * unit] * 2, abs=0.2)
+    for other in (fading, late):
+        for share in (0.0, 0.2, 0.39, 0.41, 0.9, 1.0):
+            (before, low), (after, high) = next(
+                pair for pair in pairwise(weight_points(other)) if pair[0][0] <= share <= pair[1][0]
+            )
+            height = low + (high - low) * (share - before) / (after - before)
+            assert height == pytest.approx(other.schedule.weight(other.weight, share))

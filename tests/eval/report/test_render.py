@@ -6,11 +6,22 @@ from dataclasses import dataclass
 import pytest
 
 from eval.prescreening import PreScreening
-from eval.report.data import Candidate, Entry, GateCheck, ReportData, Round, RunFacts, Sample, UnusableReply
+from eval.report.data import (
+    Candidate,
+    Entry,
+    GateCheck,
+    MemberWeight,
+    ReportData,
+    Round,
+    RunFacts,
+    Sample,
+    UnusableReply,
+)
 from eval.report.render import render
 from eval.report.scores import score_runs
 from eval.similarity import Similarity
 from eval.statistics.estimate import Estimate
+from rewards_generated.schedule import Schedule
 from tests.eval.report.page import Page
 from tests.eval.report.sample import sample_report, simulated_runs
 
@@ -86,6 +97,7 @@ def hostile_report():
             {"step": 2, HOSTILE: 2.0, "m": {HOSTILE: 1.0}},
             {"step": 3, "m": {HOSTILE: 2}},
         ),
+        weights=(MemberWeight(name=HOSTILE, weight=1.0, schedule=Schedule(kind="linear", to=0.0)),),
         samples=(Sample(prompt=HOSTILE, completion=HOSTILE, answer=HOSTILE, scores={HOSTILE: 1.0}),),
     )
     return minimal(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.tasks.base import TaskReference
+from eval.tasks.base import TaskReference, examples_of
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 
@@ -57,6 +57,15 @@ def test_limit_takes_the_first(folder):
     assert list(task.examples("train", 5)) == list(task.examples("train"))[:5]
     with pytest.raises(UserError, match="limit = 0"):
         task.examples("train", 0)
+
+
+def test_drawn_questions_stand_in_the_order_of_the_split(folder):
+    task = gsm8k(folder)
+    first = task.examples("test")[:3]
+    assert examples_of(task, "test", 3, [first[2].id, first[0].id]) == [first[0], first[2]]
+    assert examples_of(task, "test", 3, None) == first
+    with pytest.raises(UserError, match="lacks 1 of the questions"):
+        examples_of(task, "test", 2, [first[2].id, first[0].id])
 
 
 def test_a_test_split_that_is_not_asked_for_is_not_read(folder):
@@ -159,6 +168,7 @@ def test_math_reads_answer_or_the_boxed_solution(tmp_path):
     assert examples["a"].answer == "\\frac{1}{2}"
     assert examples["a"].attributes == {"level": "Level 3", "type": "Algebra"}
     assert examples["b"].answer == "x^2"
+    assert examples["a"].worked_solution == "so \\boxed{\\frac{1}{2}}"
     assert task.equal(task.extract("thus \\boxed{0.5}").strict, examples["a"].answer)
 
 
@@ -167,6 +177,25 @@ def test_math_without_an_answer_is_refused(tmp_path):
     task = build_task(TaskReference(name="math", options={"source": str(tmp_path)}))
     with pytest.raises(UserError, match="has no \\\\boxed"):
         task.examples("train")
+
+
+def test_worked_solutions_of_gsm8k_end_before_the_answer(folder):
+    example = gsm8k(folder).examples("train")[0]
+    half = int(example.answer) // 2
+    assert example.worked_solution == f"{half}+{half} = <<{half}+{half}={2 * half}>>{2 * half}"
+
+
+def test_worked_solutions_of_ones_own_questions_come_from_a_field(tmp_path):
+    rows = [{"question": f"{k}?", "answer": str(k), "how": f"so {k}" if k % 2 else None} for k in range(8)]
+    for split, part in (("train", rows[:4]), ("test", rows[4:])):
+        write(tmp_path / f"{split}.jsonl", part)
+    options = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")} | {"validation_size": 1}
+    examples = build_task(TaskReference(name="jsonl", options=options | {"solution_field": "how"})).examples("test")
+    assert {e.answer: e.worked_solution for e in examples} == {"4": None, "5": "so 5", "6": None, "7": "so 7"}
+    without = build_task(TaskReference(name="jsonl", options=options)).examples("test")
+    assert {e.worked_solution for e in without} == {None}
+    with pytest.raises(UserError, match="there is no field 'hwo'"):
+        build_task(TaskReference(name="jsonl", options=options | {"solution_field": "hwo"})).examples("test")
 
 
 @pytest.fixture

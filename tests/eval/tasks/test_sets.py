@@ -108,6 +108,8 @@ def test_every_question_of_a_set_is_in_one_split(every_set, name, questions):
 def test_fields_of_the_known_sets(every_set):
     found = {example.id: example for split in SPLITS for example in task("math-500").examples(split)}
     assert found["test/algebra/8.json"].answer == "8"
+    assert found["test/algebra/8.json"].worked_solution == "It is $\\boxed{8}$."
+    assert task("aime25").examples("test")[0].worked_solution is None
     assert found["test/algebra/8.json"].attributes == {"subject": "Algebra", "level": 4}
     example = task("svamp").examples("test")[0]
     assert example.question.endswith("apples and eats one How many are left?")

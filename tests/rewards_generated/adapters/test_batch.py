@@ -51,3 +51,16 @@ def test_a_name_that_is_taken_is_not_overwritten() -> None:
     code = "batch_reward = 1\ndef reward(prompts, completions, **kwargs):\n    return [1.0 for _ in completions]\n"
     with pytest.raises(UserError, match="rename one"):
         import_batch_reward(code)
+
+
+def test_a_batch_function_that_asks_for_worked_solutions_becomes_a_reward_that_does() -> None:
+    code = (
+        "def f(completions, worked_solution, **columns):\n    return [float(len(w or '')) for w in worked_solution]\n"
+    )
+    single = import_batch_reward(code)
+    entry = code_entry_point(single)
+    assert (entry.kind, entry.worked_solution) == ("sample", True)
+    samples = [Sample("p", "c", "4", "2 + 2"), Sample("p", "c", "4")]
+    with RewardWorker(code, entry=code_entry_point(code)) as batch, RewardWorker(single, entry=entry) as one:
+        assert [score.value for score in batch.score(samples)] == [5.0, 0.0]
+        assert one.score(samples) == batch.score(samples)

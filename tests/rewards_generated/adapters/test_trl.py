@@ -56,3 +56,12 @@ def test_group_normalised_is_left_to_trl() -> None:
     values = [function(prompts=["p"], completions=[RIGHT], answer=["22"]) for function in functions]
     assert [function.__name__ for function in functions] == ["answer_check", "repair"]
     assert values == [[3.0], [1.0]]
+
+
+def test_worked_solutions_come_from_their_column() -> None:
+    code = "def reward(prompt, completion, answer, worked_solution):\n    return float(len(worked_solution or ''))\n"
+    (function,) = trl_reward_functions(Ensemble(name="mine", members=(Member(name="asking", code=code),)))
+    given = {"prompts": ["p", "q"], "completions": ["a", "b"], "answer": ["1", "2"]}
+    assert function(**given, worked_solution=["1 = 1", None]) == [5.0, 0.0]
+    with pytest.raises(UserError, match="'asking' asks for the worked solution; give the dataset a column"):
+        function(**given)

@@ -121,7 +121,7 @@ def verifiers(module: ModuleType, samples: list[Sample], size: int) -> list[floa
             completions = [[_message("assistant", sample["completion"])] for sample in group]
             answers = [sample["answer"] for sample in group]
             if set(parameters) & {"states", "prompts", "completions", "answers", "tasks", "infos"}:
-                offered = {"prompts": prompts, "completions": completions, "answers": answers, "states": [{}] * size}
+                offered = {"prompts": prompts, "completions": completions, "answers": answers, "infos": [{}] * size}
                 values = function(**{name: offered[name] for name in parameters})
             else:
                 offered_each = [

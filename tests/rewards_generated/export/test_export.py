@@ -6,6 +6,7 @@ import asyncio
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -361,3 +362,75 @@ def test_exported_base_rewards_know_letters_and_expressions(
     ours = ensemble.score([("p", text, gold) for text in completions]).components
     assert module.member_scores(["p"] * len(completions), completions, [gold] * len(completions)) == ours
     assert [score == 3.0 for score in ours["answer_check"]] == [True] * len(right) + [False] * len(wrong)
+
+
+ASKING = """
+def reward(prompt, completion, answer, worked_solution):
+    return -1.0 if worked_solution is None else float(worked_solution in completion)
+"""
+
+
+def test_worked_solutions_reach_every_host_or_it_is_refused_by_name(tmp_path: Path) -> None:
+    module = loaded(tmp_path, Member(name="asking", code=ASKING), Member(name="answer_check"))
+    worked, text = "1 + 1 = 2", RIGHT
+    has, lacks = {"worked_solution": worked}, {"worked_solution": None}
+    slime = [SimpleNamespace(prompt="p", response=text, label="2", metadata=metadata) for metadata in (has, lacks)]
+    trace = SimpleNamespace(last_reply=text)
+
+    def task(**fields: Any) -> SimpleNamespace:
+        return SimpleNamespace(prompt="p", answer="2", **fields)
+
+    for given, total in ((has, 4.0), (lacks, 2.0)):
+        assert module.reward_funcs[0](["p"], [text], answer=["2"], worked_solution=[given["worked_solution"]]) == [
+            total
+        ]
+        assert module.score(["p"], [text], ["2"], worked_solutions=[given["worked_solution"]]) == [total]
+        assert module.compute_score("d", text, "2", given)["score"] == total
+        assert module.verifiers_reward("p", text, "2", given) == total
+        assert module.verifiers_group_reward(["p"], [text], ["2"], [given]) == [total]
+        assert asyncio.run(module.verifiers_task_reward(task(**given), trace)) == total
+        assert module.areal_reward("p", text, answer="2", **given) == total
+    assert asyncio.run(module.slime_group_reward(None, slime)) == [4.0, 2.0]
+    assert [asyncio.run(module.slime_reward(None, sample)) for sample in slime] == [4.0, 2.0]
+
+    refused = pytest.raises(module.UnsuitableHost, match="'asking' of ensemble 'mine' asks for the worked solution")
+    calls: list[Callable[[], Any]] = [
+        lambda: module.reward_funcs[0](["p"], [text], answer=["2"]),
+        lambda: module.score(["p"], [text], ["2"]),
+        lambda: module.compute_score("d", text, "2", {}),
+        lambda: module.verifiers_reward("p", text, "2", {}),
+        lambda: module.verifiers_group_reward(["p"], [text], ["2"]),
+        lambda: asyncio.run(module.verifiers_task_reward(task(), trace)),
+        lambda: asyncio.run(module.slime_reward(None, SimpleNamespace(prompt="p", response=text, label="2"))),
+        lambda: module.areal_reward("p", text, answer="2"),
+        lambda: module.reward_func,
+    ]
+    for call in calls:
+        with refused:
+            call()
+    with pytest.raises(module.UnsuitableHost, match="OpenRLHF's reward_func is passed none"):
+        _ = module.reward_func
+    readme = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    assert "asked for by `asking`" in readme
+    assert "OpenRLHF passes none: refused" in readme
+
+
+def test_environments_of_skyrl_and_tinker_pass_worked_solutions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stand-ins for their two base classes; the projects' own code is in `real_hosts.py`."""
+
+    class ProblemEnv:
+        def __init__(self, renderer: Any, convo_prefix: Any, format_coef: float) -> None: ...
+
+    skyrl = SimpleNamespace(BaseTextEnv=object, BaseTextEnvStepOutput=SimpleNamespace)
+    monkeypatch.setitem(sys.modules, "skyrl_gym.envs.base_text_env", skyrl)
+    monkeypatch.setitem(sys.modules, "tinker_cookbook.rl.problem_env", SimpleNamespace(ProblemEnv=ProblemEnv))
+    module = loaded(tmp_path, Member(name="asking", code=ASKING))
+    extras = {"reward_spec": {"ground_truth": "2"}}
+    assert module.skyrl_env(None, {**extras, "worked_solution": "1 + 1 = 2"}).step(RIGHT).reward == 1.0
+    assert module.tinker_env(None, "q", "2", worked_solution="1 + 1 = 2").check_answer(RIGHT) == 1.0
+    with pytest.raises(module.UnsuitableHost, match="asks for the worked solution"):
+        module.skyrl_env(None, extras).step(RIGHT)
+    with pytest.raises(module.UnsuitableHost, match="asks for the worked solution"):
+        module.tinker_env(None, "q", "2").check_answer(RIGHT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -263,3 +264,35 @@ def test_settings_are_written_alike_whatever_the_order() -> None:
     one = GateSettings(enforced=("scale", "constant", "scale"))
     assert one.model_dump_json() == GateSettings(enforced=("constant", "scale")).model_dump_json()
     assert GateSettings.model_validate({"enforced": ["scale"]}).enforced == ("scale",)
+
+
+FOLLOWS = """
+import re
+
+def reward(prompt, completion, answer, worked_solution=None):
+    right = re.findall(r"<solution> *(\\S+) *</solution>", completion) == [answer]
+    steps = re.findall(r"= (\\d+)", worked_solution or "")
+    return float(right) * (1.0 + sum(f"= {step}" in completion for step in steps) / (1 + len(steps)))
+"""
+
+
+def without(rollouts: tuple[Rollout, ...]) -> list[Rollout]:
+    return [replace(rollout, worked_solution=None) for rollout in rollouts]
+
+
+def test_a_reward_that_asks_for_worked_solutions_needs_a_task_that_has_them() -> None:
+    assert check(FOLLOWS).accepted
+    some = probe_rollouts()
+    assert check(FOLLOWS, rollouts=[*without(some[:60]), *some[60:]]).accepted
+    verdict = check(FOLLOWS, rollouts=without(some))
+    assert not verdict.accepted
+    assert verdict.checks[-1].name == "signature", "nothing of it has run"
+    assert verdict.reasons == (
+        "signature: line 4: `reward` asks for `worked_solution`, but the task has no worked solutions: leave the "
+        "parameter out, or take a task that has them",
+    )
+
+
+def test_a_question_may_have_no_worked_solution_and_those_of_others_stand_for_their_answers() -> None:
+    assert not find(check(FOLLOWS.replace('worked_solution or ""', "worked_solution")), "finite").passed
+    assert find(check(FOLLOWS.replace("right = ", "right = True or ")), "ignores_answer").passed

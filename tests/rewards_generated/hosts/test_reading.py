@@ -324,3 +324,20 @@ def accuracy(completions, solution, **kwargs):
     ensemble = rewards_generated.Ensemble(name="e", members=(rewards_generated.Member(name="m", code=code),))
     scores = ensemble.score([("p", "so $\\boxed{\\frac{2}{4}}$", "0.5"), ("p", "so $\\boxed{3}$", "0.5")])
     assert scores.totals == [1.0, 0.0], scores.errors
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def steps(prompt, completion, answer, worked_solution):\n    return float(len(worked_solution or ''))\n",
+        "def steps(completions, worked_solution, **_):\n    return [float(len(w or '')) for w in worked_solution]\n",
+        "def steps(completions, **k):\n    return [float(len(w)) if w else None for w in k['worked_solution']]\n",
+    ],
+)
+def test_worked_solutions_are_passed_on(code: str, tmp_path: Path) -> None:
+    (tmp_path / "rewards.py").write_text(f"{code}\n\ndef other(completions, **kwargs):\n    return [0.0]\n")
+    ensemble = rewards_generated.load(f"{tmp_path / 'rewards.py'}:steps")
+    scores = ensemble.score([("p", "c", "4", "2 + 2"), ("p", "c", "4", None)])
+    assert scores.totals == [5.0, 0.0]
+    with pytest.raises(UserError, match="asks for the worked solution; give it as fourth"):
+        ensemble("p", "c", "4")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rewards_generated.adapters.batch import code_entry_point
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import EntryPoint, RewardWorker, SandboxSettings
 
@@ -285,3 +286,30 @@ def test_no_samples_start_no_process() -> None:
     with worker(LENGTH, "default") as reward:
         assert reward.score([]) == []
         assert reward.pid is None
+
+
+WORKED = """
+def reward(prompt, completion, answer, worked_solution):
+    return -1.0 if worked_solution is None else float(len(worked_solution) + completion.count(worked_solution))
+"""
+WORKED_BATCH = """
+def reward(completions, **columns):
+    return [-1.0 if text is None else float(len(text)) for text in columns["worked_solution"]]
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("code", [WORKED, WORKED_BATCH])
+def test_worked_solutions_reach_the_reward_that_asks_for_them(code: str, mode: str) -> None:
+    texts = [None, "2 + 2", "2 + 2", None, None, "é", "", "x" * 3]
+    batch = [Sample("p", "c", "4", text) for text in texts]
+    with RewardWorker(code, SandboxSettings(mode=mode), entry=code_entry_point(code)) as reward:  # type: ignore[arg-type]
+        values = [score.value for score in reward.score(batch)]
+    assert values[:6] == [-1.0, 5.0, 5.0, -1.0, -1.0, 1.0]
+    assert values[7] == 3.0
+
+
+def test_a_reward_that_does_not_ask_is_not_sent_any() -> None:
+    code = "def reward(prompt, completion, answer, **rest):\n    return float(len(rest))\n"
+    with RewardWorker(code, entry=code_entry_point(code)) as reward:
+        assert [score.value for score in reward.score([Sample("p", "c", "4", "secret")])] == [0.0]

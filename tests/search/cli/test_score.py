@@ -217,3 +217,18 @@ def test_the_readme_works_as_typed(line: str, rollouts: Path, capsys: pytest.Cap
     text = Path(arguments[arguments.index("--out") + 1]).read_text() if "--out" in arguments else printed.out
     assert all(json.loads(line)["total"] is not None for line in text.splitlines())
     assert "scored 2 of 2" in printed.err
+
+
+def test_worked_solutions_of_the_lines_reach_the_members_that_ask(
+    rollouts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "def reward(prompt, completion, answer, worked_solution):\n    return float(len(worked_solution or ''))\n"
+    mine = str(ensemble(rollouts.parent, asking=code))
+    assert main(["score", mine, "rollouts.jsonl"]) == 2
+    assert "'asking' asks for the worked solution; no line of rollouts.jsonl has a" in capsys.readouterr().err
+    written(rollouts, [*lines(RIGHT, worked_solution="17 + 5 = 22"), *lines(WRONG)])
+    found, _ = scored(capsys, mine, "rollouts.jsonl")
+    assert [item["scores"]["asking"] for item in found] == [11.0, 0.0]
+    written(rollouts, lines(RIGHT, worked_solution=3))
+    assert main(["score", mine, "rollouts.jsonl"]) == 2
+    assert "`worked_solution` is '3'; give text, or leave it out" in capsys.readouterr().err

@@ -83,13 +83,18 @@ def test_jobs_run_side_by_side_and_a_whole_result_is_not_run_again(tmp_path: Pat
         label="both",
         base_model=str(base),
         adapters=(None, *(str(member_folder(item.folder, item.job.shared) / "adapter") for item in done[:2])),
-        suites={"sums": Suite(task=task, questions=5)},
+        suites={
+            "sums": Suite(task=task, questions=5),
+            "drawn": Suite(task=task, questions=5, ids=("test-7-3", "test-7-1")),
+        },
         max_completion_tokens=8,
         hardware=Hardware(device="cpu"),
     )
     [evaluated] = outcome(LocalExecutor(), evaluation, folder=tmp_path / "jobs")
     assert evaluated.result.failure is None
     assert [len(predictions["sums"]) for predictions in evaluated.result.predictions] == [5, 5, 5]
+    for predictions in evaluated.result.predictions:
+        assert [item.id for item in predictions["drawn"]] == ["test-7-1", "test-7-3"]
 
 
 def test_the_runs_of_a_job_are_trained_once(tmp_path: Path) -> None:

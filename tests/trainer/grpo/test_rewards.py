@@ -44,6 +44,7 @@ def call(bridge: RolloutScoring, step: int, texts: list[str]) -> list[float | No
         completion_ids=[text.split() for text in texts],  # type: ignore[misc]
         question=["1 + 1 = ?"] * len(texts),
         answer=["2"] * len(texts),
+        worked_solution=["1 + 1 = 2", *[None] * (len(texts) - 1)],
         trainer_state=SimpleNamespace(global_step=step - 1),
         log_metric=print,
     )
@@ -51,6 +52,11 @@ def call(bridge: RolloutScoring, step: int, texts: list[str]) -> list[float | No
 
 def count_so(sample: Sample) -> float | None:
     return None if "wait" in sample.completion else float(sample.completion.split().count("so"))
+
+
+def test_rewards_see_the_worked_solution_of_their_question() -> None:
+    bridge = scoring(lambda sample: float(len(sample.worked_solution or "")))
+    assert call(bridge, 1, ["so so", "wait"]) == [7.0, -2.0]
 
 
 def test_a_row_without_a_score_has_no_total() -> None:

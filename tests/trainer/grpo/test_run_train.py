@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from eval.tasks.base import TaskReference
 from rewards_generated.ensemble import Ensemble, Member
 from tests.trainer.tiny import COUNTS_SO, ran, trained, training_run, write_policy
 from trainer.jobs.train import EvaluationRequest, RunResult, TrainingRun, TrainJob, TrainResult, member_folder
@@ -115,3 +116,34 @@ def test_a_pack_that_stops_is_evaluated_there_and_some_members_go_on(base: Path,
     for phase in ("start", "train", "generate", "score", "evaluate"):
         assert at_end.seconds[phase] > at_two.members[2].seconds[phase]
     assert not (tmp_path / last.digest / "checkpoint").exists()
+
+
+def test_drawn_questions_alone_are_answered(base: Path, tmp_path: Path) -> None:
+    run = job(base, "drawn", COUNTS_SO)
+    assert run.evaluation is not None
+    ids = ("validation-5-9", "validation-5-2")
+    drawn = run.model_copy(update={"evaluation": run.evaluation.model_copy(update={"ids": ids})})
+    assert drawn.digest != run.digest
+    assert [item.id for item in trained(drawn, tmp_path / "pack").predictions] == ["validation-5-2", "validation-5-9"]
+
+
+CHECKS_SOLUTION = """
+def reward(prompt: str, completion: str, answer: str, worked_solution: str | None) -> float:
+    first, _, second, _, total = worked_solution.split()
+    return float(int(first) + int(second) == int(total) == int(answer) and prompt.startswith(f"{first} + {second}"))
+"""
+
+
+def test_rewards_are_trained_on_with_the_worked_solution_of_each_question(base: Path, tmp_path: Path) -> None:
+    task = TaskReference(name="tests.trainer.tiny:build", options={"worked": True})
+    result = trained(job(base, "checking", CHECKS_SOLUTION, task=task), tmp_path / "pack")
+    checking = next(reward for reward in result.rewards if reward.name == "c0")
+    assert (checking.failures, checking.mean) == (0, 1.0)
+
+
+def test_a_reward_that_asks_for_worked_solutions_where_there_are_none_trains_nothing(
+    base: Path, tmp_path: Path
+) -> None:
+    result = ran(TrainJob.of(job(base, "checking", CHECKS_SOLUTION)), tmp_path / "pack")
+    assert result.owner == "setup"
+    assert "'c0' asks for the worked solution; the task 'tests.trainer.tiny:build' has none" in result.failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rewards_generated.ensemble import Ensemble, Member
 from tests.trainer.tiny import TASK
 from trainer.jobs.settings import GrpoSettings
-from trainer.jobs.train import TrainingRun
+from trainer.jobs.train import EvaluationRequest, TrainingRun
 
 
 def test_the_digest_of_a_plain_job_has_not_changed() -> None:
@@ -18,4 +18,6 @@ def test_the_digest_of_a_plain_job_has_not_changed() -> None:
         seed=1,
     )
     assert job.digest == "e5995229de35d51727f00ace10e9d4e847678d572ae3b17ba1f7a94b5416fa18"
+    plain = EvaluationRequest(split="validation", limit=9, max_completion_tokens=12).model_dump_json()
+    assert "ids" not in plain
     assert job.model_copy(update={"base_digest": "made"}).digest != job.digest

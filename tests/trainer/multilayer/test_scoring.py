@@ -27,6 +27,7 @@ def test_a_schedule_has_one_weight_per_step_in_both_layers() -> None:
             prompts=[[{"role": "user", "content": "1 + 1"}]] * 2,
             question=["1 + 1"] * 2,
             answer=["2"] * 2,
+            worked_solution=["1 + 1 = 2"] * 2,
             trainer_state=SimpleNamespace(global_step=step - 1),
             **columns,
         )
@@ -37,3 +38,4 @@ def test_a_schedule_has_one_weight_per_step_in_both_layers() -> None:
         second = call(step, layer=[2, 2], earlier_correct=[False, False], qualified=[True, True])
         assert second == [3.0 * weight] * 2
         assert scoring.curve[step]["layer2"]["rewards"]["answer_check"]["weight"] == weight
+    assert {row["worked_solution"] for row in scoring.rows(3)} == {"1 + 1 = 2"}

@@ -152,6 +152,12 @@ def test_word_problems_are_solved_by_their_sentences():
             assert 1 <= value <= 200
         assert example.answer == str(value)
         assert "{" not in example.question
+        equations = example.worked_solution.rstrip(".").split(". ")
+        assert len(equations) == example.attributes["steps"]
+        for equation in equations:
+            left, _, right = equation.partition(" = ")
+            assert eval(left) == int(right)  # noqa: S307 - our own text
+        assert equations[-1].endswith(f"= {value}")
 
 
 def test_difficulty_of_word_problems():

@@ -59,6 +59,11 @@ def test_the_first_prompt_holds_task_contract_samples_and_demand() -> None:
     assert "Results so far" not in text
 
 
+def test_worked_solutions_are_told_of_only_where_the_task_has_them() -> None:
+    assert "worked_solution" not in prompt(request())
+    assert "one more parameter, `worked_solution: str | None`" in prompt(request(worked_solutions=True))
+
+
 def test_a_later_prompt_holds_table_sources_and_verdicts() -> None:
     text = prompt(LATER)
     assert "| rank | name | F1 [95 %] | accuracy | what it rewards |" in text
