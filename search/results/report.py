@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from eval.report.data import (
@@ -23,7 +24,6 @@ from eval.report.text import counted
 from eval.report.transfer import format_transfer
 from rewards_generated.ensemble import Member
 from rewards_generated.files import write_whole
-from search.config.checks import answers_of
 from search.config.models import SearchConfig
 from search.config.names import UNTRAINED
 from search.ledger import Ledger
@@ -227,15 +227,20 @@ def _rounds(ledger: Ledger) -> list[Round]:
 
 
 def _older(config: SearchConfig, every: list[Outcome]) -> dict[str, str]:
-    """Names of the library's rewards that candidates were made from without having been proposed themselves."""
+    """Names of the library's rewards that candidates were made from without having been proposed themselves, in
+    whatever format of answers the task may have: it is not asked, since that could run code that the run names."""
+    from rewards_generated.answers import ANSWER_FORMATS, read_format
     from rewards_generated.identity import identity
     from rewards_generated.library import load_library
 
     proposed = {outcome.candidate.identity for outcome in every}
     parents = {parent for outcome in every for parent in outcome.candidate.parents} - proposed
-    known = (
-        {identity(item.code): item.name for item in load_library(answers_of(config).answer_format)} if parents else {}
-    )
+    if not parents:
+        return {}
+    forms = list(ANSWER_FORMATS.values())
+    with suppress(ValueError, TypeError, KeyError):
+        forms.append(read_format(config.task.options["answer_format"]))
+    known = {identity(item.code): item.name for form in forms for item in load_library(form)}
     return {parent: known[parent] for parent in sorted(parents) if parent in known}
 
 

@@ -100,3 +100,27 @@ def test_code_that_a_task_names_in_its_options_counts_as_named() -> None:
     names = code_names(parse_config(config).plain())
     assert {"theirs:task", "other.module:load_environment"} <= set(names)
     assert not {"a: b", "x:1"} & set(names)
+
+
+def test_reading_a_strangers_run_imports_nothing_that_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs_of_the_reader.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    search = {"rounds": 2, "candidates_per_round": 4, "feedback": "none"}
+    code, run = run_search(tmp_path, proposer={"name": "evolve"}, search=search)
+    assert code == 0
+    with closing(Ledger.open(run, write=True)) as ledger:
+        known = {candidate.identity for candidate in ledger.candidates()}
+        parents = {parent for candidate in ledger.candidates() for parent in candidate.parents}
+        assert parents - known  # whose names the report looks up in the library
+        config = ledger.fact("config")
+        named = {
+            name: {**config[name], "name": "theirs_of_the_reader:Thing"} for name in ("proposer", "executor", "engine")
+        }
+        task = {"name": "theirs_of_the_reader:task", "options": {}}
+        ledger.record_fact("config", {**config, **named, "task": task})
+    for command in ("status", "leaderboard", "report"):
+        assert main([command, str(run)]) == 0, capsys.readouterr().err
+    assert main(["run", "--run-dir", str(run), "--resume"]) == 2
+    assert "add --trust" in capsys.readouterr().err
