@@ -4,7 +4,11 @@ A reward is a module that defines
 
     def reward(prompt: str, completion: str, answer: str) -> float
 
-for one completion at a time. Batch functions in the style of TRL, `f(prompts, completions, **columns) -> list`, are
+for one completion at a time, or, told by its second parameter,
+
+    def reward(prompt: str, group: list[str], answer: str) -> list[float]
+
+for all completions of one prompt, a group of GRPO, with one value each. Batch functions in the style of TRL, `f(prompts, completions, **columns) -> list`, are
 understood too (see `rewards_generated.adapters.batch`).
 """
 
@@ -14,8 +18,13 @@ import ast
 from dataclasses import dataclass
 from typing import Literal
 
+Contract = Literal["completion", "group"]
+"""What one call of a reward sees: a completion, or all completions of a prompt."""
+CONTRACTS: tuple[Contract, ...] = ("completion", "group")
+
 FUNCTION_NAME = "reward"
 PARAMETERS = ("prompt", "completion", "answer")
+GROUP_PARAMETERS = ("prompt", "group", "answer")
 ANSWER_COLUMNS = (
     "answer",
     "answers",
@@ -34,15 +43,16 @@ ANSWER_COLUMNS = (
 )
 """Names under which a batch function may ask for the gold answers."""
 SIGNATURE = "def reward(prompt: str, completion: str, answer: str) -> float"
+GROUP_SIGNATURE = "def reward(prompt: str, group: list[str], answer: str) -> list[float]"
 
 
 @dataclass(frozen=True, slots=True)
 class RewardFunction:
-    """The function that will be called. `kind`: one sample per call, or lists of equal length."""
+    """The function that will be called. `kind`: one sample per call, lists of equal length, or one group per call."""
 
     name: str
     line: int
-    kind: Literal["sample", "batch"]
+    kind: Literal["sample", "batch", "group"]
 
 
 class ContractViolation(ValueError):
@@ -56,8 +66,8 @@ class ContractViolation(ValueError):
 def reward_function(tree: ast.Module) -> RewardFunction:
     """The reward function that the module defines at its top level.
 
-    Raises ContractViolation if there is none, if it cannot be called as `reward(prompt, completion, answer)`, or if
-    it is asynchronous or a generator.
+    Raises ContractViolation if there is none, if it cannot be called as `reward(prompt, completion, answer)` or
+    `reward(prompt, group, answer)`, or if it is asynchronous or a generator.
     """
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     named = [node for node in functions if node.name == FUNCTION_NAME]
@@ -72,11 +82,13 @@ def reward_function(tree: ast.Module) -> RewardFunction:
         raise ContractViolation("`reward` must be an ordinary function, not `async def`", function.lineno)
     if takes_batches(function):
         return _batch_function(function)
-    if message := _not_callable_with_a_sample(function.args):
-        raise ContractViolation(f"{message}; write `{SIGNATURE}`", function.lineno)
+    grouped = takes_group(function)
+    if message := _not_callable(function.args, GROUP_PARAMETERS if grouped else PARAMETERS):
+        raise ContractViolation(f"{message}; write `{GROUP_SIGNATURE if grouped else SIGNATURE}`", function.lineno)
     if line := _yields(function):
-        raise ContractViolation("`reward` must return a float, not yield: replace `yield` by `return`", line)
-    return RewardFunction(function.name, function.lineno, "sample")
+        what = "a list of floats" if grouped else "a float"
+        raise ContractViolation(f"`reward` must return {what}, not yield: replace `yield` by `return`", line)
+    return RewardFunction(function.name, function.lineno, "group" if grouped else "sample")
 
 
 def takes_batches(function: ast.FunctionDef) -> bool:
@@ -84,6 +96,12 @@ def takes_batches(function: ast.FunctionDef) -> bool:
     arguments = function.args
     names = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     return "completions" in names and "completion" not in names
+
+
+def takes_group(function: ast.FunctionDef) -> bool:
+    """Whether one of the three parameters is `group`, in place of `completion`."""
+    names = [item.arg for item in (*function.args.posonlyargs, *function.args.args)][: len(GROUP_PARAMETERS)]
+    return "group" in names and "completion" not in names
 
 
 def _batch_function(function: ast.FunctionDef) -> RewardFunction:
@@ -112,7 +130,7 @@ def unread(tree: ast.Module, function: RewardFunction) -> frozenset[str]:
         return frozenset()
     read = {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load)}
     names = [item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-    if function.kind == "sample":
+    if function.kind != "batch":
         return frozenset(known for known, name in zip(PARAMETERS, names, strict=False) if name not in read)
     given = {"prompt": ("prompts",), "completion": ("completions",), "answer": ANSWER_COLUMNS}
     return frozenset(known for known, columns in given.items() if not read & set(columns))
@@ -128,7 +146,9 @@ def docstring(tree: ast.Module) -> str:
     return ""
 
 
-def _not_callable_with_a_sample(arguments: ast.arguments) -> str | None:
+def _not_callable(arguments: ast.arguments, parameters: tuple[str, ...]) -> str | None:
+    """Why a function with these arguments cannot be called with three values for the parameters; None: it can."""
+    called = "{}, {} and {}".format(*parameters)
     positional = [*arguments.posonlyargs, *arguments.args]
     required = len(positional) - len(arguments.defaults)
     required_keywords = [
@@ -136,12 +156,12 @@ def _not_callable_with_a_sample(arguments: ast.arguments) -> str | None:
     ]
     if required_keywords:
         return f"`reward` has the keyword-only parameter `{required_keywords[0]}` without a default"
-    if required > len(PARAMETERS):
-        return f"`reward` needs {required} arguments, but is called with prompt, completion and answer"
-    names = tuple(item.arg for item in positional[: len(PARAMETERS)])
-    if len(names) < len(PARAMETERS) and arguments.vararg is None:
-        return f"`reward` takes {len(names)} positional arguments instead of prompt, completion and answer"
-    misplaced = [name for place, name in enumerate(names) if name in PARAMETERS and PARAMETERS[place] != name]
+    if required > len(parameters):
+        return f"`reward` needs {required} arguments, but is called with {called}"
+    names = tuple(item.arg for item in positional[: len(parameters)])
+    if len(names) < len(parameters) and arguments.vararg is None:
+        return f"`reward` takes {len(names)} positional arguments instead of {called}"
+    misplaced = [name for place, name in enumerate(names) if name in parameters and parameters[place] != name]
     if misplaced:
         return f"the parameters of `reward` stand in another order ({', '.join(names)})"
     return None

@@ -111,6 +111,13 @@ class Member(BaseModel):
         return self.code is None
 
     @property
+    def sees_groups(self) -> bool:
+        """Whether it is called with all completions of a prompt (see `rewards_generated.contract`)."""
+        from rewards_generated.adapters.batch import contract_of
+
+        return self.code is not None and contract_of(self.code) == "group"
+
+    @property
     def identity(self) -> str:
         """Of the code; for a base reward `base:` and its name. Raises UserError if the code is not Python."""
         if self.code is None:
@@ -154,6 +161,11 @@ class Ensemble(BaseModel):
     def scheduled(self) -> tuple[str, ...]:
         """Members whose weight changes over a run."""
         return tuple(member.name for member in self.members if member.schedule is not None)
+
+    @property
+    def seeing_groups(self) -> tuple[str, ...]:
+        """Members that are called with all completions of a prompt."""
+        return tuple(member.name for member in self.members if member.sees_groups)
 
     @model_validator(mode="after")
     def _check(self) -> Ensemble:
@@ -199,7 +211,8 @@ class Ensemble(BaseModel):
     def __call__(self, prompt: str, completion: str, answer: str) -> float | None:
         """The total of one completion; None where a member failed on it. Members' code runs in the sandbox, which is
         started for the call: score batches with `score`, or keep a `rewards_generated.scorer.EnsembleScorer`. Weights
-        with a schedule are those at the start of a run."""
+        with a schedule are those at the start of a run. Raises ValueError where one completion alone has no total: with
+        `group_normalised`, and with a member that sees whole groups."""
         return self.score([(prompt, completion, answer)]).totals[0]
 
     def score(
@@ -209,7 +222,7 @@ class Ensemble(BaseModel):
         progress: float = 0.0,
     ) -> EnsembleScores:
         """Scores of samples (prompt, completion, answer) with every member. `groups`: equal for completions of the same
-        prompt; `group_normalised` needs it, and raises ValueError without. `progress`: share of a run's steps that are
+        prompt; `group_normalised` and members that see whole groups need it, and raise ValueError without. `progress`: share of a run's steps that are
         done, which decides weights with a schedule."""
         from rewards_generated.rollout import Sample
         from rewards_generated.scorer import EnsembleScorer

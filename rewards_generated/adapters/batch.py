@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
-from rewards_generated.contract import ANSWER_COLUMNS, ContractViolation, RewardFunction, reward_function
+from rewards_generated.contract import ANSWER_COLUMNS, Contract, ContractViolation, RewardFunction, reward_function
 from rewards_generated.errors import UserError
 from rewards_generated.identity import CodeUnreadable, parse
 from rewards_generated.sandbox.settings import EntryPoint
@@ -27,6 +28,15 @@ def code_entry_point(code: str) -> EntryPoint:
         return entry_point(tree, reward_function(tree))
     except (CodeUnreadable, ContractViolation) as error:
         raise UserError(f"this code is no reward: {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def contract_of(code: str) -> Contract:
+    """What one call of the code's reward sees; `completion` also where it defines none."""
+    try:
+        return "group" if reward_function(parse(code)).kind == "group" else "completion"
+    except (CodeUnreadable, ContractViolation):
+        return "completion"
 
 
 def expects_messages(tree: ast.Module) -> bool:
@@ -67,12 +77,12 @@ def _is_decoding(node: ast.expr) -> bool:
 def import_batch_reward(code: str) -> str:
     """The code with a `reward(prompt, completion, answer)` added that calls its batch function with lists of one.
 
-    Code that defines such a `reward` already comes back as it is. The gate checks that the batch function gives a
+    Code that defines a `reward` of one completion or of one group already comes back as it is. The gate checks that the batch function gives a
     sample the same value alone as among others; without that the result is another reward. Raises UserError if the code
     defines no reward of either form.
     """
     entry = code_entry_point(code)
-    if entry.kind == "sample":
+    if entry.kind != "batch":
         return code
     tree = parse(code)
     function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == entry.name)

@@ -36,7 +36,7 @@ def reward_source(ensemble: Ensemble) -> str:
         entries.append(
             f"    Member(\n        name={member.name!r},\n        source={source},\n        function={function!r},\n"
             f"        weight={member.weight!r},\n        mean={member.mean!r},\n        std={member.std!r},\n"
-            f"        reads_prompt={reads_prompt(member)!r},\n{_schedule(member)}    ),\n"
+            f"        reads_prompt={reads_prompt(member)!r},\n{_where_it_has_them(member)}    ),\n"
         )
     filled = [
         f"NAME = {ensemble.name!r}\n",
@@ -47,10 +47,11 @@ def reward_source(ensemble: Ensemble) -> str:
     return head + "\n".join(filled) + before + _flattened(further_hosts, imports=False) + "\n\n" + after
 
 
-def _schedule(member: Member) -> str:
-    if member.schedule is None:
-        return ""
-    return f"        to={member.schedule.to!r},\n        at={member.schedule.at!r},\n"
+def _where_it_has_them(member: Member) -> str:
+    """Fields that few members have."""
+    schedule = member.schedule
+    lines = [] if schedule is None else [f"        to={schedule.to!r},\n        at={schedule.at!r},\n"]
+    return "".join([*lines, *(["        sees_groups=True,\n"] if member.sees_groups else [])])
 
 
 def reads_prompt(member: Member) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rewards_generated.adapters.batch import expects_messages
-from rewards_generated.contract import ANSWER_COLUMNS, PARAMETERS
+from rewards_generated.contract import ANSWER_COLUMNS, GROUP_PARAMETERS, PARAMETERS
 
-Form = Literal["sample", "trl", "verl", "openrlhf", "verifiers"]
+Form = Literal["sample", "group", "trl", "verl", "openrlhf", "verifiers"]
 
 HOSTS: dict[Form, str] = {
     "sample": "reward-search: `reward(prompt, completion, answer)`",
+    "group": "reward-search: `reward(prompt, group, answer)`",
     "trl": "TRL: lists of completions and columns",
     "verl": "verl: `compute_score(data_source, solution_str, ground_truth, extra_info)`",
     "openrlhf": "OpenRLHF: `reward_func(queries, prompts, labels)`",
@@ -27,6 +28,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _GIVEN: dict[Form, frozenset[str]] = {
     "sample": frozenset(PARAMETERS),
+    "group": frozenset(GROUP_PARAMETERS),
     "trl": frozenset({"prompts", "completions", "log_extra", "log_metric", "trainer_state", *ANSWER_COLUMNS}),
     "verl": frozenset({"data_source", "solution_str", "ground_truth", "extra_info"}),
     "openrlhf": frozenset({"queries", "prompts", "labels"}),
@@ -119,6 +121,8 @@ def recognised(name: str, expression: str, signature: Signature, line: int) -> F
 
 def _form(name: str, signature: Signature) -> Form | None:
     names = signature.parameters
+    if names[: len(GROUP_PARAMETERS)] == GROUP_PARAMETERS:
+        return "group"
     if "completions" in names:
         return "trl"
     if "solution_str" in names and "ground_truth" in names:

@@ -61,7 +61,7 @@ class torch:
 
 def needs_wrapping(found: FoundReward, alone: bool) -> bool:
     """Whether a module with this reward has to be written anew. `alone`: it defines no other one."""
-    plain = (found.form == "sample" and found.name == "reward") or found.form == "trl"
+    plain = (found.form in ("sample", "group") and found.name == "reward") or found.form == "trl"
     if not (plain and alone and found.expression == found.name) or found.signature.is_async:
         return True
     return not isinstance(found.signature.node, ast.FunctionDef) or _may_give_none(found)
@@ -91,6 +91,7 @@ def wrapped(body: str, found: FoundReward, messages: bool) -> str:
     name = "given_reward"
     call = {
         "sample": _sample,
+        "group": _group,
         "trl": _trl,
         "verl": _verl,
         "openrlhf": _openrlhf,
@@ -120,6 +121,10 @@ def _keywords(values: Mapping[str, str], taken: Container[str]) -> str:
 def _sample(found: FoundReward, name: str, messages: bool) -> str:
     call = _called(found, name, "prompt, completion, answer")
     return f"def reward(prompt, completion, answer):\n    return {call}\n"
+
+
+def _group(found: FoundReward, name: str, messages: bool) -> str:
+    return f"def reward(prompt, group, answer):\n    return {_called(found, name, 'prompt, group, answer')}\n"
 
 
 def _trl(found: FoundReward, name: str, messages: bool) -> str:

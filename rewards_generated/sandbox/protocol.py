@@ -1,8 +1,9 @@
 """The frames between a parent and its worker, little-endian, on two private pipes.
 
 Set-up, once, to the worker: length (4 bytes), JSON. Request: nonce (8 bytes), number of samples (4), bytes of the
-lengths (4), bytes of the body (8); body = the lengths in bytes of all prompts, then all completions, then all answers
-(4 bytes each), then their texts in UTF-8. The parent is trusted, so the request may be of any form.
+lengths (4), bytes of the body (8); body = the lengths in bytes of all prompts, then all completions, then all answers,
+then, for a reward that sees whole groups, all names of groups (4 bytes each), then their texts in UTF-8. Samples of a
+group stand together. The parent is trusted, so the request may be of any form.
 
 Reply: status byte, nonce, length (4), payload. Nothing in a payload is parsed but numbers and capped text:
 - `K`: exactly 8 n bytes, the scores as float64;
@@ -60,8 +61,8 @@ def encode_setup(setup: Mapping[str, Any]) -> bytes:
     return struct.pack("<I", len(text)) + text
 
 
-def encode_request(nonce: bytes, samples: Sequence[Sample]) -> bytes:
-    """One request frame; lone surrogates survive.
+def encode_request(nonce: bytes, samples: Sequence[Sample], groups: Sequence[int] | None = None) -> bytes:
+    """One request frame; lone surrogates survive. `groups`: a number per sample, for a reward that sees whole groups.
 
     Each text is encoded alone, because Python encodes ASCII by copying; a text that equals the one before it in its
     column (the prompts of a group) is sent as REPEATED.
@@ -72,6 +73,7 @@ def encode_request(nonce: bytes, samples: Sequence[Sample]) -> bytes:
         [sample.prompt for sample in samples],
         [sample.completion for sample in samples],
         [sample.answer for sample in samples],
+        map(str, groups or ()),
     ):
         previous = None
         for text in column:
