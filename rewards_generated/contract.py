@@ -8,8 +8,8 @@ for one completion at a time, or, told by its second parameter,
 
     def reward(prompt: str, group: list[str], answer: str) -> list[float]
 
-for all completions of one prompt, a group of GRPO, with one value each. Batch functions in the style of TRL, `f(prompts, completions, **columns) -> list`, are
-understood too (see `rewards_generated.adapters.batch`).
+for all completions of one prompt, a group of GRPO, with one value each. Batch functions in the style of TRL,
+`f(prompts, completions, **columns) -> list`, are understood too (see `rewards_generated.adapters.batch`).
 """
 
 from __future__ import annotations

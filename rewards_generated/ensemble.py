@@ -222,8 +222,8 @@ class Ensemble(BaseModel):
         progress: float = 0.0,
     ) -> EnsembleScores:
         """Scores of samples (prompt, completion, answer) with every member. `groups`: equal for completions of the same
-        prompt; `group_normalised` and members that see whole groups need it, and raise ValueError without. `progress`: share of a run's steps that are
-        done, which decides weights with a schedule."""
+        prompt; `group_normalised` and members that see whole groups need it, and raise ValueError without. `progress`:
+        share of a run's steps that are done, which decides weights with a schedule."""
         from rewards_generated.rollout import Sample
         from rewards_generated.scorer import EnsembleScorer
 

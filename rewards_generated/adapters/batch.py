@@ -77,9 +77,9 @@ def _is_decoding(node: ast.expr) -> bool:
 def import_batch_reward(code: str) -> str:
     """The code with a `reward(prompt, completion, answer)` added that calls its batch function with lists of one.
 
-    Code that defines a `reward` of one completion or of one group already comes back as it is. The gate checks that the batch function gives a
-    sample the same value alone as among others; without that the result is another reward. Raises UserError if the code
-    defines no reward of either form.
+    Code that defines a `reward` of one completion or of one group already comes back as it is. The gate checks that the
+    batch function gives a sample the same value alone as among others; without that the result is another reward.
+    Raises UserError if the code defines no reward of any form.
     """
     entry = code_entry_point(code)
     if entry.kind != "batch":

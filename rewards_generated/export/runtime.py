@@ -372,9 +372,7 @@ class TrlReward:
         return [None if None in column else _sum(column) for column in _contributions(rows, progress=progress)]
 
 
-def _trl_groups(
-    prompts: Sequence[Any], answers: Sequence[Any], generations: int | None
-) -> list[tuple[int, int]]:
+def _trl_groups(prompts: Sequence[Any], answers: Sequence[Any], generations: int | None) -> list[tuple[int, int]]:
     """The group of every row: those of one prompt and answer, `generations` at a time."""
     if generations is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UnsuitableHost(

@@ -13,6 +13,7 @@ from eval.audit.settings import AuditSettings
 from eval.engines.base import EngineSettings
 from eval.second_turn import SECOND_TURN
 from eval.tasks.base import TaskReference
+from rewards_generated.contract import Contract
 from rewards_generated.ensemble import Aggregation
 from rewards_generated.errors import UserError
 from rewards_generated.gate.settings import GateSettings
@@ -49,6 +50,9 @@ class SearchSettings(_Section):
     proposes: Proposes = "reward"
     """What a candidate is: `reward`, one function beside the base rewards, or `reward_set`, one to three functions with
     a weight each, maybe a schedule of it over the run, and which base rewards they replace."""
+    contracts: tuple[Contract, ...] = Field(default=("completion",), min_length=1)
+    """What rewards may see: `completion`, one at a time; `group`, all completions of a prompt together. The gate rejects
+    others. `evolve` writes for `completion` alone."""
     reflection_minimum: int = Field(default=0, ge=0)
     """At least this many of them must be reflection rewards."""
     feedback: Literal["ranked", "none", "shuffled"] = "ranked"
@@ -258,6 +262,12 @@ class SearchConfig(_Section):
     hardware: Hardware = Hardware()
     engine: EngineSettings = EngineSettings()
     executor: ExecutorSettings = ExecutorSettings()
+
+    @model_validator(mode="after")
+    def _groups_of_one_prompt(self) -> SearchConfig:
+        if "group" in self.search.contracts:
+            algorithm_of(self.screening.algorithm).require_one_prompt("`search.contracts` lets rewards see")
+        return self
 
     @property
     def digest(self) -> str:

@@ -41,6 +41,7 @@ def first_request(config: SearchConfig, task: Task, number: int, rollouts: Seque
         base_rewards=settings.base_rewards,
         answer_format=task.answer_format,
         proposes=settings.proposes,
+        contracts=settings.contracts,
         rejects_duplicates=config.prescreen.rejects_duplicates,
         examples_seed=derived_seed(config.seed, "examples", bits=31),
         reference=_reference(config, rollouts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,5 +95,12 @@ def check(run: TrainingRun) -> None:
             "completions of a step (prompts_per_step x generations)"
         )
     algorithm_of(run.algorithm).check(settings)
+    if names := ", ".join(map(repr, run.ensemble.seeing_groups)):
+        algorithm_of(run.algorithm).require_one_prompt(f"reward {names} sees")
+        if (processes := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+            raise UserError(
+                f"reward {names} sees whole groups, which the {processes} processes of this run (WORLD_SIZE) would divide "
+                "among them; train in one process"
+            )
     if settings.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
         raise UserError("grpo.optimizer = 'adamw_8bit' needs the package bitsandbytes; install it or use 'adamw_torch'")
