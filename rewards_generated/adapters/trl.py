@@ -47,8 +47,8 @@ def trl_reward_functions(
     grouped = bool(ensemble.seeing_groups)
     if grouped and generations is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(
-            f"ensemble {ensemble.name!r}: {', '.join(map(repr, ensemble.seeing_groups))} sees whole groups, which may be "
-            "divided among the processes of this run; pass generations=, TRL's num_generations, so that it is noticed"
+            f"ensemble {ensemble.name!r}: {', '.join(map(repr, ensemble.seeing_groups))} sees whole groups, which this "
+            "run may divide among its processes; pass generations=, TRL's num_generations, so that it is noticed"
         )
     scorer = EnsembleScorer(ensemble, sandbox)
 

@@ -15,10 +15,10 @@
 
 Where a member's weight has a schedule, TRL says how far the run is; the other trainers do not, and are refused.
 
-Where a member sees whole groups, all completions of a prompt together, TRL, slime with `--group-rm` and verifiers' group
-functions pass them; the others do not, and are refused. In a batch of TRL a group is the rows of one prompt and answer;
-`trl_reward_functions(generations=num_generations)` cuts them into groups of that size, in their order, and stops the run
-where one is not whole. A run of several processes must name it.
+Where a member sees whole groups, all completions of a prompt together, TRL, slime with `--group-rm` and group functions
+of verifiers pass them; the others do not, and are refused. In a batch of TRL a group is all rows of one prompt and
+answer; `trl_reward_functions(generations=num_generations)` cuts them into groups of that size, in their order, and stops
+the run where one is not whole. A run of several processes must name it.
 
 The members' code below is run as it stands, WITHOUT a sandbox: read it before you train with it.
 """
@@ -376,8 +376,8 @@ def _trl_groups(prompts: Sequence[Any], answers: Sequence[Any], generations: int
     """The group of every row: those of one prompt and answer, `generations` at a time."""
     if generations is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UnsuitableHost(
-            f"{', '.join(map(repr, SEEING_GROUPS))} of ensemble {NAME!r} sees whole groups, which may be divided among "
-            "the processes of this run: take trl_reward_functions(generations=num_generations), so that it is noticed"
+            f"{', '.join(map(repr, SEEING_GROUPS))} of ensemble {NAME!r} sees whole groups, which this run may divide "
+            "among its processes: take trl_reward_functions(generations=num_generations), so that it is noticed"
         )
     seen: dict[tuple[str, str], list[int]] = {}
     for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):

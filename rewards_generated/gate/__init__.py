@@ -62,8 +62,8 @@ def check(
 
     `rollouts`: of the base policy on train questions, right and wrong; None or empty: constructed ones. `answers`: the
     task, whose answer format probes and attacks have and whose base rewards stand beside the candidate; None: numbers
-    in `<thinking>` and `<solution>` tags. `contracts`: those that are accepted. Nothing of the code runs outside the sandbox. Raises SandboxUnavailable
-    where the settings' level cannot be reached.
+    in `<thinking>` and `<solution>` tags. `contracts`: those that are accepted. Nothing of the code runs outside the
+    sandbox. Raises SandboxUnavailable where the settings' level cannot be reached.
     """
     started = time.perf_counter()
     settings = settings or GateSettings()
@@ -133,10 +133,8 @@ def _static(
 def _other_contract(function: RewardFunction, contracts: Sequence[Contract]) -> str | None:
     """What to write instead of a function whose contract is not among these."""
     if function.kind == "group":
-        return None if "group" in contracts else f"rewards of whole groups are not taken here; write `{SIGNATURE}`"
-    return (
-        None if "completion" in contracts else f"only rewards of whole groups are taken here; write `{GROUP_SIGNATURE}`"
-    )
+        return None if "group" in contracts else f"rewards of whole groups are not taken here: write `{SIGNATURE}`"
+    return None if "completion" in contracts else f"only rewards of whole groups are taken: write `{GROUP_SIGNATURE}`"
 
 
 def _check(

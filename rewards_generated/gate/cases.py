@@ -43,7 +43,7 @@ def hostile_cases(inputs: Sequence[HostileInput], whole_groups: bool) -> list[Ho
     if not whole_groups:
         return alone
     alone = [HostileCase(f"a group of one, {item.name}", item.case) for item in alone]
-    together = []
+    together: list[HostileCase] = []
     rest = list(inputs)
     while rest:
         size = _SIZES[len(together) % len(_SIZES)]

@@ -43,8 +43,9 @@ class Seating:
     @property
     def cases(self) -> list[Case]:
         if not self._whole_groups:
-            samples = [item.sample for item in (*self._rollouts, *self._references, *self._attacks)]
-            return [[sample] for sample in [*samples, *(sample for row in self._swapped for sample in row)]]
+            samples = [item.sample for item in (*self._rollouts, *self._references)]
+            samples += [attack.sample for attack in self._attacks] + [item for row in self._swapped for item in row]
+            return [[sample] for sample in samples]
         groups: list[Case] = [[rollout.sample for rollout in group] for group in self._groups.values()]
         groups += [[item.sample for item in self._with_others(item)] for item in self._references]
         groups += [[attack.sample] * copies + [r.sample for r in others] for attack, copies, others in self._attacked]

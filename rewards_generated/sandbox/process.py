@@ -135,7 +135,8 @@ class WorkerProcess:
         return self._process.pid
 
     def call(self, samples: Sequence[Sample], seconds: float, groups: Sequence[int] | None = None) -> Reply:
-        """Score one batch; `groups` as in `encode_request`. After BatchTimeout, WorkerDied or ProtocolViolation the process must be killed."""
+        """Score one batch; `groups` as in `encode_request`. After BatchTimeout, WorkerDied or ProtocolViolation the
+        process must be killed."""
         deadline = time.monotonic() + seconds
         if self._readable.poll(0):
             self._unsolicited()

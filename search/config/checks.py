@@ -33,8 +33,8 @@ def checked_task(config: SearchConfig) -> Task:
             raise UserError(f"`search.base_rewards` names {name!r}; choose from {', '.join(BASE_REWARDS)}")
     if "completion" not in settings.contracts and config.proposer.name == "evolve":
         raise UserError(
-            "`search.contracts` = [group], and the proposer `evolve` writes rewards of one completion alone; add completion, "
-            "or choose another proposer"
+            "`search.contracts` = [group], and the proposer `evolve` writes rewards of one completion alone; add "
+            "completion, or choose another proposer"
         )
     if not settings.base_rewards:
         raise UserError(f"`search.base_rewards` is empty; choose from {', '.join(BASE_REWARDS)}")

@@ -51,8 +51,8 @@ class SearchSettings(_Section):
     """What a candidate is: `reward`, one function beside the base rewards, or `reward_set`, one to three functions with
     a weight each, maybe a schedule of it over the run, and which base rewards they replace."""
     contracts: tuple[Contract, ...] = Field(default=("completion",), min_length=1)
-    """What rewards may see: `completion`, one at a time; `group`, all completions of a prompt together. The gate rejects
-    others. `evolve` writes for `completion` alone."""
+    """What rewards may see: `completion`, one at a time; `group`, all completions of a prompt together. The gate
+    rejects others. `evolve` writes for `completion` alone."""
     reflection_minimum: int = Field(default=0, ge=0)
     """At least this many of them must be reflection rewards."""
     feedback: Literal["ranked", "none", "shuffled"] = "ranked"

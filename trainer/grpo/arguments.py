@@ -99,8 +99,8 @@ def check(run: TrainingRun) -> None:
         algorithm_of(run.algorithm).require_one_prompt(f"reward {names} sees")
         if (processes := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
             raise UserError(
-                f"reward {names} sees whole groups, which the {processes} processes of this run (WORLD_SIZE) would divide "
-                "among them; train in one process"
+                f"reward {names} sees whole groups, which the {processes} processes of this run (WORLD_SIZE) would "
+                "divide among them; train in one process"
             )
     if settings.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
         raise UserError("grpo.optimizer = 'adamw_8bit' needs the package bitsandbytes; install it or use 'adamw_torch'")
