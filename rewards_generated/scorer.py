@@ -92,8 +92,8 @@ class EnsembleScorer:
         """Scores n samples with every member and aggregates.
 
         `groups`, shape (n,): equal for completions of the same prompt; needed by `group_normalised` and by members that
-        see whole groups, which raise ValueError without. `progress`: share of the run's steps that are done, for weights
-        with a schedule. A member that fails on a sample leaves None there; nothing is raised for it.
+        see whole groups, which raise ValueError without. `progress`: share of the run's steps that are done, for
+        weights with a schedule. A member that fails on a sample leaves None there; nothing is raised for it.
         """
         if groups is None and (names := self.ensemble.seeing_groups):
             raise ValueError(f"{', '.join(map(repr, names))} sees whole groups: give the group of every completion")

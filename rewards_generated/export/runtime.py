@@ -17,8 +17,8 @@ Where a member's weight has a schedule, TRL says how far the run is; the other t
 
 Where a member sees whole groups, all completions of a prompt together, TRL, slime with `--group-rm` and group functions
 of verifiers pass them; the others do not, and are refused. In a batch of TRL a group is all rows of one prompt and
-answer; `trl_reward_functions(generations=num_generations)` cuts them into groups of that size, in their order, and stops
-the run where one is not whole. A run of several processes must name it.
+answer; `trl_reward_functions(generations=num_generations)` cuts them into groups of that size, in their order, and
+stops the run where one is not whole. A run of several processes must name it.
 
 The members' code below is run as it stands, WITHOUT a sandbox: read it before you train with it.
 """
