@@ -267,6 +267,11 @@ class SearchConfig(_Section):
     def _groups_of_one_prompt(self) -> SearchConfig:
         if "group" in self.search.contracts:
             algorithm_of(self.screening.algorithm).require_one_prompt("`search.contracts` lets rewards see")
+            if self.search.base_rollouts.per_question == 1:
+                raise UserError(
+                    "`search.contracts` lets rewards see whole groups, and search.base_rollouts.per_question = 1 has none "
+                    "to try them on; use as many as screening.grpo.generations"
+                )
         return self
 
     @property
