@@ -269,8 +269,8 @@ class SearchConfig(_Section):
             algorithm_of(self.screening.algorithm).require_one_prompt("`search.contracts` lets rewards see")
             if self.search.base_rollouts.per_question == 1:
                 raise UserError(
-                    "`search.contracts` lets rewards see whole groups, and search.base_rollouts.per_question = 1 has none "
-                    "to try them on; use as many as screening.grpo.generations"
+                    "`search.contracts` lets rewards see whole groups, and search.base_rollouts.per_question = 1 has "
+                    "none to try them on; use as many as screening.grpo.generations"
                 )
         return self
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import rewards_generated
+from rewards_generated.adapters.batch import contract_of
 from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.hosts import read_reward, read_rewards
@@ -324,3 +325,17 @@ def accuracy(completions, solution, **kwargs):
     ensemble = rewards_generated.Ensemble(name="e", members=(rewards_generated.Member(name="m", code=code),))
     scores = ensemble.score([("p", "so $\\boxed{\\frac{2}{4}}$", "0.5"), ("p", "so $\\boxed{3}$", "0.5")])
     assert scores.totals == [1.0, 0.0], scores.errors
+
+
+def test_rewards_of_whole_groups_are_found_under_any_name(tmp_path: Path) -> None:
+    file = tmp_path / "groups.py"
+    file.write_text(
+        "def longest(group):\n    return max(map(len, group))\n\n"
+        "def relative(prompt, group, answer):\n    return [len(text) / longest(group) for text in group]\n\n"
+        "def plain(prompt, completion, answer):\n    return float(len(completion))\n"
+    )
+    found = {item.name: item.code for item in read_rewards(str(file))}
+    assert {name: contract_of(code) for name, code in found.items()} == {"relative": "group", "plain": "completion"}
+    member = rewards_generated.Member(name="relative", code=read_reward(f"{file}:relative").code)
+    ensemble = rewards_generated.Ensemble(name="e", members=(member,))
+    assert ensemble.score([("p", "aa", "1"), ("p", "aaaa", "1")], groups=[0, 0]).totals == [0.5, 1.0]
