@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install search test test-all lint types clean
+.PHONY: install search test test-all lint types docs clean
 
 install: $(VENV)/.installed
 
@@ -28,5 +28,8 @@ test: install lint types
 test-all: install lint types
 	$(BIN)/pytest -n 2 -m ''
 
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache

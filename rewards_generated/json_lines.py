@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from rewards_generated.errors import UserError
 def json_lines(path: Path, noun: str, form: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Number (from 1), place in words and content of every line that is not blank.
 
-    `noun`: what the lines are, such as `predictions`; `form`: an example of one. Raises UserError naming the line that
-    is no JSON object, or the file that holds none.
+    `noun`: what the lines are, such as `predictions`; `form`: an example of one. The path `-` is stdin. Raises
+    UserError naming the line that is no JSON object, or the file that holds none.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; {noun} are JSON lines such as {form}") from None
     except OSError as error:

@@ -127,7 +127,7 @@ def propose(run: Run, number: int, rollouts: Sequence[Rollout]) -> list[Candidat
         ) from error
     candidates, unusable = ingest(
         replace(batch, proposals=(*batch.proposals, *batch.untrainable)),
-        replace(request, count=request.count + len(batch.untrainable)),
+        replace(request, round=number, count=request.count + len(batch.untrainable)),
         earlier,
     )
     ledger.record_round(number, request.count, candidates, unusable, time.perf_counter() - started)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from typer import Abort, Exit, Typer, TyperException
+from typer import Abort, Exit, Option, Typer, TyperException
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from rewards_generated.errors import UserError
+from rewards_generated.errors import UserError, nearest
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -49,6 +51,19 @@ COMMANDS = {
 }
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"reward-search {version('reward-search')}")
+        raise Exit
+
+
+def _options(
+    version: Annotated[
+        bool, Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
 class LazyGroup(TyperGroup):
     """Lists its commands from the table, and loads a module only to run its command or to print its help."""
 
@@ -71,12 +86,15 @@ def load(name: str) -> Any:
     """The real command `name`, with its module imported."""
     module, _, function = COMMANDS[name][0].partition(":")
     application = getattr(import_module(module), function or name)
-    if not isinstance(application, Typer):
-        written, application = application, Typer(add_completion=False, rich_markup_mode=None)
-        application.command()(written)
-    command = get_command(application)
+    command = get_command(application) if isinstance(application, Typer) else _command(application)
     command.name = name
     return command
+
+
+def _command(function: Any) -> Any:
+    application = Typer(add_completion=False, rich_markup_mode=None)
+    application.command()(function)
+    return get_command(application)
 
 
 def require_own_packages() -> None:
@@ -101,13 +119,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         require_own_packages()
-        commands = LazyGroup(name="reward-search", help=HELP, rich_markup_mode=None)
+        commands = LazyGroup(
+            name="reward-search",
+            help=HELP,
+            rich_markup_mode=None,
+            params=_command(_options).params,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
         code = commands.main(args=given or ["--help"], prog_name="reward-search", standalone_mode=False)
     except UserError as error:
         print(f"reward-search: {error}", file=sys.stderr)
         return USAGE_ERROR
     except TyperException as error:
         message = error.format_message().rstrip(".").replace("\n", " ")
+        if unknown := re.fullmatch(r"No such command '(.*)'", message):
+            message += f": {nearest(unknown[1], COMMANDS)}"
         command = getattr(getattr(error, "ctx", None), "command_path", "reward-search")
         print(f"reward-search: {message}; see `{command} --help`.", file=sys.stderr)
         return USAGE_ERROR

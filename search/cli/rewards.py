@@ -65,7 +65,8 @@ def score(
     rollouts: Annotated[
         Path,
         typer.Argument(
-            help="JSONL: prompt and completion, as text or chat messages, and answer; where known id and group.",
+            help="JSONL: prompt and completion, as text or chat messages, and answer; where known id and group. "
+            "- reads stdin.",
             metavar="ROLLOUTS",
         ),
     ],
@@ -87,6 +88,7 @@ def score(
 
     \b
         reward-search score base_rewards rollouts.jsonl > scores.jsonl
+        zcat rollouts.jsonl.gz | reward-search score base_rewards -
         reward-search score my_reward.py:accuracy rollouts.jsonl --out scores.jsonl
         reward-search score runs/mine:top-3 rollouts.jsonl
     """

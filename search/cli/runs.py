@@ -256,6 +256,7 @@ def pipeline(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the pipeline in --to.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, print the plan, write nothing.")] = False,
 ) -> int:
     """Train a policy in stages and evaluate each: base, supervised fine-tuning, GRPO with a reflection reward.
 
@@ -267,10 +268,17 @@ def pipeline(
     \b
         reward-search pipeline --preset testbed-quick --to runs/pipeline
         reward-search pipeline --preset testbed --set sft.tuning=full --set sft.learning_rate=5e-4 --to runs/full
+        reward-search pipeline my.yaml --to runs/mine --dry-run
         reward-search pipeline my.yaml --to runs/mine
         reward-search pipeline --to runs/mine --resume
         reward-search run --preset testbed-quick --set base_model=runs/pipeline/policy
     """
-    from search.driver.pipeline import described, drive_pipeline
+    from rewards_generated.errors import UserError
+    from search.driver.pipeline import described, drive_pipeline, print_pipeline_plan
 
+    if dry_run:
+        if resume:
+            raise UserError("--dry-run plans a new pipeline; leave out --resume")
+        print_pipeline_plan(described(config, preset, assignments or [], to, resume=False))
+        return 0
     return drive_pipeline(described(config, preset, assignments or [], to, resume=resume), to, resume=resume)

@@ -50,11 +50,13 @@ def feedback(
     dry_run: DryRun = False,
     resume: Resume = False,
 ) -> int:
-    """Does feedback help? Searches that are told the ranking, nothing, or a shuffled ranking, over the same seeds.
+    """Does feedback help? Searches that are told the ranking, no results, a shuffled ranking, or nothing at all, over
+    the same seeds.
 
     The arms of a seed share their first round, which is searched once. Arms are compared by paired differences with a
     search as the unit. `reward-search config` lists the fields that --set takes; they replace those of the preset
-    `testbed` and of the size.
+    `testbed` and of the size. With proposer.name=manual the study puts up its questions as text files that tell of no
+    arm, and goes on with --resume when they are answered.
 
     Examples:
 
@@ -62,6 +64,7 @@ def feedback(
         reward-search study feedback --size quick --run-dir runs/feedback
         reward-search study feedback --size full --searches 7 --dry-run
         reward-search study feedback --run-dir runs/feedback --resume
+        reward-search study feedback --set proposer.name=manual --run-dir runs/blind
     """
     return _study("feedback", size, searches, run_dir, assignments or [], dry_run=dry_run, resume=resume)
 

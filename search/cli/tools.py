@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from rewards_generated.sandbox import SandboxStrength
 
 
 def compare(
@@ -78,21 +81,43 @@ def config(
 
 
 def doctor(
-    json_output: Annotated[bool, typer.Option("--json", help="Print the measurement as JSON.")] = False,
-) -> None:
-    """Measure the sandbox: try what it must forbid, and say which level this machine reaches.
+    preset: Annotated[str | None, typer.Option(help="Also check what this preset needs.", metavar="NAME")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Also check what the search in this YAML file needs.", metavar="FILE")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> int:
+    """Show what this machine can do and what is missing: packages, GPU, engines, keys, disk, hub, and the sandbox.
 
-    Example:
+    The sandbox is measured by trying what it must forbid. Exit code 1 where there is a gap, each with what to do.
+
+    Examples:
 
     \b
         reward-search doctor
+        reward-search doctor --config search.yaml
     """
-    from rewards_generated.sandbox.strength import measure_strength
+    from dataclasses import asdict
 
-    strength = measure_strength()
+    from rewards_generated.sandbox.strength import measure_strength
+    from search.config.source import load_config
+    from search.driver.doctor import findings
+
+    chosen = load_config(preset, config) if preset or config else None
+    found, strength = list(findings(chosen)), measure_strength()
+    gaps = any(item.state == "gap" for item in found) or strength.level not in ("strict", "standard")
     if json_output:
-        typer.echo(json.dumps(strength.as_dict(), indent=2))
-        return
+        machine = [asdict(item) for item in found]
+        typer.echo(json.dumps({"machine": machine, "sandbox": strength.as_dict()}, indent=2))
+        return int(gaps)
+    for item in found:
+        typer.echo(f"{item.state:<7} {item.what}: {item.found}" + (f"\n        {item.advice}" if item.advice else ""))
+    typer.echo()
+    _print_sandbox(strength)
+    return int(gaps)
+
+
+def _print_sandbox(strength: SandboxStrength) -> None:
     from rich.console import Console
     from rich.table import Table
 

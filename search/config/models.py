@@ -20,6 +20,7 @@ from rewards_generated.gate.settings import GateSettings
 from rewards_generated.reward_set import Proposes
 from rewards_generated.sandbox.settings import SandboxSettings
 from search.config.halving import Halving
+from search.config.names import FeedbackMode
 from search.config.race import RaceStage
 from search.config.transfer import TransferSetting
 from trainer.algorithms import algorithm_of
@@ -55,8 +56,10 @@ class SearchSettings(_Section):
     rejects others. `evolve` writes for `completion` alone."""
     reflection_minimum: int = Field(default=0, ge=0)
     """At least this many of them must be reflection rewards."""
-    feedback: Literal["ranked", "none", "shuffled"] = "ranked"
-    """What later rounds are told of earlier candidates: the true results, none, or results permuted over them."""
+    feedback: FeedbackMode = "ranked"
+    """What later rounds are told: the true results of earlier candidates (`ranked`), the candidates alone (`none`),
+    results permuted over them (`shuffled`), or nothing, not even that there were any (`independent`: every round is
+    asked the first question again)."""
     base_rewards: tuple[str, ...] = ("format_exact", "format_approximate", "answer_check")
     """Trusted rewards that are part of every run, summed with the candidate."""
     select_on: Literal["validation", "test"] = "validation"

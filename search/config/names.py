@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+FeedbackMode = Literal["ranked", "none", "shuffled", "independent"]
+"""Of `search.feedback`."""
 BASE_ONLY = "base-rewards-only"
 """Subject of runs without any candidate."""
 UNTRAINED = "untrained-base"

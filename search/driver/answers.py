@@ -28,6 +28,13 @@ def open_question(folder: Path) -> Question:
         return _question(ledger, folder)
 
 
+def waits_for(folder: Path, prompt: str) -> bool:
+    """Whether the open question of the run is that one."""
+    with closing(Ledger.open(folder)) as ledger:
+        asked = ledger.fact("question")
+        return asked is not None and asked["prompt"] == prompt
+
+
 def record_answer(folder: Path, file: Path, *, trust: bool = False) -> int:
     """The text of the file, `-` for stdin, as the reply to the open question; returns its round. Raises UserError."""
     if not Ledger.exists(folder):

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from eval.tasks.base import Split, Task
 from rewards_generated.files import write_whole
-from search.config.checks import checked_task, found_questions, question_warnings
+from search.config.checks import found_questions, question_warnings
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.names import GREEDY_SELECTED as SELECTED
 from search.config.plan import DEVIATION, DISCORDANT, candidate_steps, detectable, greedy_runs, plan
 from search.config.seeds import screening_seeds
 from search.config.source import parse_config
-from search.driver.launch import opened_run, require_free
+from search.driver.launch import checked, opened_run, require_free
 from search.finals.greedy import STAGE
 from search.ledger import Ledger
 from search.loop import search
@@ -130,6 +130,7 @@ def print_plan(config: SearchConfig, *, probe: bool = False) -> None:
     from search.driver.calibration import calibrate, language_model_cost, probed_models
 
     console = terminal()
+    task = checked(config).task
     for sentence in probed_models(config) if probe else ():
         say(console, sentence)
     planned = plan(config)
@@ -150,7 +151,6 @@ def print_plan(config: SearchConfig, *, probe: bool = False) -> None:
         say(console, halving)
     say(console, f"steps: at most {planned.steps:,} GRPO steps, {planned.completions:,} completions")
     say(console, f"evaluation: at most {planned.evaluated_questions:,} questions, all policies together")
-    task = checked_task(config)
     say(console, detectable_sentence(config, found_questions(config, task)))
     warn_of_questions(console, config, task)
     say(console, f"language model: {language_model_cost(config)}")

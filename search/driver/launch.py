@@ -89,7 +89,7 @@ def opened_run(
     imported only if this user started it here, or with `trust`. Raises UserError.
     """
     place, caches = folder.absolute(), tuple(cache.absolute() for cache in caches)
-    ready = None if resume else _checked(config)
+    ready = None if resume else checked(config)
     if ready is not None:
         _create(folder, config, ready.sandbox)
     with (
@@ -103,7 +103,7 @@ def opened_run(
             if not changes and asked.plain() != config.plain():
                 progress.note("the search is finished: what changed in its configuration has no effect")
             require_same_inputs(config, ledger, folder)
-            ready = _checked(config)
+            ready = checked(config)
             for change in record_mending(ledger, config, changes):
                 progress.note(f"changed since it was started: {change}")
         yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
@@ -116,7 +116,7 @@ class Ready(NamedTuple):
     sandbox: SandboxStrength
 
 
-def _checked(config: SearchConfig) -> Ready:
+def checked(config: SearchConfig) -> Ready:
     """What a search needs. Raises UserError for whatever a user can have got wrong."""
     task = checked_task(config)
     proposer = build_proposer(config.proposer.name, config.proposer.options)

@@ -75,6 +75,35 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
     return 0 if result.failure is None else FAILED
 
 
+def print_pipeline_plan(pipeline: Pipeline) -> None:
+    """What every stage would do, after everything is checked. Writes and trains nothing. Raises UserError."""
+    from rewards_generated.sandbox import require_strength
+    from search.config.checks import base_model_fingerprint
+    from search.driver.drive import say, terminal
+    from trainer.pipeline.run import check
+
+    base_model_fingerprint(pipeline.base_model)
+    if pipeline.grpo.tuning != "none":
+        require_strength(pipeline.sandbox)
+    check(pipeline)
+    console, sft, grpo = terminal(), pipeline.sft, pipeline.grpo.settings
+    say(console, f"pipeline {pipeline.name}: task {pipeline.task.name}, base model {pipeline.base_model}")
+    if "sft" in pipeline.policies:
+        rate = f"learning rate {sft.learning_rate:g}"
+        say(console, f"sft: {sft.tuning}, {sft.steps} steps of {sft.batch_size} pairs, {rate}")
+    if "grpo" in pipeline.policies:
+        sampled = grpo.steps * grpo.prompts_per_step * grpo.generations
+        paid = ", ".join(f"{name} x {weight:g}" for name, weight in pipeline.grpo.rewards.items())
+        say(console, f"grpo: {pipeline.grpo.tuning}, {grpo.steps} steps, {sampled:,} completions; rewards {paid}")
+    if stage := pipeline.evaluation:
+        asked = [name for name in stage.policies if name in pipeline.policies]
+        questions = len(asked) * sum(suite.questions for suite in stage.suites.values())
+        say(
+            console,
+            f"evaluation: at most {questions:,} greedy answers, of {', '.join(asked)} to {len(stage.suites)} suites",
+        )
+
+
 def print_result(result: PipelineResult, folder: Path, console: Console) -> None:
     """What each stage took, how each policy answers each suite, and where the last policy lies."""
     from search.driver.drive import say

@@ -10,6 +10,7 @@ from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat
 from rewards_generated.contract import Contract
 from rewards_generated.reward_set import Proposes
 from rewards_generated.rollout import Rollout
+from search.config.names import FeedbackMode
 from search.proposers.question.evidence import QuestionKind, Reference, Training
 
 if TYPE_CHECKING:
@@ -186,11 +187,12 @@ class ProposedCandidate:
 class Feedback:
     """What earlier rounds taught, already in the order in which the proposer may see it.
 
-    With mode `none` there is nothing but `proposed`; with `shuffled` the scores, and with them who was stopped, are
-    permuted over the candidates.
+    With modes `none` and `independent` there is nothing but `proposed`, which the latter's question does not show
+    either: its names and identities are only not to be used again. With `shuffled` the scores, and with them who was
+    stopped, are permuted over the candidates.
     """
 
-    mode: Literal["ranked", "none", "shuffled"]
+    mode: FeedbackMode
     ranked: tuple[RankedCandidate, ...] = ()
     failed: tuple[FailedCandidate, ...] = ()
     stopped: tuple[RankedCandidate, ...] = ()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
+from search.config.names import FeedbackMode
 from search.proposers.base import FailedCandidate, Feedback, ProposedCandidate, RankedCandidate
 from search.proposers.question.evidence import QuestionKind, Training
 from search.results.ranking import Outcome, ranked, stopped
 
 
 def build_feedback(
-    mode: Literal["ranked", "none", "shuffled"],
+    mode: FeedbackMode,
     every: Sequence[Outcome],
     seed: int,
     *,
@@ -24,14 +24,14 @@ def build_feedback(
 ) -> Feedback:
     """`ranked`: the truth. `none`: what was proposed, and nothing of what came of it. `shuffled`: the same tables with
     the measured figures, those of training included, permuted over the candidates, and so who was stopped at a rung;
-    failures stay where they are, since they are no scores.
+    failures stay where they are, since they are no scores. `independent`: as `none`, but its question shows none of it.
 
     `flags`: whether signs of reward hacking are told; they belong to the figures. By candidate, `alike`: whom it is too
     like for both to be shown, and `training`: what its run did. `leader_kinds`: what the first of all answers."""
     alike = alike or {}
     proposed = tuple(_proposed(outcome, alike) for outcome in every)
-    if mode == "none":
-        return Feedback("none", proposed=proposed)
+    if mode in ("none", "independent"):
+        return Feedback(mode, proposed=proposed)
     best, apart = ranked(list(every)), stopped(list(every))
     rows = [_row(outcome, alike, training or {}) for outcome in (*best, *apart)]
     if not flags:

@@ -11,6 +11,7 @@ from eval.statistics.luck import SeedVariance
 from eval.tasks.base import Task
 from rewards_generated.rollout import Rollout
 from search.config.models import SearchConfig
+from search.config.names import BASE_ONLY
 from search.ledger import Ledger
 from search.proposers.base import EarlierRound, Feedback, ProposalRequest, Spending
 from search.proposers.question.evidence import Reference, ReferenceScore
@@ -55,7 +56,11 @@ def later_request(
     request = first_request(config, task, number, rollouts)
     every = [outcome for outcome in outcomes(config, ledger) if outcome.candidate.round < number]
     scored = ranked(every)
-    told = [*scored, *stopped(every)] if config.search.feedback != "none" else []
+    told = [] if config.search.feedback in ("none", "independent") else [*scored, *stopped(every)]
+    controls, luck = control_scores(config, ledger), seed_luck(config, ledger)
+    if config.search.feedback == "independent":
+        # As the first round knew it: nothing of its question, the count of rounds and runs included, ever changes.
+        request, controls, luck = replace(request, round=1), controls | {BASE_ONLY: None}, None
     feedback = build_feedback(
         config.search.feedback,
         every,
@@ -69,7 +74,7 @@ def later_request(
         request,
         feedback=feedback,
         known_identities=frozenset(outcome.candidate.identity for outcome in every if outcome.candidate.identity),
-        reference=_reference(config, rollouts, control_scores(config, ledger), seed_luck(config, ledger)),
+        reference=_reference(config, rollouts, controls, luck),
         spent=Spending.of(call for before in range(1, number) for call in ledger.calls(before)),
         earlier=[
             EarlierRound(

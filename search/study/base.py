@@ -82,6 +82,8 @@ class Unit:
     seeds: tuple[int, ...] = ()
     part: str = ""
     """Which of several units of these seeds it is, such as an arm."""
+    after: tuple[str, ...] = ()
+    """Units without whose records it cannot run; they stand before it. It waits where one of them waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,12 @@ class Study(ABC):
 
     @abstractmethod
     def run(self, unit: Unit, context: StudyContext) -> BaseModel:
-        """Runs the unit, or what is left of it if it was interrupted. Raises UserError where it cannot."""
+        """Runs the unit, or what is left of it if it was interrupted. Raises UserError where it cannot, and
+        AwaitingAnswer where a person has to answer first."""
+
+    def search_folder(self, folder: Path, unit: Unit) -> Path:
+        """Of the search that a unit is, whose questions are answered; `folder`: of the study."""
+        raise NotImplementedError(f"the study {self.name} asks nobody")
 
     @abstractmethod
     def findings(self, words: Words, results: Results) -> Findings:

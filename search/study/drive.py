@@ -15,20 +15,21 @@ from eval.report.study.text import format_json, format_markdown, format_summary
 from eval.report.text import counted
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
-from rewards_generated.sandbox import require_strength
-from search.config.checks import checked_task
 from search.config.source import load_config, require_same
+from search.driver.answers import record_answer, waits_for
 from search.driver.calibration import calibrate, language_model_cost
 from search.driver.drive import INTERRUPTED, say, stop_on_termination, terminal
-from search.driver.launch import configured_executor
+from search.driver.launch import checked
 from search.ledger import driver_lock
-from search.proposers.registry import build_proposer, prepare
+from search.proposers.base import AwaitingAnswer
+from search.proposers.manual import ManualProposer
 from search.results.ranking import Outcome, ranked
 from search.session import Progress, duration
-from search.study.base import Cost, Size, Study, StudyContext
+from search.study.base import Cost, Size, Study, StudyContext, Unit
 from search.study.feedback.study import FeedbackStudy
 from search.study.ledger import StudyFacts, StudyLedger
 from search.study.multilayer.study import MultilayerStudy
+from search.study.questions import ANSWERS, QUESTIONS, Questions
 from search.study.reach.study import ReachStudy
 from search.study.reflection.study import ReflectionStudy
 
@@ -71,23 +72,25 @@ def recorded_study(
 class StudyProgress(Progress):
     """A search's view, with one line instead of a table after every round: a study has many rounds."""
 
-    def __init__(self, console: Console, planned_steps: int) -> None:
+    def __init__(self, console: Console, planned_steps: int, *, blind: bool = False) -> None:
+        """`blind`: neither arms nor results are told, since whoever watches may answer for them."""
         super().__init__(console, planned_steps)
+        self._blind = blind
         self._place = ""
         self._worked = False
 
     def unit(self, place: str, label: str) -> None:
         """A new unit; `place` such as `3/15`."""
         self._place = f"[{place}] "
-        self.note(f"{self._place}{label}")
+        self.note(f"{self._place}{'a search' if self._blind else label}")
 
     def phase(self, label: str, jobs: int, steps_per_job: int = 0) -> None:
         self._worked = self._worked or jobs > 0
         super().phase(f"{self._place}{label}", jobs, steps_per_job)
 
     def show_round(self, number: int, every: Sequence[Outcome], controls: Mapping[str, Scores | None]) -> None:
-        if not self._worked:
-            return  # A round that an earlier unit made.
+        if self._blind or not self._worked:
+            return  # A round that an earlier unit made, if it is not for other eyes.
         self._worked = False
         values = [s.scores.f1.value for s in ranked(list(every)) if s.scores and s.candidate.round == number]
         proposed = sum(outcome.candidate.round == number for outcome in every)
@@ -103,25 +106,34 @@ def new_study_folder(study: Study) -> Path:
 def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
     """Runs the study, or what is left of it, to its report; returns the exit code. Raises UserError."""
     console = terminal()
-    checked_task(study.config)
-    prepare(build_proposer(study.config.proposer.name, study.config.proposer.options))
-    executor = configured_executor(study.config)
-    require_strength(study.config.sandbox)
+    executor = checked(study.config).executor
     ledger = StudyLedger.open(folder) if resume else StudyLedger.create(folder, study)
     units = study.units()
     try:
         with stop_on_termination(), driver_lock(folder):
             say(console, f"study directory: {folder}")
-            ended = ledger.ended(units)
-            progress = StudyProgress(console, sum(unit.cost.steps for unit in units if unit.name not in ended))
+            questions = Questions(folder)
+            questions.take(lambda name, question, answer: _tell(study, folder, units, name, question, answer))
+            ended = set(ledger.ended(units))
+            steps = sum(unit.cost.steps for unit in units if unit.name not in ended)
+            progress = StudyProgress(console, steps, blind=study.config.proposer.name == ManualProposer.name)
+            waiting: dict[str, str] = {}
             with progress:
                 for number, unit in enumerate(units, start=1):
-                    if unit.name in ended:
+                    if unit.name in ended or not ended.issuperset(unit.after):
                         continue
                     progress.unit(f"{number}/{len(units)}", unit.label)
                     started = time.monotonic()
-                    record = study.run(unit, StudyContext(folder, progress, executor))
+                    try:
+                        record = study.run(unit, StudyContext(folder, progress, executor))
+                    except AwaitingAnswer as unanswered:
+                        waiting[unit.name] = unanswered.prompt
+                        continue
                     ledger.record(unit, record, time.monotonic() - started)
+                    ended.add(unit.name)
+            if waiting:
+                questions.ask(waiting)
+                return _waits(console, study, folder, questions)
             _write_report(study, ledger, console)
             return 0
     except KeyboardInterrupt:
@@ -131,9 +143,25 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
         return INTERRUPTED
 
 
+def _tell(study: Study, folder: Path, units: Sequence[Unit], name: str, question: str, answer: Path) -> None:
+    """Gives the search of that unit the answer, if it still waits for it."""
+    search = study.search_folder(folder, next(unit for unit in units if unit.name == name))
+    if waits_for(search, question):
+        record_answer(search, answer)
+
+
+def _waits(console: Console, study: Study, folder: Path, questions: Questions) -> int:
+    count = len(questions.unanswered)
+    say(console, f"{counted(count, 'question')} in {folder / QUESTIONS}, text alone, in an order that was drawn:")
+    say(console, f"    write the answer to {QUESTIONS}/NAME.md into {folder / ANSWERS}/NAME.md, all or some of them")
+    say(console, f"    reward-search study {study.name} --run-dir {folder} --resume")
+    return 0
+
+
 def print_plan(study: Study) -> None:
     """What the study would do, with the time it would take by a short calibration. Writes nothing."""
     console = terminal()
+    checked(study.config)
     units = study.units()
     total = sum((unit.cost for unit in units), Cost())
     for sentence in study.outline:

@@ -78,7 +78,7 @@ def arms_of(request: ProposalRequest, models: Sequence[str]) -> list[Arm]:
 
 def _rewards(feedback: Feedback) -> dict[str, float] | None:
     """Of every ranked candidate the share of the others that it leaves behind, equals by halves; None: not told."""
-    if feedback.mode == "none":
+    if feedback.mode in ("none", "independent"):
         return None
     order = [*feedback.ranked, *feedback.stopped]
     found: dict[str, float] = {}

@@ -1,4 +1,5 @@
-"""Does feedback raise later rounds? Searches told the ranking, nothing, or a shuffled ranking, over the same seeds."""
+"""Does feedback raise later rounds? Searches that are told the ranking, no results, a shuffled ranking, or nothing at
+all, over the same seeds."""
 
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ from rewards_generated.errors import UserError
 from rewards_generated.validation import read_options
 from search.config.models import SearchConfig
 from search.config.source import parse_config
-from search.driver.drive import recorded_steps, watch
+from search.driver.drive import record_question, recorded_steps, watch
 from search.driver.launch import fork, opened_run
 from search.executors.gpus import jobs_at_once
 from search.finals.finals import run_finals
 from search.ledger import Candidate, Ledger
 from search.loop import explore, observe_base
+from search.proposers.base import AwaitingAnswer
 from search.proposers.evolution.evolve import EvolveSettings
 from search.results.ranking import outcomes
 from search.study.base import ArmKind, Cost, Findings, Record, Results, Study, StudyContext, Unit
@@ -27,8 +29,8 @@ from search.study.cells import by_seed, each, mean
 from search.study.feedback.records import FinalsRecord, SearchRecord, finals_record, measures, search_record
 from search.study.words import Words
 
-ARMS: dict[str, ArmKind] = {"ranked": "main", "none": "control", "shuffled": "other"}
-PAIRS = (("ranked", "none"), ("ranked", "shuffled"))
+ARMS: dict[str, ArmKind] = {"ranked": "main", "none": "control", "shuffled": "other", "independent": "control"}
+PAIRS = (("ranked", "none"), ("ranked", "shuffled"), ("ranked", "independent"))
 """Declared beforehand; corrected together, measure by measure."""
 COMPARED = ("top of ranked", "random of none")
 FIRST_ROUND, CONTROLS = "first-round", "controls"
@@ -97,8 +99,6 @@ class FeedbackStudy(Study):
             raise UserError(
                 f"`search.rounds` = {config.search.rounds} leaves nothing that feedback could change; set 2 or more"
             )
-        if config.proposer.name == "manual":
-            raise UserError("`proposer.name` = 'manual': a study cannot wait for a person; choose evolve or litellm")
         controls = config.finals.random_controls
         if controls.first_round:
             raise UserError(
@@ -121,28 +121,40 @@ class FeedbackStudy(Study):
     def units(self) -> Sequence[Unit]:
         """Seed by seed, so that an interrupted study has whole pairs."""
         rounds = self.config.search.rounds
-        parts: list[tuple[str, str, Cost, type[Record]]] = [
-            (FIRST_ROUND, "first round of all arms", self._rounds(1), SearchRecord),
-            *((arm, f"feedback {arm}", self._rounds(rounds - 1, 0), SearchRecord) for arm in ARMS),
+        later = self._rounds(rounds - 1, 0)
+        parts: list[tuple[str, str, Cost, type[Record], tuple[str, ...]]] = [
+            (FIRST_ROUND, "first round of all arms", self._rounds(1), SearchRecord, ()),
+            *((arm, f"feedback {arm}", later, SearchRecord, (FIRST_ROUND,)) for arm in ARMS),
         ]
         if self.config.finals.random_controls.pool:
-            parts.append((CONTROLS, "ensembles", self._controls_cost(), FinalsRecord))
+            parts.append((CONTROLS, "ensembles", self._controls_cost(), FinalsRecord, ("ranked", "none")))
         return [
-            Unit(f"seed-{seed}-{part}", f"seed {seed}: {label}", cost, record, (seed,), part)
+            Unit(
+                f"seed-{seed}-{part}",
+                f"seed {seed}: {label}",
+                cost,
+                record,
+                (seed,),
+                part,
+                tuple(f"seed-{seed}-{before}" for before in after),
+            )
             for seed in self.seed_numbers
-            for part, label, cost, record in parts
+            for part, label, cost, record, after in parts
         ]
+
+    def search_folder(self, folder: Path, unit: Unit) -> Path:
+        return folder / "searches" / f"seed-{unit.seeds[0]}" / unit.part
 
     def run(self, unit: Unit, context: StudyContext) -> Record:
         (seed,), part = unit.seeds, unit.part
-        folders = context.folder / "searches" / f"seed-{seed}"
+        folders = self.search_folder(context.folder, unit).parent
         config = self._config(seed, part)
         if part == FIRST_ROUND:
             return _explored(folders / part, None, config, 1, context)
         if part == CONTROLS:
             return self._compared(folders, config, context)
         names = list(ARMS)
-        before = tuple(folders / arm for arm in names[: names.index(part)])
+        before = tuple(found for arm in names[: names.index(part)] if Ledger.exists(found := folders / arm))
         return _explored(folders / part, folders / FIRST_ROUND, config, config.search.rounds, context, before)
 
     def findings(self, words: Words, results: Results) -> FeedbackFindings:
@@ -229,7 +241,8 @@ def _explored(
 ) -> SearchRecord:
     """A search up to that round, begun anew, or from where the search in `start` stands, or gone on with.
 
-    What another arm has trained is not trained again: a candidate that two arms propose has one score.
+    What another arm has trained is not trained again: a candidate that two arms propose has one score. Raises
+    AwaitingAnswer where it waits for a person.
     """
     begun = Ledger.exists(folder)
     if begun:
@@ -238,7 +251,11 @@ def _explored(
         fork(start, folder, config)
     with opened_run(folder, config, context.progress, resume=begun or start is not None, caches=caches) as run:
         watch(run)
-        explore(run, rounds)
+        try:
+            explore(run, rounds)
+        except AwaitingAnswer as waiting:
+            record_question(run, waiting)
+            raise
         return search_record(run.config, run.ledger)
 
 

@@ -7,8 +7,6 @@ import subprocess
 import sys
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from rewards_generated.errors import SandboxUnavailable, UserError
 from rewards_generated.rollout import Sample
@@ -16,7 +14,6 @@ from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal, measu
 from rewards_generated.sandbox.settings import WEAKEST
 from rewards_generated.sandbox.setup import landlock_version, ruleset
 from rewards_generated.sandbox.strength import CORE, _level
-from search.cli.tools import doctor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
 
@@ -126,14 +123,3 @@ def test_the_ruleset_handles_what_each_version_knows() -> None:
     assert [len(ruleset(version)) for version in range(1, 8)] == [8, 8, 8, 16, 16, 24, 24]
     assert int.from_bytes(ruleset(7)[:8], "little") == 0xFFFF
     assert landlock_version() >= 0
-
-
-def test_doctor_prints_the_level() -> None:
-    application = typer.Typer()
-    application.command()(doctor)
-    report = CliRunner().invoke(application, ["--json"])
-    assert report.exit_code == 0
-    assert json.loads(report.output)["level"] == measure_strength().level
-    table = CliRunner().invoke(application, [])
-    assert table.exit_code == 0
-    assert f"Sandbox level: {measure_strength().level}" in table.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,25 @@ def test_a_user_s_own_package_of_our_name_is_said(tmp_path: Path, hidden: str) -
     assert "hides reward-search's own package" in done.stderr
     assert str(file) in done.stderr or str(file.parent) in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_version_and_short_help_and_near_misses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"reward-search {version('reward-search')}\n"
+    assert main(["-h"]) == 0
+    assert "--version" in capsys.readouterr().out
+    assert main(["study", "feedback", "-h"]) == 0
+    assert "-h, --help" in capsys.readouterr().out
+    assert main(["lederboard"]) == 2
+    assert "did you mean 'leaderboard'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run"], ["study", "feedback"]])
+def test_a_plan_is_checked_before_a_word_of_it_is_printed(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset = ["--preset", "testbed-quick"] if command == ["run"] else []
+    assert main([*command, *preset, "--set", "proposer.name=litelm", "--dry-run"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1

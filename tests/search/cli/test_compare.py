@@ -12,12 +12,12 @@ import pytest
 
 from search.cli import main
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "scoring.md"
 
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """base.jsonl, tuned.jsonl and ablated.jsonl in the current folder, each line with the README's fields."""
+    """base.jsonl, tuned.jsonl and ablated.jsonl in the current folder, each line with the fields of the page."""
     monkeypatch.chdir(tmp_path)
     fields = json.loads(re.findall(r"```json\n(.*?)```", _section(), re.S)[0])
     draws = random.Random(0)
@@ -34,7 +34,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _section() -> str:
-    return README.read_text(encoding="utf-8").split("## Compare any predictions")[1].split("\n## ")[0]
+    return PAGE.read_text(encoding="utf-8").split("## Compare any predictions")[1].split("\n## ")[0]
 
 
 def _commands() -> list[str]:

@@ -41,6 +41,22 @@ def test_presets_are_whole_but_for_what_the_paper_leaves_open() -> None:
     assert (grpo.steps, grpo.generations, grpo.beta, grpo.temperature) == (58, 7, 0.04, 0.9)
 
 
+def test_the_plan_is_checked_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = ["pipeline", "--preset", "testbed", "--to", str(tmp_path / "x"), "--dry-run"]
+    assert main(plan) == 0
+    out = capsys.readouterr().out
+    assert "sft: lora, 60 steps of 16 pairs" in out
+    assert "1,280 completions; rewards accuracy x 1" in out  # 40 steps of 8 prompts with 4 completions
+    assert "4,500 greedy answers, of base, sft, grpo to 3 suites" in out
+    assert main([*plan, "--set", "sft.tuning=none"]) == 0
+    out = capsys.readouterr().out
+    assert "sft:" not in out
+    assert "3,000 greedy answers, of base, grpo" in out
+    assert main([*plan, "--set", "grpo.rewards={acuracy: 1}"]) == 2
+    assert "did you mean 'accuracy'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -14,7 +15,7 @@ from rewards_generated.base import base_rewards
 from search.cli import main
 from tests.rewards_generated.group_rewards import SHORTER
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "scoring.md"
 RIGHT = "<thinking> 17 + 5 = 22 . </thinking> <solution> 22 </solution>"
 WRONG = "<thinking> 17 + 5 = 12 . </thinking> <solution> 12 </solution>"
 PROMPT = "What is 17 + 5 ?"
@@ -57,6 +58,16 @@ def scored(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[di
     assert main(["score", *arguments]) == 0
     printed = capsys.readouterr()
     return [json.loads(line) for line in printed.out.splitlines()], printed.err
+
+
+def test_rollouts_may_come_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "".join(json.dumps(line) + "\n" for line in lines(RIGHT, WRONG))
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert main(["score", "base_rewards", "-"]) == 0
+    totals = [json.loads(line)["total"] for line in capsys.readouterr().out.splitlines()]
+    assert totals[0] > totals[1]
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert main(["score", "base_rewards", "-"]) == 2
 
 
 def test_a_saved_ensemble_scores_as_its_members_do(rollouts: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,7 +236,7 @@ def test_a_mistake_is_one_sentence(
 
 
 def _section() -> str:
-    return README.read_text(encoding="utf-8").split("## Score rollouts")[1].split("\n## ")[0]
+    return PAGE.read_text(encoding="utf-8").split("## Score rollouts")[1].split("\n## ")[0]
 
 
 @pytest.mark.parametrize("line", re.findall(r"^reward-search .*$", _section(), re.M))

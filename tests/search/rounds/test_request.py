@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from search.config.names import BASE_ONLY, UNTRAINED
 from search.config.source import parse_config
 from search.ledger import Ledger
 from search.proposers.base import ProposalRequest
+from search.proposers.evolution.evolve import EvolveProposer
 from search.proposers.question.prompt import render_prompt
 from search.proposers.settings import PromptSettings
 from search.results.ranking import control_scores, outcomes, ranked, screening_scores
@@ -72,6 +74,17 @@ def test_the_first_round_knows_of_no_candidate(ledger: Ledger) -> None:
     request = asked(ledger, 1)
     assert request.feedback.proposed == ()
     assert request.known_identities == frozenset()
+
+
+def test_independent_rounds_are_asked_the_first_question_again(ledger: Ledger) -> None:
+    first, later = (asked(ledger, number, "independent") for number in (1, 2))
+    assert len(later.known_identities) == len(later.feedback.names) == 3  # so that nothing is proposed twice
+    questions = [render_prompt(replace(request, seed=0), PromptSettings()) for request in (first, later)]
+    assert questions[0] == questions[1]
+    assert "This is round 1 of 2." in questions[1]
+    assert "base rewards only" not in questions[1].split("# The base rewards")[0].split("What it has to beat")[1]
+    drawn = [{item.code for item in EvolveProposer().propose(request).proposals} for request in (first, later)]
+    assert len(drawn[1] - drawn[0]) == 3
 
 
 def test_arms_differ_only_in_results(ledger: Ledger) -> None:

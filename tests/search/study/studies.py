@@ -16,7 +16,7 @@ from trainer.jobs.base import Done, Job
 from trainer.jobs.folder import RESULT_FILE, write_model
 from trainer.jobs.train import TrainJob, member_folder
 
-ARMS = ("ranked", "none", "shuffled")
+ARMS = ("ranked", "none", "shuffled", "independent")
 
 
 class RecordingExecutor(InstantExecutor):
@@ -61,7 +61,7 @@ class TellingProposer:
         order = [item.name for item in request.feedback.ranked]
         said = json.dumps([request.feedback.mode, order, [item.f1 for item in request.feedback.ranked]])
         parents = tuple(item.identity for item in request.feedback.ranked[:1])
-        base = 1000 * request.round + 10 * (request.seed % 7)
+        base = 1000 * (2 if request.known_identities else 1) + 10 * (request.seed % 7)
         shift = int(order[0].split("-")[1]) % 10 if order else 5
         numbers = [base, *(base + 100 * (1 + shift) + k for k in range(1, request.count))]
         return ProposalBatch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from statistics import fmean
 
@@ -11,6 +12,8 @@ import pytest
 from search.config.source import parse_config
 from search.ledger import Ledger
 from search.results.ranking import Outcome, outcomes
+from search.study.questions import Questions
+from tests.search.searches import reward_code
 from tests.search.study.studies import (
     ARMS,
     InterruptedInThirdSearch,
@@ -100,6 +103,7 @@ def test_every_arm_is_told_what_it_is_called(study: Path) -> None:
         assert (mode, told) == ("ranked", order)
         assert figures == [truth[name] for name in order]
         assert candidates(study, seed, "none", 2)[0]["told"] == ["none", [], []]
+        assert candidates(study, seed, "independent", 2)[0]["told"] == ["independent", [], []]
         mode, told, figures = candidates(study, seed, "shuffled", 2)[0]["told"]  # type: ignore[misc]
         assert mode == "shuffled"
         assert sorted(told) == sorted(order)
@@ -201,7 +205,6 @@ def test_a_changed_study_is_not_resumed(
     [
         (["--set", "search.feedback=none"], "it is what the study varies"),
         (["--set", "search.rounds=1"], "set 2 or more"),
-        (["--set", "proposer.name=manual"], "cannot wait for a person"),
         (["--set", "finals.ensembles=[top-2, top-3]"], "finals.ensembles=[top-5]"),
         (["--set", "finals.random_controls.first_round=1"], "set it to 0"),
         (["--set", "search.select_on=test"], "set finals.random_controls.pool to 0"),
@@ -232,11 +235,72 @@ def test_the_plan_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.Captu
     assert run_study(tmp_path / "study", "--searches", "4", "--dry-run") == 0
     out = " ".join(capsys.readouterr().out.split())
     # Per seed: three in the first round, two in each arm, and four ensembles and controls.
-    assert f"{4 * (3 + 6 + 4)} training runs" in out
-    assert f"{4 * (3 + 6 + 4) * 20:,} GRPO steps" in out
+    assert f"{4 * (3 + 8 + 4)} training runs" in out
+    assert f"{4 * (3 + 8 + 4) * 20:,} GRPO steps" in out
     assert "seeds 0 to 3" in out
-    assert "no corrected p below 0.25" in out
+    assert "no corrected p below 0.375" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_people_answer_blind_and_the_arms_are_told_what_they_should_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "study"
+    asked: list[set[str]] = []
+    assert run_study(folder, "--set", "proposer.name=manual") == 0
+    while not (folder / "results.json").exists():
+        told = capsys.readouterr().out
+        assert not any(f"feedback {arm}" in told for arm in ARMS)
+        assert "mean F1" not in told
+        questions = open_questions(folder)
+        asked.append({re.sub(r"data-[0-9a-f]{8}", "mark", question) for question in questions.values()})
+        for number, name in enumerate(questions):
+            answer(folder, name, 10 * len(asked) + 100 * number)
+        assert command(["study", "feedback", "--run-dir", str(folder), "--resume"]) == 0
+    first, second = asked
+    assert len(first) == 2  # one of each seed, which all arms share
+    assert len(second) == 8
+    assert sum("# Results so far" in question for question in second) == 4
+    assert sum("# Proposed so far" in question for question in second) == 2
+    assert first < second  # those of `independent`
+    assert record(folder)["complete"]
+    assert "a name that tells of no arm" in (folder / "report.md").read_text()
+    for seed in (0, 1):
+        for arm in ARMS:
+            ledger = opened(folder, seed, arm)
+            assert len(ledger.calls(1)) == len(ledger.calls(2)) == 1
+            assert {item.origin for item in ledger.candidates()} == {"manual"}
+            ledger.close()
+
+
+def test_some_of_the_questions_may_be_answered_and_others_stay_up(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    assert run_study(folder, "--set", "proposer.name=manual") == 0
+    names = list(open_questions(folder))
+    answer(folder, names[0], 10)
+    resume = ["study", "feedback", "--run-dir", str(folder), "--resume"]
+    assert command(resume) == 0
+    assert names[0] not in open_questions(folder)
+    assert names[1] in open_questions(folder)
+    assert len(open_questions(folder)) == 1 + len(ARMS)
+    before = open_questions(folder)
+    assert command(resume) == 0
+    assert open_questions(folder) == before
+
+
+def open_questions(folder: Path) -> dict[str, str]:
+    """Text by name, of those without an answer."""
+    return {
+        name: (folder / "questions" / f"{name}.md").read_text(encoding="utf-8") for name in Questions(folder).unanswered
+    }
+
+
+def answer(folder: Path, name: str, number: int) -> None:
+    candidates = (
+        f"name: answer_{n}\nfamily: other\ndescription: one\n```python\n{reward_code(n)}\n```\n"
+        for n in (number, number + 1)
+    )
+    (folder / "answers" / f"{name}.md").write_text("\n".join(candidates), encoding="utf-8")
 
 
 def _outcomes(ledger: Ledger) -> list[Outcome]:

@@ -28,7 +28,7 @@ def results(last: dict[str, list[float | None]]) -> dict[str, SearchRecord | Fin
     """A search per arm and seed: two candidates at 0.5 in round 1, one in round 2."""
     found: dict[str, SearchRecord | FinalsRecord] = {}
     none = Figures(f1=None, accuracy=None)
-    for arm, values in last.items():
+    for arm, values in ({"independent": LOW} | last).items():
         for seed, value in enumerate(values):
             candidates = (candidate("a", 1, 0.5), candidate("b", 1, 0.5), candidate("c", 2, value, "a"))
             found[f"seed-{seed}-{arm}"] = SearchRecord(
@@ -44,9 +44,17 @@ LOW: list[float | None] = [0.5, 0.51, 0.5, 0.49, 0.52]
 
 def test_a_difference_from_both_is_said_to_be_the_rankings() -> None:
     report = feedback_report(config(), "full", FIVE, results({"ranked": HIGH, "none": LOW, "shuffled": LOW}))
-    assert report.headline.startswith("With feedback the last round was raised: +0.206 [")
+    assert report.headline.startswith("The claim held here, feedback raised the last round: +0.206 [")
     assert "The ranking itself matters" in report.headline
     assert report.complete
+
+
+def test_the_simple_baseline_stands_in_the_headline() -> None:
+    lower = feedback_report(config(), "full", FIVE, results(dict.fromkeys(ARMS, LOW) | {"independent": HIGH}))
+    assert "from the first question alone, −0.206 [" in lower.headline
+    assert lower.headline.endswith("(lower).")
+    same = feedback_report(config(), "full", FIVE, results(dict.fromkeys(ARMS, LOW)))
+    assert same.headline.endswith("(not shown to differ).")
 
 
 def test_a_difference_from_none_alone_is_not() -> None:
@@ -64,7 +72,7 @@ def test_an_open_outcome_names_what_would_have_been_found() -> None:
     noisy: list[float | None] = [0.3, 0.8, 0.5, 0.6, 0.4]
     report = feedback_report(config(), "full", FIVE, results({"ranked": HIGH, "none": noisy, "shuffled": LOW}))
     detectable = report.families[0].comparisons[0].detectable
-    assert "do not show" in report.headline
+    assert "is not shown by 5 pairs" in report.headline
     assert f"{detectable:.2f}" in report.headline
 
 
