@@ -261,14 +261,13 @@ def _growing(unit: str, characters: int, whole_groups: bool) -> Case:
 
 
 def _named_scores(worker: Worker, cases: Sequence[Case]) -> list[list[Score]]:
-    """The scores of all or, if every one was killed, those up to the first case that is killed alone."""
+    """The scores of all or, of a batch that was killed, those up to the first case that is killed alone."""
     found = case_scores(worker, cases)
-    if not all(_was_killed(score) for scores in found for score in scores):
-        return found
     for index, case in enumerate(cases):
-        (found[index],) = case_scores(worker, [case])
         if any(map(_was_killed, found[index])):
-            return found[: index + 1]
+            (found[index],) = case_scores(worker, [case])
+            if any(map(_was_killed, found[index])):
+                return found[: index + 1]
     return found
 
 

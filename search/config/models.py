@@ -13,7 +13,7 @@ from eval.audit.settings import AuditSettings
 from eval.engines.base import EngineSettings
 from eval.second_turn import SECOND_TURN
 from eval.tasks.base import TaskReference
-from rewards_generated.contract import Contract
+from rewards_generated.contract import CONTRACTS, Contract
 from rewards_generated.ensemble import Aggregation
 from rewards_generated.errors import UserError
 from rewards_generated.gate.settings import GateSettings
@@ -65,6 +65,12 @@ class SearchSettings(_Section):
     select_on: Literal["validation", "test"] = "validation"
     """Split that ranks candidates; `test` only to reproduce the paper, and labelled as selection on the test split."""
     base_rollouts: BaseRollouts = BaseRollouts()
+
+    @field_validator("contracts")
+    @classmethod
+    def _in_one_order(cls, named: tuple[Contract, ...]) -> tuple[Contract, ...]:
+        """Without doubles, so that equal settings are written alike."""
+        return tuple(contract for contract in CONTRACTS if contract in named)
 
 
 class ProposerSettings(_Section):

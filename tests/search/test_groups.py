@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from rewards_generated.contract import GROUP_SIGNATURE, SIGNATURE
+from rewards_generated.contract import CONTRACTS, GROUP_SIGNATURE, SIGNATURE
 from rewards_generated.ensemble import Member
 from rewards_generated.reward_set import RewardSet
 from rewards_generated.schedule import Schedule
 from search.cli import main
+from search.config.models import SearchSettings
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
 from search.proposers.question.prompt import render_prompt
 from search.proposers.settings import PromptSettings
@@ -84,6 +85,13 @@ def test_a_search_takes_none_by_default(tmp_path: Path) -> None:
         table = reader.candidates().set_index("name")
         assert dict(table["status"]) == {**dict.fromkeys(GROUPS, "rejected"), "single": "screened"}
         assert "rewards of whole groups are not taken here" in table.loc["variety", "reasons"]
+
+
+def test_the_order_of_contracts_is_no_other_configuration() -> None:
+    named = [
+        SearchSettings(rounds=1, candidates_per_round=1, contracts=order) for order in (CONTRACTS, CONTRACTS[::-1])
+    ]
+    assert named[0] == named[1]
 
 
 def test_a_set_may_hold_them(tmp_path: Path) -> None:

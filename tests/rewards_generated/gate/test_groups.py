@@ -81,6 +81,12 @@ def test_time_must_not_explode_with_length() -> None:
     assert "of a long word take more than" in slow.message
 
 
+def test_a_group_that_hangs_is_named_not_the_batch_that_it_was_killed_with() -> None:
+    code = body("while '5 / 0' in group[-1]:", "    pass", "return [len(text) / 1000 for text in group]")
+    finite = find(check(code, settings=GateSettings(batch_seconds=1.0)), "finite")
+    assert "on a group of one, division by zero it took longer than 1 s and was killed" in finite.message
+
+
 def test_equal_completions_may_change_values_among_themselves() -> None:
     first_alone_is_paid = body(
         "seen, values = set(), []",
