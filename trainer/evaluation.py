@@ -20,7 +20,7 @@ def run_evaluate(job: EvaluateJob, folder: Path, started: float) -> EvaluateResu
 
     tasks = {name: build_task(suite.task) for name, suite in job.suites.items()}
     make_deterministic(job.hardware)
-    engine = build_engine(job.engine, load_base_policy(job.base_model, job.hardware), job.batch_size)
+    engine = build_engine(job.engine, load_base_policy(job.base_model, job.hardware, job.prompt_format), job.batch_size)
     ready = time.perf_counter()
     answers = {
         name: evaluate_all(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eval.engines.policy import Policy, load_policy
+from eval.engines.prompting import PromptFormat
 from rewards_generated.files import partial_of, replace_folder
 from trainer.jobs.settings import Hardware, LoraSettings
 
@@ -19,9 +20,9 @@ def base_model_source(base_model: str) -> str:
     return base_model
 
 
-def load_base_policy(base_model: str, hardware: Hardware) -> Policy:
+def load_base_policy(base_model: str, hardware: Hardware, format: PromptFormat | None = None) -> Policy:
     """Loads the policy in the job's precision on its device. Raises UserError if it cannot be."""
-    return load_policy(base_model_source(base_model), hardware.device, hardware.dtype)
+    return load_policy(base_model_source(base_model), hardware.device, hardware.dtype, format)
 
 
 def lora_config(lora: LoraSettings) -> Any:
@@ -38,7 +39,11 @@ def lora_config(lora: LoraSettings) -> Any:
 
 
 def merge_adapter(
-    base_model: str, adapter: Path, output: Path, dtype: Literal["float32", "bfloat16"] = "float32"
+    base_model: str,
+    adapter: Path,
+    output: Path,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    format: PromptFormat | None = None,
 ) -> Path:
     """Writes the base with the PEFT adapter merged into its weights, and its tokenizer, to `output`; returns it.
 
@@ -48,7 +53,7 @@ def merge_adapter(
     import torch
     from peft import PeftModel
 
-    policy = load_policy(base_model_source(base_model), "cpu", "float32")
+    policy = load_policy(base_model_source(base_model), "cpu", "float32", format)
     try:
         model = PeftModel.from_pretrained(policy.model, str(adapter)).merge_and_unload(safe_merge=True)
     except ValueError as error:

@@ -54,7 +54,7 @@ class Generated:
     tokens: int
     """Number of tokens, the end token included."""
     truncated: bool
-    """No end token within the limit."""
+    """Neither an end token nor a stop string within the limit."""
 
 
 class LiveAdapters(Protocol):
@@ -88,7 +88,8 @@ class GenerationEngine(ABC):
         adapters: Sequence[Adapter],
         draws: Sequence[tuple[int, int]],
     ) -> list[list[int]]:
-        """Token ids of one completion per prompt (token ids), in order, each with its end token if one came.
+        """Token ids of one completion per prompt (token ids), in order, each with its end token if one came, or up to
+        the token with which the first of `policy.format.stop_strings` was complete.
 
         `adapters`: of each row. `draws`: names the random numbers of each row by a seed and a place: what a row draws
         depends on these alone, so that rows with equal ones see the same luck, in whatever call or batch. `sampling`'s
@@ -121,10 +122,10 @@ class GenerationEngine(ABC):
         period = sampling.draws_period or len(prompts)
         draws = [(sampling.seed, row % period) for row in range(len(prompts))]
         completions = self.complete(self.policy.prompt_tokens(prompts), sampling, adapters, draws)
-        ends = set(self.policy.stop_tokens)
+        texts, ended = self.policy.texts(completions), self.policy.ended(completions)
         return [
-            Generated(text, len(ids), truncated=not ids or ids[-1] not in ends)
-            for text, ids in zip(self.policy.texts(completions), completions, strict=True)
+            Generated(text, len(ids), truncated=not over)
+            for text, ids, over in zip(texts, completions, ended, strict=True)
         ]
 
 

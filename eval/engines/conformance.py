@@ -51,7 +51,8 @@ def check_engine(
         assert all(0 < len(ids) <= TOKENS for ids in found), "a completion has a token at least, and no more than asked"
         ends = set(policy.stop_tokens)
         assert all(not ends & set(ids[:-1]) for ids in found), "nothing follows an end token"
-        assert all(len(ids) == TOKENS or ids[-1] in ends for ids in found), "only an end token ends a completion early"
+        early = zip(found, policy.ended(found), strict=True)
+        assert all(len(ids) == TOKENS or over for ids, over in early), "only an end ends a completion early"
     assert complete(GREEDY) == greedy, "greedy decoding is repeatable"
     assert complete(SAMPLED) == sampled, "equal draws give equal completions"
     backwards = list(reversed(range(len(prompts))))

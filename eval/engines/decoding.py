@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ def decode(
     adapters: StackedAdapters | None = None,
     adapter_of_prompt: Sequence[int] | None = None,
     fixed: bool | None = None,
+    over: Callable[[list[list[int]]], list[bool]] | None = None,
 ) -> list[list[int]]:
     """Token ids of one completion per prompt, in order, each with its stop token if one came.
 
@@ -45,6 +46,7 @@ def decode(
     else row i takes its token t from `draws[i, t]` (see `uniform_draws`), at least of shape
     (len(prompts), max_completion_tokens). Equal prompts are read once, and rows that have ended leave the batch.
     With `adapters` on the model, prompt i is completed by the adapter `adapter_of_prompt[i]` of them (-1: the base).
+    `over`: says of completions, each with its latest token, which end there without a stop token.
     `fixed`: steps of one shape from token to token, which a GPU repeats as a captured graph; None: on a GPU, where the
     model allows it. Raises ValueError if draws are needed and missing, or a prompt is empty.
     """
@@ -82,6 +84,9 @@ def decode(
             if step + 1 == max_completion_tokens:
                 break
             ended = torch.isin(tokens, stop).tolist()
+            if over is not None:
+                said = over([completions[prompt] if prompt is not None else [] for prompt in rows.prompts])
+                ended = [first or second for first, second in zip(ended, said, strict=True)]
             if any(ended):
                 rows.end(ended)
                 if not rows.going:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from eval.engines.prompting import PromptFormat, with_bos
 from eval.tasks.base import Message
 from rewards_generated.errors import UserError
 
@@ -19,6 +20,8 @@ class Policy:
     tokenizer: Any
     source: str = ""
     """Folder or hub id that it was loaded from, for an engine that loads it itself."""
+    format: PromptFormat = field(default_factory=PromptFormat)
+    """Of its prompts; the tokenizer has the chat template already."""
 
     @property
     def stop_tokens(self) -> list[int]:
@@ -36,9 +39,25 @@ class Policy:
         return [list(ids) for ids in encoded["input_ids"]]
 
     def texts(self, completions: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each completion, without special tokens."""
+        """The text of each completion, without special tokens and from a stop string on."""
         decoded: list[str] = self.tokenizer.batch_decode(completions, skip_special_tokens=True)
-        return decoded
+        return [self.format.cut(text) for text in decoded]
+
+    def stopped(self, completions: Sequence[Sequence[int]]) -> list[bool]:
+        """Whether a stop string is complete with the last token of each completion, none having been before it."""
+        longest = max(map(len, self.format.stop_strings), default=0)
+        # A token is a character at least, but for parts of one: some more are looked at, so that none is cut in two.
+        tails = [list(ids[-(longest + 8) :]) for ids in completions]
+        return [self.format.ended(text) for text in self.tokenizer.batch_decode(tails, skip_special_tokens=True)]
+
+    def ended(self, completions: Sequence[Sequence[int]]) -> list[bool]:
+        """Whether each completion came to an end by itself: by a stop token or a stop string."""
+        stops = set(self.stop_tokens)
+        found = [bool(ids) and ids[-1] in stops for ids in completions]
+        if self.format.stop_strings and not all(found):
+            texts = self.tokenizer.batch_decode(completions, skip_special_tokens=True)
+            found = [over or self.format.ended(text) for over, text in zip(found, texts, strict=True)]
+        return found
 
 
 def device_name(device: Literal["auto", "cpu", "cuda"]) -> str:
@@ -54,11 +73,13 @@ def load_policy(
     base_model: str,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     dtype: Literal["float32", "bfloat16"] = "float32",
+    format: PromptFormat | None = None,
 ) -> Policy:
-    """Loads model and tokenizer from a local folder or a hub id.
+    """Loads model and tokenizer from a local folder or a hub id; the tokenizer gets the chat template of the format.
 
-    Raises UserError if it is neither, or has no chat template or end token.
+    Raises UserError if it is neither, or has no end token, or no chat template and is given none.
     """
+    format = format or PromptFormat()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
@@ -73,12 +94,17 @@ def load_policy(
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"base_model = {base_model!r} cannot be loaded as a language model: {reason}") from error
+    if format.chat_template is not None:
+        tokenizer.chat_template = with_bos(format.chat_template, tokenizer)
     if tokenizer.chat_template is None:
-        raise UserError(f"base_model = {base_model!r} has no chat template; use an instruction-tuned model")
+        raise UserError(
+            f"base_model = {base_model!r} has no chat template; set prompting.template to plain, few-shot or a Jinja "
+            "file, or use an instruction-tuned model"
+        )
     if tokenizer.eos_token_id is None:
         raise UserError(f"base_model = {base_model!r} has no end token in its tokenizer")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.to(device_name(device))
     model.eval()
-    return Policy(model, tokenizer, source)
+    return Policy(model, tokenizer, source, format)

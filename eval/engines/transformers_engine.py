@@ -61,6 +61,7 @@ class TransformersEngine(GenerationEngine):
                 draws=numbers[rows] if numbers is not None else None,
                 adapters=stack,
                 adapter_of_prompt=owners,
+                over=self.policy.stopped if self.policy.format.stop_strings else None,
             )
             for row, completion in zip(rows, decoded, strict=True):
                 completions[row] = completion

@@ -48,6 +48,7 @@ def checked_task(config: SearchConfig) -> Task:
         for reference in (suite.task, *([suite.matched] if suite.matched else [])):
             build_task(reference).examples("test", 1)
     base_model_fingerprint(config.base_model)
+    config.prompting.format(config.task)
     check_transfer(config)
     return task
 

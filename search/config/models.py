@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from eval.audit.settings import AuditSettings
 from eval.engines.base import EngineSettings
+from eval.engines.prompting import Prompting
 from eval.second_turn import SECOND_TURN
 from eval.tasks.base import TaskReference
 from rewards_generated.contract import CONTRACTS, Contract
@@ -260,6 +261,7 @@ class SearchConfig(_Section):
     """The task: `name` and its `options`."""
     base_model: str
     """Policy that every run starts from: `testbed`, a local folder, or a hub id."""
+    prompting: Prompting = Prompting()
     search: SearchSettings
     proposer: ProposerSettings = ProposerSettings()
     gate: GateSettings = GateSettings()

@@ -68,6 +68,7 @@ def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: i
     return TrainingRun(
         label=label,
         base_model=config.base_model,
+        prompt_format=config.prompting.format(config.task),
         task=config.task,
         ensemble=ensemble,
         algorithm=screening.algorithm,
@@ -94,6 +95,7 @@ def base_rollouts_job(config: SearchConfig) -> EvaluateJob:
     return EvaluateJob(
         label="rollouts of the base policy",
         base_model=config.base_model,
+        prompt_format=config.prompting.format(config.task),
         suites={"train": Suite(task=config.task, split="train", questions=rollouts.questions)},
         max_completion_tokens=config.screening.grpo.max_completion_tokens,
         temperature=rollouts.temperature,
@@ -116,6 +118,7 @@ def evaluation_job(
     return EvaluateJob(
         label=label,
         base_model=config.base_model,
+        prompt_format=config.prompting.format(config.task),
         adapters=tuple(str(adapter[1]) if adapter else None for adapter in adapters),
         adapter_digests=tuple(adapter[0] if adapter else None for adapter in adapters),
         suites={"questions": suite},

@@ -15,8 +15,8 @@ from search.ledger import Ledger
 from search.proposers.registry import PROPOSERS
 
 INPUTS, BASE_MODEL, TEMPLATE, WORKING_FOLDER = "inputs", "base_model", "template", "working_folder"
-"""Facts: SHA-256 by path of the files that tasks read, what tells base policies apart, SHA-256 of the prompt's template
-(none: it has the built-in one), and the folder that relative paths start from."""
+"""Facts: SHA-256 by path of the files that prompts come from, what tells base policies apart, SHA-256 of the template
+of the proposer's prompt (none: it has the built-in one), and the folder that relative paths start from."""
 
 
 def input_facts(config: SearchConfig) -> dict[str, Any]:
@@ -25,6 +25,8 @@ def input_facts(config: SearchConfig) -> dict[str, Any]:
     for reference in (config.task, *(suite for suite in config.finals.ood if isinstance(suite, TaskReference))):
         there = [path for path in local_files(reference) if path.is_file()]  # of a suite, the test split alone may be
         files |= {str(path): _digest(path, f"the task {reference.name!r}") for path in there}
+    if config.prompting.file is not None:
+        files[str(config.prompting.file)] = _digest(config.prompting.file, "`prompting.template`")
     return {
         INPUTS: files,
         BASE_MODEL: base_model_fingerprint(config.base_model),
@@ -49,12 +51,12 @@ def require_same_inputs(config: SearchConfig, ledger: Ledger, folder: Path) -> N
         path = Path(name)
         if not path.is_file():
             raise UserError(
-                f"{path.absolute()}, which the questions of {folder} come from, is not there any more; put it back, or "
+                f"{path.absolute()}, which the prompts of {folder} come from, is not there any more; put it back, or "
                 "start a new search in another --run-dir"
             )
         if _digest(path, "the task") != recorded:
             raise UserError(
-                f"{path.absolute()}, which the questions of {folder} come from, changed since it was started; restore "
+                f"{path.absolute()}, which the prompts of {folder} come from, changed since it was started; restore "
                 "it, or start a new search in another --run-dir"
             )
     if base_model_fingerprint(config.base_model) != ledger.fact(BASE_MODEL):

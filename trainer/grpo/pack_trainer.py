@@ -49,6 +49,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         tuned: Tuned,
         alive: Callable[[], list[int]],
         rollouts: Rollouts,
+        ended: Callable[[Sequence[Sequence[int]]], list[bool]],
         beta: float,
         record: Callable[[int, dict[str, Any]], None],
         checkpoint: Checkpoint,
@@ -56,7 +57,8 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         batch_scaled: Collection[int] = (),
         **arguments: Any,
     ) -> None:
-        """`alive`: the members that still train, asked before every step. `record`: takes a member's figures when a
+        """`alive`: the members that still train, asked before every step. `ended`: which completions came to an end by
+        themselves. `record`: takes a member's figures when a
         step ends. `batch_scaled`: members whose advantages are divided by the standard deviation of all their rewards
         of the step (TRL's "batch"), whatever the arguments say of the others. `kept`: what a
         checkpoint has to hold beside the trainer's own state."""
@@ -69,6 +71,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         self._tuned = tuned
         self._alive = alive
         self._rollouts = rollouts
+        self._ended = ended
         self._record_member = record
         self._members: list[int] = []
         self._row_members: list[int] = []
@@ -89,10 +92,10 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         step = self.state.global_step + 1
         with self.accelerator.autocast():
             completions = self._sample(prompt_ids, step)
-        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        ended = self._ended(completions)
         for member in self._members:
-            own = [ids for ids, owner in zip(completions, self._row_members, strict=True) if owner == member]
-            self._figures[member]["truncated"].append(sum(ids[-1] not in ends for ids in own) / len(own))
+            own = [over for over, owner in zip(ended, self._row_members, strict=True) if owner == member]
+            self._figures[member]["truncated"].append(own.count(False) / len(own))
         return completions, None
 
     def _sample(self, prompt_ids: list[list[int]], step: int) -> list[list[int]]:

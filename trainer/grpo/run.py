@@ -53,7 +53,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
     before_that = seconds_before(job, folder)
     task = build_task(shared.task)
     make_deterministic(shared.hardware)
-    policy = load_base_policy(shared.base_model, shared.hardware)
+    policy = load_base_policy(shared.base_model, shared.hardware, shared.prompt_format)
     rows = shared.evaluation.batch_size if shared.evaluation else EVALUATED_TOGETHER
     engine = build_engine(shared.engine, policy, rows)
     algorithm = algorithm_of(shared.algorithm)

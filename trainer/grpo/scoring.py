@@ -17,12 +17,16 @@ logger = logging.getLogger(__name__)
 class PackScoring:
     """TRL's reward function for all members. `failures`: member -> the sentence saying why it is unscored."""
 
-    def __init__(self, scorings: Sequence[Scoring], labels: Sequence[str]) -> None:
+    def __init__(
+        self, scorings: Sequence[Scoring], labels: Sequence[str], cut: Callable[[str], str] = lambda text: text
+    ) -> None:
+        """`cut`: gives what of a completion's text counts, that before a stop string."""
         self.scorings = scorings
         self.failures: dict[int, str] = {}
         self.seconds = 0.0
         """Wall-clock spent in reward calls."""
         self._labels = labels
+        self._cut = cut
         self._pool = ThreadPoolExecutor(max_workers=len(scorings), thread_name_prefix="member")
 
     @property
@@ -43,7 +47,9 @@ class PackScoring:
         as they would in a run of its own, and it is given its part of every column."""
         started = time.perf_counter()
         columns = {name: column for name, column in columns.items() if isinstance(column, list | tuple)}
-        columns["completions"] = completions
+        columns["completions"] = [
+            [{**message, "content": self._cut(message["content"])} for message in chat] for chat in completions
+        ]
         rows_of: dict[int, list[int]] = {}
         for row, owner in enumerate(member):
             rows_of.setdefault(owner, []).append(row)

@@ -101,7 +101,7 @@ class Training:
         self.job = job
         self.policy = policy
         self.engine = engine
-        self.scoring = PackScoring(scorings, [member.label for member in job.members])
+        self.scoring = PackScoring(scorings, [member.label for member in job.members], job.shared.prompt_format.cut)
         self.seconds = {"train": 0.0, "generate": 0.0}
         several = len(job.members) > 1
         self.figures = [LoggedFigures(member.grpo.steps, member.label if several else "") for member in job.members]
@@ -237,6 +237,7 @@ class Training:
             tuned=self.tuned,
             alive=self.alive,
             rollouts=self.rollouts,
+            ended=self.policy.ended,
             beta=settings.beta,
             record=self.record,
             checkpoint=self._checkpoint,

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from eval.engines.base import EngineSettings
+from eval.engines.prompting import PromptFormat
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
 from trainer.jobs.base import Job, Result
@@ -32,6 +33,7 @@ class EvaluateJob(Job):
     """`testbed`, a local folder, or a hub id."""
     base_digest: str | None = None
     """Digest of the job that made `base_model`; with it the digest names its content, not its place."""
+    prompt_format: PromptFormat = PromptFormat()
     adapters: tuple[str | None, ...] = (None,)
     """Folders of PEFT adapters (or of fully tuned models), absolute; None: the untrained base."""
     adapter_digests: tuple[str | None, ...] = ()

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from eval.engines.prompting import PromptFormat
 from eval.tasks.base import TaskReference
 from trainer.jobs.base import Job, Result
 from trainer.jobs.settings import Frozen, SftSettings
@@ -35,6 +36,7 @@ class FineTuneJob(Job):
     kind: Literal["fine_tune"] = "fine_tune"
     base_model: str
     """`testbed`, a local folder, or a hub id."""
+    prompt_format: PromptFormat = PromptFormat()
     task: TaskReference
     """Whose train split the traces answer."""
     source: PairSource

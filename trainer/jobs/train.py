@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from eval.engines.base import EngineSettings
+from eval.engines.prompting import PromptFormat
 from eval.prediction import Prediction
 from eval.tasks.base import Split, TaskReference
 from rewards_generated.ensemble import Ensemble
@@ -42,6 +43,7 @@ class TrainingRun(Frozen):
     """`testbed`, a local folder, or a hub id."""
     base_digest: str | None = None
     """Digest of the job that made `base_model`; with it this run's digest names its content, not its place."""
+    prompt_format: PromptFormat = PromptFormat()
     task: TaskReference
     ensemble: Ensemble
     """The whole reward: base rewards and candidates alike."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from eval.engines.prompting import Prompting
 from eval.tasks.base import TaskReference
 from rewards_generated.sandbox.settings import SandboxSettings
 from trainer.jobs.evaluate import Suite
@@ -92,6 +93,7 @@ class Pipeline(Frozen):
     """The task that is trained on: `name` and its `options`."""
     base_model: str
     """Policy to start from: `testbed`, a local folder, or a hub id."""
+    prompting: Prompting = Prompting()
     sft: SftStage = SftStage()
     grpo: GrpoStage
     evaluation: EvaluationStage | None = None

@@ -24,6 +24,7 @@ def sft_job(pipeline: Pipeline) -> FineTuneJob:
     return FineTuneJob(
         label=f"{pipeline.name}: sft {stage.tuning}",
         base_model=pipeline.base_model,
+        prompt_format=pipeline.prompting.format(pipeline.task),
         task=pipeline.task,
         source=stage.source,
         file_sha256=file_sha256(stage.source.file) if stage.source.file else None,
@@ -48,6 +49,7 @@ def grpo_job(pipeline: Pipeline, base_model: str, base_digest: str | None) -> Tr
         label=f"{pipeline.name}: grpo {stage.tuning}",
         base_model=base_model,
         base_digest=base_digest,
+        prompt_format=pipeline.prompting.format(pipeline.task),
         task=pipeline.task,
         ensemble=weighted_ensemble(pipeline.name, stage.rewards, build_task(pipeline.task).answer_format),
         tuning=stage.tuning,
@@ -70,6 +72,7 @@ def suites_job(pipeline: Pipeline, policy: Policy, base_model: str, base_digest:
         label=f"{pipeline.name}: evaluation of {policy}",
         base_model=base_model,
         base_digest=base_digest,
+        prompt_format=pipeline.prompting.format(pipeline.task),
         suites=stage.suites,
         max_completion_tokens=stage.max_completion_tokens,
         batch_size=stage.batch_size,

@@ -145,7 +145,7 @@ def _grpo(
         if run.tuning == "full":
             _link(merged, ADAPTER)
         elif not merged.is_dir():
-            merge_adapter(base[0], trained, merged, pipeline.hardware.dtype)
+            merge_adapter(base[0], trained, merged, pipeline.hardware.dtype, run.prompt_format)
         policy = f"grpo/{POLICY}"
     return stage_record(run.tuning, run.grpo.steps, result, policy), job.digest
 

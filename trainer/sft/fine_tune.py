@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from eval.engines.policy import device_name, load_policy
+from eval.engines.prompting import PromptFormat
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 from trainer.determinism import make_deterministic
@@ -46,11 +47,13 @@ def fine_tune(
     settings: SftSettings,
     output: Path,
     hardware: Hardware = _DEFAULT_HARDWARE,
+    format: PromptFormat | None = None,
     resume: bool = False,
 ) -> SftResult:
     """Trains with TRL's SFTTrainer and writes the result to `output`.
 
-    `base`: a folder, a hub id, or a fresh model. `pairs`: conversational prompt-completion pairs, `{"prompt":
+    `base`: a folder, a hub id, or a fresh model; `format`: its chat template, where it is to have another, which goes
+    to `output` with the tokenizer. `pairs`: conversational prompt-completion pairs, `{"prompt":
     [messages], "completion": [messages]}`. `resume`: go on from the last checkpoint in `output` (from the start, if
     there is none yet); the run is then the same, bit for bit, as one that was never interrupted.
     Raises UserError for no pairs, an `output` that exists (without `resume`), a resume under other settings, or a
@@ -69,7 +72,7 @@ def fine_tune(
     started = perf_counter()
     make_deterministic(hardware)
     set_seed(settings.seed)
-    model, tokenizer = _model(base, hardware)
+    model, tokenizer = _model(base, hardware, format)
     if settings.mixed_precision and device_name(hardware.device) == "cpu":
         _use_float32_attention(model)
     trainer = SFTTrainer(
@@ -171,11 +174,11 @@ def _prepare(output: Path, settings: SftSettings, resume: bool) -> None:
     write_whole(record, described + "\n")
 
 
-def _model(base: str | FreshModel, hardware: Hardware) -> tuple[Any, Any]:
+def _model(base: str | FreshModel, hardware: Hardware, format: PromptFormat | None) -> tuple[Any, Any]:
     import torch
 
     if isinstance(base, str):
-        policy = load_policy(base, hardware.device, hardware.dtype)
+        policy = load_policy(base, hardware.device, hardware.dtype, format)
         return policy.model, policy.tokenizer
     from transformers import AutoModelForCausalLM
 

@@ -50,12 +50,12 @@ def test_changed_questions_are_refused_by_name_and_the_answer_is_not_taken(
     file = asked / SPLITS[split]
     file.write_text(file.read_text(encoding="utf-8").replace("What is", "Tell me"), encoding="utf-8")
     assert main(["tell", "run", "answer.md"]) == 2
-    assert f"{file}, which the questions of run come from, changed" in capsys.readouterr().err
+    assert f"{file}, which the prompts of run come from, changed" in capsys.readouterr().err
     assert main(["run", "--run-dir", "run", "--resume"]) == 2
     file.unlink()
     capsys.readouterr()
     assert main(["run", "--run-dir", "run", "--resume"]) == 2
-    assert f"{file}, which the questions of run come from, is not there" in capsys.readouterr().err
+    assert f"{file}, which the prompts of run come from, is not there" in capsys.readouterr().err
     ledger = Ledger.open(asked / "run")
     assert ledger.calls() == []
     assert ledger.fact("question") is not None
