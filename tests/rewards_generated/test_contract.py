@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rewards_generated.contract import ContractViolation, docstring, reward_function, unread
+from rewards_generated.contract import ContractViolation, docstring, reward_function, sees_groups, unread
 from rewards_generated.identity import parse
 
 
@@ -52,6 +52,29 @@ def test_who_reads_the_worked_solution_reads_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
+    "code",
+    [
+        "def reward(prompt, group, answer): return [1.0]",
+        "def reward(prompt: str, group: list[str], answer: str) -> list[float]: return [1.0]",
+        "def reward(prompt, group, answer, scale=2.0): return [1.0]",
+        "def reward(prompt, group, *rest): return [1.0]",
+    ],
+)
+def test_functions_of_one_group(code: str) -> None:
+    assert reward_function(parse(code)).kind == "group"
+    assert sees_groups(code)
+
+
+def test_a_further_parameter_called_group_makes_no_reward_of_groups() -> None:
+    assert reward_function(parse("def reward(prompt, completion, answer, group=None): return 1.0")).kind == "sample"
+
+
+def test_what_a_function_of_groups_never_reads() -> None:
+    tree = parse("def reward(prompt, group, answer): return [1.0 for _ in answer]")
+    assert unread(tree, reward_function(tree)) == {"prompt", "completion"}
+
+
+@pytest.mark.parametrize(
     ("code", "name"),
     [
         ("def length_reward(completions, **kwargs): return [1.0]", "length_reward"),
@@ -82,6 +105,9 @@ def test_batch_functions_in_the_style_of_trl(code: str, name: str) -> None:
         ("def reward(prompt, completion, worked_solution, answer): return 1.0", "passed by name: let it stand behind"),
         ("def reward(prompt, completion, answer, worked_solution, /): return 1.0", "passed by name"),
         ("def f(completions, difficulty): return [1.0]", "column `difficulty`"),
+        ("def reward(group, answer, prompt): return [1.0]", r"another order.*group: list\[str\]"),
+        ("def reward(prompt, group): return [1.0]", "takes 2 positional arguments instead of prompt, group and answer"),
+        ("def reward(prompt, group, answer):\n    yield 1.0", "a list of floats, not yield"),
     ],
 )
 def test_everything_else_is_told_what_to_write(code: str, said: str) -> None:
