@@ -36,3 +36,14 @@ def reward(prompt: str, group: list[str], answer: str) -> list[float]:
 
 SCALE = 1.0
 '''
+
+STEPS = '''
+"""Pays right answers for results of the worked solution, beside the one of the group that has most of them."""
+import re
+
+def reward(prompt: str, group: list[str], answer: str, worked_solution: str | None) -> list[float]:
+    steps = set(re.findall(r"= ([0-9]{1,9})", worked_solution or ""))
+    right = [f"<solution> {answer} </solution>" in text for text in group]
+    found = [(1 + sum(f"= {step}" in text for step in steps)) * pays for text, pays in zip(group, right)]
+    return [value / max(1, *found) for value in found]
+'''

@@ -15,7 +15,7 @@ from rewards_generated.schedule import Schedule
 from rewards_generated.scorer import EnsembleScorer
 from tests.rewards_generated.export.hosts import load as module_of
 from tests.rewards_generated.export.test_scores import GROUP_SIZE, elsewhere, export, ours, samples
-from tests.rewards_generated.group_rewards import AGREEMENT, SHORTER
+from tests.rewards_generated.group_rewards import AGREEMENT, SHORTER, STEPS
 
 MEMBERS = (
     Member(name="answer_check"),
@@ -139,3 +139,25 @@ def test_the_card_says_who_passes_groups(tmp_path: Path) -> None:
     assert "trl_reward_functions(generations=8)" in card
     assert "pass one completion at a time:\nrefused" in card
     assert "compute_score" not in card
+
+
+def test_groups_that_ask_for_worked_solutions_get_them_where_groups_are_passed(tmp_path: Path) -> None:
+    ensemble = Ensemble(name="mine", members=(Member(name="steps", code=STEPS),))
+    module = module_of(export(ensemble, tmp_path / "exported") / "reward.py")
+    worked, texts = "1 + 1 = 2", ["<solution> 2 </solution>", "1 + 1 = 2 <solution> 2 </solution>"]
+    rows: list[list[Any]] = [["p"] * 4, texts * 2, ["2"] * 4]
+    (function,) = module.trl_reward_functions(generations=2)
+    assert function(*rows[:2], answer=rows[2], worked_solution=[worked] * 2 + [None] * 2) == [0.5, 1.0, 1.0, 1.0]
+    assert module.score(*rows, [0, 0, 1, 1], worked_solutions=[worked] * 2 + [None] * 2) == [0.5, 1.0, 1.0, 1.0]
+    has = {"worked_solution": worked}
+    assert module.verifiers_group_reward(["p"] * 2, texts, ["2"] * 2, [has] * 2) == [0.5, 1.0]
+    slime = [SimpleNamespace(prompt="p", response=text, label="2", metadata=has) for text in texts]
+    assert asyncio.run(module.slime_group_reward(None, slime)) == [0.5, 1.0]
+    with pytest.raises(module.UnsuitableHost, match="'steps' of ensemble 'mine' asks for the worked solution"):
+        function(*rows[:2], answer=rows[2])
+    with pytest.raises(module.UnsuitableHost, match="different prompts, gold answers or worked solutions"):
+        module.score(*rows, [0] * 4, worked_solutions=[worked] * 2 + [None] * 2)
+    with pytest.raises(module.UnsuitableHost, match="needs all completions of a prompt together"):
+        _ = module.reward_func
+    card = (tmp_path / "exported" / "README.md").read_text()
+    assert "a column of the dataset for TRL, in slime's `sample.metadata`, in verifiers' `info`." in card

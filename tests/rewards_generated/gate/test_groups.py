@@ -9,8 +9,9 @@ import pytest
 from rewards_generated.gate import GateSettings, check
 from rewards_generated.gate.cases import hostile_cases
 from rewards_generated.gate.corpus import hostile_inputs
-from tests.rewards_generated.gate.test_flaws import find
-from tests.rewards_generated.group_rewards import AGREEMENT, SHORTER, VARIETY
+from rewards_generated.gate.probe_rollouts import probe_rollouts
+from tests.rewards_generated.gate.test_flaws import find, without
+from tests.rewards_generated.group_rewards import AGREEMENT, SHORTER, STEPS, VARIETY
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
 
@@ -19,7 +20,7 @@ def body(*lines: str) -> str:
     return "import math\n\ndef reward(prompt, group, answer):\n" + "".join(f"    {line}\n" for line in lines)
 
 
-@pytest.mark.parametrize("code", [SHORTER, VARIETY, AGREEMENT], ids=["shorter", "variety", "agreement"])
+@pytest.mark.parametrize("code", [SHORTER, VARIETY, AGREEMENT, STEPS], ids=["shorter", "variety", "agreement", "steps"])
 def test_honest_rewards_pass(code: str) -> None:
     verdict = check(code)
     assert verdict.accepted, verdict.reasons
@@ -121,6 +122,13 @@ def test_a_contract_that_is_not_taken_is_rejected_before_anything_runs(
     assert not verdict.accepted
     assert verdict.checks[-1].name == "signature"
     assert said in verdict.checks[-1].message
+
+
+def test_a_group_that_asks_for_worked_solutions_needs_a_task_that_has_them() -> None:
+    verdict = check(STEPS, rollouts=without(probe_rollouts()))
+    assert not verdict.accepted
+    assert verdict.checks[-1].name == "signature"
+    assert "the task has no worked solutions" in verdict.reasons[0]
 
 
 def test_hostile_groups_have_many_sizes_and_one_question_each() -> None:

@@ -349,10 +349,12 @@ def test_rewards_of_whole_groups_are_found_under_any_name(tmp_path: Path) -> Non
     file.write_text(
         "def longest(group):\n    return max(map(len, group))\n\n"
         "def relative(prompt, group, answer):\n    return [len(text) / longest(group) for text in group]\n\n"
+        "def told(prompt, group, answer, worked_solution):\n    return [float(worked_solution in t) for t in group]\n\n"
         "def plain(prompt, completion, answer):\n    return float(len(completion))\n"
     )
     found = {item.name: item.code for item in read_rewards(str(file))}
-    assert {name: sees_groups(code) for name, code in found.items()} == {"relative": True, "plain": False}
-    member = rewards_generated.Member(name="relative", code=read_reward(f"{file}:relative").code)
-    ensemble = rewards_generated.Ensemble(name="e", members=(member,))
-    assert ensemble.score([("p", "aa", "1"), ("p", "aaaa", "1")], groups=[0, 0]).totals == [0.5, 1.0]
+    assert {name: sees_groups(code) for name, code in found.items()} == {"relative": True, "told": True, "plain": False}
+    members = tuple(rewards_generated.Member(name=name, code=read_reward(f"{file}:{name}").code) for name in found)
+    ensemble = rewards_generated.Ensemble(name="e", members=members)
+    scores = ensemble.score([("p", "aa", "1", "aaa"), ("p", "aaaa", "1", "aaa")], groups=[0, 0])
+    assert scores.components == {"relative": [0.5, 1.0], "told": [0.0, 1.0], "plain": [2.0, 4.0]}

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from rewards_generated.adapters.batch import code_entry_point
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import EntryPoint, RewardWorker, SandboxSettings
+from tests.rewards_generated.group_rewards import STEPS
 from tests.rewards_generated.sandbox.test_worker import MODES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
@@ -97,3 +99,15 @@ def test_groups_that_are_missing_or_mixed_are_an_error_of_the_caller() -> None:
             reward.score(samples("", "a", "b"))
         with pytest.raises(ValueError, match="different questions"):
             reward.score([*samples("p", "a"), *samples("q", "b")], [0, 0])
+        with pytest.raises(ValueError, match="different questions"):
+            reward.score([Sample("p", "a", "42", worked) for worked in ("6 * 7 = 42", None)], [0, 0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_worked_solution_of_its_question_reaches_a_group_that_asks_for_it(mode: str) -> None:
+    texts = "so <solution> 42 </solution>", "6 * 7 = 42 <solution> 42 </solution>"
+    batch = [Sample("p", text, "42", worked) for text in texts for worked in ("6 * 7 = 42", None)]
+    settings = SandboxSettings.model_validate({"mode": mode, "replay_share": 1.0})
+    with RewardWorker(STEPS, settings, entry=code_entry_point(STEPS)) as reward:
+        assert [score.value for score in reward.score(batch, [0, 1, 0, 1])] == [0.5, 1.0, 1.0, 1.0]
+        assert reward.counts.replay_differences == 0

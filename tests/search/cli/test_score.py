@@ -151,8 +151,15 @@ def test_a_reward_of_whole_groups_sees_them_whatever_the_batches(
             {"prompt": "another question"},
             "line 3: the completion is alone in its group, and 'shorter' of 'mine' sees all",
         ),
-        ({"prompt": "other", "group": PROMPT}, "line 3: prompt or answer differ from line 1 of the same group"),
-        ({"answer": 23}, "line 3: prompt or answer differ from line 1 of the same group"),
+        (
+            {"prompt": "other", "group": PROMPT},
+            "line 3: prompt, answer or worked solution differ from line 1 of the same",
+        ),
+        ({"answer": 23}, "line 3: prompt, answer or worked solution differ from line 1 of the same"),
+        (
+            {"worked_solution": "17 + 5 = 22"},
+            "line 3: prompt, answer or worked solution differ from line 1 of the same",
+        ),
     ],
 )
 def test_what_is_no_whole_group_is_refused(
