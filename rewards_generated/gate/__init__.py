@@ -25,6 +25,7 @@ from rewards_generated.contract import (
     reward_function,
     unread,
 )
+from rewards_generated.errors import UserError
 from rewards_generated.gate.attacks import attacks, right_answer
 from rewards_generated.gate.behaviour import behaviour
 from rewards_generated.gate.cases import Worker, hostile_cases
@@ -65,7 +66,8 @@ def check(
     those given has a worked solution, a reward that asks for one is refused. `answers`: the task, whose answer format
     probes and attacks have and whose base rewards stand beside the candidate; None: numbers in `<thinking>` and
     `<solution>` tags. `contracts`: those that are accepted. Nothing of the code runs outside the sandbox. Raises
-    SandboxUnavailable where the settings' level cannot be reached.
+    SandboxUnavailable where the settings' level cannot be reached, UserError where the reward sees whole groups and one
+    of the rollouts' has several questions.
     """
     started = time.perf_counter()
     settings = settings or GateSettings()
@@ -83,6 +85,8 @@ def check(
             "parameter out, or take a task that has them"
         )
         checks.append(_check("signature", False, message, line=function.line))
+    if function is not None and function.kind == "group":
+        _require_one_question(rollouts or ())
     if tree is not None and function is not None and all(item.passed for item in checks):
         checks += _dynamic(
             code, tree, function, rollouts, answers or AnswerRules(), settings, sandbox or SandboxSettings()
@@ -151,6 +155,16 @@ def _check(
     if line is not None and not message.startswith("line "):
         message = f"line {line}: {message}"
     return Check(name=name, passed=passed, enforced=True, message=message, line=line, value=value)
+
+
+def _require_one_question(rollouts: Sequence[Rollout]) -> None:
+    questions: dict[str, tuple[str, str, str | None]] = {}
+    for rollout in rollouts:
+        if questions.setdefault(rollout.group, rollout.sample.question) != rollout.sample.question:
+            raise UserError(
+                f"the rollouts of group {rollout.group[:60]!r} differ in prompt, answer or worked solution, and the "
+                "reward sees whole groups: give each question a `group` of its own"
+            )
 
 
 def _dynamic(

@@ -116,7 +116,7 @@ def test_what_a_member_cannot_score_is_counted_per_completion(tmp_path: Path) ->
     assert module.failures == {"raising": 2, "short": 3}
     with pytest.raises(module.UnsuitableHost, match="give the group of every completion"):
         module.score(**rows)
-    with pytest.raises(module.UnsuitableHost, match="different prompts or gold answers"):
+    with pytest.raises(module.UnsuitableHost, match="different prompts, gold answers or worked"):
         module.score(**rows, groups=[0] * 4)
 
 

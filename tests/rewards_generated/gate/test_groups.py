@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
+from rewards_generated.errors import UserError
 from rewards_generated.gate import GateSettings, check
 from rewards_generated.gate.cases import hostile_cases
 from rewards_generated.gate.corpus import hostile_inputs
@@ -129,6 +131,14 @@ def test_a_group_that_asks_for_worked_solutions_needs_a_task_that_has_them() -> 
     assert not verdict.accepted
     assert verdict.checks[-1].name == "signature"
     assert "the task has no worked solutions" in verdict.reasons[0]
+
+
+def test_rollouts_of_several_questions_in_one_group_are_refused_by_name() -> None:
+    first, *others = probe_rollouts()
+    mixed = [replace(first, worked_solution=None), *others]
+    with pytest.raises(UserError, match="group 'probe-0' differ in prompt, answer or worked solution"):
+        check(SHORTER, rollouts=mixed)
+    assert check("def reward(prompt, completion, answer): return len(completion) / 99", rollouts=mixed).checks
 
 
 def test_hostile_groups_have_many_sizes_and_one_question_each() -> None:
