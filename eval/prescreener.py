@@ -84,21 +84,22 @@ def score_rollouts(
     sandbox: SandboxSettings | None,
     answers: AnswerReader | None = None,
 ) -> Scores:
-    """In the sandbox, all in one batch. The gate's own scores are of fewer rollouts, and not kept. `code` None: the
-    base reward of that name, judging by `answers`."""
+    """In the sandbox, all in one batch; a reward of whole groups sees all rollouts of a question. The gate's own scores
+    are of fewer rollouts, and not kept. `code` None: the base reward of that name, judging by `answers`."""
     with EnsembleScorer(
         Ensemble(name=name, members=(Member(name=name, code=code),)), sandbox, answers=answers
     ) as scorer:
-        return scorer.score([rollout.sample for rollout in rollouts]).components[name]
+        groups = [rollout.group for rollout in rollouts]
+        return scorer.score([rollout.sample for rollout in rollouts], groups).components[name]
 
 
 def seconds_per_call(code: str, rollouts: Sequence[Rollout], sandbox: SandboxSettings | None = None) -> float:
     """Mean seconds per completion, in a worker that is warm."""
-    samples = [rollout.sample for rollout in rollouts]
+    samples, groups = [rollout.sample for rollout in rollouts], [rollout.group for rollout in rollouts]
     with EnsembleScorer(Ensemble(name="reward", members=(Member(name="timed", code=code),)), sandbox) as scorer:
-        scorer.score(samples[:1])
+        scorer.score(samples[:1], groups[:1])
         started = time.perf_counter()
-        scorer.score(samples)
+        scorer.score(samples, groups)
         return (time.perf_counter() - started) / len(samples)
 
 

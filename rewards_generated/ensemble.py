@@ -25,10 +25,10 @@ from pydantic import (
 
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat, AnswerKind, AnswerRules, format_name, read_format
 from rewards_generated.base import BASE_REWARDS
-from rewards_generated.contract import ContractViolation, reward_function
+from rewards_generated.contract import defined_reward, sees_groups
 from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
-from rewards_generated.identity import CodeUnreadable, identity, parse
+from rewards_generated.identity import CodeUnreadable, identity
 from rewards_generated.schedule import Schedule
 from rewards_generated.validation import mistake
 
@@ -114,12 +114,13 @@ class Member(BaseModel):
     @property
     def asks_worked_solution(self) -> bool:
         """Whether it asks for the worked solution of a question; code that is no reward asks for nothing."""
-        if self.code is None:
-            return False
-        try:
-            return reward_function(parse(self.code)).worked_solution
-        except (CodeUnreadable, ContractViolation):
-            return False
+        function = None if self.code is None else defined_reward(self.code)
+        return function is not None and function.worked_solution
+
+    @property
+    def sees_groups(self) -> bool:
+        """Whether it is called with all completions of a prompt (see `rewards_generated.contract`)."""
+        return self.code is not None and sees_groups(self.code)
 
     @property
     def identity(self) -> str:
@@ -171,6 +172,11 @@ class Ensemble(BaseModel):
         """Members whose weight changes over a run."""
         return tuple(member.name for member in self.members if member.schedule is not None)
 
+    @property
+    def seeing_groups(self) -> tuple[str, ...]:
+        """Members that are called with all completions of a prompt."""
+        return tuple(member.name for member in self.members if member.sees_groups)
+
     @model_validator(mode="after")
     def _check(self) -> Ensemble:
         if not self.members:
@@ -215,7 +221,8 @@ class Ensemble(BaseModel):
     def __call__(self, prompt: str, completion: str, answer: str, worked_solution: str | None = None) -> float | None:
         """The total of one completion; None where a member failed on it. Members' code runs in the sandbox, which is
         started for the call: score batches with `score`, or keep a `rewards_generated.scorer.EnsembleScorer`. Weights
-        with a schedule are those at the start of a run."""
+        with a schedule are those at the start of a run. Raises ValueError where one completion alone has no total: with
+        `group_normalised`, and with a member that sees whole groups."""
         given = (prompt, completion, answer)
         return self.score([given if worked_solution is None else (*given, worked_solution)]).totals[0]
 
@@ -226,9 +233,9 @@ class Ensemble(BaseModel):
         progress: float = 0.0,
     ) -> EnsembleScores:
         """Scores of samples (prompt, completion, answer) with every member. `groups`: equal for completions of the same
-        prompt; `group_normalised` needs it, and raises ValueError without. `progress`: share of a run's steps that are
-        done, which decides weights with a schedule. A worked solution may stand behind a sample (None: its question has
-        none), and must where a member asks for it, or UserError is raised."""
+        prompt; `group_normalised` and members that see whole groups need it, and raise ValueError without. `progress`:
+        share of a run's steps that are done, which decides weights with a schedule. A worked solution may stand behind
+        a sample (None: its question has none), and must where a member asks for it, or UserError is raised."""
         from rewards_generated.rollout import Sample
         from rewards_generated.scorer import EnsembleScorer
 

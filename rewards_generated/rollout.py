@@ -19,6 +19,11 @@ class Sample:
     answer: str
     worked_solution: str | None = None
 
+    @property
+    def question(self) -> tuple[str, str, str | None]:
+        """What the completions of a group share."""
+        return self.prompt, self.answer, self.worked_solution
+
 
 @dataclass(frozen=True, slots=True)
 class Rollout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,8 +20,9 @@ class Score:
 class Scorer(Protocol):
     """One reward function that can be called on batches, in-process (trusted) or in a sandbox."""
 
-    def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """One score per sample, in order. A failure of the reward is data, never an exception."""
+    def score(self, samples: Sequence[Sample], groups: Sequence[Hashable] | None = None) -> list[Score]:
+        """One score per sample, in order. A failure of the reward is data, never an exception. `groups`: equal for
+        completions of the same prompt; given where the reward sees whole groups."""
         ...
 
     def close(self) -> None: ...

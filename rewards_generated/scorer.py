@@ -46,7 +46,7 @@ class TrustedScorer:
     def __init__(self, reward: Callable[[str, str, str], float]) -> None:
         self._reward = reward
 
-    def score(self, samples: Sequence[Sample]) -> list[Score]:
+    def score(self, samples: Sequence[Sample], groups: Sequence[Hashable] | None = None) -> list[Score]:
         return [Score(float(self._reward(item.prompt, item.completion, item.answer))) for item in samples]
 
     def close(self) -> None:
@@ -91,12 +91,14 @@ class EnsembleScorer:
     ) -> EnsembleScores:
         """Scores n samples with every member and aggregates.
 
-        `groups`, shape (n,): equal for completions of the same prompt; needed by `group_normalised`, which raises
-        ValueError without. `progress`: share of the run's steps that are done, for weights with a schedule. A member
-        that fails on a sample leaves None there; nothing is raised for it.
+        `groups`, shape (n,): equal for completions of the same prompt; needed by `group_normalised` and by members that
+        see whole groups, which raise ValueError without. `progress`: share of the run's steps that are done, for
+        weights with a schedule. A member that fails on a sample leaves None there; nothing is raised for it.
         """
+        if groups is None and (names := self.ensemble.seeing_groups):
+            raise ValueError(f"{', '.join(map(repr, names))} sees whole groups: give the group of every completion")
         untrusted = {
-            member.name: self._pool.submit(self._scorers[member.name].score, samples)
+            member.name: self._pool.submit(self._scorers[member.name].score, samples, groups)
             for member in self.ensemble.members
             if not member.is_base
         }

@@ -79,6 +79,10 @@ class Algorithm(Frozen):
     def check(self, grpo: GrpoSettings) -> None:
         """Raises UserError for settings that do not fit together."""
 
+    def require_one_prompt(self, who: str) -> None:
+        """Raises UserError where completions of a group have different prompts. `who`: what sees whole groups, such as
+        `reward 'a' sees`."""
+
     def prompt_batches(self, steps: int) -> list[int]:
         """Per step, which batch of prompts it works on, counted from 0."""
         return list(range(steps))

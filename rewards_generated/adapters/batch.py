@@ -75,12 +75,12 @@ def import_batch_reward(code: str) -> str:
     """The code with a `reward(prompt, completion, answer)` added that calls its batch function with lists of one; it
     takes a `worked_solution` too where the batch function asks for it.
 
-    Code that defines such a `reward` already comes back as it is. The gate checks that the batch function gives a
-    sample the same value alone as among others; without that the result is another reward. Raises UserError if the code
-    defines no reward of either form.
+    Code that defines a `reward` of one completion or of one group already comes back as it is. The gate checks that the
+    batch function gives a sample the same value alone as among others; without that the result is another reward.
+    Raises UserError if the code defines no reward of any form.
     """
     entry = code_entry_point(code)
-    if entry.kind == "sample":
+    if entry.kind != "batch":
         return code
     tree = parse(code)
     function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == entry.name)

@@ -70,6 +70,7 @@ def card(ensemble: Ensemble, verdicts: Mapping[str, Verdict], provenance: Proven
         base=[f"`{member.name}`" for member in members if member.is_base],
         names=[member.name for member in members],
         weights=[f"{member.weight:g}" for member in members],
+        seeing_groups=[f"`{_code(name)}`" for name in ensemble.seeing_groups],
         scheduled=[f"`{_code(name)}`" for name in ensemble.scheduled],
         readers=[f"`{_code(member.name)}`" for member in members if reads_prompt(member)],
         asking=[f"`{_code(member.name)}`" for member in members if member.asks_worked_solution],

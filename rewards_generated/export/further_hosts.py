@@ -73,7 +73,8 @@ def skyrl_env(env_config: Any = None, extras: Any = None) -> Any:
             return prompt, {}
 
         def step(self, action: str) -> Any:
-            rows = member_scores([self.prompt], [without_end_tokens(action)], [self.answer], _worked(extras))
+            texts = [self.prompt], [without_end_tokens(action)], [self.answer]
+            rows = member_scores(*texts, worked_solutions=_worked(extras))
             self.logged = {name: row[0] for name, row in rows.items() if row[0] is not None}
             total = _sum(_contributions(rows)[0])
             return BaseTextEnvStepOutput(observations=[], reward=total, done=True, metadata=dict(self.logged))

@@ -19,6 +19,11 @@ Members that ask for the worked solution of a question get what stands under `wo
 
 Where a member's weight has a schedule, TRL says how far the run is; the other trainers do not, and are refused.
 
+Where a member sees whole groups, all completions of a prompt together, TRL, slime with `--group-rm` and group functions
+of verifiers pass them; the others do not, and are refused. In a batch of TRL a group is all rows of one question;
+`trl_reward_functions(generations=num_generations)` cuts them into groups of that size, in their order, and stops the
+run where one is not whole. A run of several processes must name it.
+
 The members' code below is run as it stands, WITHOUT a sandbox: read it before you train with it.
 """
 
@@ -32,6 +37,7 @@ import hashlib
 import linecache
 import logging
 import math
+import os
 import re
 import sys
 from collections import Counter
@@ -39,7 +45,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-Reward = Callable[..., float]
+Reward = Callable[..., Any]
+"""(prompt, completion, answer) -> float, or (prompt, completions of the prompt, answer) -> list of floats."""
 
 
 class Member(NamedTuple):
@@ -56,6 +63,8 @@ class Member(NamedTuple):
     to: float | None = None
     """The weight at the end of a run, where it changes: in a straight line, or after the share `at` of the steps."""
     at: float | None = None
+    sees_groups: bool = False
+    """Whether it is called with all completions of a prompt."""
     worked_solution: bool = False
     """Whether it asks for the worked solution of the question."""
 
@@ -65,6 +74,9 @@ NAME = "ensemble"
 AGGREGATION = "sum"
 MEMBERS: tuple[Member, ...] = ()
 # Filled in by the export: end
+
+Sample = tuple[str, str, str, str | None]
+"""Prompt, completion, answer, and the worked solution of the question."""
 
 LARGEST_SCORE = 1e6
 GROUP_EPSILON = 1e-4
@@ -76,8 +88,8 @@ failures: Counter[str] = Counter()
 
 
 class UnsuitableHost(RuntimeError):
-    """The trainer calls rewards in a way in which this ensemble's aggregation or schedule has no meaning, or does not
-    pass what its members ask for."""
+    """The trainer calls rewards in a way in which this ensemble's aggregation, schedule or members have no meaning, or
+    does not pass what its members ask for."""
 
 
 # Scores
@@ -94,10 +106,10 @@ def score(
     """One total per completion; None where a member could not score it.
 
     Prompts and completions are text or chat messages. `groups`: equal for completions of one prompt; needed by
-    `group_normalised`, not used otherwise. `progress`: steps done / steps of the run; weights with a schedule need it.
-    `worked_solutions`: of the questions, needed by members that ask for them.
+    `group_normalised` and by members that see whole groups, not used otherwise. `progress`: steps done / steps of the
+    run; weights with a schedule need it. `worked_solutions`: of the questions, needed by members that ask for them.
     """
-    columns = _contributions(member_scores(prompts, completions, answers, worked_solutions), groups, progress)
+    columns = _contributions(member_scores(prompts, completions, answers, groups, worked_solutions), groups, progress)
     return [None if None in column else _sum(column) for column in columns]
 
 
@@ -112,7 +124,7 @@ def score_without_failed(
 
     Every such failure is counted in `failures`, and the first of each member are logged.
     """
-    rows = member_scores(prompts, completions, answers, worked_solutions)
+    rows = member_scores(prompts, completions, answers, groups, worked_solutions)
     return [_sum(column) for column in _contributions(rows, groups)]
 
 
@@ -120,11 +132,30 @@ def member_scores(
     prompts: Sequence[Any],
     completions: Sequence[Any],
     answers: Sequence[Any],
+    groups: Sequence[Hashable] | None = None,
     worked_solutions: Sequence[str | None] | None = None,
 ) -> dict[str, list[float | None]]:
-    """Per member its raw, unweighted scores; None where it could not score."""
+    """Per member its raw, unweighted scores; None where it could not score. `groups`, `worked_solutions`: as in
+    `score`."""
     samples = _samples(prompts, completions, answers, worked_solutions)
-    return {member.name: [_call(member, sample) for sample in samples] for member in MEMBERS}
+    return {member.name: _scores(member, samples, groups) for member in MEMBERS}
+
+
+def _scores(member: Member, samples: Sequence[Sample], groups: Sequence[Hashable] | None) -> list[float | None]:
+    if not member.sees_groups:
+        return [_call(member, sample) for sample in samples]
+    if groups is None or len(groups) != len(samples):
+        raise UnsuitableHost(
+            f"{member.name!r} of ensemble {NAME!r} sees whole groups: give the group of every completion"
+        )
+    rows_of: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows_of.setdefault(group, []).append(row)
+    scores: list[float | None] = [None] * len(samples)
+    for rows in rows_of.values():
+        for row, value in zip(rows, _call_group(member, [samples[row] for row in rows]), strict=True):
+            scores[row] = value
+    return scores
 
 
 def _contributions(
@@ -188,12 +219,41 @@ def _group_normalise(scores: Sequence[float | None], groups: Sequence[Hashable])
     ]
 
 
-def _call(member: Member, sample: tuple[str, str, str, str | None]) -> float | None:
-    named = {"worked_solution": sample[3]} if member.worked_solution else {}
+def _call(member: Member, sample: Sample) -> float | None:
+    prompt, completion, answer, worked = sample
     try:
-        value = _FUNCTIONS[member.name](*sample[:3], **named)
+        value = _FUNCTIONS[member.name](prompt, completion, answer, **_named(member, worked))
     except Exception as error:  # noqa: BLE001 - a reward may raise anything; it must not stop the training
         return _failed(member, f"raised {type(error).__name__}: {error}")
+    return _value(member, value)
+
+
+def _call_group(member: Member, samples: Sequence[Sample]) -> list[float | None]:
+    """Of the completions of one prompt, in their order."""
+    prompt, _, answer, worked = samples[0]
+    if any((sample[0], *sample[2:]) != (prompt, answer, worked) for sample in samples):
+        raise UnsuitableHost(
+            f"a group of ensemble {NAME!r} has completions of different prompts, gold answers or worked solutions"
+        )
+    completions = [sample[1] for sample in samples]
+    problem, values = "", []
+    try:
+        values = _FUNCTIONS[member.name](prompt, completions, answer, **_named(member, worked))
+    except Exception as error:  # noqa: BLE001 - as in `_call`
+        problem = f"raised {type(error).__name__}: {error}"
+    else:
+        if type(values) not in (list, tuple) or len(values) != len(samples):
+            problem = f"returned {values!r:.80}, not one value for each of {len(samples)}"
+    if problem:
+        return [_failed(member, problem) for _ in samples]
+    return [_value(member, value) for value in values]
+
+
+def _named(member: Member, worked: str | None) -> dict[str, str | None]:
+    return {"worked_solution": worked} if member.worked_solution else {}
+
+
+def _value(member: Member, value: Any) -> float | None:
     if type(value) in (int, float) and -LARGEST_SCORE <= value <= LARGEST_SCORE:
         return float(value)
     return _failed(member, f"returned {value!r:.80}, not a finite number within 1e6")
@@ -228,7 +288,7 @@ def _samples(
     completions: Sequence[Any],
     answers: Sequence[Any],
     worked_solutions: Sequence[str | None] | None,
-) -> list[tuple[str, str, str, str | None]]:
+) -> list[Sample]:
     if worked_solutions is None:
         if ASKING:
             raise UnsuitableHost(
@@ -322,10 +382,11 @@ class TrlReward:
     """A reward function of TRL: the whole ensemble, or one member. An object, so that TRL's asynchronous trainer can
     pickle it; the mean of every member is logged where the trainer offers `log_metric`."""
 
-    def __init__(self, name: str, member: int | None, answer_column: str) -> None:
+    def __init__(self, name: str, member: int | None, answer_column: str, generations: int | None) -> None:
         self.__name__ = self.__qualname__ = name
         self.member = member
         self.answer_column = answer_column
+        self.generations = generations
 
     def __call__(
         self,
@@ -341,10 +402,10 @@ class TrlReward:
                 "name it with trl_reward_functions(answer_column=...)"
             )
         answers, worked = columns[self.answer_column], columns.get("worked_solution")
+        groups = _trl_groups(prompts, answers, worked, self.generations) if SEEING_GROUPS else None
         if self.member is not None:
-            member = MEMBERS[self.member]
-            return [_call(member, sample) for sample in _samples(prompts, completions, answers, worked)]
-        rows = member_scores(prompts, completions, answers, worked)
+            return _scores(MEMBERS[self.member], _samples(prompts, completions, answers, worked), groups)
+        rows = member_scores(prompts, completions, answers, groups, worked)
         progress = None if trainer_state is None else trainer_state.global_step / max(1, trainer_state.max_steps)
         if log_metric is not None:
             for name, row in rows.items():
@@ -354,15 +415,39 @@ class TrlReward:
         return [None if None in column else _sum(column) for column in _contributions(rows, progress=progress)]
 
 
-def trl_reward_functions(answer_column: str = "answer") -> list[TrlReward]:
+def _trl_groups(
+    prompts: Sequence[Any], answers: Sequence[Any], worked: Sequence[Any] | None, generations: int | None
+) -> list[tuple[int, int]]:
+    """The group of every row: those of one question, `generations` at a time."""
+    if generations is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UnsuitableHost(
+            f"{', '.join(map(repr, SEEING_GROUPS))} of ensemble {NAME!r} sees whole groups, which this run may divide "
+            "among its processes: take trl_reward_functions(generations=num_generations), so that it is noticed"
+        )
+    seen: dict[str, list[int]] = {}
+    for row, (prompt, answer, how) in enumerate(zip(prompts, answers, worked or [None] * len(prompts), strict=True)):
+        seen.setdefault(repr((prompt, str(answer), how)), []).append(row)
+    groups = [(0, 0)] * len(prompts)
+    for number, rows in enumerate(seen.values()):
+        if generations is not None and len(rows) % generations:
+            raise UnsuitableHost(
+                f"ensemble {NAME!r} sees whole groups, and TRL passed {len(rows)} completions of a prompt where groups "
+                f"have {generations}: choose a per-device batch size that num_generations divides"
+            )
+        for place, row in enumerate(rows):
+            groups[row] = number, 0 if generations is None else place // generations
+    return groups
+
+
+def trl_reward_functions(answer_column: str = "answer", generations: int | None = None) -> list[TrlReward]:
     """`reward_funcs` for GRPOTrainer: one function, or with `group_normalised` one per member, in `MEMBERS`' order.
 
-    `answer_column`: the column of the dataset with the gold answers. None stands where a completion could not be
-    scored; TRL leaves it out.
+    `answer_column`: the column of the dataset with the gold answers. `generations`: TRL's `num_generations`, for
+    members that see whole groups. None stands where a completion could not be scored; TRL leaves it out.
     """
     if AGGREGATION == "group_normalised":
-        return [TrlReward(member.name, place, answer_column) for place, member in enumerate(MEMBERS)]
-    return [TrlReward(NAME, None, answer_column)]
+        return [TrlReward(member.name, place, answer_column, generations) for place, member in enumerate(MEMBERS)]
+    return [TrlReward(NAME, None, answer_column, generations)]
 
 
 # verl
@@ -373,7 +458,7 @@ def compute_score(
 ) -> dict[str, float]:
     """verl's custom reward function: `score` is the total, beside it each member's own score, which verl logs. A member
     that could not score the completion adds nothing, stands as 0, and is counted in `failed_members`."""
-    rows = member_scores([_verl_prompt(extra_info)], [solution_str], [ground_truth], _worked(extra_info))
+    rows = _verl_rows(solution_str, ground_truth, extra_info)
     failed = sum(row[0] is None for row in rows.values())
     logged = {name: row[0] or 0.0 for name, row in rows.items()}
     return {**logged, "failed_members": float(failed), "score": _sum(_contributions(rows)[0])}
@@ -387,9 +472,13 @@ def compute_member_scores(
     `reward.custom_reward_function.name=compute_member_scores`, `algorithm.gdpo_reward_keys=[...]` the members' names,
     `algorithm.gdpo_reward_weights=[...]` their weights. `score` is their weighted sum; what failed counts as 0.
     """
-    scores = member_scores([_verl_prompt(extra_info)], [solution_str], [ground_truth], _worked(extra_info))
-    values = {name: row[0] or 0.0 for name, row in scores.items()}
+    values = {name: row[0] or 0.0 for name, row in _verl_rows(solution_str, ground_truth, extra_info).items()}
     return {"score": math.fsum(values[member.name] * member.weight for member in MEMBERS), **values}
+
+
+def _verl_rows(solution_str: str, ground_truth: Any, extra_info: Any) -> dict[str, list[float | None]]:
+    prompts, worked = [_verl_prompt(extra_info)], _worked(extra_info)
+    return member_scores(prompts, [solution_str], [ground_truth], worked_solutions=worked)
 
 
 def _verl_prompt(extra_info: Any) -> Any:
@@ -465,6 +554,7 @@ _FUNCTIONS: dict[str, Reward] = {
     _member.name: _module(_member.source).__dict__[_member.function] for _member in MEMBERS
 }
 
+SEEING_GROUPS = [member.name for member in MEMBERS if member.sees_groups]
 reward_funcs = trl_reward_functions()
 reward_weights = [member.weight for member in MEMBERS] if AGGREGATION == "group_normalised" else [1.0]
 
@@ -489,16 +579,21 @@ _WITHOUT_STEP = {
     "slime_group_reward": "slime's reward of a group",
 }
 verifiers_functions: list[Callable[..., Any]]
-if AGGREGATION == "group_normalised":
+if AGGREGATION == "group_normalised" or SEEING_GROUPS:
     verifiers_group_reward.__name__ = NAME
     verifiers_functions = [verifiers_group_reward]
     _refused = _ONE_AT_A_TIME
 else:
     verifiers_reward.__name__ = NAME
     verifiers_functions = [verifiers_reward]
-    _refused = _WITHOUT_STEP if SCHEDULED else {}
+    _refused = {}
 if ASKING:
     _refused = {"reward_func": _ONE_AT_A_TIME["reward_func"], **_refused}
+if SEEING_GROUPS:
+    _verl = ("compute_score", "compute_member_scores")
+    _refused = _refused | {_name: _WITHOUT_STEP[_name] for _name in _verl}
+if SCHEDULED:
+    _refused = _WITHOUT_STEP
 for _name in _refused:
     del globals()[_name]
 
@@ -511,12 +606,14 @@ def __getattr__(name: str) -> Any:
             f"the weight of {', '.join(map(repr, SCHEDULED))} of ensemble {NAME!r} has a schedule, and "
             f"{_refused[name]} is not told how far the run is; take TRL"
         )
-    if AGGREGATION != "group_normalised":
+    if AGGREGATION != "group_normalised" and not SEEING_GROUPS:
         raise UnsuitableHost(
             f"{', '.join(map(repr, ASKING))} of ensemble {NAME!r} asks for the worked solution of every question, and "
             f"{_refused[name]} is passed none; take another trainer"
         )
+    who = f"{', '.join(map(repr, SEEING_GROUPS))} of ensemble {NAME!r}"
+    if not SEEING_GROUPS:
+        who = f"ensemble {NAME!r} aggregates by group_normalised, which"
     raise UnsuitableHost(
-        f"ensemble {NAME!r} aggregates by group_normalised, which needs all completions of a prompt together, and "
-        f"{_refused[name]} is given one at a time"
+        f"{who} needs all completions of a prompt together, and {_refused[name]} is given one at a time"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 from rewards_generated import base
 from rewards_generated.adapters.batch import import_batch_reward
@@ -45,8 +46,7 @@ def reward_source(ensemble: Ensemble) -> str:
         entries.append(
             f"    Member(\n        name={member.name!r},\n        source={source},\n        function={function!r},\n"
             f"        weight={member.weight!r},\n        mean={member.mean!r},\n        std={member.std!r},\n"
-            f"        reads_prompt={reads_prompt(member)!r},\n{_schedule(member)}"
-            f"{_worked_solution(member)}    ),\n"
+            f"        reads_prompt={reads_prompt(member)!r},\n{_where_it_has_them(member)}    ),\n"
         )
     filled = [
         f"NAME = {ensemble.name!r}\n",
@@ -57,14 +57,16 @@ def reward_source(ensemble: Ensemble) -> str:
     return head + "\n".join(filled) + before + _flattened(further_hosts, imports=False) + "\n\n" + after
 
 
-def _schedule(member: Member) -> str:
-    if member.schedule is None:
-        return ""
-    return f"        to={member.schedule.to!r},\n        at={member.schedule.at!r},\n"
-
-
-def _worked_solution(member: Member) -> str:
-    return "        worked_solution=True,\n" if member.asks_worked_solution else ""
+def _where_it_has_them(member: Member) -> str:
+    """Fields that few members have."""
+    fields: dict[str, Any] = {}
+    if member.schedule is not None:
+        fields |= {"to": member.schedule.to, "at": member.schedule.at}
+    if member.sees_groups:
+        fields["sees_groups"] = True
+    if member.asks_worked_solution:
+        fields["worked_solution"] = True
+    return "".join(f"        {name}={value!r},\n" for name, value in fields.items())
 
 
 def reads_prompt(member: Member) -> bool:

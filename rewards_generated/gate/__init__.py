@@ -10,17 +10,29 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from rewards_generated.answers import AnswerFormat, AnswerReader, AnswerRules
 from rewards_generated.base import base_rewards
-from rewards_generated.contract import WORKED_SOLUTION, ContractViolation, RewardFunction, reward_function, unread
+from rewards_generated.contract import (
+    CONTRACTS,
+    GROUP_SIGNATURE,
+    SIGNATURE,
+    WORKED_SOLUTION,
+    Contract,
+    ContractViolation,
+    RewardFunction,
+    reward_function,
+    unread,
+)
+from rewards_generated.errors import UserError
 from rewards_generated.gate.attacks import attacks, right_answer
-from rewards_generated.gate.behaviour import Worker, behaviour
+from rewards_generated.gate.behaviour import behaviour
+from rewards_generated.gate.cases import Worker, hostile_cases
 from rewards_generated.gate.corpus import hostile_inputs
 from rewards_generated.gate.probe_rollouts import probe_rollouts
-from rewards_generated.gate.probes import Scored, probes
+from rewards_generated.gate.probes import probes
+from rewards_generated.gate.seating import Seating
 from rewards_generated.gate.settings import CheckName, GateSettings
 from rewards_generated.gate.static_rules import violations
 from rewards_generated.gate.variations import variations
@@ -35,8 +47,6 @@ _Item = TypeVar("_Item")
 
 _QUESTIONS = 12
 """Questions under attack, and whose prompts and answers are swapped under the same completions."""
-_SWAPPED = 8
-"""Completions that are swapped."""
 _SHOWN = 5
 """Violations named in one message."""
 
@@ -48,18 +58,20 @@ def check(
     answers: AnswerReader | None = None,
     settings: GateSettings | None = None,
     sandbox: SandboxSettings | None = None,
+    contracts: Sequence[Contract] = CONTRACTS,
 ) -> Verdict:
     """Whether the code may be trained on, with the figure and the reason of every check.
 
     `rollouts`: of the base policy on train questions, right and wrong; None or empty: constructed ones. Where none of
-    those given has a worked solution, a reward that asks for one is refused. `answers`: the
-    task, whose answer format probes and attacks have and whose base rewards stand beside the candidate; None: numbers
-    in `<thinking>` and `<solution>` tags. Nothing of the code runs outside the sandbox. Raises SandboxUnavailable
-    where the settings' level cannot be reached.
+    those given has a worked solution, a reward that asks for one is refused. `answers`: the task, whose answer format
+    probes and attacks have and whose base rewards stand beside the candidate; None: numbers in `<thinking>` and
+    `<solution>` tags. `contracts`: those that are accepted. Nothing of the code runs outside the sandbox. Raises
+    SandboxUnavailable where the settings' level cannot be reached, UserError where the reward sees whole groups and one
+    of the rollouts' has several questions.
     """
     started = time.perf_counter()
     settings = settings or GateSettings()
-    checks, tree, function = _static(code, settings)
+    checks, tree, function = _static(code, settings, contracts)
     identity = None
     if tree is not None:
         try:
@@ -73,6 +85,8 @@ def check(
             "parameter out, or take a task that has them"
         )
         checks.append(_check("signature", False, message, line=function.line))
+    if function is not None and function.kind == "group":
+        _require_one_question(rollouts or ())
     if tree is not None and function is not None and all(item.passed for item in checks):
         checks += _dynamic(
             code, tree, function, rollouts, answers or AnswerRules(), settings, sandbox or SandboxSettings()
@@ -88,10 +102,12 @@ def check(
 
 def static_check(code: str, settings: GateSettings | None = None) -> list[Check]:
     """The checks that need no sandbox: syntax, policy and signature."""
-    return _static(code, settings or GateSettings())[0]
+    return _static(code, settings or GateSettings(), CONTRACTS)[0]
 
 
-def _static(code: str, settings: GateSettings) -> tuple[list[Check], ast.Module | None, RewardFunction | None]:
+def _static(
+    code: str, settings: GateSettings, contracts: Sequence[Contract]
+) -> tuple[list[Check], ast.Module | None, RewardFunction | None]:
     if len(code) > settings.maximum_characters:
         message = f"the code has {len(code):,} characters; at most {settings.maximum_characters:,} are read: shorten it"
         return [_check("syntax", False, message, value=float(len(code)))], None, None
@@ -119,8 +135,18 @@ def _static(code: str, settings: GateSettings) -> tuple[list[Check], ast.Module 
     except ContractViolation as error:
         checks.append(_check("signature", False, str(error), line=error.line))
         return checks, tree, None
+    if (other := _other_contract(function, contracts)) is not None:
+        checks.append(_check("signature", False, other, line=function.line))
+        return checks, tree, None
     checks.append(_check("signature", True, f"`{function.name}` takes one {function.kind} per call"))
     return checks, tree, function
+
+
+def _other_contract(function: RewardFunction, contracts: Sequence[Contract]) -> str | None:
+    """What to write instead of a function whose contract is not among these."""
+    if function.kind == "group":
+        return None if "group" in contracts else f"rewards of whole groups are not taken here: write `{SIGNATURE}`"
+    return None if "completion" in contracts else f"only rewards of whole groups are taken: write `{GROUP_SIGNATURE}`"
 
 
 def _check(
@@ -129,6 +155,16 @@ def _check(
     if line is not None and not message.startswith("line "):
         message = f"line {line}: {message}"
     return Check(name=name, passed=passed, enforced=True, message=message, line=line, value=value)
+
+
+def _require_one_question(rollouts: Sequence[Rollout]) -> None:
+    questions: dict[str, tuple[str, str, str | None]] = {}
+    for rollout in rollouts:
+        if questions.setdefault(rollout.group, rollout.sample.question) != rollout.sample.question:
+            raise UserError(
+                f"the rollouts of group {rollout.group[:60]!r} differ in prompt, answer or worked solution, and the "
+                "reward sees whole groups: give each question a `group` of its own"
+            )
 
 
 def _dynamic(
@@ -156,26 +192,13 @@ def _dynamic(
     chosen = _whole_groups(rollouts or probe_rollouts(form), settings.maximum_rollouts)
     honest = _references(chosen, form)
     references = [right_answer(rollout, form) for rollout in honest]
-    attempts = attacks(honest, form)
-    completions = list(dict.fromkeys(rollout.completion for rollout in chosen))[:_SWAPPED]
-    swapped = [
-        [replace(reference, completion=completion).sample for completion in completions] for reference in references
-    ]
-    samples = [rollout.sample for rollout in (*chosen, *references)] + [attack.sample for attack in attempts]
-    samples += [sample for row in swapped for sample in row]
-    hostile = [*hostile_inputs(), *variations(tree, form)]
-    result = behaviour(make, hostile, samples, function.kind == "batch", settings)
+    seating = Seating(chosen, references, attacks(honest, form), function.kind == "group")
+    hostile = hostile_cases([*hostile_inputs(), *variations(tree, form)], function.kind == "group")
+    result = behaviour(make, hostile, seating.cases, function.kind, settings)
     if not result.scores:
         return result.checks
-    scores = iter(result.scores)
-    scored = Scored(
-        rollouts=chosen,
-        rollout_scores=[next(scores) for _ in chosen],
-        references=references,
-        reference_scores=[next(scores) for _ in references],
-        attacks=attempts,
-        attack_scores=[next(scores) for _ in attempts],
-        swapped=[[next(scores) for _ in row] for row in swapped],
+    scored = seating.scored(
+        result.scores,
         base=list(base_rewards(answers).values()),
         form=form,
         constructed=not rollouts,

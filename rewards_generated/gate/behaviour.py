@@ -7,54 +7,48 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal
 
-from rewards_generated.gate.corpus import GROWING, HostileInput, growing_sample
+from rewards_generated.gate.cases import Case, HostileCase, Worker, case_scores
+from rewards_generated.gate.corpus import GROWING, growing_sample
 from rewards_generated.gate.settings import CheckName, GateSettings
 from rewards_generated.gate.verdict import Check
-from rewards_generated.rollout import Sample
 from rewards_generated.score import Score
 
 _SINGLES = 6
-"""Samples that are also scored alone."""
+"""Cases that are also scored alone."""
+_PERMUTED = 120
+"""Groups that are also scored in another order."""
 _SHORT_GROWTH = 400
 """Characters of the first, short inputs of the time check: what hangs on these is not tried longer."""
 
-
-class Worker(Protocol):
-    """What the gate needs of `rewards_generated.sandbox.RewardWorker`."""
-
-    def load(self) -> str | None: ...
-
-    def score(self, samples: Sequence[Sample]) -> list[Score]: ...
-
-    def close(self) -> None: ...
-
-
 WorkerFactory = Callable[[int], Worker]
 """Hash seed → a fresh worker with the code of the candidate."""
+Values = Sequence[float | None]
+"""Of one case."""
 
 
 @dataclass(slots=True)
 class Behaviour:
-    """Checks made so far and, if nothing failed, the scores of the samples that the probes need."""
+    """Checks made so far and, if nothing failed, the scores of the cases that the probes need."""
 
     checks: list[Check] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
+    scores: list[list[float]] = field(default_factory=list)
 
 
 def behaviour(
     make: WorkerFactory,
-    hostile: Sequence[HostileInput],
-    samples: Sequence[Sample],
-    batch: bool,
+    hostile: Sequence[HostileCase],
+    cases: Sequence[Case],
+    kind: Literal["sample", "batch", "group"],
     settings: GateSettings,
 ) -> Behaviour:
-    """Runs the contract checks on the hostile inputs and on `samples`, which are scored on the way.
+    """Runs the contract checks on the hostile cases and on `cases`, which are scored on the way.
 
     Stops after the first check whose failure makes the later ones void; `scores` is empty then.
     """
     result = Behaviour()
+    batch = kind == "batch"
 
     def report(name: CheckName, passed: bool, message: str, value: float | None = None) -> bool:
         check = Check(name=name, passed=passed, enforced=settings.enforces(name), message=message, value=value)
@@ -66,31 +60,34 @@ def behaviour(
         problem = worker.load()
         if not report("loads", problem is None, "the module runs" if problem is None else _sentence(problem)):
             return result
-        hostile_scores = _named_scores(worker, [item.sample for item in hostile])
+        hostile_scores = _named_scores(worker, [item.case for item in hostile])
         named = [
-            (f"on {item.name}", score)
-            for item, score in zip(hostile, hostile_scores, strict=False)
-            if score.value is None
+            (f"on {item.name}", failed)
+            for item, scores in zip(hostile, hostile_scores, strict=False)
+            if (failed := _failed(scores)) is not None
         ]
-        scores = worker.score(samples) if not _hopeless(named) else []
+        found = case_scores(worker, cases) if not _hopeless(named) else []
+        what = "a group of ordinary rollouts" if kind == "group" else "an ordinary rollout"
         named += [
-            (f"on an ordinary rollout ({sample.completion[:60]!r})", score)
-            for sample, score in zip(samples, scores, strict=bool(scores))
-            if score.value is None
+            (f"on {what} ({case[0].completion[:60]!r})", failed)
+            for case, scores in zip(cases, found, strict=bool(found))
+            if (failed := _failed(scores)) is not None
         ]
-        tried = len(hostile) + len(samples)
+        tried = len(hostile) + len(cases)
         report("finite", not named, _finite_message(named, tried), len(named) / tried)
-        values = [score.value for score in scores]
-        if not values or any(value is None for value in values):
+        values = [[score.value for score in scores] for scores in found]
+        if not values or any(None in row for row in values):
             return result
-        result.scores = [value for value in values if value is not None]
-        every = [item.sample for item in hostile] + list(samples)
-        known = [score.value for score in hostile_scores] + values
-        _repeat(make, worker, (every[: len(hostile)], samples), known, report)
+        result.scores = [[value for value in row if value is not None] for row in values]
+        every = [item.case for item in hostile] + list(cases)
+        known = [[score.value for score in scores] for scores in hostile_scores] + values
+        _repeat(make, worker, (every[: len(hostile)], cases), known, report)
         _reorder(worker, ([*range(len(hostile))], [*range(len(hostile), len(every))]), every, known, batch, report)
         if batch:
             _split(worker, every, known, report)
-        _grow(worker, settings, report)
+        if kind == "group":
+            _permute(worker, every, known, report)
+        _grow(worker, kind == "group", settings, report)
     finally:
         worker.close()
     return result
@@ -102,24 +99,24 @@ Report = Callable[[CheckName, bool, str, float | None], bool]
 def _repeat(
     make: WorkerFactory,
     worker: Worker,
-    batches: Sequence[Sequence[Sample]],
-    known: Sequence[float | None],
+    batches: Sequence[Sequence[Case]],
+    known: Sequence[Values],
     report: Report,
 ) -> None:
     """The same calls again, in the same worker and in a fresh one with another hash seed."""
-    samples = [sample for batch in batches for sample in batch]
-    again = _differences(known, [score for batch in batches for score in worker.score(batch)])
+    cases = [case for batch in batches for case in batch]
+    again = _differences(known, [scores for batch in batches for scores in case_scores(worker, batch)])
     fresh = make(1)
     try:
-        elsewhere = _differences(known, [score for batch in batches for score in fresh.score(batch)])
+        elsewhere = _differences(known, [scores for batch in batches for scores in case_scores(fresh, batch)])
     finally:
         fresh.close()
-    share = max(len(again), len(elsewhere)) / len(samples)
+    share = max(len(again), len(elsewhere)) / len(cases)
     if again:
-        message = _unlike("when called again with the same arguments", again, samples) + "; use no randomness, no time"
+        message = _unlike("when called again with the same arguments", again, cases) + "; use no randomness, no time"
     elif elsewhere:
         message = (
-            _unlike("in another process with another hash seed", elsewhere, samples)
+            _unlike("in another process with another hash seed", elsewhere, cases)
             + "; do not depend on the order of a set, on `hash` or on `id`: sort before you iterate or sum"
         )
     else:
@@ -130,8 +127,8 @@ def _repeat(
 def _reorder(
     worker: Worker,
     batches: Sequence[Sequence[int]],
-    samples: Sequence[Sample],
-    known: Sequence[float | None],
+    cases: Sequence[Case],
+    known: Sequence[Values],
     batch: bool,
     report: Report,
 ) -> None:
@@ -141,70 +138,108 @@ def _reorder(
     """
     draw = random.Random(0)
     order = [index for indices in batches for index in indices]
-    shuffled: list[Score] = []
+    shuffled: list[list[Score]] = []
     if batch:
         orders = [draw.sample(indices, len(indices)) for indices in batches]
         order = [index for indices in orders for index in indices]
         for indices in orders:
-            shuffled += worker.score([samples[index] for index in indices])
+            shuffled += case_scores(worker, [cases[index] for index in indices])
     else:
         order += draw.sample(order, min(len(order), 20))
         draw.shuffle(order)
-        shuffled = worker.score([samples[index] for index in order])
+        shuffled = case_scores(worker, [cases[index] for index in order])
     different = _differences([known[index] for index in order], shuffled)
     if batch:
         # A completion that breaks the call breaks that of all others with it, wherever it stands.
-        different = [place for place in different if None not in (known[order[place]], shuffled[place].value)]
+        different = [p for p in different if None not in (*known[order[p]], *(score.value for score in shuffled[p]))]
     alone = []
-    for index in [] if batch else draw.sample(range(len(samples)), min(_SINGLES, len(samples))):
-        alone += [index] if worker.score([samples[index]])[0].value != known[index] else []
+    for index in [] if batch else draw.sample(range(len(cases)), min(_SINGLES, len(cases))):
+        alone += [index] if _differences([known[index]], case_scores(worker, [cases[index]])) else []
     share = max(len(different) / len(order), len(alone) / _SINGLES)
     message = "the order of calls does not matter"
     if different or alone:
         places = [order[place] for place in different] or alone
         message = (
-            _unlike("when the calls come in another order", places, samples)
+            _unlike("when the calls come in another order", places, cases)
             + "; keep nothing between calls: no module-level lists, dicts or counters that a call changes, no mutable "
             "default arguments"
         )
     report("stateless", not (different or alone), message, share)
 
 
-def _split(worker: Worker, samples: Sequence[Sample], known: Sequence[float | None], report: Report) -> None:
+def _split(worker: Worker, cases: Sequence[Case], known: Sequence[Values], report: Report) -> None:
     """A batch function must give each sample what it gives it alone: f(batch) == f(singletons)."""
-    scored = [index for index, value in enumerate(known) if value is not None]
+    scored = [index for index, values in enumerate(known) if None not in values]
     chosen = random.Random(1).sample(scored, min(16, len(scored)))
-    together = worker.score([samples[index] for index in chosen])
-    pairs = zip(chosen, together, strict=True)
+    together = case_scores(worker, [cases[index] for index in chosen])
     different = [
         index
-        for index, score in pairs
-        if not _equal(score.value, known[index]) or not _equal(worker.score([samples[index]])[0].value, known[index])
+        for index, scores in zip(chosen, together, strict=True)
+        if _differences([known[index]] * 2, [scores, *case_scores(worker, [cases[index]])])
     ]
     message = "every completion gets the same value alone as in a batch"
     if different:
         message = (
-            _unlike("alone or in a small batch", different, samples)
+            _unlike("alone or in a small batch", different, cases)
             + "; score each completion by itself, without means, ranks or maxima over the batch"
         )
     report("batch_invariant", not different, message, len(different) / max(1, len(chosen)))
 
 
-def _grow(worker: Worker, settings: GateSettings, report: Report) -> None:
+def _permute(worker: Worker, cases: Sequence[Case], known: Sequence[Values], report: Report) -> None:
+    """In a group in another order every completion must keep its value; equal completions may change theirs among
+    themselves."""
+    draw = random.Random(2)
+    several = [index for index, case in enumerate(cases) if len(case) > 1 and None not in known[index]]
+    chosen = draw.sample(several, min(_PERMUTED, len(several)))
+    orders = [draw.sample(range(len(cases[index])), len(cases[index])) for index in chosen]
+    moved = [[cases[index][place] for place in order] for index, order in zip(chosen, orders, strict=True)]
+    found = case_scores(worker, moved)
+    different = [
+        index
+        for index, case, scores in zip(chosen, moved, found, strict=True)
+        if not _same_by_text(
+            [(sample.completion, value) for sample, value in zip(cases[index], known[index], strict=True)],
+            [(sample.completion, score.value) for sample, score in zip(case, scores, strict=True)],
+        )
+    ]
+    message = "every completion keeps its value in whatever order its group comes"
+    if different:
+        message = (
+            _unlike("when the completions of a group come in another order", different, [cases[c] for c in chosen])
+            + "; let a value depend on what a completion and the others say, never on their places"
+        )
+    report("group_order", not different, message, len(different) / max(1, len(chosen)))
+
+
+def _same_by_text(first: list[tuple[str, float | None]], second: list[tuple[str, float | None]]) -> bool:
+    """Whether each text has the same values, up to what rounding does to a sum in another order."""
+    pairs = zip(sorted(first, key=_order), sorted(second, key=_order), strict=True)
+    return all(
+        a is not None and b is not None and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for (_, a), (_, b) in pairs
+    )
+
+
+def _order(pair: tuple[str, float | None]) -> tuple[str, float]:
+    text, value = pair
+    return text, math.inf if value is None else value
+
+
+def _grow(worker: Worker, whole_groups: bool, settings: GateSettings, report: Report) -> None:
     """Time must not explode with length, whatever is repeated.
 
     What is too slow is measured once more, alone, so that a busy machine alone rejects nothing.
     """
     seconds = 0.0
     for characters in (_SHORT_GROWTH, settings.growth_characters):
-        seconds = _timed(worker, [growing_sample(unit, characters) for unit in GROWING.values()])
+        seconds = _timed(worker, [_growing(unit, characters, whole_groups) for unit in GROWING.values()])
         if seconds <= settings.growth_seconds:
             continue
         for name, unit in GROWING.items():
-            sample = [growing_sample(unit, characters)]
-            seconds = _timed(worker, sample)
+            case = _growing(unit, characters, whole_groups)
+            seconds = _timed(worker, [case])
             if seconds > settings.growth_seconds and not math.isinf(seconds):
-                seconds = min(seconds, _timed(worker, sample))
+                seconds = min(seconds, _timed(worker, [case]))
             if seconds > settings.growth_seconds:
                 report(
                     "bounded_time",
@@ -219,24 +254,34 @@ def _grow(worker: Worker, settings: GateSettings, report: Report) -> None:
     report("bounded_time", True, message, seconds)
 
 
-def _named_scores(worker: Worker, samples: Sequence[Sample]) -> list[Score]:
-    """The scores of one batch or, if that was killed, those up to the first sample that is killed alone."""
-    scores = worker.score(samples)
-    if not all(_was_killed(score) for score in scores):
-        return scores
-    for index, sample in enumerate(samples):
-        alone = worker.score([sample])[0]
-        scores[index] = alone
-        if _was_killed(alone):
-            return scores[: index + 1]
-    return scores
+def _growing(unit: str, characters: int, whole_groups: bool) -> Case:
+    """One long completion, beside another of half the length where the reward compares them."""
+    long = growing_sample(unit, characters)
+    return [long, growing_sample(unit, characters // 2)] if whole_groups else [long]
 
 
-def _timed(worker: Worker, samples: Sequence[Sample]) -> float:
-    """Wall-clock seconds of one batch; infinite if it was killed."""
+def _named_scores(worker: Worker, cases: Sequence[Case]) -> list[list[Score]]:
+    """The scores of all or, of a batch that was killed, those up to the first case that is killed alone."""
+    found = case_scores(worker, cases)
+    for index, case in enumerate(cases):
+        if any(map(_was_killed, found[index])):
+            (found[index],) = case_scores(worker, [case])
+            if any(map(_was_killed, found[index])):
+                return found[: index + 1]
+    return found
+
+
+def _failed(scores: Sequence[Score]) -> Score | None:
+    """The first of a case without a value."""
+    return next((score for score in scores if score.value is None), None)
+
+
+def _timed(worker: Worker, cases: Sequence[Case]) -> float:
+    """Wall-clock seconds of the cases together; infinite if one was killed."""
     start = time.perf_counter()
-    scores = worker.score(samples)
-    return math.inf if any(_was_killed(score) for score in scores) else time.perf_counter() - start
+    found = case_scores(worker, cases)
+    killed = any(_was_killed(score) for scores in found for score in scores)
+    return math.inf if killed else time.perf_counter() - start
 
 
 def _was_killed(score: Score) -> bool:
@@ -279,6 +324,7 @@ _HINTS = {
     "`completion[0]['content']` of them.",
     "for object of type 'str'": "The gold answer is passed as text, such as '22': convert it first.",
     "list index out of range": "The gold answer is passed alone, as text, without the worked solution around it.",
+    "at least two data points": "A group may hold one completion only: test its length.",
     "could not convert": "Match a whole number before `float`, or catch ValueError.",
     "invalid literal": "Match `[0-9]` instead of `\\d`, or catch ValueError.",
     "list index": "Test that something was found before taking an item.",
@@ -291,9 +337,12 @@ _HINTS = {
 }
 
 
-def _differences(known: Sequence[float | None], scores: Sequence[Score]) -> list[int]:
+def _differences(known: Sequence[Values], found: Sequence[Sequence[Score]]) -> list[int]:
+    """Places of the cases of which some value is another."""
     return [
-        index for index, (value, score) in enumerate(zip(known, scores, strict=True)) if not _equal(value, score.value)
+        index
+        for index, (values, scores) in enumerate(zip(known, found, strict=True))
+        if not all(_equal(value, score.value) for value, score in zip(values, scores, strict=True))
     ]
 
 
@@ -303,8 +352,9 @@ def _equal(first: float | None, second: float | None) -> bool:
     return first == second or math.isclose(first, second, rel_tol=1e-12, abs_tol=0.0)
 
 
-def _unlike(when: str, places: Sequence[int], samples: Sequence[Sample]) -> str:
-    return f"{len(places)} of {len(samples)} samples get another value {when}"
+def _unlike(when: str, places: Sequence[int], cases: Sequence[Case]) -> str:
+    what = "samples" if all(len(case) == 1 for case in cases) else "groups"
+    return f"{len(places)} of {len(cases)} {what} get another value {when}"
 
 
 def _sentence(problem: str) -> str:

@@ -26,6 +26,9 @@ class Scored:
     reference_scores: Sequence[float]
     attacks: Sequence[Attack]
     attack_scores: Sequence[float]
+    rivals: Sequence[Sequence[tuple[Sample, float]]] | None
+    """Per attack, the right completions of the group in which it was scored, with their scores; None: completions are
+    scored each by itself, and the rivals are all right ones to the question."""
     swapped: Sequence[Sequence[float]]
     """Per question under attack, the scores of the same few completions under its prompt and answer."""
     base: Sequence[BaseReward]
@@ -46,16 +49,22 @@ class Scored:
         questions = len({rollout.group for rollout in self.rollouts})
         return f"{len(self.rollouts)} {'constructed ' * self.constructed}completions of {questions} questions"
 
-    def best_right(self, weight: float) -> dict[str, tuple[float, float]]:
-        """Question under attack → the best score and the best total of its right rollouts, the reference among them."""
-        best = {rollout.group: (-math.inf, -math.inf) for rollout in self.references}
+    def best_right(self, weight: float) -> list[tuple[float, float]]:
+        """Per attack, the best score and the best total of its rivals."""
+        if self.rivals is not None:
+            return [self._best(rivals, weight) for rivals in self.rivals]
+        rights: dict[str, list[tuple[Sample, float]]] = {}
         pairs = [*zip(self.references, self.reference_scores, strict=True)]
         pairs += zip(self.rollouts, self.rollout_scores, strict=True)
         for rollout, score in pairs:
-            if rollout.correct and rollout.group in best:
-                alone, total = best[rollout.group]
-                best[rollout.group] = max(alone, score), max(total, self.base_total(rollout.sample) + weight * score)
-        return best
+            if rollout.correct:
+                rights.setdefault(rollout.group, []).append((rollout.sample, score))
+        best = {rollout.group: self._best(rights[rollout.group], weight) for rollout in self.references}
+        return [best[attack.group] for attack in self.attacks]
+
+    def _best(self, rivals: Sequence[tuple[Sample, float]], weight: float) -> tuple[float, float]:
+        scores = [score for _, score in rivals]
+        return max(scores), max(self.base_total(sample) + weight * score for sample, score in rivals)
 
     def values_by_question(self) -> list[set[float]]:
         """Per question under attack, every value that any completion of it got."""
@@ -303,9 +312,8 @@ def _attacks(scored: Scored, settings: GateSettings) -> Iterable[Check]:
     for name in ADVICE:
         beaten: dict[str, bool] = {}
         beaten_alone: dict[str, bool] = {}
-        for attack, score in zip(scored.attacks, scored.attack_scores, strict=True):
+        for attack, score, (alone, total) in zip(scored.attacks, scored.attack_scores, best, strict=True):
             if attack.name == name:
-                alone, total = best[attack.group]
                 reached = scored.base_total(attack.sample) + settings.weight * score >= total
                 beaten[attack.group] = beaten.get(attack.group, False) or reached
                 beaten_alone[attack.group] = beaten_alone.get(attack.group, False) or score >= alone

@@ -15,6 +15,7 @@ CheckName = Literal[
     "deterministic",
     "stateless",
     "batch_invariant",
+    "group_order",
     "bounded_time",
     "constant",
     "ignores_completion",

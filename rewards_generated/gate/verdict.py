@@ -33,8 +33,9 @@ class Verdict(BaseModel):
     accepted: bool
     identity: str | None
     """None: the code is not Python."""
-    kind: Literal["sample", "batch"] = "sample"
-    """`batch`: it takes lists, as TRL's rewards do, and has to be imported through `adapters.batch`."""
+    kind: Literal["sample", "batch", "group"] = "sample"
+    """`batch`: it takes lists, as TRL's rewards do, and has to be imported through `adapters.batch`; `group`: all
+    completions of a prompt."""
     checks: tuple[Check, ...]
     seconds: float = 0.0
     """Wall-clock of the gate."""

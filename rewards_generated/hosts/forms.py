@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rewards_generated.adapters.batch import expects_messages
-from rewards_generated.contract import ANSWER_COLUMNS, PARAMETERS, WORKED_SOLUTION
+from rewards_generated.contract import ANSWER_COLUMNS, GROUP_PARAMETERS, PARAMETERS, WORKED_SOLUTION
 
-Form = Literal["sample", "trl", "verl", "openrlhf", "verifiers"]
+Form = Literal["sample", "group", "trl", "verl", "openrlhf", "verifiers"]
 
 HOSTS: dict[Form, str] = {
     "sample": "reward-search: `reward(prompt, completion, answer)`",
+    "group": "reward-search: `reward(prompt, group, answer)`",
     "trl": "TRL: lists of completions and columns",
     "verl": "verl: `compute_score(data_source, solution_str, ground_truth, extra_info)`",
     "openrlhf": "OpenRLHF: `reward_func(queries, prompts, labels)`",
@@ -27,6 +28,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _GIVEN: dict[Form, frozenset[str]] = {
     "sample": frozenset({*PARAMETERS, WORKED_SOLUTION}),
+    "group": frozenset({*GROUP_PARAMETERS, WORKED_SOLUTION}),
     "trl": frozenset(
         {"prompts", "completions", "log_extra", "log_metric", "trainer_state", WORKED_SOLUTION, *ANSWER_COLUMNS}
     ),
@@ -121,6 +123,8 @@ def recognised(name: str, expression: str, signature: Signature, line: int) -> F
 
 def _form(name: str, signature: Signature) -> Form | None:
     names, required = signature.parameters, set(signature.required) - {WORKED_SOLUTION}
+    if names[: len(GROUP_PARAMETERS)] == GROUP_PARAMETERS:
+        return "group"
     if "completions" in names:
         return "trl"
     if "solution_str" in names and "ground_truth" in names:

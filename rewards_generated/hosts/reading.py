@@ -109,7 +109,7 @@ def module_of(file: RewardFile, found: FoundReward) -> ReadReward:
     """The reward alone: the file as it is where it defines nothing else and keeps the policy, else what it needs of the
     file, and the call of its host."""
     origin = f"{file.path}, line {found.line} ({HOSTS[found.form]})"
-    alone = len(file.rewards) == 1 and (found.form == "sample" or _is_reward(file.tree))
+    alone = len(file.rewards) == 1 and (found.form in ("sample", "group") or _is_reward(file.tree))
     name = file.path.stem if found.name in ("reward", "compute_score", "reward_func") else found.name.partition("(")[0]
     if not needs_wrapping(found, alone):
         return ReadReward(name, file.code, origin)

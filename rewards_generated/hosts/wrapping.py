@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Container, Mapping
 
-from rewards_generated.contract import ANSWER_COLUMNS, WORKED_SOLUTION
+from rewards_generated.contract import ANSWER_COLUMNS, GROUP_PARAMETERS, PARAMETERS, WORKED_SOLUTION
 from rewards_generated.hosts.forms import FoundReward, columns_asked_for
 
 _FINISHED = '''
@@ -61,7 +61,7 @@ class torch:
 
 def needs_wrapping(found: FoundReward, alone: bool) -> bool:
     """Whether a module with this reward has to be written anew. `alone`: it defines no other one."""
-    plain = (found.form == "sample" and found.name == "reward") or found.form == "trl"
+    plain = (found.form in ("sample", "group") and found.name == "reward") or found.form == "trl"
     if not (plain and alone and found.expression == found.name) or found.signature.is_async:
         return True
     return not isinstance(found.signature.node, ast.FunctionDef) or _may_give_none(found)
@@ -90,7 +90,8 @@ def wrapped(body: str, found: FoundReward, messages: bool) -> str:
     """The cut-out code with a `reward` at its end. `messages`: completions are passed as chat messages."""
     name = "given_reward"
     call = {
-        "sample": _sample,
+        "sample": _ours,
+        "group": _ours,
         "trl": _trl,
         "verl": _verl,
         "openrlhf": _openrlhf,
@@ -117,11 +118,11 @@ def _keywords(values: Mapping[str, str], taken: Container[str]) -> str:
     return ", ".join(f"{item}={value}" for item, value in values.items() if item in taken)
 
 
-def _sample(found: FoundReward, name: str, messages: bool) -> str:
+def _ours(found: FoundReward, name: str, messages: bool) -> str:
+    given = ", ".join(GROUP_PARAMETERS if found.form == "group" else PARAMETERS)
     asked = WORKED_SOLUTION in found.signature.parameters
     named, passed = (f", {WORKED_SOLUTION}", f", {WORKED_SOLUTION}={WORKED_SOLUTION}") if asked else ("", "")
-    call = _called(found, name, f"prompt, completion, answer{passed}")
-    return f"def reward(prompt, completion, answer{named}):\n    return {call}\n"
+    return f"def reward({given}{named}):\n    return {_called(found, name, given + passed)}\n"
 
 
 def _trl(found: FoundReward, name: str, messages: bool) -> str:

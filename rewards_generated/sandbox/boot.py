@@ -35,7 +35,9 @@ LIMIT = 1_000_000
 SCORED, RAISED, REFUSED = 0, 1, 2
 MODULE = "reward_module"
 
-Columns = tuple[list[str], list[str], list[str], list[str | None]]
+Columns = list[list[Any]]
+"""Prompts, completions, answers; then, for a reward that asks for them, worked solutions; then, for one that sees whole
+groups, the names of groups."""
 Request = tuple[bytes, int, int, memoryview]
 """Nonce, number of samples, bytes of the lengths, body."""
 
@@ -166,13 +168,20 @@ def refusal(value: object) -> str:
     return f"returned {type_name(value)}, not a float"
 
 
+def list_problem(results: object, count: int) -> str:
+    """Why what a batch or group function returned is no list of so many values; empty: it is one."""
+    if type(results) is not list and type(results) is not tuple:
+        return f"returned {type_name(results)}, not a list"
+    return "" if len(results) == count else f"returned {len(results)} values for {count} samples"
+
+
 class Reward:
     """The reward's module and how its entry point is called."""
 
     def __init__(self, code: types.CodeType | None, setup: dict[str, Any], error: str | None) -> None:
         self.code = code
         self.name = setup["entry"]
-        self.batch = setup["kind"] == "batch"
+        self.kind = setup["kind"]
         self.columns = setup["columns"]
         self.conversational = setup["conversational"]
         self.worked_solution = setup["worked_solution"]
@@ -196,18 +205,25 @@ class Reward:
             return
         self.function = function
 
-    def arguments(self, columns: Columns) -> dict[str, Any]:
+    def call_list(self, columns: Columns, start: int, end: int) -> Any:
+        """What a batch or group function returns for these samples."""
+        prompts, completions, answers, *further = (column[start:end] for column in columns)
+        worked = {"worked_solution": further[0]} if self.worked_solution else {}
+        if self.kind == "group":
+            named = {name: texts[0] for name, texts in worked.items()}
+            return self.function(prompts[0], completions, answers[0], **named)
+        return self.function(**self.arguments(prompts, completions, answers, worked))
+
+    def arguments(
+        self, prompts: list[Any], completions: list[Any], answers: list[str], worked: dict[str, Any]
+    ) -> dict[str, Any]:
         """Keyword arguments of a batch function: those it accepts, or all if it takes **columns."""
-        prompts: list[Any] = columns[0]
-        completions: list[Any] = columns[1]
-        answers = columns[2]
         if self.conversational:
             prompts = [[{"role": "user", "content": text}] for text in prompts]
             completions = [[{"role": "assistant", "content": text}] for text in completions]
         offered: dict[str, Any] = {"prompts": prompts, "completions": completions}
         offered.update((column, list(answers)) for column in self.columns)
-        if self.worked_solution:
-            offered["worked_solution"] = columns[3]
+        offered.update(worked)
         parameters = inspect.signature(self.function).parameters
         if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
             return offered
@@ -215,7 +231,7 @@ class Reward:
 
 
 def unpack(columns_length: int, count: int, body: memoryview) -> Columns:
-    """The columns of a request: the lengths in bytes, then the texts. The fourth is empty unless it was sent."""
+    """The columns of a request: the lengths in bytes, then the texts."""
     lengths = array.array("I")
     lengths.frombytes(body[:columns_length])
     if sys.byteorder == "big":
@@ -232,7 +248,13 @@ def unpack(columns_length: int, count: int, body: memoryview) -> Columns:
             text = str(body[start:end], "utf-8", "surrogatepass")
             start = end
         append(text)
-    return pieces[:count], pieces[count : 2 * count], pieces[2 * count : 3 * count], pieces[3 * count :]
+    return [pieces[start : start + count] for start in range(0, len(pieces), count)]
+
+
+def spans(groups: list[str]) -> list[tuple[int, int]]:
+    """First place of each group and the place behind its last."""
+    starts = [place for place in range(len(groups)) if place == 0 or groups[place] != groups[place - 1]]
+    return list(zip(starts, [*starts[1:], len(groups)], strict=True))
 
 
 def frame(status: bytes, nonce: bytes, payload: bytes) -> bytes:
@@ -262,24 +284,26 @@ def evaluate(reward: Reward, request: Request) -> bytes:
     if count:
         columns = unpack(columns_length, count, body)
         function = reward.function
-        if reward.batch:
-            try:
-                results = function(**reward.arguments(columns))
-            except BaseException as error:  # noqa: BLE001
-                return failure(nonce, describe(error))
-            if type(results) not in (list, tuple):
-                return failure(nonce, f"returned {type_name(results)}, not a list")
-            if len(results) != count:
-                return failure(nonce, f"returned {len(results)} values for {count} samples")
-            for index in range(count):
-                value = results[index]
-                if (type(value) is float or type(value) is int) and -LIMIT <= value <= LIMIT:
-                    values[index] = value
+        if reward.kind != "sample":
+            for start, end in spans(columns[-1]) if reward.kind == "group" else [(0, count)]:
+                status, problem, results = RAISED, "", []
+                try:
+                    results = reward.call_list(columns, start, end)
+                except BaseException as error:  # noqa: BLE001
+                    problem = describe(error)
                 else:
-                    fail(index, REFUSED, refusal(value))
+                    status, problem = REFUSED, list_problem(results, end - start)
+                if problem and reward.kind == "batch":
+                    return failure(nonce, problem)
+                for index in range(start, end):
+                    value = None if problem else results[index - start]
+                    if (type(value) is float or type(value) is int) and -LIMIT <= value <= LIMIT:
+                        values[index] = value
+                    else:
+                        fail(index, status if problem else REFUSED, problem or refusal(value))
         else:
-            further = [{"worked_solution": text} for text in columns[3]] or [{}] * count
-            for index, (prompt, completion, answer, named) in enumerate(zip(*columns[:3], further, strict=True)):
+            for index, (prompt, completion, answer) in enumerate(zip(*columns[:3], strict=True)):
+                named = {"worked_solution": columns[3][index]} if reward.worked_solution else {}
                 try:
                     value = function(prompt, completion, answer, **named)
                 except BaseException as error:  # noqa: BLE001

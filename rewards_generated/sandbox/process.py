@@ -135,14 +135,15 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def call(self, samples: Sequence[Sample], seconds: float) -> Reply:
-        """Score one batch. After BatchTimeout, WorkerDied or ProtocolViolation the process must be killed."""
+    def call(self, samples: Sequence[Sample], seconds: float, groups: Sequence[int] | None = None) -> Reply:
+        """Score one batch; `groups` as in `encode_request`. After BatchTimeout, WorkerDied or ProtocolViolation the
+        process must be killed."""
         deadline = time.monotonic() + seconds
         if self._readable.poll(0):
             self._unsolicited()
         nonce = os.urandom(8)
         self._refresh_cpu_limit(deadline)
-        self._send(encode_request(nonce, samples, worked_solutions=self._worked_solutions), deadline)
+        self._send(encode_request(nonce, samples, groups, worked_solutions=self._worked_solutions), deadline)
         status, payload = self._receive(nonce, len(samples), deadline)
         return decode_reply(status, payload, len(samples))
 

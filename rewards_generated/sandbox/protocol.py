@@ -2,8 +2,9 @@
 
 Set-up, once, to the worker: length (4 bytes), JSON. Request: nonce (8 bytes), number of samples (4), bytes of the
 lengths (4), bytes of the body (8); body = the lengths in bytes of all prompts, then all completions, then all answers,
-then, for a reward that asks for them, all worked solutions (4 bytes each), then their texts in UTF-8. The parent is
-trusted, so the request may be of any form.
+then, for a reward that asks for them, all worked solutions, then, for one that sees whole groups, all names of groups
+(4 bytes each), then their texts in UTF-8. Samples of a group stand together. The parent is trusted, so the request may
+be of any form.
 
 Reply: status byte, nonce, length (4), payload. Nothing in a payload is parsed but numbers and capped text:
 - `K`: exactly 8 n bytes, the scores as float64;
@@ -63,8 +64,11 @@ def encode_setup(setup: Mapping[str, Any]) -> bytes:
     return struct.pack("<I", len(text)) + text
 
 
-def encode_request(nonce: bytes, samples: Sequence[Sample], *, worked_solutions: bool = False) -> bytes:
-    """One request frame; lone surrogates survive. `worked_solutions`: they are sent too.
+def encode_request(
+    nonce: bytes, samples: Sequence[Sample], groups: Sequence[int] | None = None, *, worked_solutions: bool = False
+) -> bytes:
+    """One request frame; lone surrogates survive. `groups`: a number per sample, for a reward that sees whole groups.
+    `worked_solutions`: they are sent too.
 
     Each text is encoded alone, because Python encodes ASCII by copying; a text that equals the one before it in its
     column (the prompts of a group) is sent as REPEATED.
@@ -78,6 +82,8 @@ def encode_request(nonce: bytes, samples: Sequence[Sample], *, worked_solutions:
     ]
     if worked_solutions:
         columns.append([sample.worked_solution for sample in samples])
+    if groups is not None:
+        columns.append([str(group) for group in groups])
     for column in columns:
         previous = None
         for text in column:

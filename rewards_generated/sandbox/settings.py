@@ -38,11 +38,13 @@ class EntryPoint:
     `sample`: `f(prompt, completion, answer) -> float`, once per sample. `batch`: the convention of TRL,
     `f(prompts=[...], completions=[...], **columns) -> list[float]`, once per batch; the gold answers are passed under
     each name of `answer_columns` (or only under those that the function accepts), and with `conversational` prompts
-    and completions are lists of one chat message. With `worked_solution` those are sent too, and passed by that name.
+    and completions are lists of one chat message. `group`: `f(prompt, [completions], answer) -> list[float]`, once per
+    group. With `worked_solution` those are sent too, and passed by that name: one of a sample or of a group, a list for
+    a batch.
     """
 
     name: str = "reward"
-    kind: Literal["sample", "batch"] = "sample"
+    kind: Literal["sample", "batch", "group"] = "sample"
     answer_columns: tuple[str, ...] = ("answer", "answers", "solution", "ground_truth", "target")
     conversational: bool = False
     worked_solution: bool = False

@@ -7,7 +7,7 @@ import os
 import random
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -112,26 +112,37 @@ class RewardWorker:
     def load(self) -> str | None:
         """Run the module without scoring anything; None, or why it cannot be used. Raises SandboxUnavailable."""
         with self._lock:
-            outcome = self._attempt([], self._settings.batch_seconds)
+            outcome = self._attempt([], [], self._settings.batch_seconds)
             return outcome.reason if isinstance(outcome, _Failure) else None
 
-    def score(self, samples: Sequence[Sample]) -> list[Score]:
+    def score(self, samples: Sequence[Sample], groups: Sequence[Hashable] | None = None) -> list[Score]:
         """One score per sample, in order; what the reward does wrong is a Score without value.
 
-        A batch that is killed is divided until the completions that broke it are found, within retry_factor x
-        batch_seconds. Raises SandboxUnavailable if this machine cannot give the level that the settings require.
+        `groups`: equal for completions of the same prompt; needed by an entry of kind `group`, which is called with
+        each of them, its samples in their order, and not used by others. A batch that is killed is divided until the
+        completions, or groups, that broke it are found, within retry_factor x batch_seconds. Raises SandboxUnavailable
+        if this machine cannot give the level that the settings require, ValueError for groups that are missing or whose
+        samples are of different questions.
         """
         samples = list(samples)
         if not samples:
             return []
+        places, groups = list(range(len(samples))), self._numbers(samples, groups)
+        places.sort(key=groups.__getitem__)
+        together, numbers = [samples[place] for place in places], [groups[place] for place in places]
         with self._lock:
-            outcome = self._attempt(samples, self._settings.batch_seconds)
-            scores = (
-                self._divide(samples, outcome) if isinstance(outcome, _Failure) else self._replayed(samples, outcome)
+            outcome = self._attempt(together, numbers, self._settings.batch_seconds)
+            found = (
+                self._divide(together, numbers, outcome)
+                if isinstance(outcome, _Failure)
+                else self._replayed(together, numbers, outcome)
             )
             self.counts.samples += len(samples)
-            self.counts.unscored += sum(score.value is None for score in scores)
-            return scores
+            self.counts.unscored += sum(score.value is None for score in found)
+        scores = list(found)
+        for place, score in zip(places, found, strict=True):
+            scores[place] = score
+        return scores
 
     def close(self) -> None:
         """Kill the process; a later call starts a new one."""
@@ -142,6 +153,19 @@ class RewardWorker:
             replayer, self._replayer = self._replayer, None
             if replayer is not None:
                 replayer.close()
+
+    def _numbers(self, samples: Sequence[Sample], groups: Sequence[Hashable] | None) -> list[int]:
+        """Of the part of a batch to which each sample belongs, which is not divided: its group, or it alone."""
+        if self._entry.kind != "group":
+            return list(range(len(samples)))
+        if groups is None or len(groups) != len(samples):
+            raise ValueError(f"{self.name} sees whole groups: give the group of every completion")
+        first: dict[Hashable, tuple[int, Sample]] = {}
+        for sample, group in zip(samples, groups, strict=True):
+            _, other = first.setdefault(group, (len(first), sample))
+            if sample.question != other.question:
+                raise ValueError(f"{self.name} sees whole groups, and one has completions of different questions")
+        return [first[group][0] for group in groups]
 
     def _ensure_process(self) -> WorkerProcess:
         if self._owner != os.getpid():
@@ -166,7 +190,7 @@ class RewardWorker:
             self._process = process
         return process
 
-    def _attempt(self, samples: list[Sample], seconds: float) -> list[Score] | _Failure:
+    def _attempt(self, samples: list[Sample], groups: list[int], seconds: float) -> list[Score] | _Failure:
         """One call of the process; it is killed if it fails."""
         self._call_seconds = 0.0
         texts = (text for s in samples for text in (s.prompt, s.completion, s.answer, s.worked_solution) if text)
@@ -181,7 +205,7 @@ class RewardWorker:
         self.counts.calls += 1
         started = monotonic()
         try:
-            reply = process.call(samples, seconds)
+            reply = process.call(samples, seconds, groups if self._entry.kind == "group" else None)
         except BatchTimeout:
             self.counts.timeouts += 1
             self._kill()
@@ -213,19 +237,22 @@ class RewardWorker:
             self._process = None
             self._lost = True
 
-    def _divide(self, samples: list[Sample], failure: _Failure) -> list[Score]:
-        """Halve a batch that broke until the completions that break it stand alone."""
+    def _divide(self, samples: list[Sample], groups: list[int], failure: _Failure) -> list[Score]:
+        """Halve a batch that broke until the completions, or groups, that break it stand alone."""
         scores = [Score(None, failure.reason)] * len(samples)
-        if not failure.divisible or len(samples) == 1:
+        starts = [place for place in range(len(samples)) if place == 0 or groups[place] != groups[place - 1]]
+        parts, starts = len(starts), [*starts, len(samples)]
+        if not failure.divisible or parts == 1:
             return scores
         seconds = self._settings.batch_seconds
         # Seconds of calls that are left; the starts of new processes do not count.
         budget = self._settings.retry_factor * seconds
-        calls, balance = 8 * math.ceil(math.log2(len(samples))), _HOPELESS
-        pending = deque(_halves(0, len(samples)))
+        calls, balance = 8 * math.ceil(math.log2(parts)), _HOPELESS
+        pending = deque(_halves(0, parts))
         while pending and calls > 0 and balance >= 0 and budget > 0:
-            start, end = pending.popleft()
-            outcome = self._attempt(samples[start:end], min(seconds * _RETRY_SHARE, budget))
+            first, behind = pending.popleft()
+            start, end = starts[first], starts[behind]
+            outcome = self._attempt(samples[start:end], groups[start:end], min(seconds * _RETRY_SHARE, budget))
             budget -= self._call_seconds
             calls -= 1
             if not isinstance(outcome, _Failure):
@@ -234,12 +261,15 @@ class RewardWorker:
                 continue
             balance -= 1
             scores[start:end] = [Score(None, outcome.reason)] * (end - start)
-            if outcome.divisible and end - start > 1:
-                pending.extend(_halves(start, end))
+            if outcome.divisible and behind - first > 1:
+                pending.extend(_halves(first, behind))
         return scores
 
-    def _replayed(self, samples: list[Sample], scores: list[Score]) -> list[Score]:
-        """In `fast`, now and then, a fresh process that sees the batch in another order must score it the same."""
+    def _replayed(self, samples: list[Sample], groups: list[int], scores: list[Score]) -> list[Score]:
+        """In `fast`, now and then, a fresh process that sees the batch in another order must score it the same.
+
+        Whole groups change places; within one, where rounding may follow the order, it stays.
+        """
         if self._settings.mode != "fast" or self._random.random() >= self._settings.replay_share:
             return scores
         if self._replayer is None:
@@ -247,9 +277,10 @@ class RewardWorker:
             self._replayer = RewardWorker(
                 self._code, settings, self.name, entry=self._entry, hash_seed=self._hash_seed, seal=self._seal
             )
-        order = list(range(len(samples)))
-        self._random.shuffle(order)
-        fresh = self._replayer.score([samples[index] for index in order])
+        turns = list(range(groups[-1] + 1))
+        self._random.shuffle(turns)
+        order = sorted(range(len(samples)), key=lambda place: turns[groups[place]])
+        fresh = self._replayer.score([samples[index] for index in order], [groups[index] for index in order])
         self.counts.replays += 1
         checked = list(scores)
         for index, other in zip(order, fresh, strict=True):

@@ -81,8 +81,8 @@ def score(
     """Score a file of rollouts with an ensemble: every member's score and the total, one JSON line per rollout.
 
     Members run in the sandbox. What could not be scored is null, with the reason under `unscored`. Lines with the same
-    `group`, or without one the same prompt, are completions of one question, which group_normalised needs. A summary
-    goes to stderr.
+    `group`, or without one the same prompt, are completions of one question, which group_normalised and rewards of
+    whole groups need. A summary goes to stderr.
 
     Examples:
 
@@ -264,6 +264,8 @@ def _report(reward: ValidatedReward) -> str:
         lines.append(f"  identity {verdict.identity}")
     if verdict.kind == "batch":
         lines.append("  takes lists, as TRL's rewards do")
+    if verdict.kind == "group":
+        lines.append("  takes all completions of a prompt together")
     constructed = "; probes are constructed in it" if reward.constructed else ""
     lines.append(f"  answers in the form {reward.form.words}{constructed}")
     for check in verdict.checks:

@@ -31,6 +31,11 @@ def checked_task(config: SearchConfig) -> Task:
     for name in settings.base_rewards:
         if name not in BASE_REWARDS:
             raise UserError(f"`search.base_rewards` names {name!r}; choose from {', '.join(BASE_REWARDS)}")
+    if "completion" not in settings.contracts and config.proposer.name == "evolve":
+        raise UserError(
+            "`search.contracts` = [group], and the proposer `evolve` writes rewards of one completion alone; add "
+            "completion, or choose another proposer"
+        )
     if not settings.base_rewards:
         raise UserError(f"`search.base_rewards` is empty; choose from {', '.join(BASE_REWARDS)}")
     if len(set(settings.base_rewards)) < len(settings.base_rewards):

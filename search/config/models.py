@@ -14,6 +14,7 @@ from eval.engines.base import EngineSettings
 from eval.engines.prompting import Prompting
 from eval.second_turn import SECOND_TURN
 from eval.tasks.base import TaskReference
+from rewards_generated.contract import CONTRACTS, Contract
 from rewards_generated.ensemble import Aggregation
 from rewards_generated.errors import UserError
 from rewards_generated.gate.settings import GateSettings
@@ -54,6 +55,9 @@ class SearchSettings(_Section):
     proposes: Proposes = "reward"
     """What a candidate is: `reward`, one function beside the base rewards, or `reward_set`, one to three functions with
     a weight each, maybe a schedule of it over the run, and which base rewards they replace."""
+    contracts: tuple[Contract, ...] = Field(default=("completion",), min_length=1)
+    """What rewards may see: `completion`, one at a time; `group`, all completions of a prompt together. The gate
+    rejects others. `evolve` writes for `completion` alone."""
     reflection_minimum: int = Field(default=0, ge=0)
     """At least this many of them must be reflection rewards."""
     feedback: FeedbackMode = "ranked"
@@ -65,6 +69,12 @@ class SearchSettings(_Section):
     select_on: Literal["validation", "test"] = "validation"
     """Split that ranks candidates; `test` only to reproduce the paper, and labelled as selection on the test split."""
     base_rollouts: BaseRollouts = BaseRollouts()
+
+    @field_validator("contracts")
+    @classmethod
+    def _in_one_order(cls, named: tuple[Contract, ...]) -> tuple[Contract, ...]:
+        """Without doubles, so that equal settings are written alike."""
+        return tuple(contract for contract in CONTRACTS if contract in named)
 
 
 class ProposerSettings(_Section):
@@ -292,6 +302,17 @@ class SearchConfig(_Section):
     hardware: Hardware = Hardware()
     engine: EngineSettings = EngineSettings()
     executor: ExecutorSettings = ExecutorSettings()
+
+    @model_validator(mode="after")
+    def _groups_of_one_prompt(self) -> SearchConfig:
+        if "group" in self.search.contracts:
+            algorithm_of(self.screening.algorithm).require_one_prompt("`search.contracts` lets rewards see")
+            if self.search.base_rollouts.per_question == 1:
+                raise UserError(
+                    "`search.contracts` lets rewards see whole groups, and search.base_rollouts.per_question = 1 has "
+                    "none to try them on; use as many as screening.grpo.generations"
+                )
+        return self
 
     @property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from rewards_generated.base import BASE_REWARDS
-from rewards_generated.contract import SIGNATURE
+from rewards_generated.contract import GROUP_SIGNATURE, SIGNATURE
 from rewards_generated.gate.static_rules import MODULES
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
@@ -45,6 +45,8 @@ class Contract(_Form):
 
     signature: str
     """Of the one function at the top level of its module."""
+    group_signature: str | None
+    """Of a function that sees all completions of a prompt, where the search takes such ones; null: it does not."""
     modules: list[str]
     """That it may import."""
     families: list[str]
@@ -166,7 +168,10 @@ def _question(config: SearchConfig, ledger: Ledger) -> Question:
         answers_left=max(1, 1 + follow_ups - given),
         names_taken=sorted(used),
         contract=Contract(
-            signature=SIGNATURE, modules=sorted(MODULES - {"__future__", "logging"}), families=list(FAMILIES)
+            signature=SIGNATURE if "completion" in config.search.contracts else GROUP_SIGNATURE,
+            group_signature=GROUP_SIGNATURE if "group" in config.search.contracts else None,
+            modules=sorted(MODULES - {"__future__", "logging"}),
+            families=list(FAMILIES),
         ),
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rewards_generated.answers import ANSWER_FORMATS, AnswerFormat
+from rewards_generated.contract import Contract
 from rewards_generated.reward_set import Proposes
 from rewards_generated.rollout import Rollout
 from search.config.names import FeedbackMode
@@ -258,6 +259,8 @@ class ProposalRequest:
     """Whether the task has worked solutions, for rewards that ask for them."""
     proposes: Proposes = "reward"
     """What a proposal is: the code of one reward, or the text of a set (`rewards_generated.reward_set`)."""
+    contracts: Sequence[Contract] = ("completion",)
+    """What rewards may see (see `rewards_generated.contract`)."""
     rejects_duplicates: bool = False
     """Whether a candidate that behaves like an earlier one on the base policy's rollouts is left untrained."""
     examples_seed: int = 0

@@ -76,6 +76,7 @@ def gate_verdicts(run: Run, candidate: Candidate, rollouts: Sequence[Rollout]) -
     """By the names that the candidate's rewards have in ensembles: those of a set each at its own weights."""
     settings = run.config.gate
     known: dict[str, Any] = {"rollouts": rollouts, "answers": run.task, "sandbox": run.config.sandbox}
+    known["contracts"] = run.config.search.contracts
     if candidate.kind == "reward":
         return {candidate.name: check(candidate.code, settings=settings, **known)}
     return {member.name: check_member(member, settings, **known) for member in candidate.members}

@@ -43,6 +43,7 @@ def first_request(config: SearchConfig, task: Task, number: int, rollouts: Seque
         answer_format=task.answer_format,
         worked_solutions=any(rollout.worked_solution for rollout in rollouts),
         proposes=settings.proposes,
+        contracts=settings.contracts,
         rejects_duplicates=config.prescreen.rejects_duplicates,
         examples_seed=derived_seed(config.seed, "examples", bits=31),
         reference=_reference(config, rollouts),

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eval.prescreener import score_rollouts, seconds_per_call
 from eval.prescreening import PreScreening, prescreening
 from eval.similarity import Similarity
 from rewards_generated.rollout import Rollout
+from tests.rewards_generated.group_rewards import SHORTER
 
 
 def make(questions: int = 20, per_question: int = 6, seed: int = 0) -> list[Rollout]:
@@ -111,3 +113,11 @@ def test_a_reason_names_the_other_and_both_figures() -> None:
     for part in ("near-duplicate", "'repair'", "0.9995", "0.9998", "512"):
         assert part in reason
     assert PreScreening.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_reward_of_whole_groups_sees_the_rollouts_of_a_question_wherever_they_stand() -> None:
+    texts = {"a": ["xxxx", "xx", "x"], "b": ["yyyyyyyyyy", "y"]}
+    mixed = [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2)]
+    rollouts = [Rollout(f"question {q}", texts[q][place], "1", False, False, q) for q, place in mixed]
+    assert score_rollouts("shorter", SHORTER, rollouts, None) == [0.0, 0.0, 0.5, 0.9, 0.75]
+    assert seconds_per_call(SHORTER, rollouts) > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rewards_generated.contract import ContractViolation, docstring, reward_function, unread
+from rewards_generated.contract import ContractViolation, docstring, reward_function, sees_groups, unread
 from rewards_generated.identity import parse
 
 
@@ -35,6 +35,8 @@ def test_functions_of_one_sample(code: str) -> None:
         ("def reward(prompt, completion, answer, scale=2.0, worked_solution=None): return 1.0", True),
         ("def reward(prompt, completion, answer, solution=None): return 1.0", False),
         ("def reward(*arguments): return 1.0", False),
+        ("def reward(prompt, group, answer, worked_solution): return [1.0]", True),
+        ("def reward(prompt, group, answer): return [1.0]", False),
         ("def f(completions, worked_solution): return [1.0]", True),
         ("def f(completions, **columns): return [1.0 for text in columns['worked_solution']]", True),
         ("def f(completions, **columns): return [1.0]", False),
@@ -49,6 +51,29 @@ def test_who_reads_the_worked_solution_reads_the_answer() -> None:
     for what, missed in (("worked_solution", set()), ("c", {"answer"})):
         tree = parse(code.format(what))
         assert unread(tree, reward_function(tree)) == missed
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def reward(prompt, group, answer): return [1.0]",
+        "def reward(prompt: str, group: list[str], answer: str) -> list[float]: return [1.0]",
+        "def reward(prompt, group, answer, scale=2.0): return [1.0]",
+        "def reward(prompt, group, *rest): return [1.0]",
+    ],
+)
+def test_functions_of_one_group(code: str) -> None:
+    assert reward_function(parse(code)).kind == "group"
+    assert sees_groups(code)
+
+
+def test_a_further_parameter_called_group_makes_no_reward_of_groups() -> None:
+    assert reward_function(parse("def reward(prompt, completion, answer, group=None): return 1.0")).kind == "sample"
+
+
+def test_what_a_function_of_groups_never_reads() -> None:
+    tree = parse("def reward(prompt, group, answer): return [1.0 for _ in answer]")
+    assert unread(tree, reward_function(tree)) == {"prompt", "completion"}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +106,11 @@ def test_batch_functions_in_the_style_of_trl(code: str, name: str) -> None:
         ("def reward(prompt, completion, answer, extra, worked_solution): return 1.0", "needs 5 arguments"),
         ("def reward(prompt, completion, worked_solution, answer): return 1.0", "passed by name: let it stand behind"),
         ("def reward(prompt, completion, answer, worked_solution, /): return 1.0", "passed by name"),
+        ("def reward(prompt, group, worked_solution): return [1.0]", "let it stand behind prompt, group and answer"),
         ("def f(completions, difficulty): return [1.0]", "column `difficulty`"),
+        ("def reward(group, answer, prompt): return [1.0]", r"another order.*group: list\[str\]"),
+        ("def reward(prompt, group): return [1.0]", "takes 2 positional arguments instead of prompt, group and answer"),
+        ("def reward(prompt, group, answer):\n    yield 1.0", "a list of floats, not yield"),
     ],
 )
 def test_everything_else_is_told_what_to_write(code: str, said: str) -> None:

@@ -12,6 +12,7 @@ from rewards_generated.errors import UserError
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox.settings import SandboxSettings
 from rewards_generated.scorer import EnsembleScorer
+from tests.rewards_generated.group_rewards import SHORTER
 
 RIGHT = Sample("17 + 5 ?", "<thinking> 17 + 5 = 22 . </thinking> <solution> 22 </solution>", "22")
 WRONG = Sample("17 + 5 ?", "<thinking> 17 + 5 = 12 . </thinking> <solution> 12 </solution>", "22")
@@ -117,3 +118,22 @@ def test_closing_ends_the_workers() -> None:
     scorer.close()
     with pytest.raises(OSError, match=r"."):
         os.kill(pid, 0)
+
+
+def test_a_member_that_sees_groups_stands_beside_others() -> None:
+    members = (
+        Member(name="answer_check"),
+        Member(name="shorter", code=SHORTER, weight=2.0),
+        Member(name="l", code=LENGTH),
+    )
+    mixed = ensemble(*members)
+    assert mixed.seeing_groups == ("shorter",)
+    with EnsembleScorer(mixed) as scorer:
+        scores = scorer.score([RIGHT, BARE, WRONG, BARE], ["a", "a", "b", "b"])
+        with pytest.raises(ValueError, match="'shorter' sees whole groups: give the group of every completion"):
+            scorer.score([RIGHT])
+    assert scores.components["shorter"] == [0.0, 1 - 2 / len(RIGHT.completion), 0.0, 1 - 2 / len(WRONG.completion)]
+    assert scores.components["answer_check"] == [3.0, 0.0, -1.5, 0.0]
+    assert scores.totals[1] == pytest.approx(2 * (1 - 2 / len(RIGHT.completion)) + 0.02)
+    with pytest.raises(ValueError, match="give the group"):
+        mixed("17 + 5 ?", "22", "22")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -106,5 +107,12 @@ def check(run: TrainingRun) -> None:
         questions = build_task(run.task).examples("train")
         if not any(question.worked_solution for question in questions):
             run.ensemble.require_worked_solutions(f"the task {run.task.name!r} has none")
+    if names := ", ".join(map(repr, run.ensemble.seeing_groups)):
+        algorithm_of(run.algorithm).require_one_prompt(f"reward {names} sees")
+        if (processes := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+            raise UserError(
+                f"reward {names} sees whole groups, which the {processes} processes of this run (WORLD_SIZE) would "
+                "divide among them; train in one process"
+            )
     if settings.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
         raise UserError("grpo.optimizer = 'adamw_8bit' needs the package bitsandbytes; install it or use 'adamw_torch'")

@@ -96,7 +96,8 @@ class Training:
 
         Raises UserError for settings that do not fit together.
         """
-        check(job.shared)
+        for member in job.members:
+            check(member)
         self.job = job
         self.policy = policy
         self.engine = engine

@@ -101,6 +101,13 @@ class Multilayer(Algorithm):
                 "use grpo.prompts_per_step >= 2"
             )
 
+    def require_one_prompt(self, who: str) -> None:
+        if self.corrections and self.group == "question":
+            raise UserError(
+                f"{who} all completions of one prompt, and algorithm.options.group = 'question' puts corrections of "
+                "different responses, which have different prompts, into one group; use 'question+response'"
+            )
+
     def trains(self, step: int) -> tuple[int, ...]:
         """Layers that a step, counted from 1, trains."""
         if self.corrections == 0:

@@ -4,6 +4,7 @@ The embedded default, and the control for language models: what blind variation 
 round 1 it draws uniformly, controls of the library included, since a search must be able to find them bad. Later it
 chooses parents by rank, or uniformly from the library where there is no feedback. Where a search proposes sets, each
 reward gets a random arrangement: weight, schedule, what it replaces, and now and then a second reward beside it.
+Rewards that see whole groups are no parents: it writes and changes rewards of one completion alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import Field
 
 from eval.tasks.testbed.draws import Draws
 from rewards_generated.answers import AnswerFormat
-from rewards_generated.contract import docstring
+from rewards_generated.contract import docstring, sees_groups
 from rewards_generated.identity import identity, parse
 from rewards_generated.reward_set import candidate_identity
 from search.proposers.base import Proposal, ProposalBatch, ProposalRequest
@@ -85,7 +86,7 @@ class _Generation:
             Parent(item.name, code, item.family, item.identity, settings.rank_decay**place)
             for place, item in enumerate(request.feedback.ranked)
             for code in codes_of(item.code, request.proposes)
-            if code_problem(code) is None
+            if code_problem(code) is None and not sees_groups(code)
         ] or self.library
         self.keywords = _library_keywords(request.answer_format)
         self.identities = set(request.known_identities)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from eval.tasks.testbed.draws import Draws
 from rewards_generated.answers import AnswerFormat, AnswerRules
 from rewards_generated.base import base_rewards
-from rewards_generated.contract import SIGNATURE
+from rewards_generated.contract import GROUP_SIGNATURE, SIGNATURE
 from rewards_generated.errors import UserError
 from rewards_generated.rollout import Rollout
 from search.proposers.base import (
@@ -138,7 +138,9 @@ def _rendered(
             calls_left=_calls_left(request, settings),
             runs_left=_runs_left(request),
             follow_ups=settings.max_follow_ups,
-            signature=SIGNATURE,
+            signature=SIGNATURE if "completion" in request.contracts else GROUP_SIGNATURE,
+            group_signature=GROUP_SIGNATURE,
+            contracts=request.contracts,
             worked_solutions=request.worked_solutions,
             modules=_modules(),
             base_rewards=_base_rewards(request.base_rewards, request.answer_format),

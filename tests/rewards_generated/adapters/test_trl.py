@@ -10,6 +10,7 @@ from rewards_generated.adapters.trl import trl_member_functions, trl_reward_func
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.errors import UserError
 from rewards_generated.library import library_codes
+from tests.rewards_generated.group_rewards import SHORTER, STEPS
 
 RIGHT = "<thinking> 17 + 5 = 12 . wait check 17 + 5 = 22 . </thinking> <solution> 22 </solution>"
 WRONG = "<thinking> 17 + 5 = 12 . </thinking> <solution> 12 </solution>"
@@ -65,3 +66,33 @@ def test_worked_solutions_come_from_their_column() -> None:
     assert function(**given, worked_solution=["1 = 1", None]) == [5.0, 0.0]
     with pytest.raises(UserError, match="'asking' asks for the worked solution; give the dataset a column"):
         function(**given)
+
+
+def test_groups_are_found_by_prompt_and_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorter = Ensemble(name="mine", members=(Member(name="shorter", code=SHORTER),))
+    rows = {"prompts": ["p", "q", "p", "q", "p"], "completions": ["aaaa", "bb", "aa", "b", "c"]}
+    for functions in (trl_reward_functions(shorter), trl_member_functions(shorter)):
+        assert functions[0](**rows, answer=["1", "1", "1", "1", "2"]) == [0.0, 0.0, 0.5, 0.5, 0.0]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="pass generations="):
+        trl_reward_functions(shorter)
+
+
+def test_a_group_that_asks_for_the_worked_solution_is_one_question() -> None:
+    steps = Ensemble(name="mine", members=(Member(name="steps", code=STEPS),))
+    (function,) = trl_reward_functions(steps)
+    texts = ["<solution> 2 </solution>", "1 + 1 = 2 <solution> 2 </solution>"] * 2
+    rows = {"prompts": ["p"] * 4, "completions": texts, "answer": ["2"] * 4}
+    assert function(**rows, worked_solution=["1 + 1 = 2"] * 2 + [None] * 2) == [0.5, 1.0, 1.0, 1.0]
+    with pytest.raises(UserError, match="'steps' asks for the worked solution; give the dataset a column"):
+        function(**rows)
+
+
+def test_generations_cut_the_rows_of_a_prompt_into_whole_groups() -> None:
+    shorter = Ensemble(name="mine", members=(Member(name="shorter", code=SHORTER),))
+    (function,) = trl_reward_functions(shorter, generations=2)
+    texts = [chat("assistant", text) for text in ("aaaa", "aa", "a", "bb")]
+    asked = chat("system", "be brief") + chat("user", "p")
+    assert function(prompts=[asked] * 4, completions=texts, answer=["1"] * 4) == [0.0, 0.5, 0.5, 0.0]
+    with pytest.raises(UserError, match="3 completions of a prompt where groups have 2"):
+        function(prompts=[asked] * 3, completions=texts[:3], answer=["1"] * 3)

@@ -19,6 +19,7 @@ from tests.rewards_generated.export.test_scores import export
 from tests.trainer.tiny import COUNTS_SO, Sums, write_policy
 
 STEPS = 6
+GENERATIONS = 4
 MEMBERS = (
     Member(name="format_approximate", schedule=Schedule(kind="linear", to=0.0)),
     Member(name="answer_check", weight=0.5),
@@ -48,7 +49,7 @@ def require_our_totals(
     seen: list[tuple[int, list[Any], list[float | None]]] = []
 
     def reward(prompts: Any, completions: Any, trainer_state: Any, **columns: Any) -> list[float | None]:
-        (exported,) = module.reward_funcs
+        (exported,) = module.trl_reward_functions(generations=GENERATIONS)
         found: list[float | None] = exported(prompts, completions, trainer_state=trainer_state, **columns)
         rows = zip(prompts, completions, columns["answer"], strict=True)
         seen.append((trainer_state.global_step, [(p[-1]["content"], c[0]["content"], a) for p, c, a in rows], found))
@@ -58,8 +59,8 @@ def require_our_totals(
     arguments = GRPOConfig(
         output_dir=str(work / "out"),
         max_steps=STEPS,
-        per_device_train_batch_size=4,
-        num_generations=4,
+        per_device_train_batch_size=2 * GENERATIONS,
+        num_generations=GENERATIONS,
         max_completion_length=tokens,
         use_cpu=True,
         report_to=[],
@@ -78,7 +79,8 @@ def require_our_totals(
     assert [step for step, _, _ in seen] == list(range(STEPS))
     with EnsembleScorer(load(folder)) as scorer:
         for step, samples, found in seen:
-            ours = scorer.score([Sample(*sample) for sample in samples], progress=step / STEPS).totals
+            groups = [place // GENERATIONS for place in range(len(samples))]
+            ours = scorer.score([Sample(*sample) for sample in samples], groups, step / STEPS).totals
             assert None not in ours
             assert [a - b for a, b in zip(found, ours, strict=True)] == [0.0] * len(ours)  # type: ignore[operator]
     assert len({total for _, _, found in seen for total in found}) > 3

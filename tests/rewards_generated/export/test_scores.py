@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -92,7 +93,7 @@ def samples() -> list[Sample]:
         "<thinking> 1 + 1 = 2 </thinking>\n<solution>3/4</solution>",
         "=" * 300,
     ]
-    groups.append([Sample(first.prompt, text, first.answer) for text in odd])
+    groups.append([replace(first, completion=text) for text in odd])
     return [sample for group in groups for sample in group]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import rewards_generated
+from rewards_generated.contract import sees_groups
 from rewards_generated.errors import UserError
 from rewards_generated.gate import check
 from rewards_generated.hosts import read_reward, read_rewards
@@ -341,3 +342,19 @@ def test_worked_solutions_are_passed_on(code: str, tmp_path: Path) -> None:
     assert scores.totals == [5.0, 0.0]
     with pytest.raises(UserError, match="asks for the worked solution; give it as fourth"):
         ensemble("p", "c", "4")
+
+
+def test_rewards_of_whole_groups_are_found_under_any_name(tmp_path: Path) -> None:
+    file = tmp_path / "groups.py"
+    file.write_text(
+        "def longest(group):\n    return max(map(len, group))\n\n"
+        "def relative(prompt, group, answer):\n    return [len(text) / longest(group) for text in group]\n\n"
+        "def told(prompt, group, answer, worked_solution):\n    return [float(worked_solution in t) for t in group]\n\n"
+        "def plain(prompt, completion, answer):\n    return float(len(completion))\n"
+    )
+    found = {item.name: item.code for item in read_rewards(str(file))}
+    assert {name: sees_groups(code) for name, code in found.items()} == {"relative": True, "told": True, "plain": False}
+    members = tuple(rewards_generated.Member(name=name, code=read_reward(f"{file}:{name}").code) for name in found)
+    ensemble = rewards_generated.Ensemble(name="e", members=members)
+    scores = ensemble.score([("p", "aa", "1", "aaa"), ("p", "aaaa", "1", "aaa")], groups=[0, 0])
+    assert scores.components == {"relative": [0.5, 1.0], "told": [0.0, 1.0], "plain": [2.0, 4.0]}

@@ -13,6 +13,7 @@ import pytest
 
 from rewards_generated.base import base_rewards
 from search.cli import main
+from tests.rewards_generated.group_rewards import SHORTER
 
 PAGE = Path(__file__).parents[3] / "docs" / "scoring.md"
 RIGHT = "<thinking> 17 + 5 = 22 . </thinking> <solution> 22 </solution>"
@@ -110,7 +111,7 @@ def test_statistics_that_were_frozen_are_used(rollouts: Path, capsys: pytest.Cap
 def test_groups_are_compared_as_a_whole_however_long_the_file(
     rollouts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A group may lie on both sides of a batch's end, and its lines need not stand together."""
+    """No batch divides a group, and the lines of one need not stand together."""
     monkeypatch.setattr("rewards_generated.rollout_scoring.BATCH", 2)
     written(rollouts, lines(RIGHT, WRONG, WRONG, RIGHT, WRONG, group="a") + lines(WRONG, RIGHT, group="b"))
     found, _ = scored(capsys, str(ensemble(rollouts.parent, "group_normalised")), "rollouts.jsonl")
@@ -127,6 +128,48 @@ def test_a_completion_alone_in_its_group_is_refused(rollouts: Path, capsys: pyte
     assert printed.out == ""
     assert "rollouts.jsonl, line 3: the completion is alone in its group" in printed.err
     assert printed.err.count("\n") == 1
+
+
+def test_a_reward_of_whole_groups_sees_them_whatever_the_batches(
+    rollouts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rewards_generated.rollout_scoring.BATCH", 2)
+    first, second, third = (
+        lines("a" * 10, "a" * 5, "a", prompt="p"),
+        lines("b" * 4, "b" * 3, prompt="q"),
+        lines("c", ""),
+    )
+    written(rollouts, [first[0], second[0], *third, first[1], second[1], first[2]])
+    found, _ = scored(capsys, str(ensemble(rollouts.parent, shorter=SHORTER)), "rollouts.jsonl")
+    assert [item["scores"]["shorter"] for item in found] == pytest.approx([0.0, 0.0, 0.0, 1.0, 0.5, 0.25, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"prompt": "another question"},
+            "line 3: the completion is alone in its group, and 'shorter' of 'mine' sees all",
+        ),
+        (
+            {"prompt": "other", "group": PROMPT},
+            "line 3: prompt, answer or worked solution differ from line 1 of the same",
+        ),
+        ({"answer": 23}, "line 3: prompt, answer or worked solution differ from line 1 of the same"),
+        (
+            {"worked_solution": "17 + 5 = 22"},
+            "line 3: prompt, answer or worked solution differ from line 1 of the same",
+        ),
+    ],
+)
+def test_what_is_no_whole_group_is_refused(
+    changes: dict[str, Any], said: str, rollouts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(rollouts, lines(RIGHT, WRONG) + lines(RIGHT, **changes))
+    assert main(["score", str(ensemble(rollouts.parent, shorter=SHORTER)), "rollouts.jsonl"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"rollouts.jsonl, {said}" in printed.err
 
 
 def test_an_exported_folder_scores_as_the_file_that_it_was_made_of(

@@ -198,3 +198,29 @@ class _EmptyValidation:
 
 def task_without_validation(options: dict[str, Any]) -> _EmptyValidation:
     return _EmptyValidation()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"search": {"contracts": []}}, "`search.contracts`"),
+        ({"search": {"contracts": ["batch"]}}, "`search.contracts"),
+        (
+            {"search": {"contracts": ["group"]}, "proposer": {"name": "evolve"}},
+            "add completion, or choose another proposer",
+        ),
+        (
+            {"search": {"contracts": ["completion", "group"], "base_rollouts": {"per_question": 1}}},
+            "per_question = 1 has none to try them on",
+        ),
+        (
+            {
+                "search": {"contracts": ["completion", "group"]},
+                "screening": {"algorithm": {"name": "multilayer", "options": {"group": "question"}}},
+            },
+            "`search.contracts` lets rewards see all completions of one prompt",
+        ),
+    ],
+)
+def test_contracts_that_nothing_could_follow(refused: Search, changes: dict[str, Any], said: str) -> None:
+    assert said in refused(**changes)

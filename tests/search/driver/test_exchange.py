@@ -46,6 +46,8 @@ def test_a_search_is_driven_by_json_alone(tmp_path: Path, capsys: pytest.Capture
     assert question["reflection_minimum"] == 0
     assert {"format_exact", "base-rewards-only"} <= set(question["names_taken"])
     assert "re" in question["contract"]["modules"]
+    assert question["contract"]["signature"].startswith("def reward(prompt: str, completion: str")
+    assert question["contract"]["group_signature"] is None
 
     again = told(capsys, run, fenced(1, 1))
     assert (again["state"], again["round"], again["candidates_left"]) == ("waiting", 1, 3)

@@ -30,7 +30,7 @@ class Formula:
     def __init__(self, scale: float, gap: int | None) -> None:
         self.scale, self.gap = scale, gap
 
-    def score(self, samples: Sequence[Sample]) -> list[Score]:
+    def score(self, samples: Sequence[Sample], groups: object = None) -> list[Score]:
         return [self._score(sample.completion) for sample in samples]
 
     def _score(self, completion: str) -> Score:

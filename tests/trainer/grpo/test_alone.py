@@ -32,7 +32,7 @@ class Scripted:
     def __init__(self, scores: Iterator[float | None]) -> None:
         self.scores = scores
 
-    def score(self, samples: Sequence[Sample]) -> list[Score]:
+    def score(self, samples: Sequence[Sample], groups: object = None) -> list[Score]:
         return [Score(value, None if value is not None else "failed") for _, value in zip(samples, self.scores)]  # noqa: B905
 
     def close(self) -> None: ...

@@ -22,7 +22,7 @@ class InProcess:
     def __init__(self, reward: Callable[[Sample], float | None]) -> None:
         self.reward = reward
 
-    def score(self, samples: Sequence[Sample]) -> list[Score]:
+    def score(self, samples: Sequence[Sample], groups: object = None) -> list[Score]:
         values = [self.reward(sample) for sample in samples]
         return [Score(value, None if value is not None else "ValueError: no luck") for value in values]
 

@@ -39,7 +39,7 @@ class Table:
         self.values = values
         self.seen: list[Sample] = []
 
-    def score(self, samples: list[Sample]) -> list[Score]:
+    def score(self, samples: list[Sample], groups: object = None) -> list[Score]:
         self.seen += samples
         return [Score(self.values[sample.completion]) for sample in samples]
 

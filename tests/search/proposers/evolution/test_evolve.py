@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from rewards_generated.contract import sees_groups
 from rewards_generated.gate import static_check
 from rewards_generated.identity import identity
 from rewards_generated.library import load_library
@@ -14,6 +15,7 @@ from rewards_generated.reward_set import read_set
 from search.proposers.base import Feedback, Proposal, ProposalRequest, RankedCandidate
 from search.proposers.evolution.evolve import EvolveProposer, EvolveSettings
 from search.proposers.evolution.syntax import undefined_names
+from tests.rewards_generated.group_rewards import SHORTER
 from tests.search.proposers.examples import code, ranked, request
 
 LIBRARY = {item.name: item for item in load_library()}
@@ -191,3 +193,13 @@ def test_sets_are_arranged_at_random_and_parents_are_their_rewards() -> None:
     assert len(identities) == 10
     assert not identities & asked.known_identities
     assert all("weight" in child.description for child in children)
+
+
+def test_rewards_of_whole_groups_are_no_parents() -> None:
+    grouped = tuple(ranked(f"grouped_{place}", SHORTER.replace("1.0", f"1.{place}"), f1=0.99) for place in range(3))
+    asked = later(feedback=Feedback("ranked", (*grouped, *SIMPLE)))
+    found = proposals(asked, library_share=0.0)
+    assert found
+    assert not any(sees_groups(item.code) for item in found)
+    assert not {parent for item in found for parent in item.parents} & {item.name for item in grouped}
+    assert proposals(replace(asked, feedback=Feedback("ranked", grouped)))

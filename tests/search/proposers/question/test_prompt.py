@@ -61,7 +61,9 @@ def test_the_first_prompt_holds_task_contract_samples_and_demand() -> None:
 
 def test_worked_solutions_are_told_of_only_where_the_task_has_them() -> None:
     assert "worked_solution" not in prompt(request())
-    assert "one more parameter, `worked_solution: str | None`" in prompt(request(worked_solutions=True))
+    for contracts in (("completion",), ("group",)):
+        told = prompt(request(worked_solutions=True, contracts=contracts))
+        assert "one more parameter, `worked_solution: str | None`" in told
 
 
 def test_a_later_prompt_holds_table_sources_and_verdicts() -> None:
