@@ -10,8 +10,8 @@ with the 95 % interval of the mean over repeats.
 
 Beside it the same rules on runs that were really made: thirteen rewards (ten of the library, its controls, the base
 rewards alone) over five seeds of the testbed, taken as one round, in every order of the seeds. Four seeds are for the
-rule, and what it names is judged by the fifth; intervals by bootstrap over the rewards. With `--search RUN` the same on
-the candidates of a search, such as
+rule, and what it names is judged by the fifth; intervals by bootstrap over the rewards. `--search RUN` adds the same on
+the candidates of a search to the file of `--out`, whose other figures stay; such as
 
     reward-search run --preset testbed-quick --set search.rounds=1 --set search.candidates_per_round=10 \\
         --set screening.seeds=5 --run-dir RUN
@@ -145,6 +145,21 @@ def on_recorded_runs(table: Floats, resamples: int, chosen: int = 3) -> list[dic
     ]
 
 
+def add_search(folder: Path, out: Path, resamples: int) -> None:
+    result = json.loads(out.read_text(encoding="utf-8"))
+    with closing(Ledger.open(folder)) as ledger:
+        proposer = ledger.fact("config")["proposer"]["name"]
+    table = of_search(folder)
+    found = {
+        "proposer": proposer,
+        "machine": machine(),
+        "accuracy": [[round(float(v), 4) for v in row] for row in table],
+        "rules": on_recorded_runs(table, resamples),
+    }
+    result["recorded_searches"] = [*result.get("recorded_searches", []), found]
+    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def _interval(value: float, resampled: Floats) -> list[float]:
     low, high = np.quantile(resampled, [0.025, 0.975])
     return [round(float(v), 4) for v in (value, low, high)]
@@ -157,6 +172,9 @@ def main() -> None:
     parser.add_argument("--search", type=Path, help="run directory of a search with five seeds per candidate")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    if arguments.search is not None:
+        add_search(arguments.search, arguments.out, arguments.resamples)
+        return
     measured, common, means = deviations()
     generator = np.random.default_rng(0)
     count, most = ROUNDS * IN_A_ROUND, 8
@@ -199,13 +217,6 @@ def main() -> None:
         "recorded_figures": "value, low and high of a 95 % bootstrap interval over rewards",
         "recorded_runs": on_recorded_runs(of_rewards(), arguments.resamples),
     }
-    if arguments.search is not None:
-        table = of_search(arguments.search)
-        result["recorded_search"] = {
-            "proposer": "evolve",
-            "accuracy": [[round(float(v), 4) for v in row] for row in table],
-            "rules": on_recorded_runs(table, arguments.resamples),
-        }
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
