@@ -181,6 +181,7 @@ def test_budgets_and_answers_are_told(folder: Path) -> None:
     assert answers["multilayer"][4].startswith("0.250")
     assert answers["grpo"][5].startswith("0.025")
     report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "That a second layer is worth its completions is not shown here. At as many" in report
     assert "second answers of two layers are not shown to differ from those of ordinary GRPO with one pass" in report
     assert "more tokens than grpo-longer" in report
     assert (folder / "report.html").read_text(encoding="utf-8").count("<svg") >= 3
