@@ -35,7 +35,7 @@ class Questions:
         interrupted: `tell` sees from the question whether it is still open."""
         for name, unit in self._open().items():
             answer = self._folder / ANSWERS / f"{name}.md"
-            if answer.is_file():
+            if answer.is_file() and answer.stat().st_size:  # an empty one is about to be written
                 tell(unit, self._question(name).read_text(encoding="utf-8"), answer)
                 self._write({other: whose for other, whose in self._open().items() if other != name})
 

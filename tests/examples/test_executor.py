@@ -31,6 +31,7 @@ TINY = {
 """Real jobs, as few and as small as they can be."""
 
 
+@pytest.mark.slow
 def test_it_does_all_that_an_executor_has_to_do() -> None:
     check_executor(ThreadPoolOfProcesses)
 

@@ -28,6 +28,7 @@ def test_the_task_conforms_and_reads_times_as_people_write_them() -> None:
     assert task.extract("<solution> 9:05 </solution>") == Extraction("9:05", "9:05")
 
 
+@pytest.mark.slow
 def test_a_search_with_the_proposer_comes_to_its_leaderboard(tmp_path: Path) -> None:
     proposer = {"name": "examples.proposer_of_ones_own:MovingNumber", "options": {"start": 0.2}}
     executor = {"name": "tests.search.instant:InstantExecutor"}

@@ -86,6 +86,7 @@ def config(folder: Path, form: str, **options: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_search_whose_base_rewards_say_nothing_is_refused_before_any_training(tmp_path: Path) -> None:
     """The policy writes `<solution>` tags, the task wants a box in `<plan>` tags."""
     form = {"reasoning_tag": "plan", "reasoning_opened": True}

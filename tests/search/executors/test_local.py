@@ -59,6 +59,7 @@ def wait_for(condition: Any, seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_jobs_run_side_by_side_and_a_whole_result_is_not_run_again(tmp_path: Path) -> None:
     base = write_policy(tmp_path / "policy")
     log = tmp_path / "runs"
@@ -123,6 +124,7 @@ def test_the_runs_of_a_job_are_trained_once(tmp_path: Path) -> None:
     assert len(log.read_text().split()) == 1
 
 
+@pytest.mark.slow
 def test_a_job_with_a_stop_leaves_its_runs_where_the_next_job_finds_them(tmp_path: Path) -> None:
     base = write_policy(tmp_path / "policy")
     counts = Member(name="counts", code=COUNTS_SO)

@@ -216,9 +216,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    "how", [("each",), pytest.param(("before", "9", "3", "5", "2", "4", "7", "3", "6"), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [("each",), ("before", "9", "3", "5", "2", "4", "7", "3", "6")])
 def test_killed_at_any_point_it_comes_to_the_same_leaderboard(
     tmp_path: Path, uninterrupted: Path, how: tuple[str, ...]
 ) -> None:
