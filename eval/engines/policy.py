@@ -54,10 +54,9 @@ class Policy:
         """Whether each completion came to an end by itself: by a stop token or a stop string."""
         stops = set(self.stop_tokens)
         found = [bool(ids) and ids[-1] in stops for ids in completions]
-        if self.format.stop_strings and not all(found):
-            texts = self.tokenizer.batch_decode(completions, skip_special_tokens=True)
-            found = [over or self.format.ended(text) for over, text in zip(found, texts, strict=True)]
-        return found
+        if not self.format.stop_strings:
+            return found
+        return [over or stopped for over, stopped in zip(found, self.stopped(completions), strict=True)]
 
 
 def device_name(device: Literal["auto", "cpu", "cuda"]) -> str:
@@ -79,11 +78,11 @@ def load_policy(
 
     Raises UserError if it is neither, or has no end token, or no chat template and is given none.
     """
-    format = format or PromptFormat()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
+    format = format or PromptFormat()
     transformers_logging.disable_progress_bar()
     if base_model.startswith((".", "/", "~")) and not Path(base_model).expanduser().is_dir():
         raise UserError(f"base_model = {base_model!r}: there is no such folder")

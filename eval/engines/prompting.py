@@ -12,8 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.tasks.base import Example, Task, TaskReference
-from rewards_generated.answers import AnswerFormat
+from eval.tasks.base import Task, TaskReference
 from rewards_generated.errors import UserError
 
 NEXT_QUESTION = "\nQuestion:"
@@ -61,8 +60,8 @@ class Prompting(BaseModel):
     shots: int = Field(default=4, ge=1)
     """Examples of `few-shot`: the first so many questions of the train split."""
     stop: tuple[str, ...] | None = None
-    """Strings that end a completion beside the end token; empty: where `plain` and `few-shot` go on with a question of
-    their own, else none."""
+    """Strings that end a completion beside the end token. Left out: the one at which a base model asks itself the next
+    question, for `plain` and `few-shot` alone."""
 
     @property
     def file(self) -> Path | None:
@@ -95,11 +94,11 @@ def _format(prompting: str, task: str) -> PromptFormat:
 
 def _worked(task: Task, shots: int) -> list[tuple[str, str]]:
     """Questions of the train split with completions in the task's format."""
-    return [(example.question, _completion(example, task.answer_format)) for example in task.examples("train", shots)]
-
-
-def _completion(example: Example, form: AnswerFormat) -> str:
-    return form.completion(example.worked_solution or "", example.answer)
+    form = task.answer_format
+    return [
+        (example.question, form.completion(example.worked_solution or "", example.answer))
+        for example in task.examples("train", shots)
+    ]
 
 
 def _read(path: Path) -> str:

@@ -49,7 +49,27 @@ class QuestionOptions(PromptOptions):
     """Questions carved out of train for ranking."""
 
 
-class QuestionTask:
+class RuledTask:
+    """What a task has of the rules by which answers are read and compared."""
+
+    rules: AnswerRules
+
+    @property
+    def answer_format(self) -> AnswerFormat:
+        return self.rules.answer_format
+
+    @property
+    def answer_kind(self) -> AnswerKind:
+        return self.rules.answer_kind
+
+    def extract(self, completion: str) -> Extraction:
+        return self.rules.extract(completion)
+
+    def equal(self, extracted: str, gold: str) -> bool:
+        return self.rules.equal(extracted, gold)
+
+
+class QuestionTask(RuledTask):
     """Questions with gold answers in train, validation and test splits.
 
     Where there is no validation source, `validation_size` questions are carved out of train. Ids are derived from
@@ -83,14 +103,6 @@ class QuestionTask:
         self._splits: dict[Split, tuple[Example, ...]] = {}
         self._unusable: list[str] = []
 
-    @property
-    def answer_format(self) -> AnswerFormat:
-        return self.rules.answer_format
-
-    @property
-    def answer_kind(self) -> AnswerKind:
-        return self.rules.answer_kind
-
     def examples(self, split: Split, limit: int | None = None) -> Sequence[Example]:
         if split not in self._splits:
             self._read(split)
@@ -100,12 +112,6 @@ class QuestionTask:
         if limit is not None and limit < 1:
             raise UserError(f"limit = {limit} of the {split} split: ask for at least 1 example")
         return found[:limit]
-
-    def extract(self, completion: str) -> Extraction:
-        return self.rules.extract(completion)
-
-    def equal(self, extracted: str, gold: str) -> bool:
-        return self.rules.equal(extracted, gold)
 
     def notes(self) -> list[str]:
         """What a user should know of the splits read so far, a sentence each: records left out, golds that math-verify

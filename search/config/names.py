@@ -6,6 +6,8 @@ from typing import Literal
 
 FeedbackMode = Literal["ranked", "none", "shuffled", "independent"]
 """Of `search.feedback`."""
+WITHOUT_RESULTS: tuple[FeedbackMode, ...] = ("none", "independent")
+"""Those under which a proposer is told no result."""
 BASE_ONLY = "base-rewards-only"
 """Subject of runs without any candidate."""
 UNTRAINED = "untrained-base"

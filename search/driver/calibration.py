@@ -44,8 +44,8 @@ class Pace:
 
 
 def calibrate(config: SearchConfig) -> Pace:
-    """Runs the base rewards alone for a few steps in a temporary folder. Raises UserError if that fails."""
-    checked_task(config)
+    """Runs the base rewards alone for a few steps in a temporary folder; the configuration is checked already. Raises
+    UserError if that fails."""
     job = screening_run(config, BASE_ONLY, None, screening_seeds(config.seed, 1)[0])
     assert job.evaluation is not None
     questions = min(QUESTIONS, job.evaluation.limit)

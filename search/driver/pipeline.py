@@ -43,8 +43,6 @@ def described(
 
 def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
     """Runs the pipeline, or what is left of it; returns the exit code. Raises UserError."""
-    from rewards_generated.sandbox import require_strength
-    from search.config.checks import base_model_fingerprint
     from search.driver.drive import INTERRUPTED, say, stop_on_termination, terminal
     from search.executors.local import LocalExecutor
     from search.jobs.dispatch import run_jobs
@@ -54,9 +52,7 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
     # The driver itself merges adapters; what transformers says of its own plans is not for the user.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     console = terminal()
-    base_model_fingerprint(pipeline.base_model)
-    if pipeline.grpo.tuning != "none":
-        require_strength(pipeline.sandbox)
+    _require_start(pipeline)
     open_pipeline(pipeline, folder, resume=resume)
     try:
         with stop_on_termination(), driver_lock(folder):
@@ -75,16 +71,22 @@ def drive_pipeline(pipeline: Pipeline, folder: Path, *, resume: bool) -> int:
     return 0 if result.failure is None else FAILED
 
 
-def print_pipeline_plan(pipeline: Pipeline) -> None:
-    """What every stage would do, after everything is checked. Writes and trains nothing. Raises UserError."""
+def _require_start(pipeline: Pipeline) -> None:
+    """Raises UserError where the base policy or the sandbox that rewards need cannot be had."""
     from rewards_generated.sandbox import require_strength
     from search.config.checks import base_model_fingerprint
-    from search.driver.drive import say, terminal
-    from trainer.pipeline.run import check
 
     base_model_fingerprint(pipeline.base_model)
     if pipeline.grpo.tuning != "none":
         require_strength(pipeline.sandbox)
+
+
+def print_pipeline_plan(pipeline: Pipeline) -> None:
+    """What every stage would do, after everything is checked. Writes and trains nothing. Raises UserError."""
+    from search.driver.drive import say, terminal
+    from trainer.pipeline.run import check
+
+    _require_start(pipeline)
     check(pipeline)
     console, sft, grpo = terminal(), pipeline.sft, pipeline.grpo.settings
     say(console, f"pipeline {pipeline.name}: task {pipeline.task.name}, base model {pipeline.base_model}")

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from search.config.names import FeedbackMode
+from search.config.names import WITHOUT_RESULTS, FeedbackMode
 from search.proposers.base import FailedCandidate, Feedback, ProposedCandidate, RankedCandidate
 from search.proposers.question.evidence import QuestionKind, Training
 from search.results.ranking import Outcome, ranked, stopped
@@ -30,7 +30,7 @@ def build_feedback(
     like for both to be shown, and `training`: what its run did. `leader_kinds`: what the first of all answers."""
     alike = alike or {}
     proposed = tuple(_proposed(outcome, alike) for outcome in every)
-    if mode in ("none", "independent"):
+    if mode in WITHOUT_RESULTS:
         return Feedback(mode, proposed=proposed)
     best, apart = ranked(list(every)), stopped(list(every))
     rows = [_row(outcome, alike, training or {}) for outcome in (*best, *apart)]

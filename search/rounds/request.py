@@ -11,7 +11,7 @@ from eval.statistics.luck import SeedVariance
 from eval.tasks.base import Task
 from rewards_generated.rollout import Rollout
 from search.config.models import SearchConfig
-from search.config.names import BASE_ONLY
+from search.config.names import BASE_ONLY, WITHOUT_RESULTS
 from search.ledger import Ledger
 from search.proposers.base import EarlierRound, Feedback, ProposalRequest, Spending
 from search.proposers.question.evidence import Reference, ReferenceScore
@@ -57,7 +57,7 @@ def later_request(
     request = first_request(config, task, number, rollouts)
     every = [outcome for outcome in outcomes(config, ledger) if outcome.candidate.round < number]
     scored = ranked(every)
-    told = [] if config.search.feedback in ("none", "independent") else [*scored, *stopped(every)]
+    told = [] if config.search.feedback in WITHOUT_RESULTS else [*scored, *stopped(every)]
     controls, luck = control_scores(config, ledger), seed_luck(config, ledger)
     if config.search.feedback == "independent":
         # As the first round knew it: nothing of its question, the count of rounds and runs included, ever changes.

@@ -120,16 +120,11 @@ def drive_study(study: Study, folder: Path, *, resume: bool) -> int:
                 while True:
                     # Answers that come while others are trained on are taken as soon as that is over.
                     questions.take(lambda name, question, answer: _tell(study, folder, units, name, question, answer))
-                    waiting = questions.waiting
-                    ready = [
-                        (number, unit)
-                        for number, unit in enumerate(units, start=1)
-                        if unit.name not in ended | waiting and ended.issuperset(unit.after)
-                    ]
-                    if not ready:
+                    passed = ended | questions.waiting
+                    ready = (unit for unit in units if unit.name not in passed and ended.issuperset(unit.after))
+                    if (unit := next(ready, None)) is None:
                         break
-                    number, unit = ready[0]
-                    progress.unit(f"{number}/{len(units)}", unit.label)
+                    progress.unit(f"{units.index(unit) + 1}/{len(units)}", unit.label)
                     started = time.monotonic()
                     try:
                         record = study.run(unit, StudyContext(folder, progress, executor))

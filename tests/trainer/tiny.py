@@ -64,9 +64,8 @@ def build(options: dict[str, Any]) -> Task:
 
 def write_policy(folder: Path, seed: int = 0) -> Path:
     """A random Llama of about 20,000 parameters with a word tokenizer, saved to `folder`."""
-    import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     special = ["<pad>", "<end>", "<user>", "<assistant>", "<unknown>"]
     vocabulary = {word: index for index, word in enumerate(special + WORDS)}
@@ -84,21 +83,30 @@ def write_policy(folder: Path, seed: int = 0) -> Path:
         ),
         model_max_length=128,
     )
+    return write_llama(folder, tokenizer, seed)
+
+
+def write_llama(folder: Path, tokenizer: Any, seed: int = 0, **changes: Any) -> Path:
+    """A random Llama for the tokenizer, saved with it to `folder`; `changes` replace fields of its configuration."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        pad_token_id=0,
-        bos_token_id=None,
-        eos_token_id=1,
-        initializer_range=0.2,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    fields: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 128,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id,
+        "initializer_range": 0.2,
+        **changes,
+    }
+    LlamaForCausalLM(LlamaConfig(**fields)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

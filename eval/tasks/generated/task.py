@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import Field
 
 from eval.tasks.base import Example, Split, TaskReference
-from eval.tasks.questions import PromptOptions
+from eval.tasks.questions import PromptOptions, RuledTask
 from eval.tasks.testbed.draws import Draws
-from rewards_generated.answers import AnswerFormat, AnswerKind, AnswerRules, Extraction
+from rewards_generated.answers import AnswerKind, AnswerRules
 from rewards_generated.errors import UserError
 
 BUCKETS: dict[Split, range] = {"train": range(0, 60), "validation": range(60, 75), "test": range(75, 100)}
@@ -47,7 +47,7 @@ class Drawn:
     worked_solution: str | None = None
 
 
-class GeneratedTask:
+class GeneratedTask(RuledTask):
     """`draw` makes a question of draws, or None where they lead nowhere; it is asked for as many as are needed."""
 
     def __init__(
@@ -66,14 +66,6 @@ class GeneratedTask:
         self._known: dict[Split, list[Example]] = {}
         self._streams: dict[Split, Iterator[Example]] = {}
 
-    @property
-    def answer_format(self) -> AnswerFormat:
-        return self.rules.answer_format
-
-    @property
-    def answer_kind(self) -> AnswerKind:
-        return self.rules.answer_kind
-
     def examples(self, split: Split, limit: int | None = None) -> Sequence[Example]:
         if limit is not None and limit < 1:
             raise UserError(f"limit = {limit} of the {split} split: ask for at least 1 example")
@@ -83,12 +75,6 @@ class GeneratedTask:
         known = self._known[split]
         known.extend(islice(self._streams[split], max(0, min(limit or size, size) - len(known))))
         return known[:limit]
-
-    def extract(self, completion: str) -> Extraction:
-        return self.rules.extract(completion)
-
-    def equal(self, extracted: str, gold: str) -> bool:
-        return self.rules.equal(extracted, gold)
 
     def _stream(self, split: Split) -> Iterator[Example]:
         difficulty = json.dumps(self._options.model_dump(mode="json", exclude=set(_SIZES)), sort_keys=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from eval.tasks.testbed.draws import Draws
+from search.config.names import WITHOUT_RESULTS
 from search.proposers.base import Feedback, ProposalRequest, Spending
 
 SMALLEST_COST = 1e-12
@@ -78,7 +79,7 @@ def arms_of(request: ProposalRequest, models: Sequence[str]) -> list[Arm]:
 
 def _rewards(feedback: Feedback) -> dict[str, float] | None:
     """Of every ranked candidate the share of the others that it leaves behind, equals by halves; None: not told."""
-    if feedback.mode in ("none", "independent"):
+    if feedback.mode in WITHOUT_RESULTS:
         return None
     order = [*feedback.ranked, *feedback.stopped]
     found: dict[str, float] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from eval.engines.base import Sampling
 from eval.engines.conformance import check_engine
@@ -17,7 +17,7 @@ from eval.engines.transformers_engine import TransformersEngine
 from eval.tasks.base import Message
 from rewards_generated.ensemble import Member
 from rewards_generated.errors import UserError
-from tests.trainer.tiny import TASK, trained, training_run
+from tests.trainer.tiny import TASK, trained, training_run, write_llama
 
 TEXT = ["Question: 3 + 4 = ?", "Answer: <thinking> 3 + 4 = 7 </thinking> <solution> 7 </solution>", "Add two digits."]
 CHAT: list[Message] = [
@@ -49,23 +49,7 @@ def byte_level(bos: bool = False) -> PreTrainedTokenizerFast:
 
 def base_policy(folder: Path, bos: bool = False) -> Path:
     """A random base model: no chat template, no pad token."""
-    import torch
-
-    tokenizer = byte_level(bos)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=512,
-        eos_token_id=0,
-        initializer_range=0.2,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return write_llama(folder, byte_level(bos), max_position_embeddings=512)
 
 
 def text(policy: Policy, chat: list[Message]) -> str:
