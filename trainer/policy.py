@@ -22,7 +22,8 @@ def base_model_source(base_model: str) -> str:
 
 def load_base_policy(base_model: str, hardware: Hardware, format: PromptFormat | None = None) -> Policy:
     """Loads the policy in the job's precision on its device. Raises UserError if it cannot be."""
-    return load_policy(base_model_source(base_model), hardware.device, hardware.dtype, format)
+    source = base_model_source(base_model)
+    return load_policy(source, hardware.device, hardware.dtype, format, hardware.quantization)
 
 
 def lora_config(lora: LoraSettings) -> Any:

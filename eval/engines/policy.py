@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from eval.engines.prompting import PromptFormat, with_bos
 from eval.tasks.base import Message
 from rewards_generated.errors import UserError
+
+
+Quantization = Literal["none", "8bit", "4bit"]
+"""How the weights of a base policy's linear layers are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,45 @@ def device_name(device: Literal["auto", "cpu", "cuda"]) -> str:
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
+def require_bitsandbytes(setting: str, otherwise: str) -> None:
+    """Raises UserError where the package is missing that `setting` needs; without it `otherwise` would do."""
+    if find_spec("bitsandbytes") is None:
+        raise UserError(
+            f"{setting} needs the package bitsandbytes; install 'reward-search[bitsandbytes]', or use {otherwise!r}"
+        )
+
+
+def _quantised(quantization: Quantization, dtype: str, device: Literal["auto", "cpu", "cuda"]) -> dict[str, Any]:
+    """What transformers is told for it: quantised weights are put on their device as they are loaded."""
+    if quantization == "none":
+        return {}
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    require_bitsandbytes(f"hardware.quantization = {quantization!r}", "none")
+    # It says once a call that inputs are cast, which they always are.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    config = (
+        BitsAndBytesConfig(load_in_8bit=True)
+        if quantization == "8bit"
+        else BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, dtype)
+        )
+    )
+    return {"quantization_config": config, "device_map": {"": device_name(device)}}
+
+
 def load_policy(
     base_model: str,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     dtype: Literal["float32", "bfloat16"] = "float32",
     format: PromptFormat | None = None,
+    quantization: Quantization = "none",
 ) -> Policy:
     """Loads model and tokenizer from a local folder or a hub id; the tokenizer gets the chat template of the format.
 
-    Raises UserError if it is neither, or has no end token, or no chat template and is given none.
+    Raises UserError if it is neither, or has no end token, or no chat template and is given none, or is to be quantised
+    without the package for it.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -89,7 +125,9 @@ def load_policy(
     source = str(Path(base_model).expanduser()) if Path(base_model).expanduser().is_dir() else base_model
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", truncation_side="left")
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=getattr(torch, dtype), **_quantised(quantization, dtype, device)
+        )
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"base_model = {base_model!r} cannot be loaded as a language model: {reason}") from error
@@ -104,6 +142,7 @@ def load_policy(
         raise UserError(f"base_model = {base_model!r} has no end token in its tokenizer")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model.to(device_name(device))
+    if quantization == "none":
+        model.to(device_name(device))
     model.eval()
     return Policy(model, tokenizer, source, format)

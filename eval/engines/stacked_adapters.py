@@ -225,6 +225,7 @@ class StackedAdapters:
             parameter.requires_grad_(False)
         for names in self._grouped():
             self._stack(names)
+        self._tell_trainer(there=True)
 
     def assign(self, adapter_of_row: Sequence[int] | None) -> None:
         """The adapter of each row of the batches to come; -1, or None for all rows: the base policy.
@@ -346,7 +347,13 @@ class StackedAdapters:
             self._put(name, layer.base)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(self._frozen[name])
+        self._tell_trainer(there=False)
         self.rows = None
+
+    def _tell_trainer(self, there: bool) -> None:
+        """transformers' trainer refuses quantised models on which it finds no adapters of PEFT's own."""
+        if getattr(self.model, "is_quantized", False):
+            self.model._hf_peft_config_loaded = there
 
     def _grouped(self) -> list[list[str]]:
         """Names of the layers to adapt, those that read one input together."""
@@ -371,8 +378,8 @@ class StackedAdapters:
     def _stack(self, names: Sequence[str]) -> None:
         bases = [self.model.get_submodule(name) for name in names]
         weight = bases[0].weight
-        # As PEFT does it: adapters of a base in half precision are trained in full.
-        like = weight.detach().float() if weight.dtype in (torch.bfloat16, torch.float16) else weight.detach()
+        # As PEFT does it: adapters of a base in half precision, or quantised, are trained in full.
+        like = weight.new_empty((), dtype=torch.promote_types(weight.dtype, torch.float32))
         shared = _SharedInput(self, len(names), bases[0].in_features, like)
         for place, (name, base) in enumerate(zip(names, bases, strict=True)):
             layer = StackedLinear(base, self, shared, place)

@@ -16,6 +16,7 @@ from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
 from search.config.suites import suites_of
 from trainer.algorithms import algorithm_of
+from trainer.grpo.arguments import require_packages
 
 MIB = 2**20
 
@@ -49,6 +50,7 @@ def checked_task(config: SearchConfig) -> Task:
             build_task(reference).examples("test", 1)
     base_model_fingerprint(config.base_model)
     config.prompting.format(config.task)
+    require_packages(config.screening.grpo, config.hardware)
     check_transfer(config)
     check_strata(config, task)
     return task

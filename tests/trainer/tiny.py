@@ -62,8 +62,8 @@ def build(options: dict[str, Any]) -> Task:
     return Sums(options)
 
 
-def write_policy(folder: Path, seed: int = 0) -> Path:
-    """A random Llama of about 20,000 parameters with a word tokenizer, saved to `folder`."""
+def write_policy(folder: Path, seed: int = 0, **changes: Any) -> Path:
+    """A random Llama of about 20,000 parameters with a word tokenizer, saved to `folder`; `changes` of its shape."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -83,7 +83,7 @@ def write_policy(folder: Path, seed: int = 0) -> Path:
         ),
         model_max_length=128,
     )
-    return write_llama(folder, tokenizer, seed)
+    return write_llama(folder, tokenizer, seed, **changes)
 
 
 def write_llama(folder: Path, tokenizer: Any, seed: int = 0, **changes: Any) -> Path:

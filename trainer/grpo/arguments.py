@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.engines.policy import require_bitsandbytes
 from eval.tasks.base import Example
 from rewards_generated.contract import WORKED_SOLUTION
 from rewards_generated.errors import UserError
 from trainer.algorithms import algorithm_of
 from trainer.determinism import derived_seed, prompt_order
+from trainer.jobs.settings import GrpoSettings, Hardware
 from trainer.jobs.train import TrainingRun
 
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
@@ -91,8 +93,6 @@ def grpo_arguments(run: TrainingRun, folder: Path, device: str, **changes: Any) 
 
 def check(run: TrainingRun) -> None:
     """Raises UserError for settings that TRL would refuse less clearly, and rewards that the task has nothing for."""
-    from importlib.util import find_spec
-
     from eval.tasks.registry import build_task
 
     settings = run.grpo
@@ -114,5 +114,17 @@ def check(run: TrainingRun) -> None:
                 f"reward {names} sees whole groups, which the {processes} processes of this run (WORLD_SIZE) would "
                 "divide among them; train in one process"
             )
-    if settings.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
-        raise UserError("grpo.optimizer = 'adamw_8bit' needs the package bitsandbytes; install it or use 'adamw_torch'")
+    require_packages(settings, run.hardware)
+    if run.hardware.quantization != "none" and run.tuning == "full":
+        raise UserError(
+            f"hardware.quantization = {run.hardware.quantization!r} leaves no weights to train in full; use LoRA, or "
+            "set it to none"
+        )
+
+
+def require_packages(grpo: GrpoSettings, hardware: Hardware) -> None:
+    """Raises UserError for what a run needs and is not installed."""
+    if hardware.quantization != "none":
+        require_bitsandbytes(f"hardware.quantization = {hardware.quantization!r}", "none")
+    if grpo.optimizer == "adamw_8bit":
+        require_bitsandbytes("grpo.optimizer = 'adamw_8bit'", "adamw_torch")

@@ -11,19 +11,23 @@ from typing import Any
 import psutil
 
 from trainer.algorithms import algorithm_of
+from trainer.jobs.settings import Hardware
 from trainer.jobs.train import TrainingRun
 
 USABLE_SHARE = 0.8
 """Of the memory that is free, what a pack may be planned to fill: the estimate is rough, and allocators waste some."""
 LOGITS_TOKENS = 1024
 """TRL computes the logits of so many tokens at a time, at most."""
+QUANTISED_BLOCK = 64
+"""Weights in 4 bits that share one scale in float32 (bitsandbytes' default)."""
 OPTIMIZER_BYTES = 16
 """Of a trained parameter: weight, gradient and AdamW's two moments, in float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """What the memory of a decoder depends on. `parameters`: of the whole model."""
+    """What the memory of a decoder depends on. `parameters`: of the whole model; `embeddings`: those of its tokens and
+    of its head among them."""
 
     layers: int
     hidden: int
@@ -33,6 +37,7 @@ class ModelShape:
     head_size: int
     vocabulary: int
     parameters: int
+    embeddings: int
 
     @classmethod
     def of(cls, config: Any) -> ModelShape:
@@ -53,7 +58,15 @@ class ModelShape:
             head_size=head_size,
             vocabulary=text.vocab_size,
             parameters=embeddings + text.num_hidden_layers * per_layer,
+            embeddings=embeddings,
         )
+
+
+def weight_bytes(shape: ModelShape, hardware: Hardware) -> float:
+    """Of the base policy: only its linear layers are quantised, not the embeddings and the head."""
+    width = 2 if hardware.dtype == "bfloat16" else 4
+    linear = {"none": width, "8bit": 1.0, "4bit": 0.5 + 4 / QUANTISED_BLOCK}[hardware.quantization]
+    return shape.embeddings * width + (shape.parameters - shape.embeddings) * linear
 
 
 def cache_bytes(shape: ModelShape, tokens: int, width: int) -> int:
@@ -109,9 +122,8 @@ def candidate_bytes(run: TrainingRun, shape: ModelShape, prompt_tokens: int) -> 
 
 def members_that_fit(run: TrainingRun, shape: ModelShape, prompt_tokens: int, free_bytes: int) -> int:
     """The largest pack of such jobs that the memory holds beside the base policy; 1 even where that seems too many."""
-    width = 2 if run.hardware.dtype == "bfloat16" else 4
     logits = LOGITS_TOKENS * shape.vocabulary * 4
-    left = USABLE_SHARE * free_bytes - shape.parameters * width - logits
+    left = USABLE_SHARE * free_bytes - weight_bytes(shape, run.hardware) - logits
     return max(1, int(left // candidate_bytes(run, shape, prompt_tokens)))
 
 

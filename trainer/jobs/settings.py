@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from eval.engines.policy import Quantization
 from eval.engines.prompting import PromptFormat
 
 
@@ -85,6 +86,9 @@ class Hardware(Frozen):
     """Where a job runs; `auto` is the GPU where there is one."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of the base policy's weights."""
+    quantization: Annotated[Quantization, Field(exclude_if=lambda bits: bits == "none")] = "none"
+    """Hold the weights of the base policy's linear layers in 8 bits (LLM.int8, arXiv 2208.07339) or 4 (NF4, arXiv
+    2305.14314), by bitsandbytes. What is trained is a LoRA adapter, in float32 as ever."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of the training process; part of the description because it decides the last bits."""
 

@@ -178,7 +178,7 @@ def _model(base: str | FreshModel, hardware: Hardware, format: PromptFormat | No
     import torch
 
     if isinstance(base, str):
-        policy = load_policy(base, hardware.device, hardware.dtype, format)
+        policy = load_policy(base, hardware.device, hardware.dtype, format, hardware.quantization)
         return policy.model, policy.tokenizer
     from transformers import AutoModelForCausalLM
 

@@ -17,6 +17,7 @@ from rewards_generated.score import Score
 from rewards_generated.scorer import EnsembleScorer
 from tests.trainer.tiny import Sums, training_run, write_policy
 from trainer.algorithms import algorithm_of
+from trainer.grpo.arguments import check
 from trainer.grpo.training import Training
 from trainer.jobs.train import TrainJob
 
@@ -255,11 +256,25 @@ def test_groups_without_spread_leave_the_adapter_untrained(base: Path, tmp_path:
     [
         ({"completions_per_forward": 3}, "must divide the 8 completions"),
         ({"optimizer": "adamw_8bit"}, "needs the package bitsandbytes"),
+        ({"quantization": "4bit"}, r"hardware.quantization = '4bit' needs the package bitsandbytes"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(
     base: Path, tmp_path: Path, grpo: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("eval.engines.policy.find_spec", lambda name: None)
+    hardware = {"device": "cpu", **{name: grpo.pop(name) for name in ["quantization"] if name in grpo}}
     with pytest.raises(UserError, match=sentence):
-        grpo_run(base, tmp_path, [SCORES], grpo=grpo)
+        check(training_run(base, grpo=grpo, hardware=hardware))
+
+
+def test_quantised_weights_are_not_trained_in_full(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.engines.policy.find_spec", lambda name: "there")
+    with pytest.raises(UserError, match="leaves no weights to train in full"):
+        check(training_run(base, tuning="full", hardware={"device": "cpu", "quantization": "8bit"}))
+
+
+def test_weights_as_they_are_need_no_word_in_a_description(base: Path) -> None:
+    plain, quantised = (training_run(base, hardware={"device": "cpu", "quantization": bits}) for bits in ("none", "8bit"))
+    assert "quantization" not in plain.model_dump_json()
+    assert plain.digest != quantised.digest

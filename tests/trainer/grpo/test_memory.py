@@ -19,6 +19,7 @@ from trainer.grpo.memory import (
     candidate_bytes,
     free_memory,
     members_that_fit,
+    weight_bytes,
 )
 from trainer.policy import lora_config
 
@@ -69,7 +70,7 @@ def test_activations_are_about_what_autograd_keeps(model: Any) -> None:
     assert 0.5 < sum(kept.values()) / estimate < 2
 
 
-LLAMA_3B = ModelShape(28, 3072, 8192, 24, 8, 128, 128_256, 3_212_000_000)
+LLAMA_3B = ModelShape(28, 3072, 8192, 24, 8, 128, 128_256, 3_212_000_000, 394_000_000)
 
 
 def paper_job(**grpo: Any) -> Any:
@@ -96,3 +97,17 @@ def test_more_rows_mean_fewer_members_unless_they_go_through_in_parts() -> None:
 
 def test_this_machine_has_some_memory() -> None:
     assert 2**27 < free_memory() < 2**50
+
+
+def test_quantised_weights_leave_room_for_more_members() -> None:
+    plain, in_8, in_4 = (paper_job(), *(paper_job_quantised(bits) for bits in ("8bit", "4bit")))
+    sizes = [weight_bytes(LLAMA_3B, job.hardware) / 2**30 for job in (plain, in_8, in_4)]
+    # 3.2 billion weights in two bytes; of them 0.39 billion are embeddings, and stay.
+    assert sizes == pytest.approx([5.98, 3.36, 2.21], abs=0.01)
+    fits = [members_that_fit(job, LLAMA_3B, 512, 12 * 2**30) for job in (plain, in_8, in_4)]
+    assert fits[0] < fits[1] < fits[2]
+
+
+def paper_job_quantised(bits: str) -> Any:
+    job = paper_job()
+    return job.model_copy(update={"hardware": job.hardware.model_copy(update={"quantization": bits})})
