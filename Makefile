@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install search test test-all lint types docs clean
+.PHONY: install search test test-all test-bitsandbytes lint types docs clean
 
 install: $(VENV)/.installed
 
@@ -27,6 +27,10 @@ test: install lint types
 
 test-all: install lint types
 	$(BIN)/pytest -n 2 -m ''
+
+test-bitsandbytes: install
+	$(BIN)/python -m pip install --quiet --no-deps --target build/bitsandbytes --constraint constraints.txt bitsandbytes
+	PYTHONPATH=build/bitsandbytes $(BIN)/pytest -m bitsandbytes
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -13,7 +13,6 @@ from eval.engines.prompting import PromptFormat, with_bos
 from eval.tasks.base import Message
 from rewards_generated.errors import UserError
 
-
 Quantization = Literal["none", "8bit", "4bit"]
 """How the weights of a base policy's linear layers are held."""
 

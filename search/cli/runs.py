@@ -22,7 +22,8 @@ AsJson = Annotated[
 
 def run(
     preset: Annotated[
-        str | None, typer.Option(help="A shipped configuration: testbed-quick, testbed or paper.", metavar="NAME")
+        str | None,
+        typer.Option(help="A shipped configuration: testbed-quick, testbed, paper or paper-mgrpo.", metavar="NAME"),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A YAML file; with --preset, its fields replace the preset's.", metavar="FILE")
@@ -247,7 +248,8 @@ def pipeline(
         Path | None, typer.Argument(help="A YAML file; with --preset, its fields replace the preset's.")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="A shipped description: testbed-quick, testbed or paper.", metavar="NAME")
+        str | None,
+        typer.Option(help="A shipped description: testbed-quick, testbed or paper-reflection.", metavar="NAME"),
     ] = None,
     assignments: Annotated[
         list[str] | None,

@@ -32,10 +32,10 @@ def described(name: str, *assignments: str) -> Pipeline:
 
 
 def test_presets_are_whole_but_for_what_the_paper_leaves_open() -> None:
-    assert preset_names(PIPELINE_PRESETS) == ["paper", "testbed", "testbed-quick"]
+    assert preset_names(PIPELINE_PRESETS) == ["paper-reflection", "testbed", "testbed-quick"]
     for name in ("testbed", "testbed-quick"):
         check(described(name))
-    paper = described("paper", "base_model=any")
+    paper = described("paper-reflection", "base_model=any")
     assert (paper.sft.learning_rate, paper.sft.lora.rank, paper.sft.lora.alpha) == (5e-4, 16, 64)
     grpo = paper.grpo.settings
     assert (grpo.steps, grpo.generations, grpo.beta, grpo.temperature) == (58, 7, 0.04, 0.9)
@@ -60,9 +60,9 @@ def test_the_plan_is_checked_and_writes_nothing(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--to", "x"], "say what to train with a YAML file or --preset (paper, testbed, testbed-quick)"),
+        (["--to", "x"], "say what to train with a YAML file or --preset (paper-reflection, testbed, testbed-quick)"),
         (["--to", "x", "--preset", "testbedd"], "did you mean 'testbed'"),
-        (["--to", "x", "--preset", "paper"], "`base_model` is missing"),
+        (["--to", "x", "--preset", "paper-reflection"], "`base_model` is missing"),
         (["--to", "x", "--preset", "testbed", "--set", "grpo.rewards=[]"], "`grpo.rewards` = []"),
         (["--to", "x", "--preset", "testbed", *NOTHING_PAID], "at least one reward with a weight other than 0"),
         (["--to", "x", "--preset", "testbed", "--set", "base_model=./nowhere"], "there is no folder"),

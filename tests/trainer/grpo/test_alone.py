@@ -275,6 +275,8 @@ def test_quantised_weights_are_not_trained_in_full(base: Path, monkeypatch: pyte
 
 
 def test_weights_as_they_are_need_no_word_in_a_description(base: Path) -> None:
-    plain, quantised = (training_run(base, hardware={"device": "cpu", "quantization": bits}) for bits in ("none", "8bit"))
+    plain, quantised = (
+        training_run(base, hardware={"device": "cpu", "quantization": bits}) for bits in ("none", "8bit")
+    )
     assert "quantization" not in plain.model_dump_json()
     assert plain.digest != quantised.digest
