@@ -41,7 +41,7 @@ SIZES = {
     "screening.control_seeds": 1,
     "screening.grpo.steps": 2,
     "screening.grpo.max_completion_tokens": 24,
-    "finals.ensembles": "[top-2]",
+    "finals.ensembles": "[top-1]",
     "finals.seeds": 1,
     "finals.control_seeds": 1,
     "finals.random_controls": "{first_round: 0, pool: 0}",
@@ -162,7 +162,7 @@ def test_the_paper_s_search(quantization: str, llama: Path, gsm8k: Path, tmp_pat
     assert {(run["grpo"]["optimizer"], run["hardware"]["dtype"], run["lora"]["rank"]) for run in runs} == {
         ("adamw_8bit", "bfloat16", 32)
     }
-    assert leaderboard(tmp_path / "run")["top-2"]["scored"] is not None
+    assert leaderboard(tmp_path / "run")["top-1"]["scored"] is not None
 
 
 def test_multilayer_grpo_s_search(llama: Path, gsm8k: Path, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_multilayer_grpo_s_search(llama: Path, gsm8k: Path, tmp_path: Path) -> N
     runs = trained(tmp_path / "run")
     assert {run["algorithm"]["name"] for run in runs} == {"multilayer"}
     assert {run["grpo"]["beta"] for run in runs} == {0.04}
-    assert "top-2" in leaderboard(tmp_path / "run")
+    assert "top-1" in leaderboard(tmp_path / "run")
 
 
 @pytest.mark.parametrize("tuning", ["lora", "full"])
