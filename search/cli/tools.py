@@ -84,6 +84,39 @@ def config(
         print_fields(preset)
 
 
+def plan(
+    preset: Annotated[str | None, typer.Option(help="A shipped configuration.", metavar="NAME")] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file, over the preset.", metavar="FILE")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Set a field: name=value. Repeatable.", metavar="NAME=VALUE")
+    ] = None,
+    machine: Annotated[
+        str, typer.Option(help="a100, h100, h200, l40s or rtx-4090, by its data sheet.", metavar="NAME")
+    ] = "h100",
+    pack: Annotated[int, typer.Option(help="Runs that share a process and the base policy.", metavar="N", min=1)] = 1,
+    prompt_tokens: Annotated[
+        int | None,
+        typer.Option(help="Of a usual prompt; without it, by the task's train questions.", metavar="N", min=1),
+    ] = None,
+) -> None:
+    """Show the least time that a search's training and evaluation take on a GPU: what each part of a step must read and
+    compute, over what the machine can. Nothing is run; of the base policy only the configuration is read.
+
+    What it takes on this machine, measured: `reward-search run --dry-run`.
+
+    Examples:
+
+    \b
+        reward-search plan --preset testbed --machine h100 --pack 10
+        reward-search plan --preset paper --set base_model=FOLDER --pack 10 --prompt-tokens 160
+    """
+    from search.config.source import load_config
+    from search.driver.bound import bound, bound_lines, machine_named
+
+    found = bound(load_config(preset, config, assignments), machine_named(machine), pack, prompt_tokens)
+    typer.echo("\n".join(bound_lines(found)))
+
+
 def doctor(
     preset: Annotated[str | None, typer.Option(help="Also check what this preset needs.", metavar="NAME")] = None,
     config: Annotated[

@@ -38,6 +38,7 @@ class ModelShape:
     vocabulary: int
     parameters: int
     embeddings: int
+    tied: bool
 
     @classmethod
     def of(cls, config: Any) -> ModelShape:
@@ -59,6 +60,7 @@ class ModelShape:
             vocabulary=text.vocab_size,
             parameters=embeddings + text.num_hidden_layers * per_layer,
             embeddings=embeddings,
+            tied=bool(config.tie_word_embeddings),
         )
 
 
@@ -87,8 +89,8 @@ def activation_bytes(shape: ModelShape, tokens: int, width: int, checkpointed: b
     return shape.layers * layer
 
 
-def adapter_bytes(shape: ModelShape, rank: int, targets: Sequence[str]) -> int:
-    """One adapter with its gradients and the optimizer's state."""
+def adapter_parameters(shape: ModelShape, rank: int, targets: Sequence[str]) -> int:
+    """Of one adapter."""
     queries, keys = shape.heads * shape.head_size, shape.key_value_heads * shape.head_size
     sizes = {
         "q_proj": shape.hidden + queries,
@@ -100,7 +102,12 @@ def adapter_bytes(shape: ModelShape, rank: int, targets: Sequence[str]) -> int:
         "down_proj": shape.intermediate + shape.hidden,
     }
     widest = max(sizes.values())
-    return OPTIMIZER_BYTES * shape.layers * rank * sum(sizes.get(target, widest) for target in targets)
+    return shape.layers * rank * sum(sizes.get(target, widest) for target in targets)
+
+
+def adapter_bytes(shape: ModelShape, rank: int, targets: Sequence[str]) -> int:
+    """One adapter with its gradients and the optimizer's state."""
+    return OPTIMIZER_BYTES * adapter_parameters(shape, rank, targets)
 
 
 def candidate_bytes(run: TrainingRun, shape: ModelShape, prompt_tokens: int) -> int:

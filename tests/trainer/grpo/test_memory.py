@@ -70,7 +70,7 @@ def test_activations_are_about_what_autograd_keeps(model: Any) -> None:
     assert 0.5 < sum(kept.values()) / estimate < 2
 
 
-LLAMA_3B = ModelShape(28, 3072, 8192, 24, 8, 128, 128_256, 3_212_000_000, 394_000_000)
+LLAMA_3B = ModelShape(28, 3072, 8192, 24, 8, 128, 128_256, 3_212_000_000, 394_000_000, True)
 
 
 def paper_job(**grpo: Any) -> Any:
