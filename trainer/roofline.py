@@ -19,7 +19,7 @@ from trainer.jobs.train import TrainingRun
 ADAPTER_WIDTH = 4
 """Bytes of a weight of an adapter: they are kept in float32."""
 OPTIMIZER_TRAFFIC = 28
-"""Bytes per trained parameter and step: weight, gradient and AdamW's two moments are read, all but the gradient written."""
+"""Bytes per trained parameter and step: weight, gradient and AdamW's two moments read, three of them written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Part:
 
 
 LAUNCHES_PER_LAYER = 30
-"""Operations that a layer of a decoder starts, roughly: seven products, two of attention, norms, rotations, adapters."""
+"""Operations that a layer of a decoder starts, roughly: seven products, attention, norms, rotations, adapters."""
 
 
 def step_parts(run: TrainingRun, shape: ModelShape, members: int, prompt_tokens: int) -> list[Part]:

@@ -113,7 +113,7 @@ def plan(
     from search.config.source import load_config
     from search.driver.bound import bound, bound_lines, machine_named
 
-    found = bound(load_config(preset, config, assignments), machine_named(machine), pack, prompt_tokens)
+    found = bound(load_config(preset, config, assignments or []), machine_named(machine), pack, prompt_tokens)
     typer.echo("\n".join(bound_lines(found)))
 
 

@@ -55,9 +55,8 @@ def test_counted_operations_are_those_that_torch_counts(tmp_path: Path, tied: bo
 
     from eval.engines.policy import load_policy
 
-    base = write_policy(
-        tmp_path / "policy", hidden_size=64, intermediate_size=160, num_hidden_layers=8, tie_word_embeddings=tied
-    )
+    size = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 8}
+    base = write_policy(tmp_path / "policy", **size, tie_word_embeddings=tied)
     model = load_policy(str(base), "cpu").model
     shape = ModelShape.of(model.config)
     targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
