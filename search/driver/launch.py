@@ -27,6 +27,7 @@ from search.executors.base import Executor, build_executor
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import Ledger, driver_lock
+from search.ledger.salvage import require_unaltered
 from search.proposers.base import Proposer
 from search.proposers.registry import build_proposer, prepare
 from search.results.earlier import earlier_luck_facts
@@ -99,6 +100,7 @@ def opened_run(
     ):
         jobs_folder(place).mkdir(exist_ok=True)
         if ready is None:
+            require_unaltered(ledger)
             asked, (config, changes) = config, mended(ledger, folder, config)
             if not changes and asked.plain() != config.plain():
                 progress.note("the search is finished: what changed in its configuration has no effect")
@@ -106,7 +108,11 @@ def opened_run(
             ready = checked(config)
             for change in record_mending(ledger, config, changes):
                 progress.note(f"changed since it was started: {change}")
-        yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
+        ledger.back_up()
+        try:
+            yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
+        finally:
+            ledger.back_up()
 
 
 class Ready(NamedTuple):

@@ -56,6 +56,7 @@ class Ledger(Database):
                     "UPDATE calls SET call = ? WHERE round = ? AND position = ?",
                     (json.dumps(asdict(settled)), round_number, position),
                 )
+            self.back_up()
 
         return settle
 
@@ -64,6 +65,7 @@ class Ledger(Database):
         with self._transaction():
             self._insert_call(round_number, replace(call, exchange=len(self.calls(round_number))))
             self._set_fact("question", None)
+        self.back_up()
 
     def rounds(self) -> list[Round]:
         """Rounds whose proposals are in, in order."""
@@ -89,6 +91,7 @@ class Ledger(Database):
                 self._insert("unusable", number, position, item.reason, item.detail, item.excerpt)
             for candidate in candidates:
                 self._insert("candidates", *astuple(candidate)[:-2], json.dumps(candidate.parents), candidate.kind)
+        self.back_up()
 
     def candidates(self, round_number: int | None = None) -> list[Candidate]:
         """Of one round, or of all, in the order in which they were proposed."""
@@ -319,6 +322,9 @@ class Ledger(Database):
     ) -> None:
         """`place`: stage, subject, seed, split and rung."""
         number = self._insert("evaluations", None, *place, file, now())
+        self._insert_predictions(number, predictions)
+
+    def _insert_predictions(self, number: int | None, predictions: Sequence[Prediction]) -> None:
         for i, p in enumerate(predictions):
             answer = p.strict, p.flexible, p.correct, p.correct_flexible, p.completion_tokens
             self._insert("predictions", number, i, p.id, *answer)

@@ -10,7 +10,7 @@ from eval.engines.base import GenerationEngine
 from eval.prediction import Prediction
 from eval.tasks.base import Task, examples_of
 from rewards_generated.errors import UserError
-from trainer.jobs.folder import ADAPTER, RESULT_FILE, versions, write_model
+from trainer.jobs.folder import ADAPTER, RESULT_FILE, hashes, versions, write_model
 from trainer.jobs.peak_memory import peak_memory
 from trainer.jobs.train import RunResult, TrainJob, TrainResult, member_folder
 
@@ -83,6 +83,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
         seconds["evaluate"] = time.perf_counter() - before
     results = []
     for place, member in enumerate(job.members):
+        own = member_folder(folder, member)
         failure = training.failures.get(place)
         result = RunResult(
             digest=member.digest,
@@ -99,8 +100,8 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
             },
             memory=memory if len(job.members) == 1 else {},
             versions=versions(),
+            sha256=hashes(own, [ADAPTER]) if place in finished else {},
         )
-        own = member_folder(folder, member)
         own.mkdir(parents=True, exist_ok=True)
         write_model(own / RESULT_FILE, result)
         results.append(result)
