@@ -111,6 +111,11 @@ def require_own_packages() -> None:
             )
 
 
+def _printable(text: str) -> str:
+    """What comes from files, without what a terminal takes for a command."""
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C.
 
@@ -129,14 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         code = commands.main(args=given or ["--help"], prog_name="reward-search", standalone_mode=False)
     except UserError as error:
-        print(f"reward-search: {error}", file=sys.stderr)
+        print(f"reward-search: {_printable(str(error))}", file=sys.stderr)
         return USAGE_ERROR
     except TyperException as error:
         message = error.format_message().rstrip(".").replace("\n", " ")
         if unknown := re.fullmatch(r"No such command '(.*)'", message):
             message += f": {nearest(unknown[1], COMMANDS)}"
         command = getattr(getattr(error, "ctx", None), "command_path", "reward-search")
-        print(f"reward-search: {message}; see `{command} --help`.", file=sys.stderr)
+        print(f"reward-search: {_printable(message)}; see `{command} --help`.", file=sys.stderr)
         return USAGE_ERROR
     except Exit as exit_request:
         return exit_request.exit_code

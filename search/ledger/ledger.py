@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from eval.prescreening import PreScreening
 from eval.report.data import Flag
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble
+from rewards_generated.errors import UserError
 from rewards_generated.gate.verdict import Verdict, together
 from search.ledger.connection import telling_of_damage
 from search.ledger.database import Database, now
@@ -97,6 +98,7 @@ class Ledger(Database):
         """Of one round, or of all, in the order in which they were proposed."""
         query = "SELECT * FROM candidates WHERE ?1 IS NULL OR round = ?1 ORDER BY round, position"
         rows = self._all(query, round_number)
+        self._require_printable(row[0] for row in rows)
         return [Candidate(*row[:-2], *[tuple(json.loads(row[-2])), row[-1]]) for row in rows]
 
     def verdicts(self) -> dict[str, Verdict]:
@@ -280,6 +282,7 @@ class Ledger(Database):
             "SELECT name, kind, candidates, ensemble, steps, same_as, listed_apart, control "
             "FROM ensembles ORDER BY position"
         )
+        self._require_printable(row[0] for row in rows)
         return [
             Finalist(row[0], row[1], tuple(json.loads(row[2])), Ensemble.model_validate_json(row[3]), *row[4:])
             for row in rows
@@ -296,6 +299,11 @@ class Ledger(Database):
             self._milestone(milestone, {"names": [item.name for item in finalists]})
 
     # Below the surface
+
+    def _require_printable(self, names: Iterable[str]) -> None:
+        """No name with a control character was ever recorded: raises UserError for a ledger that has one."""
+        if strange := next((name for name in names if not name.isprintable()), None):
+            raise UserError(f"{self.folder} was tampered with: a name in its ledger is {strange!r}")
 
     def _insert_call(self, round_number: int, call: LanguageModelCall) -> int:
         """Returns its position: exchanges in order, whichever is answered first, and in each the attempts."""

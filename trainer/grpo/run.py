@@ -44,7 +44,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
     from eval.engines.base import build_engine
     from eval.tasks.registry import build_task
     from rewards_generated.scorer import EnsembleScorer
-    from trainer.algorithms import algorithm_of
+    from trainer.algorithms import algorithm_of, permit
     from trainer.determinism import make_deterministic
     from trainer.grpo.training import Training
     from trainer.policy import load_base_policy
@@ -56,6 +56,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
     policy = load_base_policy(shared.base_model, shared.hardware, shared.prompt_format)
     rows = shared.evaluation.batch_size if shared.evaluation else EVALUATED_TOGETHER
     engine = build_engine(shared.engine, policy, rows)
+    permit(shared.algorithm)
     algorithm = algorithm_of(shared.algorithm)
     with ExitStack() as stack:
         scorings = [

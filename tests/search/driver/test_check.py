@@ -23,8 +23,10 @@ SMALL = {
         "random_controls": {"first_round": 0, "pool": 0},
     },
 }
-CONTENT = "SELECT evaluations.stage, subject, seed, question, strict, correct, completion_tokens, completions FROM predictions "
-CONTENT += "JOIN evaluations ON evaluation = id ORDER BY 1, 2, 3, 4, 5"
+CONTENT = (
+    "SELECT evaluations.stage, subject, seed, question, strict, correct, completion_tokens, completions "
+    "FROM predictions JOIN evaluations ON evaluation = id ORDER BY 1, 2, 3, 4, 5"
+)
 
 
 @pytest.fixture(scope="module")
