@@ -15,7 +15,7 @@ from typer import Abort, Exit, Option, Typer, TyperException
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from rewards_generated.errors import UserError, nearest
+from rewards_generated.errors import SCARCE, UserError, nearest
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -135,6 +135,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = commands.main(args=given or ["--help"], prog_name="reward-search", standalone_mode=False)
     except UserError as error:
         print(f"reward-search: {_printable(str(error))}", file=sys.stderr)
+        return USAGE_ERROR
+    except OSError as error:
+        if error.errno not in SCARCE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"reward-search: {where}{error.strerror}; see to it and try again (a run goes on with --resume)",
+            file=sys.stderr,
+        )
         return USAGE_ERROR
     except TyperException as error:
         message = error.format_message().rstrip(".").replace("\n", " ")

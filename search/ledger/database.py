@@ -35,6 +35,11 @@ class Database:
     def create(cls, folder: Path, facts: Mapping[str, Any]) -> Self:
         """A new ledger with its first facts. The folder must not hold one."""
         folder.mkdir(parents=True, exist_ok=True)
+        with told_of_damage(folder):
+            return cls._created(folder, facts)
+
+    @classmethod
+    def _created(cls, folder: Path, facts: Mapping[str, Any]) -> Self:
         connection = sqlite3.connect(folder / LEDGER_FILE, isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         ledger = cls(folder, connection)
