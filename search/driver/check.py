@@ -18,6 +18,7 @@ from search.jobs.descriptions import jobs_folder
 from search.ledger import LEDGER_FILE, Evaluation, Ledger, driver_lock
 from search.ledger.reopening import (
     forget_evaluation,
+    forget_stray_predictions,
     policies_of,
     recorded_rows,
     reopen,
@@ -73,9 +74,13 @@ def check(folder: Path, *, repair: bool) -> tuple[list[str], list[str]]:
 
 def _damage(folder: Path, ledger: Ledger) -> Damage:
     found, jobs = Damage(), policies_of(ledger)
-    owners = {(key[0], *policy): key[3] for key, policies in jobs.items() for policy in policies}
-    rungs = {row[:4]: row[4] for row in ledger._all("SELECT stage, subject, seed, rung, digest FROM rungs")}
-    there = set()
+    owners: dict[tuple[Any, ...], str] = {
+        (key[0], *policy): key[3] for key, policies in jobs.items() for policy in policies
+    }
+    rungs: dict[tuple[Any, ...], str] = {
+        row[:4]: row[4] for row in ledger._all("SELECT stage, subject, seed, rung, digest FROM rungs")
+    }
+    there: set[tuple[Any, ...]] = set()
     numbers = [row[0] for row in ledger._all("SELECT id FROM evaluations ORDER BY id")]
     for number, evaluation in zip(numbers, ledger.evaluations(), strict=True):
         place = (evaluation.stage, evaluation.subject, evaluation.seed)
@@ -170,6 +175,7 @@ def _mend(folder: Path, ledger: Ledger, found: Damage) -> list[str]:
     with ledger._transaction():
         for number in found.orphans:
             forget_evaluation(ledger, number)
+        forget_stray_predictions(ledger)
         for number, predictions in found.rows.items():
             ledger.files.put_predictions(predictions)
             rewrite_predictions(ledger, number, predictions)

@@ -71,6 +71,11 @@ def forget_evaluation(ledger: Ledger, number: int) -> None:
     ledger._connection.execute("DELETE FROM evaluations WHERE id = ?", (number,))
 
 
+def forget_stray_predictions(ledger: Ledger) -> None:
+    """Those of evaluations that are lost; in a transaction of the caller's."""
+    ledger._connection.execute("DELETE FROM predictions WHERE evaluation NOT IN (SELECT id FROM evaluations)")
+
+
 def rewrite_predictions(ledger: Ledger, number: int, predictions: Sequence[Prediction]) -> None:
     """The rows of an evaluation made again from its completions; in a transaction of the caller's."""
     ledger._connection.execute("DELETE FROM predictions WHERE evaluation = ?", (number,))

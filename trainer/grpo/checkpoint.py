@@ -134,11 +134,11 @@ def packed(value: Any, tensors: dict[str, Any]) -> Any:
     import numpy
     import torch
 
-    if isinstance(value, torch.Tensor | numpy.ndarray):
+    if isinstance(value, numpy.ndarray | torch.Tensor):
         name = str(len(tensors))
-        array = isinstance(value, numpy.ndarray)
-        tensors[name] = (torch.from_numpy(value) if array else value.detach().cpu()).clone().contiguous()
-        return {"array" if array else "tensor": name}
+        tensor = torch.from_numpy(value) if isinstance(value, numpy.ndarray) else value.detach().cpu()
+        tensors[name] = tensor.clone().contiguous()
+        return {"array" if isinstance(value, numpy.ndarray) else "tensor": name}
     if isinstance(value, dict):
         return {"items": [[packed(key, tensors), packed(item, tensors)] for key, item in value.items()]}
     if isinstance(value, tuple):
