@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
+import re
 import tomllib
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -39,6 +39,14 @@ Aggregation = Literal["sum", "zscore", "group_normalised"]
 
 SAVED = Path(__file__).parent / "ensembles"
 """Where ensembles lie that can be loaded by name, as `NAME.toml` or `NAME/ensemble.toml`."""
+
+MOST_MEMBERS = 100
+"""Every member with code is a process of its own where it is scored."""
+LARGEST = 1e9
+"""Of weights and frozen statistics. With the largest score of the sandbox no total comes near the largest float."""
+LARGEST_FILE = 8 * 2**20
+DEEPEST, MOST_KEYS = 8, 10_000
+"""Of a TOML file: levels, and keys and items together."""
 
 FOUND = "found"
 """Field of the TOML file, not of the ensemble: how it was found, for its card."""
@@ -75,10 +83,12 @@ class Member(BaseModel):
             raise UserError(f"member {self.name!r} has no code and is none of the base rewards ({known}); add its code")
         if self.code is not None and self.name in BASE_REWARDS:
             raise UserError(f"member {self.name!r} has code but the name of a base reward; rename it")
-        for field in ("weight", "mean", "std"):
-            value = getattr(self, field)
-            if value is not None and not math.isfinite(value):
-                raise UserError(f"member {self.name!r}: {field} is {value}; it must be a finite number")
+        numbers = {field: getattr(self, field) for field in ("weight", "mean", "std")}
+        for field, value in {**numbers, "schedule.to": self.schedule and self.schedule.to}.items():
+            if value is not None and not abs(value) <= LARGEST:
+                raise UserError(
+                    f"member {self.name!r}: {field} is {value}; it must be a finite number of at most {LARGEST:,.0f}"
+                )
         if self.std is not None and self.std < 0:
             raise UserError(f"member {self.name!r}: std is {self.std}; it must be 0 or more")
         if self.schedule is not None and (problem := self.schedule.problem(self.weight)):
@@ -181,6 +191,8 @@ class Ensemble(BaseModel):
     def _check(self) -> Ensemble:
         if not self.members:
             raise UserError(f"ensemble {self.name!r} has no members; list at least one under [[members]]")
+        if len(self.members) > MOST_MEMBERS:
+            raise UserError(f"ensemble {self.name!r} has {len(self.members)} members; at most {MOST_MEMBERS} are taken")
         names = [member.name for member in self.members]
         for name in names:
             if names.count(name) > 1:
@@ -312,9 +324,9 @@ def saved_names() -> list[str]:
 
 def _find(source: str | os.PathLike[str]) -> Path:
     path = Path(source)
-    places = [path, path / "ensemble.toml"]
-    if len(path.parts) == 1:
-        places += [SAVED / f"{path}.toml", SAVED / path / "ensemble.toml"]
+    # What ships is known by its bare name, whatever lies in the working folder; that is ./NAME.
+    shipped = [SAVED / f"{source}.toml", SAVED / source / "ensemble.toml"] if str(source) in saved_names() else []
+    places = [*shipped, path, path / "ensemble.toml"]
     for place in places:
         if place.is_file():
             return place
@@ -324,11 +336,23 @@ def _find(source: str | os.PathLike[str]) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB; no ensemble is")
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise UserError(f"{path} is not valid TOML: it is nested too deeply") from None
+    except ValueError as error:  # of TOML, of UTF-8, and of numbers with too many digits
         raise UserError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    keys, level = 0, [document]
+    for _ in range(DEEPEST):
+        level = [part for value in level for part in (value.values() if isinstance(value, dict) else value)]
+        keys += len(level)
+        level = [part for part in level if isinstance(part, dict | list)]
+    if level or keys > MOST_KEYS:
+        raise UserError(f"{path} is no ensemble: it has more than {DEEPEST} levels or {MOST_KEYS:,} keys")
+    return document
 
 
 def _format_of(document: dict[str, Any]) -> AnswerFormat:
@@ -346,9 +370,13 @@ def _with_code(member: dict[str, Any], path: Path, form: AnswerFormat) -> dict[s
     name = member.get("name")
     if "file" in member:
         member = dict(member)
-        file = path.parent / str(member.pop("file"))
+        named = str(member.pop("file"))
+        file = path.parent / named
         if "code" in member:
             raise UserError(f"{path}: member {name!r} has both `code` and `file`; keep one")
+        found = Path(re.sub(r"(\.py):\w+$", r"\1", str(file))).resolve()
+        if not found.is_relative_to(path.parent.resolve()) or (found.exists() and not found.is_file()):
+            raise UserError(f"{path}: member {name!r}: file = {named!r} is no regular file below {path.parent}")
         try:
             member["code"] = read_reward(str(file)).code
         except UserError as error:

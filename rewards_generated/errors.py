@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from errno import EDQUOT, EMFILE, ENFILE, ENOSPC, EROFS
+
+SCARCE = (ENOSPC, EDQUOT, EMFILE, ENFILE, EROFS)
+"""Errors of a machine that has no room on its disk or no descriptors left, or may not be written."""
 
 
 class UserError(Exception):

@@ -21,6 +21,28 @@ def write_whole(path: Path, content: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path, name: str = "*", *, below: bool = True) -> None:
+    """Removes what processes that are gone were writing in place of `name` when they were killed. `below`: in folders
+    of the folder too."""
+    for left in (folder.rglob if below else folder.glob)(f".{name}.*"):
+        number = left.name.rpartition(".")[2]
+        if number.isdigit() and not _alive(int(number)):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def partial_of(folder: Path) -> Path:
     """An empty place beside the folder, in which what is to replace it is written."""
     partial = folder.with_name(f"{folder.name}.partial")

@@ -20,13 +20,16 @@ def load_object(
     *,
     form: Literal["Class", "function"] = "Class",
     known: Collection[str] | None = None,
+    method: str | None = None,
 ) -> Any:
     """The class (or function, as `form` says) behind a name; its module is imported only now.
 
     `built_in`: targets such as `search.executors.local:LocalExecutor` by name; `known`: the names to suggest where
-    more are known than those. Any other name is `package.module:Class`, looked for in the working folder too.
+    more are known than those; `method`: that a class has to have. Any other name is `package.module:Class`, looked for
+    in the working folder too.
     `field` and `kind` are for the sentence: `executor.name`, `executor`.
-    Raises UserError for a name that is not known, a module or an attribute that is not there or not a class.
+    Raises UserError for a name that is not known, a module of Python's own, a module or an attribute that is not there
+    or not a class, before anything of it is called.
     """
     target = built_in.get(name, name)
     module_name, _, attribute = target.partition(":")
@@ -38,6 +41,8 @@ def load_object(
         )
     if not module_name or not attribute:
         raise UserError(f"{field} = {name!r}: write it as package.module:{form}")
+    if name not in built_in and module_name.partition(".")[0] in sys.stdlib_module_names:
+        raise UserError(f"{field} = {name!r}: {module_name!r} is a module of Python's own, and holds no {kind}")
     folder = str(Path.cwd())
     if name not in built_in and folder not in sys.path:
         sys.path.append(folder)
@@ -53,6 +58,8 @@ def load_object(
         raise UserError(f"{field} = {name!r}: module {module_name!r} has no {form.lower()} {attribute!r}")
     if form == "Class" and not isinstance(found, type):
         raise UserError(f"{field} = {name!r}: {attribute!r} is not a class")
+    if method is not None and not callable(getattr(found, method, None)):
+        raise UserError(f"{field} = {name!r}: the class has no method {method}, so it is no {kind}")
     return found
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pydantic import ConfigDict
+
 from eval.tasks.base import Task
 from rewards_generated.errors import UserError
 from rewards_generated.loading import load_object
@@ -133,11 +135,29 @@ class Grpo(Algorithm):
     name: ClassVar[str] = "grpo"
 
 
+class Unread(Grpo):
+    """Stands for an algorithm of a user's own whose code this process may not import: what it would say is not known,
+    and what is said is that of plain GRPO."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+_permitted: set[str] = set()
+
 ALGORITHMS = {"grpo": "trainer.algorithms:Grpo", "multilayer": "trainer.multilayer.algorithm:Multilayer"}
 
 
+def permit(settings: AlgorithmSettings) -> None:
+    """From now on this process imports the class that the settings name: it is about to train with it. Without, a
+    configuration can be read whose code is somebody else's."""
+    _permitted.add(settings.name)
+
+
 def algorithm_of(settings: AlgorithmSettings) -> Algorithm:
-    """Raises UserError for an algorithm that is not known, or options that it does not take."""
+    """Of a user's own, `Unread` until it is permitted. Raises UserError for an algorithm that is not known, or options
+    that it does not take."""
+    if ":" in settings.name and settings.name not in _permitted:
+        return Unread()
     return _built(settings.model_dump_json())
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from eval.report.data import Entry, Scores, SuiteScores, Transfer
 from eval.report.ranking import Ranking, RankingSplit, rank_entries
-from eval.report.table import FEWEST_COLUMNS, Cell, Column, Table, terminal_columns, terminal_width, wrapped
+from eval.report.table import FEWEST_COLUMNS, Cell, Column, Table, printable, terminal_columns, terminal_width, wrapped
 from eval.statistics.estimate import Estimate
 
 LeaderboardFormat = Literal["table", "md", "csv", "json"]
@@ -186,6 +186,12 @@ def _transfer_record(found: Transfer) -> dict[str, Any]:
     }
 
 
+def _plain_cell(value: Any) -> Any:
+    """Text that no spreadsheet takes for a formula, and no terminal for a command."""
+    text = printable(value) if isinstance(value, str) else value
+    return f"'{text}" if isinstance(text, str) and text.startswith(("=", "+", "-", "@")) else text
+
+
 def _csv(ranking: Ranking) -> str:
     rows = []
     for record in _records(ranking):
@@ -204,5 +210,5 @@ def _csv(ranking: Ranking) -> str:
     output = io.StringIO()
     writer = csv.DictWriter(output, fieldnames=list(rows[0]) if rows else ["rank", *_FIELDS], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({field: _plain_cell(value) for field, value in row.items()} for row in rows)
     return output.getvalue()

@@ -15,7 +15,7 @@ from typer import Abort, Exit, Option, Typer, TyperException
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from rewards_generated.errors import UserError, nearest
+from rewards_generated.errors import SCARCE, UserError, nearest
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -35,6 +35,7 @@ COMMANDS = {
     "ask": ("search.cli.runs", "Print the question that a search waits on."),
     "tell": ("search.cli.runs", "Answer that question from a file, and go on."),
     "status": ("search.cli.runs", "Show how far a search has come."),
+    "check": ("search.cli.runs", "Look for damage in a run directory, and mend it."),
     "leaderboard": ("search.cli.runs", "Print the leaderboard of a search."),
     "report": ("search.cli.runs", "Write the report of a search as one HTML file."),
     "pipeline": ("search.cli.runs", "Train by supervised fine-tuning, then GRPO, and evaluate on several suites."),
@@ -111,6 +112,11 @@ def require_own_packages() -> None:
             )
 
 
+def _printable(text: str) -> str:
+    """What comes from files, without what a terminal takes for a command."""
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C.
 
@@ -129,14 +135,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         code = commands.main(args=given or ["--help"], prog_name="reward-search", standalone_mode=False)
     except UserError as error:
-        print(f"reward-search: {error}", file=sys.stderr)
+        print(f"reward-search: {_printable(str(error))}", file=sys.stderr)
+        return USAGE_ERROR
+    except OSError as error:
+        if error.errno not in SCARCE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"reward-search: {where}{error.strerror}; see to it and try again (a run goes on with --resume)",
+            file=sys.stderr,
+        )
         return USAGE_ERROR
     except TyperException as error:
         message = error.format_message().rstrip(".").replace("\n", " ")
         if unknown := re.fullmatch(r"No such command '(.*)'", message):
             message += f": {nearest(unknown[1], COMMANDS)}"
         command = getattr(getattr(error, "ctx", None), "command_path", "reward-search")
-        print(f"reward-search: {message}; see `{command} --help`.", file=sys.stderr)
+        print(f"reward-search: {_printable(message)}; see `{command} --help`.", file=sys.stderr)
         return USAGE_ERROR
     except Exit as exit_request:
         return exit_request.exit_code

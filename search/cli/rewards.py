@@ -288,10 +288,15 @@ def source(
     \b
         reward-search source runs/mine gated_check > gated_check.py
     """
+    import sys
+
     from search.reader import open_run
 
     with open_run(run) as reader:
-        typer.echo(reader.source(candidate).rstrip("\n"))
+        code = reader.source(candidate).rstrip("\n")
+    if sys.stdout.isatty():  # into a file it goes as it is
+        code = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in code)
+    typer.echo(code)
 
 
 def import_rewards(

@@ -184,6 +184,34 @@ def status(run: RunFolder) -> None:
     print_status(run)
 
 
+def check(
+    run: RunFolder,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Mend what can be mended, and have lost jobs run again by --resume."),
+    ] = False,
+) -> int:
+    """Look for damage: pages and rows of the ledger, completions, adapters. Exit code 1 where there is any left.
+
+    Examples:
+
+    \b
+        reward-search check runs/mine
+        reward-search check runs/mine --repair
+    """
+    from eval.report.table import printable
+    from search.driver.check import check
+
+    found, done = check(run, repair=repair)
+    for sentence in (*found, *done):
+        typer.echo(printable(sentence))
+    if not found:
+        typer.echo(f"{run} is whole")
+    elif not repair:
+        typer.echo(f"`reward-search check {run} --repair` mends what can be mended")
+    return 1 if found and not repair else 0
+
+
 def leaderboard(
     run: RunFolder,
     format: Annotated[

@@ -24,7 +24,7 @@ from search.config.halving import Halving
 from search.config.names import FeedbackMode
 from search.config.race import RaceStage
 from search.config.transfer import TransferSetting
-from trainer.algorithms import algorithm_of
+from trainer.algorithms import Unread, algorithm_of
 from trainer.jobs.settings import AlgorithmSettings, GrpoSettings, Hardware, LoraSettings
 
 POOL = 4
@@ -145,8 +145,9 @@ class ScreeningSettings(_Section):
     @model_validator(mode="after")
     def _check(self) -> ScreeningSettings:
         """Raises UserError for an algorithm that is not known or does not fit, and a phrase that nothing would use."""
-        algorithm_of(self.algorithm).check(self.grpo)
-        if self.second_turn_phrase is not None and self.second_turn is None:
+        algorithm = algorithm_of(self.algorithm)
+        algorithm.check(self.grpo)
+        if self.second_turn_phrase is not None and self.second_turn is None and not isinstance(algorithm, Unread):
             raise UserError(
                 f"`screening.second_turn_phrase` = {self.second_turn_phrase!r} has no effect where evaluations have "
                 "one turn; set screening.evaluation_turns to 2, or leave it out"

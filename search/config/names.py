@@ -22,3 +22,6 @@ DECORRELATED = "decorrelated-"
 """How the names begin of ensembles that go down the ranking without what is too like a better one."""
 RANDOM = "random-"
 """How the names begin of random draws of candidates, which are controls."""
+
+SECRET = "secret"
+"""The fact that holds what the marks in prompts are made with: random, and the same to the end of a run."""

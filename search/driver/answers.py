@@ -11,6 +11,7 @@ from rewards_generated.errors import UserError
 from search.config.source import parse_config
 from search.driver.origin import start_folder
 from search.ledger import Ledger, driver_lock
+from search.ledger.salvage import require_unaltered
 from search.proposers.base import LanguageModelCall
 from search.proposers.manual import MODEL
 from search.rounds.inputs import require_same_inputs
@@ -44,6 +45,7 @@ def record_answer(folder: Path, file: Path, *, trust: bool = False) -> int:
         raise UserError(f"the answer {file} is empty; write the candidates that `reward-search ask {folder}` asks for")
     place = folder.absolute()
     with driver_lock(folder), closing(Ledger.open(place, write=True)) as ledger:
+        require_unaltered(ledger)
         question = _question(ledger, folder)
         with start_folder(ledger, folder, trust=trust):
             require_same_inputs(parse_config(ledger.fact("config")), ledger, folder)

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from eval.report.table import printable
 from eval.tasks.base import Split, Task
 from rewards_generated.files import write_whole
 from search.config.checks import found_questions, question_warnings
@@ -21,6 +22,7 @@ from search.config.plan import DEVIATION, DISCORDANT, candidate_steps, detectabl
 from search.config.seeds import screening_seeds
 from search.config.source import parse_config
 from search.driver.launch import checked, opened_run, require_free
+from search.driver.origin import code_names
 from search.finals.greedy import STAGE
 from search.ledger import Ledger
 from search.loop import search
@@ -44,6 +46,8 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool, trust: bool = Fal
     try:
         with stop_on_termination(), opened_run(folder, config, progress, resume=resume, trust=trust) as run:
             say(console, f"run directory: {folder}")
+            if names := code_names(config.plain()):
+                say(console, f"runs code that the configuration names: {', '.join(names)}")
             if not resume:
                 warn_of_questions(console, config, run.task)
             progress.skip_steps(recorded_steps(run.ledger))
@@ -118,8 +122,9 @@ def terminal(*, stderr: bool = False) -> Console:
 
 
 def say(console: Console, text: str) -> None:
-    """As it is: the terminal breaks long lines, and brackets are no markup."""
-    console.print(text, markup=False, soft_wrap=True)
+    """As it is, but for control characters: the terminal breaks long lines, and brackets are no markup."""
+    lines = "\n".join(map(printable, text.split("\n")))
+    console.print(lines, markup=False, soft_wrap=True)
 
 
 def print_plan(config: SearchConfig, *, probe: bool = False) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -16,10 +17,11 @@ from typing import Any, NamedTuple
 from eval.engines.base import engine_class
 from eval.tasks.base import Task
 from rewards_generated.errors import UserError
+from rewards_generated.files import sweep
 from rewards_generated.sandbox import SandboxStrength, require_strength
 from search.config.checks import checked_task
 from search.config.models import SearchConfig
-from search.config.names import BASE_ONLY
+from search.config.names import BASE_ONLY, SECRET
 from search.config.source import parse_config
 from search.driver.mending import mended, record_mending
 from search.driver.origin import origin_facts, start_folder
@@ -27,11 +29,13 @@ from search.executors.base import Executor, build_executor
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import Ledger, driver_lock
+from search.ledger.salvage import require_unaltered
 from search.proposers.base import Proposer
 from search.proposers.registry import build_proposer, prepare
 from search.results.earlier import earlier_luck_facts
 from search.rounds.inputs import WORKING_FOLDER, input_facts, require_same_inputs
 from search.session import Progress, Run
+from trainer.algorithms import permit
 
 PACKAGES = ("reward-search", "torch", "transformers", "trl", "peft", "datasets", "libcst", "litellm", "numpy", "scipy")
 
@@ -54,15 +58,18 @@ def written_whole(folder: Path) -> Iterator[Path]:
     at all. Raises UserError if the folder is not free."""
     require_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        prepared = Path(temporary) / "prepared"
-        prepared.mkdir()
+    sweep(folder.parent, glob.escape(folder.name), below=False)
+    prepared = folder.parent / f".{folder.name}.{os.getpid()}"
+    prepared.mkdir()
+    try:
         yield prepared
         try:
             prepared.rename(folder)
         except OSError:
             require_free(folder)
             raise
+    finally:
+        shutil.rmtree(prepared, ignore_errors=True)
 
 
 def recorded_config(folder: Path) -> SearchConfig:
@@ -97,8 +104,10 @@ def opened_run(
         closing(Ledger.open(place, write=True)) as ledger,
         start_folder(ledger, folder, trust=trust or not resume),
     ):
+        sweep(place)
         jobs_folder(place).mkdir(exist_ok=True)
         if ready is None:
+            require_unaltered(ledger)
             asked, (config, changes) = config, mended(ledger, folder, config)
             if not changes and asked.plain() != config.plain():
                 progress.note("the search is finished: what changed in its configuration has no effect")
@@ -106,7 +115,11 @@ def opened_run(
             ready = checked(config)
             for change in record_mending(ledger, config, changes):
                 progress.note(f"changed since it was started: {change}")
-        yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
+        ledger.back_up()
+        try:
+            yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
+        finally:
+            ledger.back_up()
 
 
 class Ready(NamedTuple):
@@ -118,6 +131,8 @@ class Ready(NamedTuple):
 
 def checked(config: SearchConfig) -> Ready:
     """What a search needs. Raises UserError for whatever a user can have got wrong."""
+    permit(config.screening.algorithm)
+    config = parse_config(config.plain())  # what the algorithm itself has to say of it
     task = checked_task(config)
     proposer = build_proposer(config.proposer.name, config.proposer.options)
     prepare(proposer)
@@ -134,6 +149,7 @@ def _create(folder: Path, config: SearchConfig, strength: SandboxStrength) -> No
         "config": config.plain(),
         "config_digest": config.digest,
         "seed": config.seed,
+        SECRET: secrets.token_hex(16),
         **input_facts(config),
         **earlier_luck_facts(config),
         "sandbox": strength.as_dict(),

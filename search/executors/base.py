@@ -39,6 +39,6 @@ def build_executor(name: str, **options: Any) -> Executor:
     A name of the form `package.module:Class` is imported, from the working folder too. Raises UserError for an
     unknown name, a class that cannot be imported, or options that it does not take.
     """
-    kind = load_object(name, BUILT_IN_EXECUTORS, "executor.name", "executor")
+    kind = load_object(name, BUILT_IN_EXECUTORS, "executor.name", "executor", method="run")
     executor: Executor = construct(kind, options, "executor.options", f"executor {name!r}")
     return executor

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from os import strerror
 from pathlib import Path
 
 import psutil
 
-from rewards_generated.errors import UserError
+from rewards_generated.errors import SCARCE, UserError
 from search.executors.environment import job_environment
 from search.executors.gpus import least_busy, visible_gpus
 from trainer.jobs.base import Done, FailureOwner, Job, Result
@@ -128,9 +129,17 @@ class LocalExecutor:
                 f"the result in {state.folder} cannot be read by this process; reward-search was changed while the "
                 "search ran, or the disk is full: continue with --resume"
             )
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         last = _last_line(state.folder / LOG_FILE)
+        if (scarce := exhausted(last)) is not None:
+            raise UserError(f"the job in {state.folder} stopped: {scarce}; see to it and continue with --resume")
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return failed("process", f"the job {how} and left no result; its log ends with: {last}")
+
+
+def exhausted(last_line: str) -> str | None:
+    """What the machine has none left of, by the last line of a job's log: nothing that the job itself is to blame for.
+    None where it says nothing of that."""
+    return next((strerror(code) for code in SCARCE if strerror(code) in last_line), None)
 
 
 def _start(job: Job, folder: Path, gpu: str | None) -> _Running:

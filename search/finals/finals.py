@@ -3,8 +3,9 @@ it the winner is trained under other settings and the out-of-distribution suites
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from rewards_generated.rollout import Rollout
 from search.config.names import DECORRELATED, GREEDY, UNTRAINED
 from search.config.suites import suites_of
 from search.finals.ensembles import choose_ensembles, decorrelated, draw_controls, is_random_draw
-from search.finals.greedy import select_greedily, train_missing
+from search.finals.greedy import STAGE, select_greedily, train_missing
 from search.finals.transfer import train_transfer
 from search.jobs.descriptions import evaluation_job, jobs_folder, retraining_run, split_of, suite_job
 from search.jobs.dispatch import run_jobs
@@ -25,6 +26,7 @@ from search.results.strata import drawn_ids
 from search.rounds.base_scores import BaseScores
 from search.session import Run
 from trainer.jobs.evaluate import EvaluateJob
+from trainer.jobs.folder import damaged
 
 POLICIES_PER_JOB = 8
 """Adapters that one test job evaluates: enough to share the start-up, few enough to lose little when it is killed."""
@@ -69,6 +71,9 @@ def fix_ensembles(run: Run, scores: BaseScores) -> None:
         best = [outcome.candidate for outcome in ranked(outcomes(run.config, run.ledger))]
         finalists = choose_ensembles(run.config, best, scores.frozen, measured_members(run, best, scores))
         run.ledger.record_finalists(finalists, "ensembles_fixed")
+    # Short runs whose results were lost after they had been used.
+    reopened = [pack.job.members for pack in run.ledger.packs(STAGE) if pack.outcome is None]
+    train_missing(run, STAGE, "greedy selection again", list(chain(*reopened)), run.config.greedy_steps)
 
 
 def measured_members(run: Run, best: Sequence[Candidate], scores: BaseScores) -> dict[str, Sequence[Candidate]]:
@@ -179,6 +184,7 @@ def evaluate_suites(run: Run) -> None:
 def _evaluate(run: Run, stage: Stage, phase: str, asked: Sequence[Asked]) -> None:
     """What the ledger does not have. Raises UserError where a job fails."""
     missing = {item.job.digest: item for item in asked if run.ledger.job(stage, item.subject, item.job.seed) is None}
+    _require_adapters(run, missing.values())
     run.progress.phase(phase, len(missing))
     jobs = [item.job for item in missing.values()]
     with closing(run_jobs(run.executor, jobs, jobs_folder(run.folder))) as ended:
@@ -188,6 +194,18 @@ def _evaluate(run: Run, stage: Stage, phase: str, asked: Sequence[Asked]) -> Non
                 raise UserError(f"{item.what} could not be evaluated ({done.result.failure}); resume to try again")
             run.ledger.record_evaluation(stage, item.subject, done.job, done.result, item.names)
             run.progress.job_done(done.job.label, None)
+
+
+def _require_adapters(run: Run, asked: Iterable[Asked]) -> None:
+    """Raises UserError naming an adapter that is gone or no longer what was trained."""
+    recorded = {record.digest: record for record in run.ledger.jobs("retraining")}
+    for digest in {digest for item in asked for digest in item.job.adapter_digests if digest is not None}:
+        place, record = jobs_folder(run.folder) / digest, recorded[digest]
+        if lost := damaged(place, record.result.get("sha256", {})):
+            raise UserError(
+                f"{place / lost[0]}, of {record.subject} with seed {record.seed}, is gone or damaged; `reward-search "
+                f"check {run.folder} --repair` has it trained again when the search is resumed"
+            )
 
 
 def _packs(run: Run) -> list[tuple[str, list[Policy]]]:

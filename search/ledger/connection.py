@@ -22,7 +22,9 @@ from search.ledger.lock import is_driven
 LEDGER_FILE = "ledger.sqlite"
 UNREACHABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM}
 """What SQLite says where it can make no shared-memory file, without which it reads no write-ahead log."""
-RESTORE = "put back a copy of the whole run directory, or start a new search"
+RESTORE = (
+    "`reward-search check RUN --repair` saves what can be read of it; or put back a copy of the whole run directory"
+)
 
 L = TypeVar("L")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rewards_generated.errors import UserError
+from search.ledger.backup import write_backup
 from search.ledger.connection import LEDGER_FILE, RESTORE, connected, telling_of_damage, told_of_damage
 from search.ledger.files import Files
 from search.ledger.records import Change, Milestone
@@ -34,6 +35,11 @@ class Database:
     def create(cls, folder: Path, facts: Mapping[str, Any]) -> Self:
         """A new ledger with its first facts. The folder must not hold one."""
         folder.mkdir(parents=True, exist_ok=True)
+        with told_of_damage(folder):
+            return cls._created(folder, facts)
+
+    @classmethod
+    def _created(cls, folder: Path, facts: Mapping[str, Any]) -> Self:
         connection = sqlite3.connect(folder / LEDGER_FILE, isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         ledger = cls(folder, connection)
@@ -79,6 +85,10 @@ class Database:
 
     def close(self) -> None:
         self._connection.close()
+
+    def back_up(self) -> None:
+        """Replaces the second copy beside the ledger by what is in it now (see `search.ledger.backup`)."""
+        write_backup(self.folder, self._connection)
 
     def copy_to(self, folder: Path) -> None:
         """The whole file, with what is still in its write-ahead log."""

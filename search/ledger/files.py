@@ -12,8 +12,8 @@ from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 
 LOST = (
-    "the completions of one evaluation are lost, and what needs them cannot be made; copy the file from where the run "
-    "was made, or start a new search"
+    "the completions of one evaluation are lost; `reward-search check RUN --repair` brings them back or has their job "
+    "run again"
 )
 
 
@@ -24,9 +24,7 @@ class Files:
     def put_predictions(self, predictions: Sequence[Prediction]) -> str:
         """Stores one JSON object per line, compressed without a time stamp, so that equal predictions have equal names;
         returns the name. What is there already is left as it is."""
-        text = "".join(prediction.model_dump_json() + "\n" for prediction in predictions)
-        content = gzip.compress(text.encode(), mtime=0)
-        name = hashlib.sha256(content).hexdigest() + ".jsonl.gz"
+        name, content = _packed(predictions)
         target = self.folder / name
         if not target.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -43,3 +41,13 @@ class Files:
         if hashlib.sha256(content).hexdigest() != name.partition(".")[0]:
             raise UserError(f"{path} is damaged: {LOST}")
         return [Prediction.model_validate_json(line) for line in gzip.decompress(content).splitlines()]
+
+    def name_of(self, predictions: Sequence[Prediction]) -> str:
+        """The name under which they are, or would be, stored."""
+        return _packed(predictions)[0]
+
+
+def _packed(predictions: Sequence[Prediction]) -> tuple[str, bytes]:
+    text = "".join(prediction.model_dump_json() + "\n" for prediction in predictions)
+    content = gzip.compress(text.encode(), mtime=0)
+    return hashlib.sha256(content).hexdigest() + ".jsonl.gz", content

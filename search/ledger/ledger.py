@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from eval.prescreening import PreScreening
 from eval.report.data import Flag
 from eval.tasks.base import Split
 from rewards_generated.ensemble import Ensemble
+from rewards_generated.errors import UserError
 from rewards_generated.gate.verdict import Verdict, together
 from search.ledger.connection import telling_of_damage
 from search.ledger.database import Database, now
@@ -56,6 +57,7 @@ class Ledger(Database):
                     "UPDATE calls SET call = ? WHERE round = ? AND position = ?",
                     (json.dumps(asdict(settled)), round_number, position),
                 )
+            self.back_up()
 
         return settle
 
@@ -64,6 +66,7 @@ class Ledger(Database):
         with self._transaction():
             self._insert_call(round_number, replace(call, exchange=len(self.calls(round_number))))
             self._set_fact("question", None)
+        self.back_up()
 
     def rounds(self) -> list[Round]:
         """Rounds whose proposals are in, in order."""
@@ -89,11 +92,13 @@ class Ledger(Database):
                 self._insert("unusable", number, position, item.reason, item.detail, item.excerpt)
             for candidate in candidates:
                 self._insert("candidates", *astuple(candidate)[:-2], json.dumps(candidate.parents), candidate.kind)
+        self.back_up()
 
     def candidates(self, round_number: int | None = None) -> list[Candidate]:
         """Of one round, or of all, in the order in which they were proposed."""
         query = "SELECT * FROM candidates WHERE ?1 IS NULL OR round = ?1 ORDER BY round, position"
         rows = self._all(query, round_number)
+        self._require_printable(row[0] for row in rows)
         return [Candidate(*row[:-2], *[tuple(json.loads(row[-2])), row[-1]]) for row in rows]
 
     def verdicts(self) -> dict[str, Verdict]:
@@ -277,6 +282,7 @@ class Ledger(Database):
             "SELECT name, kind, candidates, ensemble, steps, same_as, listed_apart, control "
             "FROM ensembles ORDER BY position"
         )
+        self._require_printable(row[0] for row in rows)
         return [
             Finalist(row[0], row[1], tuple(json.loads(row[2])), Ensemble.model_validate_json(row[3]), *row[4:])
             for row in rows
@@ -293,6 +299,11 @@ class Ledger(Database):
             self._milestone(milestone, {"names": [item.name for item in finalists]})
 
     # Below the surface
+
+    def _require_printable(self, names: Iterable[str]) -> None:
+        """No name with a control character was ever recorded: raises UserError for a ledger that has one."""
+        if strange := next((name for name in names if not name.isprintable()), None):
+            raise UserError(f"{self.folder} was tampered with: a name in its ledger is {strange!r}")
 
     def _insert_call(self, round_number: int, call: LanguageModelCall) -> int:
         """Returns its position: exchanges in order, whichever is answered first, and in each the attempts."""
@@ -319,6 +330,9 @@ class Ledger(Database):
     ) -> None:
         """`place`: stage, subject, seed, split and rung."""
         number = self._insert("evaluations", None, *place, file, now())
+        self._insert_predictions(number, predictions)
+
+    def _insert_predictions(self, number: int | None, predictions: Sequence[Prediction]) -> None:
         for i, p in enumerate(predictions):
             answer = p.strict, p.flexible, p.correct, p.correct_flexible, p.completion_tokens
             self._insert("predictions", number, i, p.id, *answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,9 +27,14 @@ def driver_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            written = os.pread(descriptor, 200, 0).decode(errors="replace")
+            holder = "".join(character for character in written if character.isprintable())
             raise UserError(
-                f"{folder} is being driven by another process; wait for it, or stop it with Ctrl-C"
+                f"{folder} is being driven by another process{f' ({holder})' if holder else ''}; wait for it, or stop "
+                "it with Ctrl-C"
             ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}".encode(), 0)
         yield
     finally:
         os.close(descriptor)

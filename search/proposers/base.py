@@ -265,6 +265,8 @@ class ProposalRequest:
     """Whether a candidate that behaves like an earlier one on the base policy's rollouts is left untrained."""
     examples_seed: int = 0
     """The same in every round of a search: rounds show different examples as long as there are any."""
+    secret: str = field(default="", repr=False)
+    """Of the run, from which the marks round untrusted text are made; no prompt holds it."""
     reference: Reference | None = None
     """How candidates are trained and judged, and what adding nothing scores; None: unknown."""
 

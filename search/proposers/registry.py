@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rewards_generated.errors import UserError
 from rewards_generated.loading import construct, load_object
 from rewards_generated.validation import read_options
 from search.proposers.base import Proposer
@@ -33,8 +32,6 @@ def build_proposer(name: str, options: Mapping[str, Any]) -> Proposer:
         proposer = kind(read_options(settings, options, "proposer.options", f"proposer {name!r}"))
     else:
         proposer = construct(kind, options, "proposer.options", f"proposer {name!r}")
-    if not callable(getattr(proposer, "propose", None)):
-        raise UserError(f"proposer.name = {name!r}: the class has no method propose(request)")
     built: Proposer = proposer
     return built
 
@@ -57,5 +54,5 @@ def proposer_notes(proposer: Proposer) -> list[str]:
 
 def proposer_class(name: str) -> type[Any]:
     """The class behind a name; its `Settings` list the options with their help. Raises UserError."""
-    kind: type[Any] = load_object(name, PROPOSERS, "proposer.name", "proposer")
+    kind: type[Any] = load_object(name, PROPOSERS, "proposer.name", "proposer", method="propose")
     return kind

@@ -11,7 +11,7 @@ from eval.statistics.luck import SeedVariance
 from eval.tasks.base import Task
 from rewards_generated.rollout import Rollout
 from search.config.models import SearchConfig
-from search.config.names import BASE_ONLY, WITHOUT_RESULTS
+from search.config.names import BASE_ONLY, SECRET, WITHOUT_RESULTS
 from search.ledger import Ledger
 from search.proposers.base import EarlierRound, Feedback, ProposalRequest, Spending
 from search.proposers.question.evidence import Reference, ReferenceScore
@@ -74,6 +74,7 @@ def later_request(
     return replace(
         request,
         feedback=feedback,
+        secret=ledger.fact(SECRET) or "",
         known_identities=frozenset(outcome.candidate.identity for outcome in every if outcome.candidate.identity),
         reference=_reference(config, rollouts, controls, luck),
         spent=Spending.of(call for before in range(1, number) for call in ledger.calls(before)),

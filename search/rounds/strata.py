@@ -25,10 +25,12 @@ def draw_questions(run: Run) -> None:
     """Samples the pool and writes down what was drawn, once; nothing where the questions are not drawn from strata."""
     config, ledger = run.config, run.ledger
     strata = config.screening.question_strata
-    if strata is None or ledger.fact(QUESTION_STRATA) is not None:
+    if strata is None:
         return
     job = question_pool_job(config)
     missing = [job] if ledger.job("base-rollouts", UNTRAINED, job.seed) is None else []
+    if not missing and ledger.fact(QUESTION_STRATA) is not None:
+        return
     run.progress.phase("base mass of questions", len(missing))
     with closing(run_jobs(run.executor, missing, jobs_folder(run.folder))) as ended:
         for done in ended:

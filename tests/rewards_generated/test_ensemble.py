@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,41 @@ def test_a_wrong_schedule_is_one_sentence(schedule: str, sentence: str, tmp_path
     with pytest.raises(UserError) as raised:
         load(tmp_path / "e.toml")
     assert sentence in str(raised.value)
+
+
+def test_a_strangers_file_is_read_within_limits(tmp_path: Path) -> None:
+    reward = 'def reward(prompt: str, completion: str, answer: str) -> float:\n    """One."""\n    return 1.0\n'
+    (tmp_path / "outside.py").write_text(reward)
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "inside.py").write_text(reward)
+    (folder / "link.py").symlink_to(tmp_path / "outside.py")
+    os.mkfifo(folder / "pipe.py")
+
+    def read(text: str) -> str:
+        (folder / "e.toml").write_text(text)
+        try:
+            return str(len(load(folder / "e.toml").members))
+        except UserError as error:
+            return str(error)
+
+    assert read('[[members]]\nname = "a"\nfile = "inside.py"') == "1"
+    for file in ("../outside.py", str(tmp_path / "outside.py"), "link.py", "pipe.py", "/dev/zero"):
+        assert "is no regular file below" in read(f'[[members]]\nname = "a"\nfile = "{file}"'), file
+    many = "".join(f'[[members]]\nname = "m{n}"\nfile = "inside.py"\n' for n in range(101))
+    assert "at most 100 are taken" in read(many)
+    for number in ("inf", "nan", "1e400", "1e12", "-1e10"):
+        assert "finite number of at most" in read(f'[[members]]\nname = "answer_check"\nweight = {number}'), number
+    assert "not valid TOML" in read(f"x = {'9' * 5000}")
+    assert "valid" in read(f'[[members]]\nname = "answer_check"\nweight = {"9" * 4000}')
+    assert "nested too deeply" in read(f"x = {'[' * 5000}")
+    assert "levels" in read(f"x = {'[' * 20}{']' * 20}\n")
+    assert "keys" in read("".join(f"k{n} = 1\n" for n in range(10_001)))
+
+
+def test_a_folder_is_no_ensemble_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base_rewards").mkdir()
+    (tmp_path / "base_rewards" / "ensemble.toml").write_text('name = "theirs"\n[[members]]\nname = "answer_check"\n')
+    assert load("base_rewards").name != "theirs"
+    assert load("./base_rewards").name == "theirs"

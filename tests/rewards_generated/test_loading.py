@@ -32,14 +32,20 @@ def test_ones_own_is_found_in_the_working_folder(tmp_path: Path, monkeypatch: py
         ("decimel", r"engine.name = 'decimel' is not a known engine: did you mean 'decimal'\? \(an engine of your own"),
         ("zzz", "choose one of decimal"),
         ("json:", "write it as package.module:Class"),
-        ("json:Nobody", "module 'json' has no class 'Nobody'"),
-        ("json:loads", "'loads' is not a class"),
-        ("json.nowhere:X", "there is no module 'json.nowhere' to import"),
+        ("numpy:Nobody", "module 'numpy' has no class 'Nobody'"),
+        ("numpy:zeros", "'zeros' is not a class"),
+        ("numpy.nowhere:X", "there is no module 'numpy.nowhere' to import"),
+        ("subprocess:Popen", "a module of Python's own"),
     ],
 )
 def test_mistakes_are_one_sentence(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load(name)
+
+
+def test_a_class_without_the_method_of_its_kind_is_refused_before_it_is_called() -> None:
+    with pytest.raises(UserError, match=r"proposer.name = 'numpy:ndarray': the class has no method propose"):
+        load_object("numpy:ndarray", {}, "proposer.name", "proposer", method="propose")
 
 
 def test_options_are_checked_by_name() -> None:

@@ -20,7 +20,7 @@ from rewards_generated.ensemble import Ensemble
 from trainer.jobs.base import Done, Job, Result
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult, Suite
 from trainer.jobs.fine_tune import FineTuneJob, FineTuneResult
-from trainer.jobs.folder import CHECKPOINT
+from trainer.jobs.folder import CHECKPOINT, hashes
 from trainer.jobs.train import (
     RewardStatistics,
     RunResult,
@@ -101,6 +101,7 @@ class InstantExecutor:
                 _predicted(example, policy[0], policy[1], job.seed, job.evaluation.second_turn) for example in examples
             ),
             seconds={"start": 0.0, "train": 0.0, "evaluate": 0.0},
+            sha256=hashes(folder, ["adapter"]),
         )
 
 

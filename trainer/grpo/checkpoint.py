@@ -5,18 +5,19 @@ The state of a pack holds everything per member, so that a member's part can go 
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rewards_generated.errors import UserError
-from rewards_generated.files import former_of, partial_of, replace_folder, restored
+from rewards_generated.files import former_of, partial_of, replace_folder, restored, write_whole
 
 BYTES_PER_PARAMETER = 12
 """Of a trained parameter in a checkpoint: weight and AdamW's two moments, in float32."""
-STATE_FILE = "state.pt"
+STATE_FILE, TENSORS_FILE = "state.json", "state.safetensors"
 TRAINER_STATE_FILE = "trainer_state.json"
 
 
@@ -28,7 +29,15 @@ class Checkpoint:
 
     @property
     def exists(self) -> bool:
-        return restored(self.folder) and (self.folder / STATE_FILE).is_file()
+        """One that is not what was written counts for none: the run then begins again."""
+        if not restored(self.folder):
+            return False
+        try:
+            described = json.loads((self.folder / STATE_FILE).read_text(encoding="utf-8"))
+            content = (self.folder / TENSORS_FILE).read_bytes()
+        except (OSError, ValueError):
+            return False
+        return bool(hashlib.sha256(content).hexdigest() == described["tensors_sha256"])
 
     @property
     def step(self) -> int:
@@ -37,22 +46,25 @@ class Checkpoint:
 
     def write(self, trainer_state: Any, state: dict[str, Any]) -> None:
         """`trainer_state`: transformers' `TrainerState`. `state`: tensors and plain values."""
-        import torch
+        from safetensors.torch import save
 
         partial = partial_of(self.folder)
         partial.mkdir(parents=True)
         trainer_state.save_to_json(str(partial / TRAINER_STATE_FILE))
-        with (partial / STATE_FILE).open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
+        tensors: dict[str, Any] = {}
+        plain = packed(state, tensors)
+        content = save(tensors)
+        write_whole(partial / TENSORS_FILE, content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        write_whole(partial / STATE_FILE, json.dumps({"tensors_sha256": sha256, "state": plain}))
         replace_folder(partial, self.folder)
 
     def read(self) -> dict[str, Any]:
-        """The `state` of the last `write`, on the CPU. It is a file of this project's own, and read as such."""
-        import torch
+        """The `state` of the last `write`, on the CPU."""
+        from safetensors.torch import load
 
-        state: dict[str, Any] = torch.load(self.folder / STATE_FILE, map_location="cpu", weights_only=False)
+        described = json.loads((self.folder / STATE_FILE).read_text(encoding="utf-8"))
+        state: dict[str, Any] = unpacked(described["state"], load((self.folder / TENSORS_FILE).read_bytes()))
         return state
 
     def gather(self, members: Sequence[str], origins: Sequence[Checkpoint]) -> None:
@@ -115,6 +127,37 @@ class Checkpoint:
     def remove(self) -> None:
         for folder in (self.folder, partial_of(self.folder), former_of(self.folder)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def packed(value: Any, tensors: dict[str, Any]) -> Any:
+    """The value as plain JSON, and what of it are tensors or arrays in `tensors`, by the names that stand there."""
+    import numpy
+    import torch
+
+    if isinstance(value, numpy.ndarray | torch.Tensor):
+        name = str(len(tensors))
+        tensor = torch.from_numpy(value) if isinstance(value, numpy.ndarray) else value.detach().cpu()
+        tensors[name] = tensor.clone().contiguous()
+        return {"array" if isinstance(value, numpy.ndarray) else "tensor": name}
+    if isinstance(value, dict):
+        return {"items": [[packed(key, tensors), packed(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, tuple):
+        return {"tuple": [packed(item, tensors) for item in value]}
+    return [packed(item, tensors) for item in value] if isinstance(value, list) else value
+
+
+def unpacked(value: Any, tensors: Mapping[str, Any]) -> Any:
+    """What `packed` was given."""
+    if isinstance(value, list):
+        return [unpacked(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    [(form, content)] = value.items()
+    if form == "items":
+        return {unpacked(key, tensors): unpacked(item, tensors) for key, item in content}
+    if form == "tuple":
+        return tuple(unpacked(item, tensors) for item in content)
+    return tensors[content].numpy() if form == "array" else tensors[content]
 
 
 def _of_member(state: dict[str, Any], place: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from eval.engines.base import GenerationEngine
 from eval.prediction import Prediction
 from eval.tasks.base import Task, examples_of
 from rewards_generated.errors import UserError
-from trainer.jobs.folder import ADAPTER, RESULT_FILE, versions, write_model
+from trainer.jobs.folder import ADAPTER, RESULT_FILE, hashes, versions, write_model
 from trainer.jobs.peak_memory import peak_memory
 from trainer.jobs.train import RunResult, TrainJob, TrainResult, member_folder
 
@@ -44,7 +44,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
     from eval.engines.base import build_engine
     from eval.tasks.registry import build_task
     from rewards_generated.scorer import EnsembleScorer
-    from trainer.algorithms import algorithm_of
+    from trainer.algorithms import algorithm_of, permit
     from trainer.determinism import make_deterministic
     from trainer.grpo.training import Training
     from trainer.policy import load_base_policy
@@ -56,6 +56,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
     policy = load_base_policy(shared.base_model, shared.hardware, shared.prompt_format)
     rows = shared.evaluation.batch_size if shared.evaluation else EVALUATED_TOGETHER
     engine = build_engine(shared.engine, policy, rows)
+    permit(shared.algorithm)
     algorithm = algorithm_of(shared.algorithm)
     with ExitStack() as stack:
         scorings = [
@@ -83,6 +84,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
         seconds["evaluate"] = time.perf_counter() - before
     results = []
     for place, member in enumerate(job.members):
+        own = member_folder(folder, member)
         failure = training.failures.get(place)
         result = RunResult(
             digest=member.digest,
@@ -99,8 +101,8 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
             },
             memory=memory if len(job.members) == 1 else {},
             versions=versions(),
+            sha256=hashes(own, [ADAPTER]) if place in finished else {},
         )
-        own = member_folder(folder, member)
         own.mkdir(parents=True, exist_ok=True)
         write_model(own / RESULT_FILE, result)
         results.append(result)

@@ -35,6 +35,8 @@ class Result(Frozen):
     memory: dict[str, int] = Field(default={})
     """Peaks in bytes: resident, cuda (`trainer.jobs.peak_memory`)."""
     versions: dict[str, str] = Field(default={})
+    sha256: dict[str, str] = Field(default={})
+    """Of every file in the folders that `files` names, by its path relative to the job's folder."""
 
     @model_validator(mode="after")
     def _owned(self) -> Result:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,7 +46,27 @@ def kept_result(folder: Path, digest: str, kind: type[AnyResult]) -> AnyResult |
     result = read_result(folder, digest, kind)
     if result is None or result.owner not in (None, "candidate"):
         return None
-    return result if all((folder / name).is_dir() for name in result.files) else None
+    there = all((folder / name).is_dir() for name in result.files)
+    return result if there and not damaged(folder, result.sha256) else None
+
+
+def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of every file in these folders, by its path relative to `folder`."""
+    files = sorted(file for name in names for file in (folder / name).rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): _sha256(file) or "" for file in files}
+
+
+def damaged(folder: Path, recorded: Mapping[str, str]) -> list[str]:
+    """Which of these files are gone or no longer what they were, by their SHA-256."""
+    return [name for name, digest in recorded.items() if _sha256(folder / name) != digest]
+
+
+def _sha256(file: Path) -> str | None:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def versions() -> dict[str, str]:

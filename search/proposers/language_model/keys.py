@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from rewards_generated.errors import UserError
 from search.proposers.language_model.client import litellm
@@ -55,7 +57,33 @@ def secrets(settings: ModelSettings) -> dict[str, str]:
         for name, value in os.environ.items()
         if name == settings.api_key_variable or name.upper().endswith(("_KEY", "_TOKEN", "_SECRET", "_PASSWORD"))
     }
+    for part in parse_qsl(urlsplit(settings.api_base or "").query):
+        found[f"api_base {part[0]}"] = part[1]
     return {name: value for name, value in found.items() if len(value) >= 6}
+
+
+def redacted(text: str, settings: ModelSettings) -> str:
+    """The text without those values, in base64, hex and percent encoding neither."""
+    for name, value in secrets(settings).items():
+        for form in _forms(value):
+            text = text.replace(form, f"[{name}]")
+    return text
+
+
+def _forms(value: str) -> Iterator[str]:
+    """The value as it is, and what of its encodings does not depend on what stands around it."""
+    content = value.encode()
+    yield value
+    yield quote(value, safe="")
+    yield content.hex()
+    yield content.hex().upper()
+    for before in range(3):
+        # Four characters hold three bytes: those that share a character with bytes around it are left out.
+        whole = content[(3 - before) % 3 :]
+        encoded = base64.b64encode(whole[: len(whole) // 3 * 3]).decode()
+        if len(encoded) >= 8:
+            yield encoded
+            yield encoded.translate(str.maketrans("+/", "-_"))
 
 
 def _sendable(variable: str) -> str:

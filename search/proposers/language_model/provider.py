@@ -12,7 +12,7 @@ from rewards_generated.reward_set import Proposes
 from search.proposers.base import LanguageModelCall, Spending
 from search.proposers.language_model.client import litellm
 from search.proposers.language_model.failures import Failure, failure_of
-from search.proposers.language_model.keys import key_of, secrets
+from search.proposers.language_model.keys import key_of, redacted
 from search.proposers.language_model.parameters import (
     accepted_parameters,
     check_request,
@@ -173,7 +173,7 @@ class Provider:
         return LanguageModelCall(
             self.model,
             prompt,
-            without_surrogates(reply or refusal or ""),
+            redacted(without_surrogates(reply or refusal or ""), self.settings),
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             cost_usd=price(self.settings, prompt_tokens, completion_tokens),
@@ -192,9 +192,7 @@ class Provider:
         """The error in one line, without any key that stands in the environment."""
         said = str(error).partition("Traceback (most recent call last)")[0].strip()
         message = " ".join(without_surrogates(said or type(error).__name__).split())
-        for name, value in secrets(self.settings).items():
-            message = message.replace(value, f"[{name}]")
-        return message[:1000]
+        return redacted(message, self.settings)[:1000]
 
 
 def _tool_arguments(message: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ Item = TypeVar("Item")
 
 FAMILIES = ("reflection", "correctness", "process", "format", "length", "keyword", "other")
 TEMPLATE = Path(__file__).parent / "prompts" / "proposal.md.j2"
+MARK = 8
+"""Hex digits of what stands between untrusted text and the rest; another in every request, made with the secret of the
+run, so that nobody can write it down beforehand, and a resumed run asks the same question."""
 SHORTEST = 3
 """Level of shortening beyond which a prompt would say too little."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -105,7 +109,8 @@ def _rendered(
     """`whole`: the settings before anything was cut to fit, by which the rounds take turns with examples."""
     from jinja2 import TemplateError
 
-    mark = "data-" + hashlib.sha256(f"mark {request.seed} {request.round}".encode()).hexdigest()[:8]
+    told = f"mark {request.seed} {request.round} {sample} {sorted(asked.items(), key=lambda item: item[0])}"
+    mark = "data-" + hmac.new(request.secret.encode(), told.encode(), hashlib.sha256).hexdigest()[:MARK]
     feedback = request.feedback
     blocks: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
@@ -102,6 +103,33 @@ def test_code_that_a_task_names_in_its_options_counts_as_named() -> None:
     assert not {"a: b", "x:1"} & set(names)
 
 
+def names_of(run: Path) -> set[str]:
+    with closing(Ledger.open(run)) as ledger:
+        return {candidate.name for candidate in ledger.candidates()}
+
+
+def test_names_with_control_characters_were_never_recorded(
+    secret: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, run = run_search(tmp_path, search={"rounds": 1})
+    assert code == 0
+    with closing(sqlite3.connect(run / "ledger.sqlite", isolation_level=None)) as connection:
+        connection.execute("UPDATE candidates SET name = 'a' || char(27) || '[2J' WHERE position = 0")
+    capsys.readouterr()
+    assert main(["status", str(run)]) == 2
+    said = capsys.readouterr()
+    assert "tampered" in said.err
+    assert "\x1b" not in said.out + said.err
+
+
+def test_the_code_that_a_configuration_names_is_said(
+    secret: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _ = run_search(tmp_path, proposer={"name": "manual"})
+    assert code == 0
+    assert "runs code that the configuration names: tests.search.instant:InstantExecutor" in capsys.readouterr().out
+
+
 def test_reading_a_strangers_run_imports_nothing_that_it_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,8 +147,15 @@ def test_reading_a_strangers_run_imports_nothing_that_it_names(
             name: {**config[name], "name": "theirs_of_the_reader:Thing"} for name in ("proposer", "executor", "engine")
         }
         task = {"name": "theirs_of_the_reader:task", "options": {}}
-        ledger.record_fact("config", {**config, **named, "task": task})
+        algorithm = {"name": "theirs_of_the_reader:Thing", "options": {"of": "theirs"}}
+        screening = {**config["screening"], "algorithm": algorithm}
+        ledger.record_fact("config", {**config, **named, "task": task, "screening": screening})
     for command in ("status", "leaderboard", "report"):
         assert main([command, str(run)]) == 0, capsys.readouterr().err
+    assert main(["check", str(run)]) == 1  # the configuration is not the one that was recorded
+    assert main(["source", str(run), next(iter(sorted(names_of(run))))]) == 0
+    assert main(["export", str(run), "--to", str(tmp_path / "taken")]) == 0
+    assert main(["ask", str(run)]) == 2
+    capsys.readouterr()
     assert main(["run", "--run-dir", str(run), "--resume"]) == 2
     assert "add --trust" in capsys.readouterr().err

@@ -70,7 +70,9 @@ def damaged(ledger: Ledger, start: int, content: bytes) -> Path:
 
 def test_a_damaged_page_is_one_sentence_that_names_the_table(ledger: Ledger) -> None:
     folder = damaged(ledger, 4096, bytes(range(256)) * 16)
-    with pytest.raises(UserError, match="is damaged: of its tables facts cannot be read in full; put back a copy"):
+    with pytest.raises(
+        UserError, match="is damaged: of its tables facts cannot be read in full; `reward-search check RUN --repair`"
+    ):
         Ledger.open(folder).fact("config")
     with pytest.raises(UserError, match="is damaged"):
         Ledger.open(folder, write=True)
@@ -93,7 +95,7 @@ def test_a_ledger_that_was_cut_off(ledger: Ledger, size: int) -> None:
     ledger.close()
     path = ledger.folder / LEDGER_FILE
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(UserError, match="put back a copy"):
+    with pytest.raises(UserError, match="or put back a copy"):
         Ledger.open(ledger.folder).fact("long")
 
 

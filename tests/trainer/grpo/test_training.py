@@ -77,6 +77,41 @@ def test_a_member_that_diverges_leaves_and_the_others_go_on(base: Path, tmp_path
     assert same(weights(run, 0), weights(alone, 0), 1e-13)
 
 
+@pytest.mark.parametrize("fault", ["loss is nan", "loss is inf", "huge weights"])
+def test_numbers_that_are_not_finite_stop_one_member_and_not_a_bit_of_another(
+    base: Path, tmp_path: Path, fault: str
+) -> None:
+    jobs = [member_run(base, name, 1.0, grpo={**STEPS, "steps": 2}) for name in ("sound", "diverging", "other")]
+    whole = pack_run(base, tmp_path / "whole", jobs)
+    whole.train()
+    run = pack_run(base, tmp_path / "hit", jobs)
+    scored, alive = run._trainer._generate_and_score_completions, run._trainer._alive
+
+    def hit(inputs: Any) -> dict[str, Any]:
+        output: dict[str, Any] = scored(inputs)
+        if run._trainer.state.global_step == 1:
+            output["advantages"][output["member"] == 1] = math.nan if fault == "loss is nan" else math.inf
+        return output
+
+    def grown() -> list[int]:
+        if run._trainer.state.global_step == 1:
+            with torch.no_grad():
+                for parameter in run.tuned.parameters():
+                    parameter[1] = 1e200
+        return alive()
+
+    if fault == "huge weights":
+        run._trainer._alive = grown
+    else:
+        run._trainer._generate_and_score_completions = hit
+    run.train()
+    assert list(run.failures) == [1]
+    assert "diverged at step 2" in run.failures[1]
+    for place in (0, 2):
+        assert same(weights(run, place), weights(whole, place))
+        assert run.curves(place) == whole.curves(place)
+
+
 def test_a_pack_without_a_member_left_ends(base: Path, tmp_path: Path) -> None:
     jobs = [
         member_run(base, name, 1.0, 2, grpo={**STEPS, "steps": 50}, failure_rate_limit=0.01) for name in ("one", "two")

@@ -184,6 +184,16 @@ def test_untrusted_text_stands_between_marks_that_it_cannot_forge() -> None:
     assert mark not in prompt(request(seed=8))
 
 
+def test_marks_are_another_in_every_run_and_request_and_the_same_when_asked_again() -> None:
+    def mark(secret: str, **asked: int) -> str:
+        text = render_prompt(request(secret=secret), PromptSettings(), **asked)
+        return str(re.findall(r"\[(data-[0-9a-f]{8}) questions\]", text)[0])
+
+    assert mark("one") == mark("one")
+    assert "one-secret" not in prompt(request(secret="one-secret"))
+    assert len({mark("one"), mark("another"), mark("one", count=2), mark("one", sample=1)}) == 4
+
+
 def test_the_form_of_the_answer() -> None:
     assert "```python" in render_prompt(request(), PromptSettings())
     structured = render_prompt(request(), PromptSettings(), form="json")
