@@ -1,8 +1,8 @@
 """The worker's own program: start clean, import, seal, then score what the private pipe asks for.
 
 Run as `python -S -s -P boot.py REQUEST_FD REPLY_FD PARENT_PID TURN_FD STATUS_FD`, never imported by the parent. It
-needs nothing but the standard library; what the seal consists of (filter programs, rule set, limits) comes ready-made in the
-set-up frame of the trusted parent. The frames are described in `protocol.py`.
+needs nothing but the standard library; what the seal consists of (filter programs, rule set, limits) comes ready-made
+in the set-up frame of the trusted parent. The frames are described in `protocol.py`.
 """
 
 from __future__ import annotations

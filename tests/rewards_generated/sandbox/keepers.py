@@ -1,7 +1,7 @@
 """Rewards that try to tell one call from another: by what they left behind, by the clock, by chance, by counters.
 
-Each gives back what it found, so that a value which changes from call to call is a breach. The modules that they need are
-imported before the seal.
+Each gives back what it found, so that a value which changes from call to call is a breach. The modules that they
+need are imported before the seal.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ _HEAD = "import ctypes, gc, json, mmap, os, random, select, struct, sys, time, d
 
 
 def _reward(body: str) -> str:
-    return (
-        f"{_HEAD}\ndef reward(prompt, completion, answer):\n{textwrap.indent(textwrap.dedent(body).strip(), '    ')}\n"
-    )
+    body = textwrap.indent(textwrap.dedent(body).strip(), "    ")
+    return f"{_HEAD}\ndef reward(prompt, completion, answer):\n{body}\n"
 
 
 LEFT_BEHIND: dict[str, str] = {

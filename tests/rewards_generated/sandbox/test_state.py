@@ -94,8 +94,8 @@ def test_logging_and_locks_work_without_a_clock() -> None:
 
 def test_a_fork_that_will_not_end_after_its_reply_costs_the_worker_not_the_next_batch_its_value() -> None:
     code = (
-        "import os, sys\ndef reward(prompt, completion, answer):\n    if completion == 'stay':\n"
-        "        sys.exitfunc = os._exit\n        os._exit = lambda code: [None for _ in iter(int, 1)]\n    return 1.0\n"
+        "import os\ndef reward(prompt, completion, answer):\n    if completion == 'stay':\n"
+        "        os._exit = lambda code: [None for _ in iter(int, 1)]\n    return 1.0\n"
     )
     with RewardWorker(code, SandboxSettings(batch_seconds=0.5, retry_factor=0), seal=SEALED) as worker:
         assert worker.score([Sample("", "stay", "")])[0].value == 1.0
