@@ -1,4 +1,4 @@
-"""Whether an exported folder gives the values that were gated: asked in a fresh, sealed process before it is handed out."""
+"""Whether an exported folder gives the values that were gated: asked in a fresh, sealed process."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from rewards_generated.gate.probe_rollouts import probe_rollouts
 from rewards_generated.rollout import Rollout, Sample
 from rewards_generated.sandbox import EntryPoint, RewardWorker, SandboxSettings, Seal
 
-MODULES = tuple(
-    "__future__ atexit functools hashlib json linecache logging os select subprocess sys threading types typing".split()
-)
+MODULES = (
+    "__future__", "atexit", "functools", "hashlib", "json", "linecache", "logging", "os", "select", "subprocess", "sys",
+    "threading", "types", "typing",
+)  # fmt: skip
 """What an exported `reward.py` imports beside what every worker has."""
 QUESTIONS = 12
 _CALL = """

@@ -19,6 +19,7 @@ from tests.rewards_generated.group_rewards import SHORTER
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
 
 BATCH = "def reward(completions, **kwargs):\n    return [float(len(text) % 7) for text in completions]\n"
+PLAIN = "def reward(p, completion, a):\n    return float(len(completion) % 7)\n"
 FORMS = {
     "two spaces": BATCH.replace("def reward", "def  reward"),
     "a form feed": "A = 'a\fb'\n\f\n" + BATCH,
@@ -27,7 +28,7 @@ FORMS = {
     "a nested definition": "def other():\n    def reward(x):\n        return 99.0\n    return 1\n\n\n" + BATCH,
     "a text that says so": "TEXT = '''\ndef reward(completions):\n    return []\n'''\n" + BATCH,
     "triple quotes": 'def reward(p, completion, a):\n    return float(len(completion + """x\'\'\'y""") % 9)\n',
-    "a raw text with backslashes": "T = r'\\n\\\\'\ndef reward(p, completion, a):\n    return float(len(completion + T) % 9)\n",
+    "a raw text with backslashes": "T = r'\\n\\\\'\ndef reward(p, text, a):\n    return float(len(text + T) % 9)\n",
     "carriage returns": "def reward(p, completion, a):\r\n    return float(len(completion) % 9)\r\n",
 }
 
@@ -65,9 +66,9 @@ def test_a_member_that_scores_otherwise_outside_is_refused(code: str, tmp_path: 
 
 def test_a_fault_of_the_export_itself_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "import_batch_reward", lambda code: code.replace("% 7", "% 5"))
+    ensemble = Ensemble(name="mine", members=(Member(name="member", code=PLAIN),))
     with pytest.raises(UserError, match="written out it gives"):
-        code = "def reward(p, c, a):\n    return float(len(c) % 7)\n"
-        export(Ensemble(name="mine", members=(Member(name="member", code=code),)), tmp_path / "exported")
+        export(ensemble, tmp_path / "exported")
 
 
 def test_lines_of_an_imported_file_are_counted_as_python_counts_them(tmp_path: Path) -> None:
