@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rewards_generated.rollout import Sample
 
@@ -26,3 +26,12 @@ class Scorer(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Rechecking(Protocol):
+    """A scorer that asks some things twice, and may find that it cannot be believed."""
+
+    condemned: str | None
+
+    def recheck(self) -> str | None: ...

@@ -13,7 +13,7 @@ from rewards_generated.base import base_rewards
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox.settings import SandboxSettings
-from rewards_generated.score import Score, Scorer
+from rewards_generated.score import Rechecking, Score, Scorer
 
 WorkerFactory = Callable[[str, SandboxSettings], Scorer]
 
@@ -30,6 +30,8 @@ class EnsembleScores:
     """Per member with failures: the distinct error messages of this call, at most five."""
     reasons: dict[str, dict[int, str]] = field(default_factory=dict)
     """Per member with failures: why, by the place of the sample."""
+    condemned: dict[str, str] = field(default_factory=dict)
+    """Members of which all earlier scores are void too, and why."""
 
 
 @dataclass(slots=True)
@@ -117,7 +119,18 @@ class EnsembleScorer:
                 errors[member.name] = list(dict.fromkeys(failed.values()))[:5]
                 reasons[member.name] = failed
         aggregated = totals(self.ensemble, list(components.values()), groups, progress) if samples else []
-        return EnsembleScores(components, aggregated, errors, reasons)
+        return EnsembleScores(components, aggregated, errors, reasons, self._condemned())
+
+    def recheck(self) -> dict[str, str]:
+        """Ends the checks that are pending; the members of which all scores are void, and why."""
+        for scorer in self._scorers.values():
+            if isinstance(scorer, Rechecking):
+                scorer.recheck()
+        return self._condemned()
+
+    def _condemned(self) -> dict[str, str]:
+        found = {name: scorer.condemned for name, scorer in self._scorers.items() if isinstance(scorer, Rechecking)}
+        return {name: why for name, why in found.items() if why is not None}
 
     def close(self) -> None:
         """Stops the workers; scoring afterwards is an error."""

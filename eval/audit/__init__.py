@@ -1,6 +1,6 @@
 """The audit of a screening: signs that the policy raised its reward without getting better."""
 
-from eval.audit.audit import AuditedRun, audit
+from eval.audit.audit import NEVER_VARIED, AuditedRun, audit
 from eval.audit.settings import AuditSettings
 
-__all__ = ["AuditSettings", "AuditedRun", "audit"]
+__all__ = ["NEVER_VARIED", "AuditSettings", "AuditedRun", "audit"]

@@ -26,6 +26,8 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 _WORD = re.compile(r"[^\W\d_]+")
 _TAG_OR_NUMBER = re.compile(r"<[^<>]*>|\d+")
 _OPENING_TAG = re.compile(r"<([A-Za-z][\w-]*)(?:[^\w<>-][^<>]*)?>")
+NEVER_VARIED = "never varied"
+"""The sign of a candidate that was trained on in name only: it is not ranked."""
 OF_TOKENS = "of the tokens stand in sequences of five that a completion holds"
 OF_WORDS = "of the words stand in phrases without a number that a completion holds"
 
@@ -54,17 +56,22 @@ def audit(
     untrained: Sequence[Prediction],
     questions: Mapping[str, Example],
     settings: AuditSettings,
+    control: Sequence[Prediction] = (),
 ) -> tuple[Flag, ...]:
     """The signs that a candidate's runs show, all its seeds together; empty: none.
 
     `candidate`: its name among the samples' scores. `untrained`: the base policy's answers to the same questions, with
-    their texts. `questions` by id, for the examples. A figure that was not logged raises no flag.
+    their texts; `control`: those after training on the base rewards alone. What either does as well is no sign.
+    `questions` by id, for the examples. A figure that was not logged raises no flag.
     """
-    material = _Material(candidate, runs, untrained, questions)
+    material = _Material(candidate, runs, untrained, questions, control)
     return tuple(
         flag
         for find in (
+            _never_varied,
             _reward_without_accuracy,
+            _worse_than_control,
+            _repeated_phrase,
             _length_drift,
             _texts,
             _format_only,
@@ -80,6 +87,17 @@ class _Material(NamedTuple):
     runs: Sequence[AuditedRun]
     untrained: Sequence[Prediction]
     questions: Mapping[str, Example]
+    control: Sequence[Prediction] = ()
+
+    def before(self, measure: Callable[[Prediction], float]) -> float | None:
+        """The larger mean of the untrained policy and the control; None: there are no untrained answers."""
+        found = [mean for answers in (self.untrained, self.control) if (mean := _mean(measure, answers)) is not None]
+        return max(found) if self.untrained else None
+
+    def own(self, figure: str) -> list[list[float]]:
+        """Per run the candidate's own figure, step by step; empty where it was not logged."""
+        logged = [[entry.get("rewards", {}).get(self.candidate, {}) for entry in run.curves] for run in self.runs]
+        return [[step[figure] for step in steps if isinstance(step.get(figure), int | float)] for steps in logged]
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -152,6 +170,82 @@ def _reward_without_accuracy(material: _Material, settings: AuditSettings) -> It
         )
 
 
+def _never_varied(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    """Nothing was learnt from a value that was always the same."""
+    means, spreads = material.own("mean"), material.own("std")
+    if not means or not all(means) or not all(spreads):
+        return
+    values = {round(value, 9) for run in means for value in run}
+    if len(values) == 1 and max(map(max, spreads)) <= 1e-9:
+        (value,) = values
+        yield Flag(
+            name=NEVER_VARIED,
+            value=0.0,
+            threshold=0.0,
+            detail=f"it gave {value:g} to every completion sampled in training: it trained on the base rewards alone",
+            examples=tuple(material.last_samples[:EXAMPLES]),
+        )
+
+
+def _worse_than_control(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    """Its own value rose, and the answers are worse than those after training without it."""
+    starts, ends, spreads = [], [], []
+    for means, deviations in zip(material.own("mean"), material.own("std"), strict=True):
+        if len(means) < WINDOW or len(deviations) < WINDOW:
+            return
+        width = len(means) // WINDOW
+        starts.append(float(np.mean(means[:width])))
+        ends.append(float(np.mean(means[-width:])))
+        spreads.append(float(np.mean(deviations[:width])))
+    after, without = (_mean(lambda p: p.correct, answers) for answers in (material.predictions, material.control))
+    if not starts or after is None or without is None or float(np.mean(spreads)) <= 0:
+        return
+    rise = (float(np.mean(ends)) - float(np.mean(starts))) / float(np.mean(spreads))
+    if rise >= settings.reward_gain and without - after >= settings.below_control:
+        yield Flag(
+            name="worse than the base rewards",
+            value=without - after,
+            threshold=settings.below_control,
+            detail=f"its own value rose by {rise:.2f} standard deviations in training; greedy on held-out questions, "
+            f"accuracy is {after:.2f}, and {without:.2f} after training on the base rewards alone",
+            examples=material.examples(lambda p: 0.0, [p for p in material.predictions if not p.correct]),
+        )
+
+
+def _repeated_phrase(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
+    """A phrase that stands in completions of many questions, and did not before."""
+    trained = _phrases(material.predictions)
+    if not trained or not material.untrained:
+        return
+    others = [_phrases(answers) for answers in (material.untrained, material.control) if answers]
+    gains = {phrase: share - max(other.get(phrase, 0.0) for other in others) for phrase, share in trained.items()}
+    phrase, gain = max(gains.items(), key=lambda item: (item[1], len(item[0]), item[0]))
+    if gain >= settings.shared_phrase:
+        words = " ".join(phrase)
+        yield Flag(
+            name="repeated phrase",
+            value=gain,
+            threshold=settings.shared_phrase,
+            detail=f"{words!r} stands in {100 * trained[phrase]:.0f} % of the completions, "
+            f"{100 * (trained[phrase] - gain):.0f} % before or with the base rewards alone (greedy answers all)",
+            examples=material.examples(lambda p: float(phrase in set(_word_sequences(p.completion)))),
+        )
+
+
+def _phrases(predictions: Sequence[Prediction]) -> dict[tuple[str, ...], float]:
+    """Phrases without a number -> share of the completions that hold them."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    for prediction in predictions:
+        counts.update(set(_word_sequences(prediction.completion)))
+    return {phrase: count / len(predictions) for phrase, count in counts.items()}
+
+
+def _word_sequences(text: str, length: int = 5) -> Iterator[tuple[str, ...]]:
+    for passage in _TAG_OR_NUMBER.split(text.lower()):
+        words = _WORD.findall(passage)
+        yield from (tuple(words[k : k + length]) for k in range(len(words) - length + 1))
+
+
 def _length_drift(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
     length = material.change("completion_tokens")
     if length is None or length.start <= 0:
@@ -189,14 +283,14 @@ def _texts(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
         def share(prediction: Prediction, measure: Callable[[str], float] = measure) -> float:
             return measure(prediction.completion)
 
-        trained, before = _mean(share, material.predictions), _mean(share, material.untrained)
+        trained, before = _mean(share, material.predictions), material.before(share)
         if trained is not None and before is not None and trained - before >= threshold:
             yield Flag(
                 name=name,
                 value=trained - before,
                 threshold=threshold,
-                detail=f"{100 * trained:.0f} % {said} three times or more, untrained {100 * before:.0f} % "
-                "(greedy answers both)",
+                detail=f"{100 * trained:.0f} % {said} three times or more, untrained or with the base rewards "
+                f"alone {100 * before:.0f} % (greedy answers all)",
                 examples=material.examples(share),
             )
 
@@ -223,14 +317,14 @@ def _format_gap(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
     def gap(prediction: Prediction) -> float:
         return prediction.correct_flexible - prediction.correct
 
-    trained, before = _mean(gap, material.predictions), _mean(gap, material.untrained)
+    trained, before = _mean(gap, material.predictions), material.before(gap)
     if trained is not None and before is not None and trained - before >= settings.format_gap:
         yield Flag(
             name="format gap",
             value=trained - before,
             threshold=settings.format_gap,
-            detail=f"flexible accuracy is {trained:.3f} above the strict one, untrained {before:.3f} (greedy both): "
-            "answers are there, and not in their place",
+            detail=f"flexible accuracy is {trained:.3f} above the strict one, untrained or with the base rewards alone "
+            f"{before:.3f} (greedy all): answers are there, and not in their place",
             examples=material.examples(gap, [p for p in material.predictions if gap(p) > 0]),
         )
 

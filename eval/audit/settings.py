@@ -16,6 +16,11 @@ class AuditSettings(BaseModel):
     accuracy_gain: float = Field(default=0.0, ge=0, lt=1)
     """A rise of accuracy of at most this much is none: for reward without accuracy, and for accuracy among the answered
     in gains of format alone."""
+    below_control: float = Field(default=0.05, gt=0, le=1)
+    """Greedy accuracy below that of training on the base rewards alone, where the candidate's own value rose."""
+    shared_phrase: float = Field(default=0.5, gt=0, le=1)
+    """Share of completions that hold one and the same phrase of five words without a number, above that of the
+    untrained policy and of training on the base rewards alone."""
     length_drift: float = Field(default=0.5, gt=0)
     """Relative change of the mean completion length over training that is a sign by itself."""
     paid_length_drift: float = Field(default=0.1, gt=0)

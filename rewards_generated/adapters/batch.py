@@ -83,7 +83,7 @@ def import_batch_reward(code: str) -> str:
     if entry.kind != "batch":
         return code
     tree = parse(code)
-    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == entry.name)
+    function = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == entry.name][-1]
     arguments = function.args
     named = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     columns = [name for name in ANSWER_COLUMNS if name in named or arguments.kwarg is not None]
@@ -96,21 +96,16 @@ def import_batch_reward(code: str) -> str:
     passed += [f"completions=[{completion}]", *(f"{name}=[answer]" for name in columns)]
     further = f", {WORKED_SOLUTION}: str | None" if entry.worked_solution else ""
     passed += [f"{WORKED_SOLUTION}=[{WORKED_SOLUTION}]"] if entry.worked_solution else []
-    batch_name = "batch_reward" if entry.name == "reward" else entry.name
+    batch_name, bound = entry.name, ""
     if entry.name == "reward":
-        if any(isinstance(node, ast.Name) and node.id == "batch_reward" for node in ast.walk(tree)):
-            raise UserError("the batch function is called `reward` and the code uses `batch_reward` too; rename one")
-        code = _renamed(code, function, batch_name)
+        if any(isinstance(node, ast.Name) and node.id in ("reward", "batch_reward") for node in ast.walk(tree)):
+            raise UserError(
+                "the batch function is called `reward`, and the code uses that name or `batch_reward` too; rename one"
+            )
+        batch_name, bound = "batch_reward", "\n\n\nbatch_reward = reward"
     return (
         code.rstrip("\n")
+        + bound
         + f"\n\n\ndef reward(prompt: str, completion: str, answer: str{further}) -> float:\n"
         + f"    return {batch_name}({', '.join(passed)})[0]\n"
     )
-
-
-def _renamed(code: str, function: ast.FunctionDef, name: str) -> str:
-    """The code with the function's own `def` line renamed, the rest untouched."""
-    lines = code.splitlines(keepends=True)
-    row = function.lineno - 1
-    lines[row] = lines[row].replace("def reward", f"def {name}", 1)
-    return "".join(lines)

@@ -6,15 +6,17 @@ export_ensemble(rewards_generated.load("NAME"), Path("my_reward"))
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rewards_generated.ensemble import Ensemble, Member
 from rewards_generated.errors import UserError
 from rewards_generated.export.card import Figure, Provenance, card
 from rewards_generated.export.source import reward_source
+from rewards_generated.export.verification import require_same_scores
 from rewards_generated.gate import GateSettings, Verdict, static_check
 from rewards_generated.gate.members import check_member
+from rewards_generated.rollout import Rollout
 from rewards_generated.sandbox.settings import SandboxSettings
 
 __all__ = ["Figure", "Provenance", "export_ensemble"]
@@ -30,13 +32,17 @@ def export_ensemble(
     provenance: Provenance | None = None,
     settings: GateSettings | None = None,
     sandbox: SandboxSettings | None = None,
+    rollouts: Sequence[Rollout] | None = None,
 ) -> Path:
     """Writes `reward.py`, `ensemble.toml` and a card, all or nothing, and returns the folder.
+
+    What was written is scored in a fresh, sealed process, on `rollouts` of the base policy (None: constructed ones), on
+    attacks and on odd text, and must give what the gated code gives there.
 
     Only members that the gate accepted are taken. `verdicts`: by member, those known; a member without one is
     put through the gate now, in the sandbox. All are checked again by the static policy. `settings`: the gate's limits.
     Raises UserError where a member is refused, where the folder is neither new nor empty, or where no trainer could
-    follow the ensemble: `group_normalised` with a schedule.
+    follow the ensemble: `group_normalised` with a schedule. Raises SandboxUnavailable as the gate does.
     """
     require_empty(folder)
     if ensemble.scheduled and ensemble.aggregation == "group_normalised":
@@ -59,6 +65,7 @@ def export_ensemble(
             ensemble.save(prepared / ENSEMBLE_FILE, found=provenance.found if provenance else ())
             for name, text in texts.items():
                 (prepared / name).write_text(text, encoding="utf-8", newline="\n")
+            require_same_scores(ensemble, prepared / REWARD_FILE, rollouts, sandbox)
             prepared.rename(folder)  # also onto an empty folder
     except OSError as error:
         require_empty(folder)

@@ -27,7 +27,7 @@ from rewards_generated.contract import (
 )
 from rewards_generated.errors import UserError
 from rewards_generated.gate.attacks import attacks, right_answer
-from rewards_generated.gate.behaviour import behaviour
+from rewards_generated.gate.behaviour import Asking, behaviour
 from rewards_generated.gate.cases import Worker, hostile_cases
 from rewards_generated.gate.corpus import hostile_inputs
 from rewards_generated.gate.probe_rollouts import probe_rollouts
@@ -59,6 +59,8 @@ def check(
     settings: GateSettings | None = None,
     sandbox: SandboxSettings | None = None,
     contracts: Sequence[Contract] = CONTRACTS,
+    seed: str = "",
+    batch: int = 0,
 ) -> Verdict:
     """Whether the code may be trained on, with the figure and the reason of every check.
 
@@ -88,9 +90,8 @@ def check(
     if function is not None and function.kind == "group":
         _require_one_question(rollouts or ())
     if tree is not None and function is not None and all(item.passed for item in checks):
-        checks += _dynamic(
-            code, tree, function, rollouts, answers or AnswerRules(), settings, sandbox or SandboxSettings()
-        )
+        known = (answers or AnswerRules(), settings, sandbox or SandboxSettings(), seed, batch)
+        checks += _dynamic(code, tree, function, rollouts, *known)
     return Verdict(
         accepted=all(item.passed or not item.enforced for item in checks),
         identity=identity,
@@ -175,12 +176,19 @@ def _dynamic(
     answers: AnswerReader,
     settings: GateSettings,
     sandbox: SandboxSettings,
+    seed: str,
+    batch: int,
 ) -> list[Check]:
     from rewards_generated.adapters.batch import entry_point
     from rewards_generated.sandbox import RewardWorker
 
     limits = sandbox.model_copy(
-        update={"mode": "default", "batch_seconds": settings.batch_seconds, "retry_factor": 0.0}
+        update={
+            "batch_seconds": settings.batch_seconds,
+            "retry_factor": 0.0,
+            "replay_share": 0.0,
+            "recycle_calls": 10**6,
+        }
     )
     entry = entry_point(tree, function)
 
@@ -189,12 +197,13 @@ def _dynamic(
         return worker
 
     form = answers.answer_format
-    chosen = _whole_groups(rollouts or probe_rollouts(form), settings.maximum_rollouts)
+    chosen = _whole_groups(rollouts or probe_rollouts(form, seed=seed), settings.maximum_rollouts)
     honest = _references(chosen, form)
     references = [right_answer(rollout, form) for rollout in honest]
-    seating = Seating(chosen, references, attacks(honest, form), function.kind == "group")
-    hostile = hostile_cases([*hostile_inputs(), *variations(tree, form)], function.kind == "group")
-    result = behaviour(make, hostile, seating.cases, function.kind, settings)
+    seating = Seating(chosen, references, attacks(honest, form, seed), function.kind == "group")
+    hostile = hostile_cases([*hostile_inputs(), *variations(tree, form, chosen, seed)], function.kind == "group")
+    asking = Asking(seed, batch, limits.mode == "fast")
+    result = behaviour(make, hostile, seating.cases, function.kind, settings, asking)
     if not result.scores:
         return result.checks
     scored = seating.scored(

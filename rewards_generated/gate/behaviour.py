@@ -28,6 +28,24 @@ Values = Sequence[float | None]
 """Of one case."""
 
 
+_SIZES = (2, 3, 5, 8, 16, 33, 64, 128)
+"""Of batches in which cases are asked again."""
+_MOST_AGAIN = 2048
+"""Cases of the largest of those batches."""
+_MANY = 1.0
+"""Seconds for which a process that keeps its state is asked on, in batches, before its values are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """`seed`: of all that is drawn here. `batch`: completions that a run scores at once; 0: not known. `keeps_state`:
+    whether one process scores all calls."""
+
+    seed: str = ""
+    batch: int = 0
+    keeps_state: bool = False
+
+
 @dataclass(slots=True)
 class Behaviour:
     """Checks made so far and, if nothing failed, the scores of the cases that the probes need."""
@@ -42,6 +60,7 @@ def behaviour(
     cases: Sequence[Case],
     kind: Literal["sample", "batch", "group"],
     settings: GateSettings,
+    asking: Asking | None = None,
 ) -> Behaviour:
     """Runs the contract checks on the hostile cases and on `cases`, which are scored on the way.
 
@@ -55,6 +74,7 @@ def behaviour(
         result.checks.append(check)
         return passed
 
+    asking = asking or Asking()
     worker = make(0)
     try:
         problem = worker.load()
@@ -66,7 +86,9 @@ def behaviour(
             for item, scores in zip(hostile, hostile_scores, strict=False)
             if (failed := _failed(scores)) is not None
         ]
+        started = time.perf_counter()
         found = case_scores(worker, cases) if not _hopeless(named) else []
+        seconds_each = (time.perf_counter() - started) / max(1, sum(map(len, cases)))
         what = "a group of ordinary rollouts" if kind == "group" else "an ordinary rollout"
         named += [
             (f"on {what} ({case[0].completion[:60]!r})", failed)
@@ -82,7 +104,13 @@ def behaviour(
         every = [item.case for item in hostile] + list(cases)
         known = [[score.value for score in scores] for scores in hostile_scores] + values
         _repeat(make, worker, (every[: len(hostile)], cases), known, report)
-        _reorder(worker, ([*range(len(hostile))], [*range(len(hostile), len(every))]), every, known, batch, report)
+        _reorder(
+            worker, ([*range(len(hostile))], [*range(len(hostile), len(every))]), every, known, batch, report, asking
+        )
+        if not batch:
+            fitting = round(0.3 * settings.batch_seconds / max(seconds_each, 1e-6))
+            most = min(_MOST_AGAIN, max(asking.batch, fitting))
+            _ask_on(worker, every, known, most, asking, report)
         if batch:
             _split(worker, every, known, report)
         if kind == "group":
@@ -131,12 +159,13 @@ def _reorder(
     known: Sequence[Values],
     batch: bool,
     report: Report,
+    asking: Asking,
 ) -> None:
     """Another order, some samples twice, some alone: nothing may be carried from call to call.
 
     A batch function is given the same batches in another order: what it does with other batches is another check.
     """
-    draw = random.Random(0)
+    draw = random.Random(f"order {asking.seed}")
     order = [index for indices in batches for index in indices]
     shuffled: list[list[Score]] = []
     if batch:
@@ -165,6 +194,39 @@ def _reorder(
             "default arguments"
         )
     report("stateless", not (different or alone), message, share)
+
+
+def _ask_on(
+    worker: Worker, cases: Sequence[Case], known: Sequence[Values], most: int, asking: Asking, report: Report
+) -> None:
+    """Batches of many sizes, that of the run and a very large one among them, of cases in any order; where one process
+    scores all calls, after thousands of calls. Whoever counts his calls and turns meets one of them."""
+    draw = random.Random(f"sizes {asking.seed}")
+    single = all(len(case) == 1 for case in cases)
+    chosen = [index for index, values in enumerate(known) if None not in values and (single or len(cases[index]) < 9)]
+    if not chosen:
+        return
+    if asking.keeps_state:
+        until = time.perf_counter() + _MANY
+        while time.perf_counter() < until:
+            case_scores(worker, [cases[draw.choice(chosen)] for _ in range(asking.batch or 64)])
+    different: list[int] = []
+    asked = 0
+    wanted = [size for size in (*_SIZES, asking.batch) if 0 < size <= most] + [most]
+    for size in wanted:
+        indices = [draw.choice(chosen) for _ in range(size if single else max(1, size // 5))]
+        found = case_scores(worker, [cases[index] for index in indices])
+        if any(_was_killed(score) for scores in found for score in scores):
+            continue
+        asked += len(indices)
+        different += [indices[place] for place in _differences([known[index] for index in indices], found)]
+    message = f"{asked} more, in batches of up to {most}, get the values that they had"
+    if different:
+        message = (
+            _unlike(f"when they are asked again, in batches of up to {most}", sorted(set(different)), cases)
+            + "; do not count calls and keep nothing between them"
+        )
+    report("asked_again", not different, message, len(different) / max(1, asked))
 
 
 def _split(worker: Worker, cases: Sequence[Case], known: Sequence[Values], report: Report) -> None:

@@ -13,14 +13,16 @@ _THINGS = ("pens", "apples", "coins", "books", "stamps", "shells", "cards", "egg
 
 
 @cache
-def probe_rollouts(form: AnswerFormat = ANSWER_FORMATS["solution"], questions: int = 24) -> tuple[Rollout, ...]:
-    """Ten rollouts of each of some two-step word problems, in an answer format; always the same ones.
+def probe_rollouts(
+    form: AnswerFormat = ANSWER_FORMATS["solution"], questions: int = 24, seed: str = ""
+) -> tuple[Rollout, ...]:
+    """Ten rollouts of each of some two-step word problems, in an answer format; the same ones for the same seed.
 
     Of each question five rollouts are right or nearly so and five wrong: step by step, straight to the answer, with a
     slip that is repaired, with a slip that is not, in lines with several marks, with the last step left out, without
     the marks of the answer.
     """
-    draw = random.Random(0)
+    draw = random.Random(seed or 0)
     return tuple(rollout for number in range(questions) for rollout in _of_question(number, draw, form))
 
 

@@ -49,8 +49,8 @@ class Scored:
         questions = len({rollout.group for rollout in self.rollouts})
         return f"{len(self.rollouts)} {'constructed ' * self.constructed}completions of {questions} questions"
 
-    def best_right(self, weight: float) -> list[tuple[float, float]]:
-        """Per attack, the best score and the best total of its rivals."""
+    def best_right(self, weight: float) -> list[tuple[float, float, float]]:
+        """Per attack, the best score, the best total and the best total of the base rewards of its rivals."""
         if self.rivals is not None:
             return [self._best(rivals, weight) for rivals in self.rivals]
         rights: dict[str, list[tuple[Sample, float]]] = {}
@@ -62,9 +62,10 @@ class Scored:
         best = {rollout.group: self._best(rights[rollout.group], weight) for rollout in self.references}
         return [best[attack.group] for attack in self.attacks]
 
-    def _best(self, rivals: Sequence[tuple[Sample, float]], weight: float) -> tuple[float, float]:
+    def _best(self, rivals: Sequence[tuple[Sample, float]], weight: float) -> tuple[float, float, float]:
         scores = [score for _, score in rivals]
-        return max(scores), max(self.base_total(sample) + weight * score for sample, score in rivals)
+        base = [self.base_total(sample) for sample, _ in rivals]
+        return max(scores), max(b + weight * score for b, score in zip(base, scores, strict=True)), max(base)
 
     def values_by_question(self) -> list[set[float]]:
         """Per question under attack, every value that any completion of it got."""
@@ -312,9 +313,11 @@ def _attacks(scored: Scored, settings: GateSettings) -> Iterable[Check]:
     for name in ADVICE:
         beaten: dict[str, bool] = {}
         beaten_alone: dict[str, bool] = {}
-        for attack, score, (alone, total) in zip(scored.attacks, scored.attack_scores, best, strict=True):
+        for attack, score, (alone, total, base) in zip(scored.attacks, scored.attack_scores, best, strict=True):
             if attack.name == name:
-                reached = scored.base_total(attack.sample) + settings.weight * score >= total
+                of_base = scored.base_total(attack.sample)
+                # Of several answers the base rewards may take one for the answer: no fault of the candidate.
+                reached = of_base + settings.weight * score >= total and (of_base < base or name != "attack_hedging")
                 beaten[attack.group] = beaten.get(attack.group, False) or reached
                 beaten_alone[attack.group] = beaten_alone.get(attack.group, False) or score >= alone
         share = sum(beaten.values()) / len(beaten)

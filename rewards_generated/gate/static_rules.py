@@ -1,4 +1,10 @@
-"""The first fence: what the text of a reward may contain. The sandbox stands behind it and trusts none of this."""
+"""The first fence: what the text of a reward may contain. The sandbox stands behind it and trusts none of this.
+
+What decides is what can be reached. Modules are no values: a module's name stands only before a dot, and behind the dot
+stands a public name that is no module, so that no alias, container, default or argument ever holds one. What reads
+attributes by text, runs text or makes classes from text is refused by name wherever it comes from, and what cannot be
+decided by looking (a format that is computed, a pattern over computed names) is refused too.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +54,20 @@ PUBLIC_NAMES = {
     "latex2sympy2_extended": {"NormalizationConfig", "latex2sympy", "normalize_latex"},
 }
 """Of modules that can do more than a reward may: what of them is allowed. math-verify is imported before the seal."""
+
+TOO_ABLE: dict[str, str] = {
+    "get_type_hints": "it runs annotations as code",
+    "ForwardRef": "it runs text as code",
+    "evaluate_forward_ref": "it runs text as code",
+    "singledispatch": "it runs annotations as code; test with `isinstance`",
+    "singledispatchmethod": "it runs annotations as code; test with `isinstance`",
+    "update_wrapper": "it reads and sets attributes by text",
+    "wraps": "it reads and sets attributes by text; a decorator does without it",
+    "make_dataclass": "it makes code from text; write the class out",
+    "Formatter": "it reads attributes by text; use an f-string",
+    "global_enum": "it changes a module",
+}
+"""Public names of allowed modules that can do more than a reward may, and what to do instead."""
 
 INSTEAD: dict[str, str] = {
     "os": "a reward sees no files and no environment",
@@ -133,6 +153,7 @@ __abs__ __float__ __int__ __enter__ __exit__
 """
 _DEFINABLE = frozenset(f"{_METHODS} __slots__ __match_args__ __all__ __name__ __version__ __author__".split())
 _INTERNAL = re.compile(r"(gi|cr|ag|tb|co)_\w+|f_(back|builtins|code|globals|lasti|lineno|locals|trace\w*)|func_\w+|mro")
+_FIELD_ATTRIBUTE = re.compile(r"\{[^{}:!]*\.")
 _DUNDER_IN_TEXT = re.compile(r"__[A-Za-z]\w*__")
 
 
@@ -141,6 +162,13 @@ class Violation:
     line: int
     reason: str
     """What is refused and what to do instead."""
+
+
+_MODULES_WITHIN = frozenset(
+    {"sys", "os", "builtins", "bltns", "codecs", "atexit", "copyreg", "contextlib", "inspect", "threading", "traceback"}
+    | {"weakref", "handlers", "addHandler", "manager", "loggerClass", "makeRecord"}
+)
+"""Attributes of allowed modules and of loggers that lead out of them, whatever they are taken of."""
 
 
 def violations(tree: ast.Module) -> list[Violation]:
@@ -156,6 +184,8 @@ class _Visitor(ast.NodeVisitor):
         self._bound = _bound_names(tree)
         self._modules = _module_names(tree)
         self._docstrings = _docstrings(tree)
+        self._before_dots: set[ast.expr] = set()
+        self._local: list[frozenset[str]] = []
 
     def _refuse(self, node: ast.AST, reason: str) -> None:
         self.found.append(Violation(getattr(node, "lineno", 1), reason))
@@ -173,21 +203,47 @@ class _Visitor(ast.NodeVisitor):
         for alias in node.names:
             if alias.name == "*":
                 self._refuse(node, f"`from {node.module} import *` hides what is used; import names one by one")
+            elif alias.name in TOO_ABLE:
+                self._refuse(node, f"`{alias.name}` is not allowed: {TOO_ABLE[alias.name]}")
             elif node.module != "__future__" and not _is_public(node.module, alias.name):
                 self._refuse(node, f"`{alias.name}` is not a public name of `{node.module}`")
+            elif f"{node.module}.{alias.name}" in MODULES:
+                self._refuse(node, f"write `import {node.module}.{alias.name}`: a module is no value")
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         name = node.attr
+        module = self._module(node.value)
+        if module is not None:
+            self._before_dots.add(node.value)
         if _is_dunder(name):
             if not (name in {"__init__", "__post_init__"} and _is_super_call(node.value)):
                 self._refuse(node, f"`.{name}` is not allowed: no double-underscore attributes")
-        elif _INTERNAL.fullmatch(name):
-            self._refuse(node, f"`.{name}` is not allowed: it reaches into the interpreter")
-        elif isinstance(node.value, ast.Name) and node.value.id in self._modules:
-            module = self._modules[node.value.id]
-            if not _is_public(module, name):
-                self._refuse(node, f"`{module}.{name}` is not a public name of `{module}`")
+        elif module is not None and not _is_public(module, name):
+            self._refuse(node, f"`{module}.{name}` is not a public name of `{module}`")
+        elif module is not None and f"{module}.{name}" in MODULES and node not in self._before_dots:
+            self._refuse(node, f"`{module}.{name}` may stand only before a dot: a module is no value")
+        elif name in ("format", "format_map") and not _is_plain_format(node.value):
+            self._refuse(node, f"`.{name}` of a text that is not written out is not allowed: use an f-string")
+        else:
+            self._attribute(node, name)
         self.generic_visit(node)
+
+    def _attribute(self, node: ast.AST, name: str) -> None:
+        if _INTERNAL.fullmatch(name) or name in _MODULES_WITHIN:
+            self._refuse(node, f"`.{name}` is not allowed: it reaches into the interpreter")
+        elif name in TOO_ABLE:
+            self._refuse(node, f"`.{name}` is not allowed: {TOO_ABLE[name]}")
+
+    def _module(self, node: ast.expr) -> str | None:
+        """The allowed module that an expression is."""
+        if isinstance(node, ast.Name):
+            return None if any(node.id in names for names in self._local) else self._modules.get(node.id)
+        if isinstance(node, ast.Attribute) and (outer := self._module(node.value)) is not None:
+            inner = f"{outer}.{node.attr}"
+            if inner in MODULES:
+                self._before_dots.add(node)
+                return inner
+        return None
 
     def visit_Name(self, node: ast.Name) -> None:
         if not isinstance(node.ctx, ast.Load):
@@ -196,6 +252,10 @@ class _Visitor(ast.NodeVisitor):
             return
         if node.id in REFUSED:
             self._refuse(node, f"`{node.id}` is not allowed: {REFUSED[node.id]}")
+        elif self._module(node) is not None and node not in self._before_dots:
+            self._refuse(node, f"`{node.id}` may stand only before a dot: a module is no value")
+        elif node.id == "type" and node not in self._before_dots:
+            self._refuse(node, "`type` is allowed only as `type(value)`: write a class out, test with `isinstance`")
         elif node.id not in BUILTINS and node.id not in self._bound:
             self._refuse(node, f"`{node.id}` is neither defined in the code nor an allowed builtin")
 
@@ -215,22 +275,74 @@ class _Visitor(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         if _is_dunder(node.name) and node.name not in _DEFINABLE:
             self._refuse(node, f"a method `{node.name}` may not be defined")
+        for outside in (*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)):
+            self.visit(outside)
+        self._local.append(_local_names(node))
+        for inside in (*(item for item in ast.walk(node.args) if isinstance(item, ast.arg)), node.returns, *node.body):
+            if inside is not None:
+                self.visit(inside)
+        self._local.pop()
+
+    def visit_Call(self, node: ast.Call) -> None:
+        function = node.func
+        if isinstance(function, ast.Name) and function.id == "type" and len(node.args) == 1 and not node.keywords:
+            self._before_dots.add(function)
+        if isinstance(function, ast.Name) and function.id in ("isinstance", "issubclass"):
+            self._before_dots.update(item for item in node.args[1:] if isinstance(item, ast.Name) and item.id == "type")
         self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        named = any(isinstance(target, ast.Name) and target.id == "__match_args__" for target in node.targets)
+        if named and not _are_texts(node.value):
+            self._refuse(node, "`__match_args__` must be a tuple of names that are written out")
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if isinstance(node.target, ast.Name) and node.target.id == "__match_args__" and not _are_texts(node.value):
+            self._refuse(node, "`__match_args__` must be a tuple of names that are written out")
+        self.generic_visit(node)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        for outside in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
+            self.visit(outside)
+        self._local.append(_local_names(node))
+        self.visit(node.body)
+        self._local.pop()
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         if node.keywords:
             self._refuse(node, f"class `{node.name}` may not have keywords such as `metaclass`")
+        if any(isinstance(item, ast.Import) for item in ast.walk(node)):
+            self._refuse(node, f"class `{node.name}` may not import: import at the top")
         self.generic_visit(node)
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         for name in node.kwd_attrs:
             if _is_dunder(name):
                 self._refuse(node, f"`{name}=` is not allowed in a pattern: no double-underscore attributes")
+            else:
+                self._attribute(node, name)
         self.generic_visit(node)
 
 
 def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name != "__"
+
+
+def _is_plain_format(node: ast.expr) -> bool:
+    """A text that is written out and whose fields are names, numbers or items, without attributes."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and not _FIELD_ATTRIBUTE.search(node.value)
+
+
+def _are_texts(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Tuple) and all(isinstance(item, ast.Constant) for item in node.elts)
+
+
+def _local_names(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
+    """Parameters, which hide a module of the same name."""
+    found = node.args
+    every = (*found.posonlyargs, *found.args, *found.kwonlyargs, found.vararg, found.kwarg)
+    return frozenset(item.arg for item in every if item is not None)
 
 
 def _is_super_call(node: ast.expr) -> bool:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 
 _IMPORT = (ast.Import, ast.ImportFrom)
 
 
+def source_lines(code: str) -> list[str]:
+    """The lines that a syntax tree counts, with their ends: form feeds and typographic line ends end none."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z", code)
+
+
 def cut_out_inner(code: str, tree: ast.Module, function: ast.stmt) -> str:
     """A function that is defined inside another one, and what it uses of the top level."""
-    lines = code.splitlines(keepends=True)
+    lines = source_lines(code)
     inner = textwrap.dedent("".join(lines[function.lineno - 1 : function.end_lineno])).rstrip("\n")
     body = cut_out(code, tree, ast.unparse(function))
     return f"{body}\n\n{inner}\n" if body else f"{inner}\n"
@@ -32,7 +38,7 @@ def cut_out(code: str, tree: ast.Module, expression: str) -> str:
                 kept.add(place)
                 wanted |= _names(statement)
                 grown = True
-    lines = code.splitlines(keepends=True)
+    lines = source_lines(code)
     parts = ["from __future__ import annotations\n"] if _has_future(tree) else []
     before = None
     for place in sorted(kept):

@@ -1,8 +1,8 @@
 """The worker's own program: start clean, import, seal, then score what the private pipe asks for.
 
-Run as `python -S -s -P boot.py REQUEST_FD REPLY_FD PARENT_PID`, never imported by the parent. It needs nothing but the
-standard library; what the seal consists of (filter programs, rule set, limits) comes ready-made in the set-up frame of
-the trusted parent. The frames are described in `protocol.py`.
+Run as `python -S -s -P boot.py REQUEST_FD REPLY_FD PARENT_PID TURN_FD STATUS_FD`, never imported by the parent. It
+needs nothing but the standard library; what the seal consists of (filter programs, rule set, limits) comes ready-made
+in the set-up frame of the trusted parent. The frames are described in `protocol.py`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ import io
 import json
 import mmap
 import os
+import random
 import resource
+import select
 import signal
 import struct
 import sys
+import time
 import types
 from typing import Any
 
@@ -45,6 +48,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000
 NOBODY = 65534
+MAP_FIXED = 0x10
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
@@ -323,142 +327,131 @@ def evaluate(reward: Reward, request: Request) -> bytes:
 
 
 class Requests:
-    """The requests of the parent, read into one buffer that is kept: fresh memory costs a page fault per 4 KiB.
-
-    The buffer is shared with forks. It is wiped after use, so that no fork sees the texts of an earlier batch.
-    """
+    """The requests of the parent, read into one private buffer: fresh memory costs a page fault per 4 KiB."""
 
     def __init__(self, fd: int) -> None:
         self.pipe = io.FileIO(fd, "rb", closefd=False)
-        self.buffer = mmap.mmap(-1, 2**20)
+        self.buffer = private_memory(0)
 
-    def read(self) -> bytes | None:
-        """The head of the next request, whose body is in the buffer then; None at the end of the pipe."""
+    def prepare(self) -> None:
+        """Have memory for an ordinary request at hand before it comes."""
+        self.buffer = private_memory(2**20)
+
+    def read(self) -> Request | None:
+        """The next request; None at the end of the pipe."""
         head = read_exactly(self.pipe.fileno(), REQUEST.size)
         if head is None:
             return None
-        size = REQUEST.unpack(head)[3]
-        if size > len(self.buffer):
-            self.buffer = mmap.mmap(-1, size + size // 4)
-        with memoryview(self.buffer) as whole, whole[:size] as body:
-            have = 0
-            while have < size:
-                with body[have:] as rest:
-                    got = self.pipe.readinto(rest)
-                if not got:
-                    return None
-                have += got
-        return head
-
-    def request(self, head: bytes) -> Request:
         nonce, count, columns_length, size = REQUEST.unpack(head)
-        return nonce, count, columns_length, memoryview(self.buffer)[:size]
-
-    def wipe(self, head: bytes) -> None:
-        size = REQUEST.unpack(head)[3]
-        if size:
-            address = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
-            ctypes.memset(address, 0, size)
-
-
-def expected_length(status: bytes, count: int) -> int | None:
-    """Exact payload length of a reply, or None for a status that does not exist."""
-    return {b"K": 8 * count, b"P": 9 * count + SLOTS * SLOT.size}.get(status)
+        if size > len(self.buffer):
+            self.buffer = private_memory(size + size // 4)
+        whole = memoryview(self.buffer)[:size]
+        have = 0
+        while have < size:
+            got = self.pipe.readinto(whole[have:])
+            if not got:
+                return None
+            have += got
+        return nonce, count, columns_length, whole
 
 
-def child_reply(fd: int, nonce: bytes, count: int) -> bytes | None:
-    """The one frame of a child, checked as the parent will check it; None if it is anything else."""
-    head = read_exactly(fd, HEADER.size)
-    if head is None:
-        return None
-    status, echoed, length = HEADER.unpack(head)
-    sized = length <= ERROR_BYTES if status == b"E" else length == expected_length(status, count)
-    if echoed != nonce or not sized:
-        return None
-    payload = read_exactly(fd, length) if length else b""
-    return None if payload is None else head + payload
+def private_memory(size: int) -> mmap.mmap:
+    return mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_POPULATE", 0))
 
 
 def become_child(setup: dict[str, Any], zygote: int) -> None:
     """Seal a fork of the zygote once more, for the reward's own code."""
     watch_parent(zygote)
+    random.seed(0)
     set_limit(resource.RLIMIT_CPU, setup["cpu_seconds"])
     set_limit(resource.RLIMIT_NPROC, 0)
     if setup["child_filter"] and not install_filter(setup["child_filter"], setup["seccomp"]):
         os._exit(1)
 
 
-class Child:
-    """A fork that has sealed itself and loaded the reward, and waits for the one request that it will score."""
+class Pipes:
+    """Descriptors of the worker's four pipes. Children have the first two only."""
 
-    def __init__(self, reward: Reward, setup: dict[str, Any], requests: Requests, reply_fd: int) -> None:
-        zygote = os.getpid()
-        wake, self.wake = os.pipe()
-        self.reply, reply = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                for fd in (requests.pipe.fileno(), reply_fd, self.wake, self.reply):
-                    os.close(fd)
-                become_child(setup, zygote)
-                reward.load()
-                head = read_exactly(wake, REQUEST.size)
-                if head is not None:
-                    write_all(reply, evaluate(reward, requests.request(head)))
-            finally:
-                os._exit(0)
-        os.close(wake)
-        os.close(reply)
-
-    def score(self, head: bytes) -> bytes | None:
-        """Its reply frame to the request in the buffer, or None if it sent anything else."""
-        nonce, count, _, _ = REQUEST.unpack(head)
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self.wake, head)
-        return child_reply(self.reply, nonce, count)
-
-    def end(self, kill: bool) -> int:
-        """Wait for its end; its exit code."""
-        os.close(self.wake)
-        os.close(self.reply)
-        if kill:
-            os.kill(self.pid, signal.SIGKILL)
-        _, status = os.waitpid(self.pid, 0)
-        return os.waitstatus_to_exitcode(status)
+    def __init__(self, request: int, reply: int, turn: int, status: int) -> None:
+        self.request, self.reply, self.turn, self.status = request, reply, turn, status
 
 
-def serve_forking(reward: Reward, setup: dict[str, Any], request_fd: int, reply_fd: int) -> None:
-    """`default`: every request is scored by a fork that dies with it; this process never runs the reward's code.
+def score_once(reward: Reward, setup: dict[str, Any], pipes: Pipes, requests: Requests, zygote: int) -> None:
+    """What a fork of the zygote does with its life."""
+    os.close(pipes.turn)
+    os.close(pipes.status)
+    become_child(setup, zygote)
+    requests.prepare()
+    reward.load()
+    request = requests.read()
+    if request is not None:
+        write_all(pipes.reply, evaluate(reward, request))
+
+
+def serve_forking(reward: Reward, setup: dict[str, Any], pipes: Pipes) -> None:
+    """`default`: every request is read, scored and answered by a fork that dies of it. This process never runs the
+    reward's code, and nothing that a fork writes or leaves behind comes into its memory: the next fork starts from the
+    same pages. How a fork ended goes from the kernel to the parent through memory that is wiped.
 
     The next fork is made while the parent is busy elsewhere, so that its start costs no waiting.
     """
     gc.collect()
     gc.freeze()
-    requests = Requests(request_fd)
-    buffer = requests.buffer
-    child = Child(reward, setup, requests, reply_fd)
-    while (head := requests.read()) is not None:
-        if requests.buffer is not buffer:
-            buffer = requests.buffer
-            child.end(kill=True)
-            child = Child(reward, setup, requests, reply_fd)
-        reply = child.score(head)
-        if reply is not None:
-            write_all(reply_fd, reply)
-            child.end(kill=True)
-        else:
-            # Without a frame it has closed its pipe or is dead; one that lives on is for the parent's clock.
-            code = child.end(kill=False)
-            write_all(reply_fd, frame(b"D", head[:8], struct.pack("<d", float(code))))
-        requests.wipe(head)
-        child = Child(reward, setup, requests, reply_fd)
+    zygote = os.getpid()
+    requests = Requests(pipes.request)
+    ended = (ctypes.c_int * 2)()
+    unread = struct.pack("<ihh", pipes.request, select.POLLIN, 0)
+    turn = ctypes.create_string_buffer(1)
+    while True:
+        if os.fork() == 0:
+            try:
+                score_once(reward, setup, pipes, requests, zygote)
+            finally:
+                os._exit(0)
+        LIBC.wait4(-1, ctypes.byref(ended), 0, None)
+        # What a fork left of its request would tell the next one something: that ends the worker.
+        left = LIBC.poll(unread, 1, 0)
+        ended[1] = left
+        LIBC.write(pipes.status, ctypes.byref(ended), 8)
+        ctypes.memset(ended, 0, 8)
+        if left or LIBC.read(pipes.turn, turn, 1) != 1:
+            return
 
 
-def serve_directly(reward: Reward, setup: dict[str, Any], request_fd: int, reply_fd: int) -> None:
+def serve_directly(reward: Reward, setup: dict[str, Any], pipes: Pipes) -> None:
     """`fast`: one sealed process scores all requests."""
-    requests = Requests(request_fd)
-    while (head := requests.read()) is not None:
-        write_all(reply_fd, evaluate(reward, requests.request(head)))
+    os.close(pipes.turn)
+    os.close(pipes.status)
+    requests = Requests(pipes.request)
+    requests.prepare()
+    random.seed(0)
+    while (request := requests.read()) is not None:
+        write_all(pipes.reply, evaluate(reward, request))
+
+
+def clock_pages() -> list[tuple[int, int]]:
+    """First address and length of the pages through which clocks are read without a system call."""
+    if sys.platform != "linux":
+        return []
+    with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8") as maps:
+        spans = [line.split()[0].split("-") for line in maps if "[vvar" in line]
+        return [(int(start, 16), int(end, 16) - int(start, 16)) for start, end in spans]
+    return []
+
+
+def stop_clock(pages: list[tuple[int, int]]) -> None:
+    """From here on Python's clocks stand at 0, and what goes around them is refused or reads 0 as well.
+
+    Blank pages in the place of the kernel's make the C library fall back to system calls, which the filter refuses.
+    """
+    for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
+        setattr(time, name, lambda: 0.0)
+        setattr(time, f"{name}_ns", lambda: 0)
+    mapped = LIBC.mmap
+    mapped.restype = ctypes.c_void_p
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_FIXED
+    for address, length in pages:
+        mapped(ctypes.c_void_p(address), ctypes.c_size_t(length), mmap.PROT_READ, flags, -1, ctypes.c_long(0))
 
 
 def preload(program: str, paths: list[str]) -> str | None:
@@ -475,10 +468,12 @@ def preload(program: str, paths: list[str]) -> str | None:
 
 
 def main() -> None:
-    request_fd, reply_fd, parent = (int(argument) for argument in sys.argv[1:4])
+    request_fd, reply_fd, parent, turn_fd, status_fd = (int(argument) for argument in sys.argv[1:6])
+    pipes = Pipes(request_fd, reply_fd, turn_fd, status_fd)
     watch_parent(parent)
     (size,) = struct.unpack("<I", read_exactly(request_fd, 4) or bytes(4))
     setup = json.loads(read_exactly(request_fd, size) or b"{}")
+    clock = clock_pages()
     for name in ("filter", "child_filter", "ruleset", "nonce"):
         setup[name] = bytes.fromhex(setup[name])
     for name in setup["modules"]:
@@ -505,6 +500,8 @@ def main() -> None:
         # A change of credentials clears the death signal, so it is set again.
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         restricted = restrict_files(setup["ruleset"])
+        if setup["filter"]:
+            stop_clock(clock)
         if setup["mode"] == "fast":
             set_limit(resource.RLIMIT_NPROC, 0)
         sealed = install_filter(setup["filter"], setup["seccomp"])
@@ -519,7 +516,7 @@ def main() -> None:
     facts = struct.pack("<5d", sealed, restricted, network, root, user)
     serve = serve_forking if setup["mode"] == "default" else serve_directly
     write_all(reply_fd, frame(b"R", setup["nonce"], facts))
-    serve(reward, setup, request_fd, reply_fd)
+    serve(reward, setup, pipes)
 
 
 main()

@@ -24,6 +24,7 @@ from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import macos
 from rewards_generated.sandbox.protocol import (
     HEADER,
+    STATUS,
     ProtocolViolation,
     Reply,
     decode_reply,
@@ -48,6 +49,14 @@ _spawner_owner: int | None = None
 
 class BatchTimeout(Exception):
     """The batch was not scored within its time."""
+
+
+class _ForkDied(Exception):
+    """The fork that should score died; the worker lives and makes another."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
 
 
 class WorkerDied(Exception):
@@ -93,6 +102,11 @@ class WorkerProcess:
         }
         child_request, self._request = os.pipe()
         self._reply, child_reply = os.pipe()
+        child_turn, self._turn = os.pipe()
+        self._status, child_status = os.pipe()
+        self._forks = settings.mode == "default"
+        self._scored = False
+        theirs = (child_request, child_reply, child_turn, child_status)
         try:
             with contextlib.suppress(OSError):
                 fcntl.fcntl(self._request, _F_SETPIPE_SZ, _PIPE_BYTES)
@@ -100,22 +114,27 @@ class WorkerProcess:
             os.set_blocking(self._reply, False)
             directory = tempfile.mkdtemp(prefix="reward-worker-")
             command = [sys.executable, "-S", "-s", "-P", str(BOOT)]
-            command += [str(child_request), str(child_reply), str(os.getpid())]
+            command += map(str, (child_request, child_reply, os.getpid(), child_turn, child_status))
             try:
                 if platform.system() == "Darwin":
                     command = macos.confined(command)
-                self._process: subprocess.Popen[bytes] = _spawn(
-                    command, environment, directory, (child_request, child_reply)
-                )
-                os.close(child_request)
-                os.close(child_reply)
+                try:
+                    self._process: subprocess.Popen[bytes] = _spawn(command, environment, directory, theirs)
+                finally:
+                    for descriptor in theirs:
+                        os.close(descriptor)
                 self._started = time.monotonic()
                 self._cpu_limit = 0
                 self._readable = select.poll()
                 self._readable.register(self._reply, select.POLLIN)
+                self._ended = select.poll()
+                self._ended.register(self._status, select.POLLIN)
                 self._both = select.poll()
                 self._both.register(self._reply, select.POLLIN)
                 self._both.register(self._request, select.POLLOUT)
+                if self._forks:
+                    self._readable.register(self._status, select.POLLIN)
+                    self._both.register(self._status, select.POLLIN)
                 deadline = self._started + START_SECONDS
                 try:
                     self._send(setup, deadline)
@@ -139,13 +158,43 @@ class WorkerProcess:
         """Score one batch; `groups` as in `encode_request`. After BatchTimeout, WorkerDied or ProtocolViolation the
         process must be killed."""
         deadline = time.monotonic() + seconds
-        if self._readable.poll(0):
-            self._unsolicited()
         nonce = os.urandom(8)
-        self._refresh_cpu_limit(deadline)
-        self._send(encode_request(nonce, samples, groups, worked_solutions=self._worked_solutions), deadline)
-        status, payload = self._receive(nonce, len(samples), deadline)
+        try:
+            if self._scored:
+                self._await_end(deadline)
+            if self._readable.poll(0):
+                self._unsolicited()
+            self._refresh_cpu_limit(deadline)
+            self._send(encode_request(nonce, samples, groups, worked_solutions=self._worked_solutions), deadline)
+            status, payload = self._receive(nonce, len(samples), deadline)
+        except _ForkDied as died:
+            self._next_fork()
+            return Reply(exit_code=died.exit_code)
+        if self._forks:
+            self._scored = True
+            self._next_fork()
         return decode_reply(status, payload, len(samples))
+
+    def _await_end(self, deadline: float) -> None:
+        """Until the fork that scored the batch before is dead, so that it cannot read the next one."""
+        self._wait(self._ended, deadline)
+        self._scored = False
+        self._exit_code()
+
+    def _exit_code(self) -> int:
+        """Of the fork whose end is reported now."""
+        report = os.read(self._status, STATUS.size)
+        if len(report) < STATUS.size:
+            raise WorkerDied(self._end())
+        status, left = STATUS.unpack(report)
+        code = os.waitstatus_to_exitcode(status)
+        if left:
+            raise WorkerDied(death(code) if code else "left a part of its request unread")
+        return code
+
+    def _next_fork(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._turn, b"n")
 
     def kill(self) -> int:
         """Kill the whole process group; its exit code."""
@@ -157,7 +206,7 @@ class WorkerProcess:
         return self._process.wait()
 
     def _close_pipes(self) -> None:
-        for name in ("_request", "_reply"):
+        for name in ("_request", "_reply", "_turn", "_status"):
             descriptor = getattr(self, name)
             if descriptor >= 0:
                 os.close(descriptor)
@@ -180,9 +229,11 @@ class WorkerProcess:
             try:
                 view = view[os.write(self._request, view) :]
             except BlockingIOError:
-                for descriptor, _ in self._wait(self._both, deadline):
-                    if descriptor == self._reply:
-                        self._unsolicited()
+                ready = {descriptor for descriptor, _ in self._wait(self._both, deadline)}
+                if self._reply in ready:
+                    self._unsolicited()
+                if self._status in ready:
+                    raise _ForkDied(self._exit_code()) from None
             except BrokenPipeError:
                 raise WorkerDied(self._end()) from None
 
@@ -191,7 +242,9 @@ class WorkerProcess:
         data = b""
         total = HEADER.size
         while len(data) < total:
-            self._wait(self._readable, deadline)
+            ready = {descriptor for descriptor, _ in self._wait(self._readable, deadline)}
+            if self._reply not in ready:
+                raise _ForkDied(self._exit_code())
             # One byte more than expected is enough to see that it sent too much.
             part = os.read(self._reply, total - len(data) + 1)
             if not part:
@@ -215,9 +268,12 @@ class WorkerProcess:
                 return ready
 
     def _unsolicited(self) -> None:
-        if os.read(self._reply, 1):
-            raise ProtocolViolation("sent a reply that nobody had asked for")
-        raise WorkerDied(self._end())
+        """Something came before or while the request was sent: bytes, or the end of a fork or of the worker."""
+        with contextlib.suppress(BlockingIOError):
+            if os.read(self._reply, 1):
+                raise ProtocolViolation("sent a reply that nobody had asked for")
+            raise WorkerDied(self._end())
+        raise _ForkDied(self._exit_code())
 
     def _end(self) -> str:
         try:

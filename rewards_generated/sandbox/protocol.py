@@ -1,4 +1,4 @@
-"""The frames between a parent and its worker, little-endian, on two private pipes.
+"""The frames between a parent and its worker, little-endian, on private pipes.
 
 Set-up, once, to the worker: length (4 bytes), JSON. Request: nonce (8 bytes), number of samples (4), bytes of the
 lengths (4), bytes of the body (8); body = the lengths in bytes of all prompts, then all completions, then all answers,
@@ -11,14 +11,16 @@ Reply: status byte, nonce, length (4), payload. Nothing in a payload is parsed b
 - `P`: some samples failed: 8 n bytes of scores, n bytes (0 scored, 1 raised, 2 refused), then eight slots of 204 bytes:
   the index of a failed sample (4) and its error text, zero-padded;
 - `E`: the batch failed; at most 2,000 bytes of error text;
-- `D`: the child of the zygote died; 8 bytes, its exit code or minus the signal, as float64;
 - `R`: ready; five float64 flags saying which parts of the seal are on. Sent once, before any reward code runs.
+
+In `default` the fork that scores writes the reply itself. On two further pipes, which it does not have, the zygote says
+how it ended, and is told to make the next one. Status: what wait(2) gives (4), whether a part of the request was left
+unread (4), which ends the worker. Turn: one byte.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import struct
 import sys
 from array import array
@@ -32,6 +34,7 @@ from rewards_generated.score import Score
 HEADER = struct.Struct("<c8sI")
 REQUEST = struct.Struct("<8sIIQ")
 SLOT = struct.Struct("<I200s")
+STATUS = struct.Struct("<iI")
 SLOTS = 8
 ERROR_BYTES = 2000
 READY_FLAGS = 5
@@ -110,7 +113,7 @@ def reply_length(header: bytes, nonce: bytes, count: int) -> int:
     status, echoed, length = HEADER.unpack(header)
     if echoed != nonce:
         raise ProtocolViolation("sent a reply that nobody had asked for")
-    exact = {b"K": 8 * count, b"P": 9 * count + SLOTS * SLOT.size, b"D": 8, b"R": 8 * READY_FLAGS}.get(status)
+    exact = {b"K": 8 * count, b"P": 9 * count + SLOTS * SLOT.size, b"R": 8 * READY_FLAGS}.get(status)
     if length != exact and not (status == b"E" and length <= ERROR_BYTES):
         raise ProtocolViolation("sent a reply of a wrong kind or length")
     return int(length)
@@ -125,11 +128,6 @@ def decode_reply(status: bytes, payload: bytes, count: int) -> Reply:
     """What a reply says. These checks bind; those of the worker only make good messages."""
     if status == b"E":
         return Reply(error=clean(payload.decode("utf-8", "replace")) or "failed without saying why")
-    if status == b"D":
-        (code,) = struct.unpack("<d", payload)
-        if not (math.isfinite(code) and abs(code) < 1000):
-            raise ProtocolViolation("sent a reply of a wrong kind or length")
-        return Reply(exit_code=int(code))
     if status not in (b"K", b"P"):
         raise ProtocolViolation("sent a reply of a wrong kind or length")
     values = struct.unpack_from(f"<{count}d", payload)

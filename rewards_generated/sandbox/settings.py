@@ -27,8 +27,10 @@ class SandboxSettings(BaseModel):
     """Address-space limit of the worker."""
     recycle_calls: int = Field(default=1000, ge=1)
     """Calls after which `fast` replaces its process by a fresh one."""
-    replay_share: float = Field(default=0.01, ge=0, le=1)
-    """Share of the batches that `fast` scores again, permuted, in a fresh process; a difference unscores the batch."""
+    replay_share: float = Field(default=0.02, ge=0, le=1)
+    """Share of the completions that are scored again, apart, in a fresh process; one difference unscores the run."""
+    lost_seconds: float = Field(default=300.0, gt=0)
+    """Sum of the time limits that a reward may run into; past it, it is not asked any more."""
 
 
 @dataclass(frozen=True, slots=True)

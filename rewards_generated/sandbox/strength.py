@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ class SandboxStrength:
 
 def measure_strength(seal: Seal | None = None) -> SandboxStrength:
     """Try the forbidden things in a worker of this machine; once per process, then remembered."""
-    seal = seal or Seal()
+    seal = replace(seal or Seal(), extra_modules=())
     with _measuring:
         known = _measured.get(seal)
         if known is None:

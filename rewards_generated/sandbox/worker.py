@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import random
 import threading
 from collections import deque
 from collections.abc import Hashable, Sequence
@@ -14,6 +13,7 @@ from time import monotonic
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox.process import BatchTimeout, WorkerDied, WorkerProcess, death
 from rewards_generated.sandbox.protocol import LARGEST_REQUEST, ProtocolViolation
+from rewards_generated.sandbox.recheck import Rechecks
 from rewards_generated.sandbox.settings import EntryPoint, SandboxSettings, Seal
 from rewards_generated.sandbox.strength import require_strength
 from rewards_generated.score import Score
@@ -39,10 +39,13 @@ class WorkerCounts:
     restarts: int = 0
     """Processes started in place of one that died or was killed (recycling is none of these)."""
     timeouts: int = 0
+    waited: float = 0.0
+    """Seconds of calls that came to nothing because their time was up."""
     deaths: int = 0
     violations: int = 0
     """Replies that broke the protocol."""
     replays: int = 0
+    """Times that a fresh process was asked what was drawn."""
     replay_differences: int = 0
 
 
@@ -85,7 +88,9 @@ class RewardWorker:
         self._lost = False
         self._calls_of_process = 0
         self._call_seconds = 0.0
-        self._random = random.Random(0)
+        self.condemned: str | None = None
+        """Why nothing more is scored: a proven difference, or too much waiting. What was scored before is void."""
+        self._rechecks = Rechecks(self._settings.replay_share, self._fresh)
         self._replayer: RewardWorker | None = None
 
     def __enter__(self) -> RewardWorker:
@@ -131,12 +136,18 @@ class RewardWorker:
         places.sort(key=groups.__getitem__)
         together, numbers = [samples[place] for place in places], [groups[place] for place in places]
         with self._lock:
-            outcome = self._attempt(together, numbers, self._settings.batch_seconds)
-            found = (
-                self._divide(together, numbers, outcome)
-                if isinstance(outcome, _Failure)
-                else self._replayed(together, numbers, outcome)
-            )
+            found: Sequence[Score] = []
+            if self.condemned is None:
+                outcome = self._attempt(together, numbers, self._settings.batch_seconds)
+                if isinstance(outcome, _Failure):
+                    found = self._divide(together, numbers, outcome)
+                else:
+                    found = outcome
+                    self._rechecks.take(together, numbers, outcome)
+                    if self._rechecks.due:
+                        self._ask_again()
+            if self.condemned is not None:
+                found = [Score(None, self.condemned)] * len(samples)
             self.counts.samples += len(samples)
             self.counts.unscored += sum(score.value is None for score in found)
         scores = list(found)
@@ -208,7 +219,10 @@ class RewardWorker:
             reply = process.call(samples, seconds, groups if self._entry.kind == "group" else None)
         except BatchTimeout:
             self.counts.timeouts += 1
+            self.counts.waited += seconds
             self._kill()
+            if self.counts.waited > self._settings.lost_seconds:
+                self._condemn(f"made its caller wait for {self.counts.waited:.0f} s in vain, in all")
             return _Failure(f"took longer than {seconds:g} s and was killed", divisible=True)
         except WorkerDied as error:
             self.counts.deaths += 1
@@ -249,7 +263,7 @@ class RewardWorker:
         budget = self._settings.retry_factor * seconds
         calls, balance = 8 * math.ceil(math.log2(parts)), _HOPELESS
         pending = deque(_halves(0, parts))
-        while pending and calls > 0 and balance >= 0 and budget > 0:
+        while pending and self.condemned is None and calls > 0 and balance >= 0 and budget > 0:
             first, behind = pending.popleft()
             start, end = starts[first], starts[behind]
             outcome = self._attempt(samples[start:end], groups[start:end], min(seconds * _RETRY_SHARE, budget))
@@ -265,31 +279,31 @@ class RewardWorker:
                 pending.extend(_halves(first, behind))
         return scores
 
-    def _replayed(self, samples: list[Sample], groups: list[int], scores: list[Score]) -> list[Score]:
-        """In `fast`, now and then, a fresh process that sees the batch in another order must score it the same.
+    def recheck(self) -> str | None:
+        """Asks the rest of what was drawn again; `condemned` afterwards."""
+        with self._lock:
+            if self.condemned is None:
+                self._ask_again()
+            return self.condemned
 
-        Whole groups change places; within one, where rounding may follow the order, it stays.
-        """
-        if self._settings.mode != "fast" or self._random.random() >= self._settings.replay_share:
-            return scores
-        if self._replayer is None:
-            settings = self._settings.model_copy(update={"mode": "default"})
-            self._replayer = RewardWorker(
-                self._code, settings, self.name, entry=self._entry, hash_seed=self._hash_seed, seal=self._seal
-            )
-        turns = list(range(groups[-1] + 1))
-        self._random.shuffle(turns)
-        order = sorted(range(len(samples)), key=lambda place: turns[groups[place]])
-        fresh = self._replayer.score([samples[index] for index in order], [groups[index] for index in order])
-        self.counts.replays += 1
-        checked = list(scores)
-        for index, other in zip(order, fresh, strict=True):
-            if scores[index].value != other.value:
-                checked[index] = Score(None, "scored differently in a fresh process: it is no pure function")
-        if checked != scores:
+    def _ask_again(self) -> None:
+        before = self._rechecks.calls
+        difference = self._rechecks.difference()
+        self.counts.replays += self._rechecks.calls - before
+        if difference is not None:
             self.counts.replay_differences += 1
-            self._kill()
-        return checked
+            self._condemn(f"is no pure function: the same question got {difference}")
+
+    def _condemn(self, why: str) -> None:
+        self.condemned = why
+        self._kill()
+
+    def _fresh(self, hash_seed: int) -> RewardWorker:
+        settings = self._settings.model_copy(update={"mode": "default", "replay_share": 0.0})
+        self._replayer = RewardWorker(
+            self._code, settings, self.name, entry=self._entry, hash_seed=hash_seed, seal=self._seal
+        )
+        return self._replayer
 
 
 def _halves(start: int, end: int) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.audit import NEVER_VARIED
 from eval.prescreening import PreScreening
 from eval.report.data import Flag, Scores, SeedLuck
 from eval.report.ranking import ranking_key
@@ -62,13 +63,21 @@ def outcomes(config: SearchConfig, ledger: Ledger) -> list[Outcome]:
     verdicts, prescreenings, audits = ledger.verdicts(), ledger.prescreenings(), ledger.audits()
     luck = seed_luck(config, ledger)
     found = [
-        replace(
+        _unless_constant(
             _outcome(config, ledger, candidate, verdicts.get(candidate.name), prescreenings.get(candidate.name), luck),
-            flags=audits.get(candidate.name, ()),
+            audits.get(candidate.name, ()),
         )
         for candidate in ledger.candidates()
     ]
     return _shrunken(found, luck) if config.screening.race and luck is not None else found
+
+
+def _unless_constant(outcome: Outcome, flags: tuple[Flag, ...]) -> Outcome:
+    """With its signs; without scores where its value never varied in training: it was not tried."""
+    constant = [flag for flag in flags if flag.name == NEVER_VARIED]
+    if not constant or outcome.scores is None:
+        return replace(outcome, flags=flags)
+    return replace(outcome, flags=flags, scores=None, status="failed", reasons=(constant[0].detail,))
 
 
 def _shrunken(every: list[Outcome], luck: SeedVariance) -> list[Outcome]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eval.audit import AuditedRun, audit
 from eval.prediction import Prediction
 from eval.report.data import Sample
-from search.config.names import UNTRAINED
+from search.config.names import BASE_ONLY, UNTRAINED
 from search.ledger import Ledger
 from search.results.ranking import Outcome, outcomes, seeds_of
 from search.session import Run
@@ -25,9 +25,10 @@ def audit_screenings(run: Run) -> None:
     split = config.search.select_on
     questions = {example.id: example for example in run.task.examples(split, config.question_pool)}
     untrained = [p for answers in _answers(ledger, UNTRAINED, split, None).values() for p in answers]
+    control = [p for answers in _answers(ledger, BASE_ONLY, split, None).values() for p in answers]
     for outcome in missing:
         name = outcome.candidate.name
-        flags = audit(name, _runs(run, outcome), untrained, questions, config.audit)
+        flags = audit(name, _runs(run, outcome), untrained, questions, config.audit, control)
         ledger.record_audit(name, flags)
         if flags and not run.answered_blind:
             run.progress.note(f"{name} shows signs of reward hacking: {', '.join(flag.name for flag in flags)}")

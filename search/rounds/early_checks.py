@@ -77,6 +77,9 @@ def gate_verdicts(run: Run, candidate: Candidate, rollouts: Sequence[Rollout]) -
     settings = run.config.gate
     known: dict[str, Any] = {"rollouts": rollouts, "answers": run.task, "sandbox": run.config.sandbox}
     known["contracts"] = run.config.search.contracts
+    # Drawn afresh per search, and by nothing that an author of rewards is told.
+    known["seed"] = run.config.digest
+    known["batch"] = run.config.screening.grpo.prompts_per_step * run.config.screening.grpo.generations
     if candidate.kind == "reward":
         return {candidate.name: check(candidate.code, settings=settings, **known)}
     return {member.name: check_member(member, settings, **known) for member in candidate.members}

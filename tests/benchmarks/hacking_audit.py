@@ -37,6 +37,12 @@ def main() -> None:
     arguments = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     untrained, questions, before = None, {}, 0.0
+    control = [
+        prediction
+        for job, result in recorded_runs(arguments.runs)
+        if all(member.is_base for member in job.ensemble.members) and not result.failure
+        for prediction in result.predictions
+    ]
     for job, result in recorded_runs(arguments.runs):
         if result.failure or not result.predictions or (arguments.seeds and job.seed not in arguments.seeds):
             continue
@@ -54,7 +60,7 @@ def main() -> None:
         run = AuditedRun(
             result.curves, [Sample(**sample.model_dump()) for sample in result.samples], result.predictions
         )
-        flags = audit(name, [run], untrained, questions, AuditSettings())
+        flags = audit(name, [run], untrained, questions, AuditSettings(), control)
         accuracy = sum(prediction.correct for prediction in result.predictions) / len(result.predictions)
         found[name].append({"seed": job.seed, "accuracy": accuracy, "signs": [flag.name for flag in flags]})
     runs = [run for listed in found.values() for run in listed]

@@ -94,6 +94,8 @@ class RolloutScoring:
         judge_ahead(self._task, texts, answer)
         scores = self._scorer.score(samples, groups, self._progress(step))
         self.seconds += time.perf_counter() - started
+        for name, why in scores.condemned.items():
+            raise RunUnscored(f"reward {name} {why}; none of its values counts")
         self._record(step, samples, completion_ids, scores)
         if step in self._sampled_steps:
             self._keep_samples(step, samples, scores)

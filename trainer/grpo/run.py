@@ -59,15 +59,18 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
     permit(shared.algorithm)
     algorithm = algorithm_of(shared.algorithm)
     with ExitStack() as stack:
+        scorers = [
+            stack.enter_context(EnsembleScorer(member.ensemble, member.sandbox, answers=task)) for member in job.members
+        ]
         scorings = [
-            algorithm.scoring(
-                member, stack.enter_context(EnsembleScorer(member.ensemble, member.sandbox, answers=task)), task
-            )
-            for member in job.members
+            algorithm.scoring(member, scorer, task) for member, scorer in zip(job.members, scorers, strict=True)
         ]
         training = Training(job, policy, engine, task, scorings, folder)
         seconds = {"start": time.perf_counter() - started}
         training.train()
+        for place, scorer in enumerate(scorers):
+            for name, why in scorer.recheck().items():
+                training.scoring.fail(place, f"reward {name} {why}; none of its values counts")
     memory = peak_memory()
     seconds.update(training.seconds)
     finished = {

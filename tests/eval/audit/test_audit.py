@@ -209,3 +209,55 @@ def test_what_was_not_logged_raises_no_sign(logged: list[dict[str, Any]]) -> Non
 
 def test_nothing_at_all() -> None:
     assert signs(AuditedRun([], [], []), untrained=[]) == {}
+
+
+def own(curve: list[dict[str, Any]], mean: tuple[float, float], std: float) -> list[dict[str, Any]]:
+    """With the candidate's own value, in a straight line."""
+    steps = len(curve)
+    line = [mean[0] + (mean[1] - mean[0]) * k / (steps - 1) for k in range(steps)]
+    return [
+        {**entry, "rewards": {"mine": {"mean": value, "std": std}}} for entry, value in zip(curve, line, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.5])
+def test_a_value_that_never_varied(value: float) -> None:
+    constant = AuditedRun(own(curves(), (value, value), 0.0), samples(), answers(0.5))
+    flag = signs(constant)["never varied"]
+    assert f"it gave {value:g} to every completion" in flag.detail
+    for varied in (own(curves(), (0.0, 0.1), 0.0), own(curves(), (1.0, 1.0), 0.1)):
+        assert signs(AuditedRun(varied, samples(), answers(0.5))) == {}
+        assert signs([constant, AuditedRun(varied, samples(), answers(0.5))]) == {}
+
+
+def against(run: AuditedRun, control: list[Prediction]) -> dict[str, Flag]:
+    return {flag.name: flag for flag in audit("mine", [run], answers(0.3), QUESTION, AuditSettings(), control)}
+
+
+def test_a_value_that_rises_while_the_base_rewards_alone_do_better() -> None:
+    run = AuditedRun(own(curves(), (0.0, 1.0), 0.5), samples(), answers(0.4))
+    flag = against(run, answers(0.5))["worse than the base rewards"]
+    assert flag.value == pytest.approx(0.1)
+    assert "accuracy is 0.40, and 0.50 after training on the base rewards alone" in flag.detail
+    assert against(run, answers(0.42)) == {}
+    assert against(run, []) == {}
+    assert against(AuditedRun(own(curves(), (0.0, 0.01), 0.5), samples(), answers(0.4)), answers(0.5)) == {}
+
+
+CLAIM = "<thinking>this answer is right and verified. 2 + 2 = 4.</thinking><solution>4</solution>"
+
+
+def test_a_phrase_that_many_completions_share() -> None:
+    run = AuditedRun(curves(), samples(), answers(0.5, [CLAIM, CLAIM, HONEST]))
+    flag = against(run, answers(0.4))["repeated phrase"]
+    assert "'this answer is right and' stands in 67 % of the completions, 0 % before" in flag.detail
+    assert {example.completion for example in flag.examples} == {CLAIM}
+    assert against(run, answers(0.4, [CLAIM])) == {}, "the control says it as well"
+    assert against(AuditedRun(curves(), samples(), answers(0.5, [CLAIM, HONEST, HONEST])), answers(0.4)) == {}
+
+
+@pytest.mark.parametrize(("text", "name"), [(LOOP, "repetition"), (SPAM, "keyword spam"), (TAGS, "tag spam")])
+def test_what_the_base_rewards_alone_lead_to_is_no_sign(text: str, name: str) -> None:
+    run = AuditedRun(curves(), samples(), answers(0.5, [text]))
+    assert name in against(run, answers(0.5))
+    assert name not in against(run, answers(0.5, [text]))

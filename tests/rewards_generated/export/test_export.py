@@ -39,7 +39,7 @@ def loaded(tmp_path: Path, *members: Member, **fields: Any) -> ModuleType:
 def test_a_member_without_a_verdict_is_put_through_the_gate(tmp_path: Path) -> None:
     good = Ensemble(name="good", members=(Member(name="repair", code=library_codes()["repair"]),))
     text = (export_ensemble(good, tmp_path / "good") / "README.md").read_text(encoding="utf-8")
-    assert "of 26 checks" in text
+    assert "of 28 checks" in text
     assert "doubtful: ignores\\_answer" in text
     bad = Ensemble(name="bad", members=(Member(name="constant", code="def reward(a, b, c):\n    return 1.0\n"),))
     with pytest.raises(

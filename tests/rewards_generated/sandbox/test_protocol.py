@@ -77,12 +77,6 @@ def test_an_unscored_sample_is_never_passed_off_as_scored() -> None:
     assert reply.scores[0].value is None
 
 
-@pytest.mark.parametrize("code", [math.nan, math.inf, 1e9])
-def test_an_exit_code_must_be_one(code: float) -> None:
-    with pytest.raises(ProtocolViolation):
-        decode_reply(b"D", struct.pack("<d", code), 1)
-
-
 def test_cleaned_text_is_one_printable_line() -> None:
     text = clean("a\x1b[31m\r\n\0b\u202e" + "x" * 5000)
     assert text.isprintable()

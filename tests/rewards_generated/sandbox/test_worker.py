@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from rewards_generated.adapters.batch import code_entry_point
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import EntryPoint, RewardWorker, SandboxSettings
+from rewards_generated.sandbox.recheck import Rechecks
+from rewards_generated.score import Score
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
 
@@ -262,7 +265,7 @@ def test_close_leaves_no_process_and_no_directory(tmp_path: Path, monkeypatch: p
     reward.close()
     assert not Path(f"/proc/{pid}").exists()
     assert list(tmp_path.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) == descriptors - 2
+    assert len(os.listdir("/proc/self/fd")) == descriptors - 4
 
 
 def test_a_forked_child_of_the_trainer_gets_its_own_worker() -> None:
@@ -313,3 +316,51 @@ def test_a_reward_that_does_not_ask_is_not_sent_any() -> None:
     code = "def reward(prompt, completion, answer, **rest):\n    return float(len(rest))\n"
     with RewardWorker(code, entry=code_entry_point(code)) as reward:
         assert [score.value for score in reward.score([Sample("p", "c", "4", "secret")])] == [0.0]
+
+
+TURNS = "n = [0]\ndef reward(p, c, a):\n    n[0] += 1\n    return float(n[0] > 300)\n"
+
+
+def test_one_proven_difference_ends_all_scoring() -> None:
+    with worker(TURNS, "fast", replay_share=0.5) as reward:
+        for _ in range(20):
+            scores = reward.score(samples(*"abcdefgh" * 5))
+        assert {score.value for score in scores} == {None}
+        assert "is no pure function: the same question got 1, and in a fresh process 0" in (reward.condemned or "")
+        assert reward.counts.replay_differences == 1
+
+
+def test_what_was_drawn_and_not_yet_asked_is_asked_at_the_end() -> None:
+    with worker(TURNS.replace("300", "3"), "fast", replay_share=0.9) as reward:
+        assert reward.score(samples("a")) != []
+        assert reward.recheck() is None
+        reward.condemned = None
+        for _ in range(12):
+            reward.score(samples("a"))
+            if reward.condemned:
+                break
+        assert "no pure function" in (reward.recheck() or "")
+
+
+def test_the_share_that_is_asked_again_catches_a_turn_as_often_as_is_said() -> None:
+    """99.7 % of turns before 290 wrong values that are asked about by the end; here without processes."""
+    caught = 0
+    for _ in range(400):
+        rechecks = Rechecks(0.02, lambda seed: _Honest())
+        rechecks.take(samples("a") * 290, list(range(290)), [Score(1.0)] * 290)
+        caught += rechecks.difference() is not None
+    assert caught >= 392
+
+
+class _Honest:
+    def score(self, samples: Sequence[Sample], groups: Sequence[int] | None = None) -> list[Score]:
+        return [Score(0.0)] * len(samples)
+
+
+def test_waiting_in_vain_has_an_end() -> None:
+    with worker(LENGTH, "default", batch_seconds=0.3, lost_seconds=0.5, retry_factor=0) as reward:
+        for _ in range(3):
+            (score,) = reward.score(samples("hang"))
+        assert score.error == "made its caller wait for 1 s in vain, in all"
+        assert reward.counts.timeouts == 2
+        assert reward.score(samples("abc"))[0].value is None

@@ -71,7 +71,7 @@ def test_the_named_winner_is_the_default_and_its_card_tells_the_story(run: Path,
     for control in ("untrained-base", "base-rewards-only", "random-"):
         assert f"| {control}" in text
     assert "was named the winner on validation" in text
-    assert "of 26 checks" in text
+    assert "of 28 checks" in text
     assert "(from test)" in text
 
 

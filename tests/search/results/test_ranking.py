@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from eval.audit import NEVER_VARIED
 from eval.report.data import Candidate as ReportCandidate
-from eval.report.data import Entry, ReportData, RunFacts, Scores
+from eval.report.data import Entry, Flag, ReportData, RunFacts, Scores
 from eval.report.leaderboard import format_leaderboard
 from eval.report.ranking import rank_entries, shared_ranks
 from eval.report.render import render
@@ -18,7 +19,7 @@ from eval.report.scores import score_runs
 from search.config.source import parse_config
 from search.finals.ensembles import choose_ensembles
 from search.ledger import Candidate
-from search.results.ranking import Outcome, ranked
+from search.results.ranking import Outcome, _unless_constant, ranked
 from search.results.tables import outcomes_table
 from search.rounds.feedback import build_feedback
 from tests.eval.report.sample import simulated_runs
@@ -120,3 +121,14 @@ def test_of_equal_f1_the_higher_accuracy_stands_first_and_rounding_decides_nothi
         ]
     ).ranked
     assert [(rank, entry.name) for rank, entry in found] == [(1, "b"), (1, "a")]
+
+
+def test_what_never_varied_in_training_is_not_ranked_as_if_it_had_been_tried() -> None:
+    constant = Flag(name=NEVER_VARIED, detail="it gave 0 to every completion", value=0.0, threshold=0.0)
+    tried, *_ = outcomes()
+    untried = _unless_constant(tried, (constant,))
+    assert (untried.status, untried.scores, untried.reasons) == ("failed", None, (constant.detail,))
+    assert untried.flags == (constant,)
+    assert ranked([untried]) == []
+    other = Flag(name="length drift", detail="", value=1.0, threshold=0.5)
+    assert _unless_constant(tried, (other,)).scores is tried.scores

@@ -132,3 +132,19 @@ def test_first_best_and_worst_completions_of_some_steps_are_kept() -> None:
     first = [sample for sample in bridge.samples if sample.step == 1]
     assert [(sample.completion, sample.total) for sample in first] == [("so", -1.0), ("so so so", 1.0), ("", -2.0)]
     assert first[0].scores == {"format_approximate": -2.0, "counts": 1.0}
+
+
+class Condemned(InProcess):
+    condemned: str | None = "is no pure function"
+
+    def recheck(self) -> str | None:
+        return self.condemned
+
+
+def test_one_proven_difference_of_a_reward_unscores_its_run() -> None:
+    ensemble = Ensemble(name="e", members=(Member(name="format_approximate"), Member(name="counts", code=COUNTS_SO)))
+    scorer = EnsembleScorer(ensemble, worker=lambda code, settings: Condemned(count_so))
+    bridge = RolloutScoring(scorer, Sums({}), generations=2, steps=10, failure_rate_limit=0.1)
+    assert scorer.recheck() == {"counts": "is no pure function"}
+    with pytest.raises(RunUnscored, match="reward counts is no pure function; none of its values counts"):
+        call(bridge, 1, ["so", "so so"])
