@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from eval.prediction import Prediction
 from eval.prescreening import PreScreening
 from eval.statistics.estimate import Estimate
 from eval.statistics.optimism import SelectionOptimism
@@ -85,6 +86,8 @@ class RunFacts(_Data):
     """Where the report's numbers come from."""
 
     name: str
+    folder: str = "RUN"
+    """As the commands of the report name the run's folder."""
     task: str
     base_model: str
     selection_split: Literal["validation", "test"] = "validation"
@@ -426,6 +429,32 @@ class SeedLuck(_Data):
     """Of these runs, those of earlier searches."""
 
 
+class AskedQuestion(_Data):
+    id: str
+    prompt: str | None = None
+    """None: the text is not at hand, since the task would have to be loaded for it."""
+    answer: str | None = None
+    """The gold answer."""
+
+
+class PolicyAnswers(_Data):
+    """What one trained policy answered, in the order of the questions."""
+
+    policy: str
+    """Name of the candidate, entry or control."""
+    seed: int
+    predictions: tuple[Prediction, ...]
+
+
+class AskedSplit(_Data):
+    """Questions, and how policies of one stage answered them: one run of each, that of its smallest seed."""
+
+    stage: Literal["screening", "finals"]
+    split: Literal["validation", "test"]
+    questions: tuple[AskedQuestion, ...]
+    policies: tuple[PolicyAnswers, ...]
+
+
 class ReportData(_Data):
     run: RunFacts
     rounds: tuple[Round, ...] = ()
@@ -446,6 +475,8 @@ class ReportData(_Data):
     base_samples: BaseSamples | None = None
     luck: SeedLuck | None = None
     """None: nothing was trained twice, so the luck of training is unknown."""
+    asked: tuple[AskedSplit, ...] = ()
+    """Answers question by question; of each stage and split once."""
     older: dict[str, str] = {}
     """Names by identity of parents that were not proposed in this run, such as rewards of the starter library."""
     notes: tuple[str, ...] = ()

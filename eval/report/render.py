@@ -13,7 +13,7 @@ from eval.report.candidates import candidate_groups, round_rows
 from eval.report.data import RankedEntry, RankingEvidence, ReportData
 from eval.report.latex import latex_leaderboard
 from eval.report.leaderboard import format_leaderboard
-from eval.report.opening import caveats, findings, headline, methods, opening_facts
+from eval.report.opening import caveats, findings, headline, methods, next_steps, opening_facts
 from eval.report.ranking import Ranking, control_words, rank_entries, ranked_candidates, split_scores
 from eval.report.suites import by_suite
 from eval.report.templates import environment, resource, style
@@ -38,6 +38,7 @@ def render(data: ReportData) -> str:
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         headline=headline(data),
         findings=findings(data),
+        next_steps=next_steps(data),
         caveats=[*caveats(data), *data.notes],
         **opening_facts(data),
         **_figures(data),

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from eval.report import text
 
@@ -29,6 +29,7 @@ def environment(package: str, folder: str = "", *, autoescape: bool = False, **o
         **options,
     )
     found.filters["visible"] = text.visible
+    found.filters["commands"] = _commands
     found.globals["text"] = text
     return found
 
@@ -38,6 +39,12 @@ def paragraphs(name: str, **facts: Any) -> list[str]:
     that is the part of whoever shows it."""
     said = environment("eval.report", "page").get_template(name).render(facts)
     return [" ".join(paragraph.split()) for paragraph in said.split("\n\n") if paragraph.strip()]
+
+
+def _commands(words: str) -> Markup:
+    """Text whose parts between backticks are commands; all of it is escaped."""
+    parts = text.visible(words).split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(p) if k % 2 else escape(p) for k, p in enumerate(parts))
 
 
 def style(name: str) -> Markup:

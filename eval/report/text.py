@@ -50,6 +50,15 @@ def points_width(estimates: Sequence[Estimate | None]) -> int:
     return max(map(len, shown), default=0)
 
 
+def percent(share: float) -> str:
+    """Such as `65.3 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def percent_interval(estimate: Estimate) -> str:
+    return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
 def interval(estimate: Estimate | None, digits: int = 3) -> str:
     if estimate is None:
         return ""
