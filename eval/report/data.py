@@ -182,6 +182,31 @@ class Sample(_Data):
     scores: dict[str, float | None] = {}
 
 
+class Rollout(Sample):
+    """One that a training run kept."""
+
+    stage: str
+    policy: str
+    """Name of the candidate, entry or control that was trained."""
+    seed: int
+
+
+class Exchange(_Data):
+    """One question to a language model, or to a person, and what came back. All of it is untrusted text."""
+
+    round: int
+    model: str
+    prompt: str
+    reply: str | None
+    """None: none came."""
+    error: str | None = None
+    tokens: int = 0
+    """Of prompt and reply."""
+    cost_usd: float | None = None
+    """None: unknown."""
+    finish_reason: str = ""
+
+
 class Flag(_Data):
     """A sign of reward hacking, with the figure that raised it."""
 
@@ -435,6 +460,8 @@ class AskedQuestion(_Data):
     """None: the text is not at hand, since the task would have to be loaded for it."""
     answer: str | None = None
     """The gold answer."""
+    base: QuestionSamples | None = None
+    """Samples of the untrained policy; None: it was not sampled on this question."""
 
 
 class PolicyAnswers(_Data):
@@ -477,6 +504,8 @@ class ReportData(_Data):
     """None: nothing was trained twice, so the luck of training is unknown."""
     asked: tuple[AskedSplit, ...] = ()
     """Answers question by question; of each stage and split once."""
+    exchanges: tuple[Exchange, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
     older: dict[str, str] = {}
     """Names by identity of parents that were not proposed in this run, such as rewards of the starter library."""
     notes: tuple[str, ...] = ()

@@ -13,8 +13,10 @@ from eval.report.candidates import candidate_groups, round_rows
 from eval.report.data import RankedEntry, RankingEvidence, ReportData
 from eval.report.latex import latex_leaderboard
 from eval.report.leaderboard import format_leaderboard
+from eval.report.lineage_tree import lineage_tree
 from eval.report.opening import caveats, findings, headline, methods, next_steps, opening_facts
-from eval.report.ranking import Ranking, control_words, rank_entries, ranked_candidates, split_scores
+from eval.report.parts import parts
+from eval.report.ranking import Ranking, anchors, control_words, rank_entries, ranked_candidates, split_scores
 from eval.report.suites import by_suite
 from eval.report.templates import environment, resource, style
 from eval.report.transfer import NOTE, transfer_sentences, transferred
@@ -29,8 +31,8 @@ def render(data: ReportData) -> str:
     Everything that comes from proposers, policies and file names is escaped, control characters are made visible,
     and the page's content policy lets no script run but its own.
     """
-    script, split = resource("page/script.js"), data.run.selection_split
-    ranking = rank_entries(data.entries, split)
+    script, split = resource("page/script.js") + resource("page/views.js"), data.run.selection_split
+    ranking, where = rank_entries(data.entries, split), anchors(data)
     page = environment("eval.report", "page", autoescape=True).get_template("page.html.j2")
     html = page.render(
         style=style("page/style.css"),
@@ -45,6 +47,9 @@ def render(data: ReportData) -> str:
         rounds=round_rows(data),
         **candidate_groups(data),
         families=sorted({text.visible(c.family) for c in data.candidates if c.family}),
+        parts=parts(data),
+        tree=lineage_tree(data),
+        anchor_of=lambda candidate: where[id(candidate)],
         statuses=sorted({c.status for c in data.candidates}),
         ranking=ranking,
         entry_kind=illustrations.entry_kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Literal
 
-from eval.report.data import AskedQuestion, AskedSplit, PolicyAnswers
+from eval.report.data import AskedQuestion, AskedSplit, PolicyAnswers, QuestionSamples
 from eval.tasks.base import Split, Task
 from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
@@ -59,12 +59,15 @@ def _asked(
         return None
     ids = max((tuple(p.id for p in found.predictions) for found in policies), key=len)
     kept = tuple(found for found in policies if tuple(p.id for p in found.predictions) == ids)
-    texts = _texts(task, split)
+    texts, sampled = _texts(task, split), _base_samples(ledger)
     shown = "validation" if split == "validation" else "test"
     return AskedSplit(
         stage=stage,
         split=shown,
-        questions=tuple(texts.get(question, AskedQuestion(id=question)) for question in ids),
+        questions=tuple(
+            texts.get(question, AskedQuestion(id=question)).model_copy(update={"base": sampled.get(question)})
+            for question in ids
+        ),
         policies=kept,
     )
 
@@ -79,6 +82,16 @@ def _generated(config: SearchConfig) -> Task | None:
     from eval.tasks.registry import build_task
 
     return build_task(config.task)
+
+
+def _base_samples(ledger: Ledger) -> dict[str, QuestionSamples]:
+    """Of the untrained policy, by question: of the training split, and of the others where strata were made."""
+    right: dict[str, list[bool]] = {}
+    for evaluation in ledger.evaluations("base-rollouts"):
+        for runs in ledger.predictions("base-rollouts", evaluation.subject, evaluation.split).values():
+            for p in runs:
+                right.setdefault(p.id, []).append(p.correct)
+    return {question: QuestionSamples(right=sum(found), samples=len(found)) for question, found in right.items()}
 
 
 def _texts(task: Task | None, split: Split) -> dict[str, AskedQuestion]:

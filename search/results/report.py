@@ -38,6 +38,7 @@ from search.results.evidence import (
     screening_evidence,
     unseen_evidence,
 )
+from search.results.kept import exchanges, rollouts
 from search.results.models import proposing_models
 from search.results.notes import changes, notes, remarks
 from search.results.ranking import Outcome, luck_facts, outcomes
@@ -93,6 +94,8 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool, task: Ta
         base_samples=sampled_base(config, ledger),
         luck=luck_facts(config, ledger),
         asked=asked_splits(config, ledger, task),
+        exchanges=exchanges(ledger),
+        rollouts=rollouts(ledger),
         older=_older(config, every),
         notes=tuple(remarks(config, ledger)),
     )
