@@ -482,6 +482,46 @@ class AskedSplit(_Data):
     policies: tuple[PolicyAnswers, ...]
 
 
+class SearchSummary(_Data):
+    """What came of one search, to stand beside another."""
+
+    name: str
+    candidates: int
+    scored: int
+    by_round: tuple[tuple[float, ...], ...]
+    """Accuracies of the scored candidates of each round."""
+    split: str
+    """That ranks."""
+    first: str | None
+    """Name of the candidate that stands first."""
+    first_scores: Scores | None
+    winner: str | None
+    winner_scores: Scores | None
+    """On the test split."""
+    seconds: float | None
+    """From start to end; None: it is not finished."""
+    llm_calls: int
+    cost_usd: float | None
+    """None: unknown."""
+
+
+class SettingPair(_Data):
+    name: str
+    here: str
+    there: str
+
+
+class OtherSearch(_Data):
+    here: SearchSummary
+    there: SearchSummary
+    settings: tuple[SettingPair, ...]
+    """That differ."""
+    difference: Estimate | None
+    """Accuracy on the test split of this winner minus that of the other, for new questions and new seeds."""
+    not_compared: str = ""
+    """Why there is none."""
+
+
 class ReportData(_Data):
     run: RunFacts
     rounds: tuple[Round, ...] = ()
@@ -504,6 +544,7 @@ class ReportData(_Data):
     """None: nothing was trained twice, so the luck of training is unknown."""
     asked: tuple[AskedSplit, ...] = ()
     """Answers question by question; of each stage and split once."""
+    beside: OtherSearch | None = None
     exchanges: tuple[Exchange, ...] = ()
     rollouts: tuple[Rollout, ...] = ()
     older: dict[str, str] = {}

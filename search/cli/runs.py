@@ -213,13 +213,18 @@ def report(
         Path | None,
         typer.Option(help="Also write every figure into this folder, as SVG, PNG and PDF.", metavar="DIR"),
     ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another search, to be compared with this one in the report.", metavar="RUN"),
+    ] = None,
 ) -> None:
     """Write the report of a search, finished or not, as one self-contained HTML file.
 
-    Example:
+    Examples:
 
     \b
         reward-search report runs/mine --out report.html --figures figures/
+        reward-search report runs/guided --beside runs/unguided
     """
     from rewards_generated.errors import UserError
     from search.driver.launch import recorded_config
@@ -235,7 +240,7 @@ def report(
         if not os.access(target if target.exists() else target.parent, os.W_OK):
             raise UserError(f"{target} cannot be written; give another place with --out")
         config, running = recorded_config(run), is_driven(run)
-        typer.echo(write_report(config, ledger, target, running=running))
+        typer.echo(write_report(config, ledger, target, running=running, other=beside))
         if figures is not None:
             for file in write_report_figures(config, ledger, figures, running=running):
                 typer.echo(file)

@@ -31,6 +31,7 @@ from search.config.names import UNTRAINED
 from search.ledger import Ledger
 from search.proposers.base import Spending
 from search.results.asked import asked_splits
+from search.results.beside import beside
 from search.results.entries import baselines, final_entries, pairwise, screened_entries
 from search.results.evidence import (
     final_evidence,
@@ -61,12 +62,19 @@ def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardForm
 
 
 def write_report(
-    config: SearchConfig, ledger: Ledger, target: Path, *, running: bool, task: Task | None = None
+    config: SearchConfig,
+    ledger: Ledger,
+    target: Path,
+    *,
+    running: bool,
+    task: Task | None = None,
+    other: Path | None = None,
 ) -> Path:
-    """One self-contained HTML file. `task`: where it is loaded already, for the texts of its questions."""
+    """One self-contained HTML file. `task`: where it is loaded already, for the texts of its questions. `other`: the
+    folder of another search that is to stand beside. Raises UserError if there is none in it."""
     from eval.report.render import render
 
-    write_whole(target, render(report_data(config, ledger, running=running, task=task)))
+    write_whole(target, render(report_data(config, ledger, running=running, task=task, other=other)))
     return target
 
 
@@ -78,7 +86,9 @@ def write_report_figures(config: SearchConfig, ledger: Ledger, folder: Path, *, 
     return write_figures(figures(report_data(config, ledger, running=running)), folder)
 
 
-def report_data(config: SearchConfig, ledger: Ledger, *, running: bool, task: Task | None = None) -> ReportData:
+def report_data(
+    config: SearchConfig, ledger: Ledger, *, running: bool, task: Task | None = None, other: Path | None = None
+) -> ReportData:
     every = outcomes(config, ledger)
     return ReportData(
         run=_run_facts(config, ledger, running),
@@ -94,6 +104,7 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool, task: Ta
         base_samples=sampled_base(config, ledger),
         luck=luck_facts(config, ledger),
         asked=asked_splits(config, ledger, task),
+        beside=beside(config, ledger, other) if other else None,
         exchanges=exchanges(ledger),
         rollouts=rollouts(ledger),
         older=_older(config, every),
