@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from eval.report import text
 
@@ -29,7 +29,7 @@ def environment(package: str, folder: str = "", *, autoescape: bool = False, **o
         **options,
     )
     found.filters["visible"] = text.visible
-    found.filters["commands"] = _commands
+    found.filters["prose"] = prose
     found.globals["text"] = text
     return found
 
@@ -41,10 +41,15 @@ def paragraphs(name: str, **facts: Any) -> list[str]:
     return [" ".join(paragraph.split()) for paragraph in said.split("\n\n") if paragraph.strip()]
 
 
-def _commands(words: str) -> Markup:
-    """Text whose parts between backticks are commands; all of it is escaped."""
+def prose(words: str) -> Markup:
+    """Text with `code` marked as such."""
     parts = text.visible(words).split("`")
-    return Markup("").join(Markup("<code>{}</code>").format(p) if k % 2 else escape(p) for k, p in enumerate(parts))
+    if len(parts) % 2 == 0:
+        return Markup("{}").format("`".join(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup("{}").format(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def style(name: str) -> Markup:

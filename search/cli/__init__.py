@@ -35,6 +35,7 @@ COMMANDS = {
     "ask": ("search.cli.runs", "Print the question that a search waits on."),
     "tell": ("search.cli.runs", "Answer that question from a file, and go on."),
     "status": ("search.cli.runs", "Show how far a search has come."),
+    "watch": ("search.cli.runs", "Show a search on a local page while it runs."),
     "leaderboard": ("search.cli.runs", "Print the leaderboard of a search."),
     "report": ("search.cli.runs", "Write the report of a search as one HTML file."),
     "pipeline": ("search.cli.runs", "Train by supervised fine-tuning, then GRPO, and evaluate on several suites."),

@@ -183,6 +183,26 @@ def status(run: RunFolder) -> None:
     print_status(run)
 
 
+def watch(
+    run: RunFolder,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0: a free one.", min=0, max=65535)] = 0,
+) -> int:
+    """Show a search on a local page while it runs: jobs with their curves, candidates, leaderboard, cost.
+
+    The page changes as the search goes on; a finished one can be looked at as well. Only this machine reaches it, at an
+    address with a token in it, and it changes nothing.
+
+    Example:
+
+    \b
+        reward-search watch runs/mine
+    """
+    from search.watch.server import watch_run
+
+    watch_run(run, port, typer.echo)
+    return 0
+
+
 def leaderboard(
     run: RunFolder,
     format: Annotated[

@@ -91,9 +91,9 @@ def train_together(
     with closing(_run_packs(run, stage, [*waiting, *fresh], folder)) as ended:
         for done in ended:
             together = sum(member.digest in wanted for member in done.job.members)
-            for member in runs_of(done, folder):
-                if member.run.digest in wanted:
-                    yield replace(member, together=together)
+            for ended_run in runs_of(done, folder):
+                if ended_run.run.digest in wanted:
+                    yield replace(ended_run, together=together)
             run.ledger.record_pack_outcome(done.job, "failed" if done.result.failure else "done")
 
 

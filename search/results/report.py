@@ -112,6 +112,20 @@ def report_data(
     )
 
 
+def live_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
+    """What a page over a running search shows: without tests, evidence and texts, which take their time."""
+    every = outcomes(config, ledger)
+    return ReportData(
+        run=_run_facts(config, ledger, running),
+        rounds=tuple(_rounds(ledger)),
+        models=tuple(proposing_models(ledger, every)),
+        candidates=tuple(_candidate(outcome) for outcome in every),
+        baselines=tuple(baselines(config, ledger)),
+        entries=tuple(final_entries(config, ledger)),
+        luck=luck_facts(config, ledger),
+    )
+
+
 def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     started, finished = ledger.milestone("started"), ledger.milestone("finished")
     opened = ledger.milestone("test_opened")

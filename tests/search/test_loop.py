@@ -24,6 +24,7 @@ from search.results.entries import pairwise
 from search.results.notes import controls_ahead, notes
 from search.results.ranking import outcomes, ranked
 from search.results.report import report_data
+from search.watch.page import recorded_parts, running_parts
 from tests.search.searches import rows, run_search, small_config
 
 
@@ -455,3 +456,16 @@ def test_two_searches_stand_side_by_side_in_a_report(run: Path, tmp_path: Path, 
     assert main(["report", str(run), "--out", str(target), "--beside", str(run)]) == 2
     assert "is the run itself" in capsys.readouterr().err
     assert main(["report", str(run), "--out", str(target), "--beside", str(tmp_path)]) == 2
+
+
+def test_the_live_page_shows_what_a_run_has_come_to(run: Path, ledger: Ledger) -> None:
+    parts = recorded_parts(run)
+    assert set(parts) == {"state", "ranking", "events", "rounds", "finalists", "cost"}
+    assert "<span>finished</span>" in parts["state"]
+    for name in (candidate.name for candidate in ledger.candidates()):
+        assert name in parts["ranking"]
+    for name in (finalist.name for finalist in ledger.finalists()):
+        assert name in parts["finalists"]
+    assert "test opened" in parts["events"]
+    assert "<script" not in "".join(parts.values())
+    assert running_parts(run) == {"jobs": ""}
