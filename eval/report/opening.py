@@ -114,6 +114,7 @@ def opening_facts(data: ReportData) -> dict[str, Any]:
     best, base, split = winner(data), control(data.entries, BASE_REWARDS_ONLY), shown_split(data)
     ranking = rank_entries(data.entries, data.run.selection_split)
     evidence, picked = data.test_evidence or data.final_evidence, data.final_evidence
+    against = _against_others(data, best) if best else None
     optimism = (picked.seed_optimism or picked.optimism) if picked else None
     return {
         "data": data,
@@ -136,7 +137,10 @@ def opening_facts(data: ReportData) -> dict[str, Any]:
         "family_rows": family_means(data),
         "change": _change_over_rounds(data),
         "draws": _random_draws(data, split) if best and split_scores(best, split) else [],
-        "against": _against_others(data, best) if best else None,
+        "against": against,
+        "untold": [
+            e.name for e in data.entries if is_random_draw(e) and against and e.name not in against["different"]
+        ],
         "evidence": evidence,
         "sure": next((e for e in evidence.entries if best and e.name == best.name), None) if evidence else None,
         "optimism": optimism if optimism and best and optimism.name == best.name else None,

@@ -34,7 +34,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def signed_points(value: float) -> str:
     """A difference of shares in percentage points, such as `+4.1`."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+    return f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−")  # adding 0 makes -0.0 positive
 
 
 def aligned_points(value: float, width: int) -> str:

@@ -38,7 +38,9 @@
   // A list of which a page is shown at a time, with how many there are.
   const listed = (view, items, row, nouns) => {
     view.replaceChildren();
-    view.append(el("p", `${items.length.toLocaleString("en")} ${nouns}`, "small soft"));
+    const count = el("p", `${items.length.toLocaleString("en")} ${nouns}`, "small soft");
+    count.setAttribute("role", "status");
+    view.append(count);
     const list = el("div", null, "found");
     const more = el("button", "Show more", "plain-button");
     more.type = "button";

@@ -137,7 +137,9 @@ def asked_split(stage: Literal["screening", "finals"], split: Literal["validatio
                 policy=name,
                 seed=min(runs[name]),
                 predictions=tuple(
-                    p.model_copy(update={"completion": f"<thinking>{name}: {k} - {k % 7}</thinking> {p.strict}"})
+                    p.model_copy(
+                        update={"completion": f"<thinking>{name}: {k} - {k % 7}</thinking> {p.strict or 'no end'}"}
+                    )
                     for k, p in enumerate(predictions)
                 ),
             )

@@ -230,6 +230,11 @@ def test_random_controls_as_good_as_the_winner_are_told_in_the_opening():
     assert "at least as well as the winner" in told(report(WINNER, control), "How sure")
     worse = entry("random-1", 0.6, 0.6, kind="control", control="random draw 1 of 1 from all rounds")
     assert "at least as well" not in told(report(WINNER, worse), "How sure")
+    both = table("top-5", "base", 0.02, 0.09, 0.16)
+    close = both.model_copy(update={"tests": (*both.tests, *table("top-5", "random-1", -0.02, 0.03, 0.08).tests)})
+    assert headline(report(WINNER, BASE, worse, pairwise=close)).endswith(
+        " training seeds; from a random draw of candidates it cannot be told."
+    )
     data = report(WINNER, BASE, control, pairwise=table("top-5", "base", 0.02, 0.09, 0.16))
     assert headline(data).endswith(
         "; but a random draw of candidates did at least as well, so it was not the choice among them that won."
@@ -323,12 +328,11 @@ WHAT_WON = (
     "repair (reflection, round 1), “Pays for a repair that ends right”."
 )
 MADE_SO = (
-    "What made it so: Where base rewards only leave 0.0 % of the test questions without a readable answer, the "
-    "winner's policy leaves 0.0 %; it writes 4 tokens a question instead of 3, and gets 2 questions right that they "
-    "get wrong, 1 the other way round. Its habit of words: “again” stands in 100.0 % of its completions instead of 0.0 "
-    "%, “check” stands in 100.0 % of its completions instead of 0.0 %, “is” stands in 0.0 % of its completions instead "
-    "of 100.0 %, “so” stands in 0.0 % of its completions instead of 100.0 %. By family, scored candidates reach on "
-    "average 61.3 % (reflection, 2, 2 in the winner), 33.3 % (length, 1)."
+    "What made it so: Its policy gets 2 test questions right that base rewards only get wrong, 1 the other way round; "
+    "it writes 4 tokens a question instead of 3. Its habit of words: “again” stands in 100.0 % of its completions "
+    "instead of 0.0 %, “check” stands in 100.0 % of its completions instead of 0.0 %, “is” stands in 0.0 % of its "
+    "completions instead of 100.0 %, “so” stands in 0.0 % of its completions instead of 100.0 %. By family, scored "
+    "candidates reach on average 61.3 % (reflection, 2, 2 in the winner), 33.3 % (length, 1)."
 )
 SEARCH = (
     "The search: 3 reward functions were proposed in 2 rounds and all could be trained to the end and scored. From "
