@@ -57,7 +57,7 @@ class EventProgress(Progress):
     def phase(self, label: str, jobs: int, steps_per_job: int = 0) -> None:
         self._on_event(PhaseStarted(label, jobs))
 
-    def job_done(self, label: str, problem: str | None) -> None:
+    def job_done(self, label: str, problem: str | None, together: int = 1) -> None:
         self._on_event(JobEnded(label, problem))
 
     def note(self, text: str) -> None:

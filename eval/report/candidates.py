@@ -13,6 +13,7 @@ from eval.report.figures.figure import padded_domain
 from eval.report.figures.training import curve_figure
 from eval.report.figures.weights import weight_figure, weight_points
 from eval.report.illustrations import curve_label, curves
+from eval.report.lineage_tree import source_diffs
 from eval.report.ranking import (
     anchors,
     candidate_f1,
@@ -65,6 +66,7 @@ def candidate_groups(data: ReportData) -> dict[str, list[dict[str, Any]]]:
             "member": candidate.name in members,
             "reason": None if rank is not None else unscored_reason(candidate),
             "code": highlight_python(candidate.code) if candidate.code.strip() else None,
+            "diffs": source_diffs(data, candidate),
             "weights": weight_figures(candidate.weights),
             "curves": [figure for figure in drawn if figure is not None][:MOST_CURVES],
             "parents": [

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from eval.prediction import Prediction
 from eval.prescreening import PreScreening
 from eval.statistics.estimate import Estimate
 from eval.statistics.optimism import SelectionOptimism
@@ -85,6 +86,8 @@ class RunFacts(_Data):
     """Where the report's numbers come from."""
 
     name: str
+    folder: str = "RUN"
+    """As the commands of the report name the run's folder."""
     task: str
     base_model: str
     selection_split: Literal["validation", "test"] = "validation"
@@ -177,6 +180,31 @@ class Sample(_Data):
     correct: bool | None = None
     total: float | None = None
     scores: dict[str, float | None] = {}
+
+
+class Rollout(Sample):
+    """One that a training run kept."""
+
+    stage: str
+    policy: str
+    """Name of the candidate, entry or control that was trained."""
+    seed: int
+
+
+class Exchange(_Data):
+    """One question to a language model, or to a person, and what came back. All of it is untrusted text."""
+
+    round: int
+    model: str
+    prompt: str
+    reply: str | None
+    """None: none came."""
+    error: str | None = None
+    tokens: int = 0
+    """Of prompt and reply."""
+    cost_usd: float | None = None
+    """None: unknown."""
+    finish_reason: str = ""
 
 
 class Flag(_Data):
@@ -426,6 +454,74 @@ class SeedLuck(_Data):
     """Of these runs, those of earlier searches."""
 
 
+class AskedQuestion(_Data):
+    id: str
+    prompt: str | None = None
+    """None: the text is not at hand, since the task would have to be loaded for it."""
+    answer: str | None = None
+    """The gold answer."""
+    base: QuestionSamples | None = None
+    """Samples of the untrained policy; None: it was not sampled on this question."""
+
+
+class PolicyAnswers(_Data):
+    """What one trained policy answered, in the order of the questions."""
+
+    policy: str
+    """Name of the candidate, entry or control."""
+    seed: int
+    predictions: tuple[Prediction, ...]
+
+
+class AskedSplit(_Data):
+    """Questions, and how policies of one stage answered them: one run of each, that of its smallest seed."""
+
+    stage: Literal["screening", "finals"]
+    split: Literal["validation", "test"]
+    questions: tuple[AskedQuestion, ...]
+    policies: tuple[PolicyAnswers, ...]
+
+
+class SearchSummary(_Data):
+    """What came of one search, to stand beside another."""
+
+    name: str
+    candidates: int
+    scored: int
+    by_round: tuple[tuple[float, ...], ...]
+    """Accuracies of the scored candidates of each round."""
+    split: str
+    """That ranks."""
+    first: str | None
+    """Name of the candidate that stands first."""
+    first_scores: Scores | None
+    winner: str | None
+    winner_scores: Scores | None
+    """On the test split."""
+    seconds: float | None
+    """From start to end; None: it is not finished."""
+    llm_calls: int
+    cost_usd: float | None
+    """None: unknown."""
+
+
+class SettingPair(_Data):
+    name: str
+    here: str
+    there: str
+
+
+class OtherSearch(_Data):
+    here: SearchSummary
+    there: SearchSummary
+    settings: tuple[SettingPair, ...]
+    """That differ."""
+    difference: Estimate | None
+    """Accuracy on the test split of this winner minus that of the other, for new questions and new seeds."""
+    not_compared: str = ""
+    """Why there is none."""
+
+
 class ReportData(_Data):
     run: RunFacts
     rounds: tuple[Round, ...] = ()
@@ -446,6 +542,11 @@ class ReportData(_Data):
     base_samples: BaseSamples | None = None
     luck: SeedLuck | None = None
     """None: nothing was trained twice, so the luck of training is unknown."""
+    asked: tuple[AskedSplit, ...] = ()
+    """Answers question by question; of each stage and split once."""
+    beside: OtherSearch | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
     older: dict[str, str] = {}
     """Names by identity of parents that were not proposed in this run, such as rewards of the starter library."""
     notes: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from eval.report.data import Entry, Scores, SuiteScores, Transfer
 from eval.report.ranking import Ranking, RankingSplit, rank_entries
-from eval.report.table import FEWEST_COLUMNS, Cell, Column, Table, printable, terminal_columns, terminal_width, wrapped
+from eval.report.table import Cell, Column, Table, printable, terminal_columns, wrapped
 from eval.statistics.estimate import Estimate
 
 LeaderboardFormat = Literal["table", "md", "csv", "json"]
@@ -78,14 +78,12 @@ def _lines(ranking: Ranking) -> list[tuple[int | None, Entry]]:
     return [*ranking.scored, *((None, entry) for entry in ranking.unscored)]
 
 
-def _table(lines: Sequence[tuple[int | None, Entry]], *, opened: bool, remarks: bool, narrow: bool = False) -> Table:
-    """`opened`: with the columns of the test split. `narrow`: F1 and seeds alone, for 80 columns."""
-    columns = [Column("rank"), Column("entry", "name"), Column("validation F1")]
-    columns += [Column("test F1"), Column("test accuracy")] if opened else []
-    columns += [Column("answered"), Column("n"), Column("seeds")]
+def _table(lines: Sequence[tuple[int | None, Entry]], *, opened: bool, remarks: bool) -> Table:
+    """`opened`: with the columns of the test split."""
+    columns = [Column("rank"), Column("entry", "name"), Column("validation F1", spare=1 if opened else 0)]
+    columns += [Column("test F1"), Column("test accuracy", spare=3)] if opened else []
+    columns += [Column("answered", spare=5), Column("n", spare=4), Column("seeds", spare=2)]
     columns += [Column("remark", "name")] if remarks else []
-    left_out = {"test accuracy", "answered", "n"} if narrow else set()
-    kept = [position for position, column in enumerate(columns) if column.name not in left_out]
     rows = []
     for rank, entry in lines:
         validation, test = entry.validation, entry.test
@@ -98,16 +96,15 @@ def _table(lines: Sequence[tuple[int | None, Entry]], *, opened: bool, remarks: 
         row.append(f"{answered.value:.3f}" if answered else "—")
         row += [str(shown.n), str(len(shown.seeds))] if shown else ["—", "—"]
         row += [entry_remark(entry)] if remarks else []
-        rows.append(tuple(row[position] for position in kept))
-    return Table(tuple(columns[position] for position in kept), tuple(rows))
+        rows.append(tuple(row))
+    return Table(tuple(columns), tuple(rows))
 
 
 def _text(ranking: Ranking) -> str:
     """The remarks stand below the table, which would be too wide with them."""
     lines = _lines(ranking)
-    narrow = terminal_columns() < FEWEST_COLUMNS
-    width = max(80, terminal_columns()) if narrow else terminal_width()
-    said = _table(lines, opened=any(entry.test for _, entry in lines), remarks=False, narrow=narrow).text(width)
+    width = terminal_columns()
+    said = _table(lines, opened=any(entry.test for _, entry in lines), remarks=False).text(width)
     held = [entry.test or entry.validation for _, entry in lines]
     said += wrapped(f"{luck_words(held)}.", width) if any(held) else ""
     first = next((scores for scores in held if scores and scores.accuracy_halves), None)

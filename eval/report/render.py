@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -13,8 +14,10 @@ from eval.report.candidates import candidate_groups, round_rows
 from eval.report.data import RankedEntry, RankingEvidence, ReportData
 from eval.report.latex import latex_leaderboard
 from eval.report.leaderboard import format_leaderboard
-from eval.report.opening import caveats, findings, headline, methods, opening_facts
-from eval.report.ranking import Ranking, control_words, rank_entries, ranked_candidates, split_scores
+from eval.report.lineage_tree import lineage_tree
+from eval.report.opening import caveats, findings, headline, methods, next_steps, opening_facts
+from eval.report.parts import parts
+from eval.report.ranking import Ranking, anchors, control_words, rank_entries, ranked_candidates, split_scores
 from eval.report.suites import by_suite
 from eval.report.templates import environment, resource, style
 from eval.report.transfer import NOTE, transfer_sentences, transferred
@@ -29,21 +32,47 @@ def render(data: ReportData) -> str:
     Everything that comes from proposers, policies and file names is escaped, control characters are made visible,
     and the page's content policy lets no script run but its own.
     """
-    script, split = resource("page/script.js"), data.run.selection_split
-    ranking = rank_entries(data.entries, split)
+    script = resource("page/script.js") + resource("page/views.js")
     page = environment("eval.report", "page", autoescape=True).get_template("page.html.j2")
     html = page.render(
         style=style("page/style.css"),
         script=Markup(script),
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_digest=digest_of(script),
+        parts=parts(data),
+        **_facts(data),
+    )
+    # Half surrogates can stand in text that came as JSON; they cannot be written as UTF-8.
+    return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def render_sections(data: ReportData, names: Sequence[str]) -> dict[str, str]:
+    """Single sections of the page, by the names of their templates, for a page that shows a search while it runs; those
+    for which the data hold nothing are empty."""
+    fragment, facts = environment("eval.report", "page", autoescape=True).get_template("fragment.html.j2"), _facts(data)
+    return {name: fragment.render(section=f"{name}.html.j2", parts={}, **facts).strip() for name in names}
+
+
+def digest_of(script: str) -> str:
+    """As a content policy names the one script that may run."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _facts(data: ReportData) -> dict[str, Any]:
+    """What the templates of the page's sections are written from."""
+    split = data.run.selection_split
+    ranking, where = rank_entries(data.entries, split), anchors(data)
+    return dict(
         headline=headline(data),
         findings=findings(data),
+        next_steps=next_steps(data),
         caveats=[*caveats(data), *data.notes],
         **opening_facts(data),
         **_figures(data),
         rounds=round_rows(data),
         **candidate_groups(data),
         families=sorted({text.visible(c.family) for c in data.candidates if c.family}),
+        tree=lineage_tree(data),
+        anchor_of=lambda candidate: where[id(candidate)],
         statuses=sorted({c.status for c in data.candidates}),
         ranking=ranking,
         entry_kind=illustrations.entry_kind,
@@ -58,8 +87,6 @@ def render(data: ReportData) -> str:
         markdown=format_leaderboard(data.entries, "md", split) if data.entries else "",
         latex=latex_leaderboard(data.entries, split) if data.entries else "",
     )
-    # Half surrogates can stand in text that came as JSON; they cannot be written as UTF-8.
-    return html.encode("utf-8", "replace").decode("utf-8")
 
 
 def _figures(data: ReportData) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def environment(package: str, folder: str = "", *, autoescape: bool = False, **o
         **options,
     )
     found.filters["visible"] = text.visible
+    found.filters["prose"] = prose
     found.globals["text"] = text
     return found
 
@@ -38,6 +39,17 @@ def paragraphs(name: str, **facts: Any) -> list[str]:
     that is the part of whoever shows it."""
     said = environment("eval.report", "page").get_template(name).render(facts)
     return [" ".join(paragraph.split()) for paragraph in said.split("\n\n") if paragraph.strip()]
+
+
+def prose(words: str) -> Markup:
+    """Text with `code` marked as such."""
+    parts = text.visible(words).split("`")
+    if len(parts) % 2 == 0:
+        return Markup("{}").format("`".join(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup("{}").format(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def style(name: str) -> Markup:

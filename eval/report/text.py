@@ -34,7 +34,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def signed_points(value: float) -> str:
     """A difference of shares in percentage points, such as `+4.1`."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+    return f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−")  # adding 0 makes -0.0 positive
 
 
 def aligned_points(value: float, width: int) -> str:
@@ -48,6 +48,15 @@ def points_width(estimates: Sequence[Estimate | None]) -> int:
         signed_points(v) for estimate in estimates if estimate for v in (estimate.value, estimate.low, estimate.high)
     ]
     return max(map(len, shown), default=0)
+
+
+def percent(share: float) -> str:
+    """Such as `65.3 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def percent_interval(estimate: Estimate) -> str:
+    return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def interval(estimate: Estimate | None, digits: int = 3) -> str:

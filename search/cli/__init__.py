@@ -36,6 +36,7 @@ COMMANDS = {
     "tell": ("search.cli.runs", "Answer that question from a file, and go on."),
     "status": ("search.cli.runs", "Show how far a search has come."),
     "check": ("search.cli.runs", "Look for damage in a run directory, and mend it."),
+    "watch": ("search.cli.runs", "Show a search on a local page while it runs."),
     "leaderboard": ("search.cli.runs", "Print the leaderboard of a search."),
     "report": ("search.cli.runs", "Write the report of a search as one HTML file."),
     "pipeline": ("search.cli.runs", "Train by supervised fine-tuning, then GRPO, and evaluate on several suites."),

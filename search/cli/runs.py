@@ -212,6 +212,26 @@ def check(
     return 1 if found and not repair else 0
 
 
+def watch(
+    run: RunFolder,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0: a free one.", min=0, max=65535)] = 0,
+) -> int:
+    """Show a search on a local page while it runs: jobs with their curves, candidates, leaderboard, cost.
+
+    The page changes as the search goes on; a finished one can be looked at as well. Only this machine reaches it, at an
+    address with a token in it, and it changes nothing.
+
+    Example:
+
+    \b
+        reward-search watch runs/mine
+    """
+    from search.watch.server import watch_run
+
+    watch_run(run, port, typer.echo)
+    return 0
+
+
 def leaderboard(
     run: RunFolder,
     format: Annotated[
@@ -242,13 +262,18 @@ def report(
         Path | None,
         typer.Option(help="Also write every figure into this folder, as SVG, PNG and PDF.", metavar="DIR"),
     ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another search, to be compared with this one in the report.", metavar="RUN"),
+    ] = None,
 ) -> None:
     """Write the report of a search, finished or not, as one self-contained HTML file.
 
-    Example:
+    Examples:
 
     \b
         reward-search report runs/mine --out report.html --figures figures/
+        reward-search report runs/guided --beside runs/unguided
     """
     from rewards_generated.errors import UserError
     from search.driver.launch import recorded_config
@@ -264,7 +289,7 @@ def report(
         if not os.access(target if target.exists() else target.parent, os.W_OK):
             raise UserError(f"{target} cannot be written; give another place with --out")
         config, running = recorded_config(run), is_driven(run)
-        typer.echo(write_report(config, ledger, target, running=running))
+        typer.echo(write_report(config, ledger, target, running=running, other=beside))
         if figures is not None:
             for file in write_report_figures(config, ledger, figures, running=running):
                 typer.echo(file)

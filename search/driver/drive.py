@@ -79,7 +79,7 @@ def drive(folder: Path, config: SearchConfig, *, resume: bool, trust: bool = Fal
 def write_outputs(run: Run) -> None:
     """The leaderboard and the report, beside the ledger."""
     write_whole(run.folder / LEADERBOARD_FILE, leaderboard_text(run.config, run.ledger, "json"))
-    write_report(run.config, run.ledger, run.folder / REPORT_FILE, running=False)
+    write_report(run.config, run.ledger, run.folder / REPORT_FILE, running=False, task=run.task)
 
 
 def record_question(run: Run, waiting: AwaitingAnswer) -> int:

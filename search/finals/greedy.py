@@ -120,7 +120,7 @@ def train_missing(run: Run, stage: Stage, what: str, jobs: Sequence[TrainingRun]
             asked = done.run.evaluation
             split = None if asked is None else asked.split
             run.ledger.record_training(stage, done.run.ensemble.name, done.run, done.result, split)
-            run.progress.job_done(done.run.label, unscored(done.result))
+            run.progress.job_done(done.run.label, unscored(done.result), done.together)
 
 
 def _trial(run: Run, candidates: Sequence[Candidate], scores: BaseScores) -> Ensemble:

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,6 +48,8 @@ class RunDone:
     result: RunResult
     folder: Path
     """Where its adapter lies."""
+    together: int = 1
+    """Runs of the job that it was one of, which all ended with it."""
 
 
 def train_together(
@@ -88,7 +90,10 @@ def train_together(
         run.ledger.record_packs(stage, fresh)
     with closing(_run_packs(run, stage, [*waiting, *fresh], folder)) as ended:
         for done in ended:
-            yield from (member for member in runs_of(done, folder) if member.run.digest in wanted)
+            together = sum(member.digest in wanted for member in done.job.members)
+            for ended_run in runs_of(done, folder):
+                if ended_run.run.digest in wanted:
+                    yield replace(ended_run, together=together)
             run.ledger.record_pack_outcome(done.job, "failed" if done.result.failure else "done")
 
 
@@ -225,4 +230,4 @@ def runs_of(done: Done, folder: Path) -> Iterator[RunDone]:
                 shutil.rmtree(own, ignore_errors=True)
                 place.rename(own)
             place = own
-        yield RunDone(member, result, place)
+        yield RunDone(member, result, place, len(done.job.members))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from eval.report.data import (
     Candidate,
@@ -22,12 +23,15 @@ from eval.report.leaderboard import LeaderboardFormat, format_leaderboard
 from eval.report.suites import format_suites
 from eval.report.text import counted
 from eval.report.transfer import format_transfer
+from eval.tasks.base import Task
 from rewards_generated.ensemble import Member
 from rewards_generated.files import write_whole
 from search.config.models import SearchConfig
 from search.config.names import UNTRAINED
 from search.ledger import Ledger
 from search.proposers.base import Spending
+from search.results.asked import asked_splits
+from search.results.beside import beside
 from search.results.entries import baselines, final_entries, pairwise, screened_entries
 from search.results.evidence import (
     final_evidence,
@@ -35,6 +39,7 @@ from search.results.evidence import (
     screening_evidence,
     unseen_evidence,
 )
+from search.results.kept import exchanges, rollouts
 from search.results.models import proposing_models
 from search.results.notes import changes, notes, remarks
 from search.results.ranking import Outcome, luck_facts, outcomes
@@ -56,11 +61,20 @@ def leaderboard_text(config: SearchConfig, ledger: Ledger, form: LeaderboardForm
     return text
 
 
-def write_report(config: SearchConfig, ledger: Ledger, target: Path, *, running: bool) -> Path:
-    """One self-contained HTML file."""
+def write_report(
+    config: SearchConfig,
+    ledger: Ledger,
+    target: Path,
+    *,
+    running: bool,
+    task: Task | None = None,
+    other: Path | None = None,
+) -> Path:
+    """One self-contained HTML file. `task`: where it is loaded already, for the texts of its questions. `other`: the
+    folder of another search that is to stand beside. Raises UserError if there is none in it."""
     from eval.report.render import render
 
-    write_whole(target, render(report_data(config, ledger, running=running)))
+    write_whole(target, render(report_data(config, ledger, running=running, task=task, other=other)))
     return target
 
 
@@ -72,7 +86,9 @@ def write_report_figures(config: SearchConfig, ledger: Ledger, folder: Path, *, 
     return write_figures(figures(report_data(config, ledger, running=running)), folder)
 
 
-def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
+def report_data(
+    config: SearchConfig, ledger: Ledger, *, running: bool, task: Task | None = None, other: Path | None = None
+) -> ReportData:
     every = outcomes(config, ledger)
     return ReportData(
         run=_run_facts(config, ledger, running),
@@ -87,8 +103,26 @@ def report_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> Repor
         test_evidence=unseen_evidence(config, ledger),
         base_samples=sampled_base(config, ledger),
         luck=luck_facts(config, ledger),
+        asked=asked_splits(config, ledger, task),
+        beside=beside(config, ledger, other) if other else None,
+        exchanges=exchanges(ledger),
+        rollouts=rollouts(ledger),
         older=_older(config, every),
         notes=tuple(remarks(config, ledger)),
+    )
+
+
+def live_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
+    """What a page over a running search shows: without tests, evidence and texts, which take their time."""
+    every = outcomes(config, ledger)
+    return ReportData(
+        run=_run_facts(config, ledger, running),
+        rounds=tuple(_rounds(ledger)),
+        models=tuple(proposing_models(ledger, every)),
+        candidates=tuple(_candidate(outcome) for outcome in every),
+        baselines=tuple(baselines(config, ledger)),
+        entries=tuple(final_entries(config, ledger)),
+        luck=luck_facts(config, ledger),
     )
 
 
@@ -123,6 +157,7 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
     }
     return RunFacts(
         name=config.name,
+        folder=_shown_folder(ledger.folder),
         task=config.task.name,
         base_model=config.base_model,
         selection_split=config.search.select_on,
@@ -146,6 +181,14 @@ def _run_facts(config: SearchConfig, ledger: Ledger, running: bool) -> RunFacts:
         hardware=ledger.fact("hardware"),
         gate=f"sandbox level {sandbox['level']}, Python {sandbox['python']}",
     )
+
+
+def _shown_folder(folder: Path) -> str:
+    """As a command may name it: relative to the working folder, if it lies there; else its name, since a report is
+    passed on and a path tells of its writer."""
+    with suppress(ValueError, OSError):
+        return quote(str(folder.absolute().relative_to(Path.cwd())))
+    return quote(folder.name)
 
 
 def _asked(config: SearchConfig, ledger: Ledger) -> int:

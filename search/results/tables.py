@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import rich.table
-
 from eval.report.data import Entry, ProposingModel, Scores
 from eval.report.leaderboard import format_estimate, luck_words
 from eval.report.ranking import ranking_f1, ranking_key, shared_ranks
@@ -17,14 +15,15 @@ ROWS = 15
 """Candidates in the live table."""
 
 
-def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | None]) -> rich.table.Table:
+def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | None]) -> Table:
     """F1 with its interval on the split that ranks, best first; what is unscored is counted, not ranked."""
     order, apart = ranked(list(every)), stopped(list(every))
     flagged = any(outcome.flags for outcome in every)
-    columns = [Column("rank"), Column("candidate", "name"), Column("round"), Column("F1"), Column("accuracy")]
+    columns = [Column("rank"), Column("candidate", "name"), Column("round", spare=2), Column("F1")]
+    columns += [Column("accuracy", spare=1)]
     raced = any(o.scores and o.scores.shrunken_accuracy is not None for o in order)
-    columns += [Column("runs"), Column("expected\nF1")] if raced else []
-    columns += [Column("signs of\nhacking")] if flagged else []
+    columns += [Column("runs", spare=3), Column("expected\nF1")] if raced else []
+    columns += [Column("signs of\nhacking", spare=4)] if flagged else []
 
     def row(rank: str, name: str, scores: Scores, outcome: Outcome | None = None) -> Row:
         signs = str(len(outcome.flags) or "") if outcome else ""
@@ -60,10 +59,10 @@ def outcomes_table(every: Sequence[Outcome], controls: Mapping[str, Scores | Non
             if o.rung_scores
         ),
         caption="; ".join([*captions, *([f"{unscored} unscored"] if unscored else [])]),
-    ).rich()
+    )
 
 
-def models_table(models: Sequence[ProposingModel]) -> rich.table.Table:
+def models_table(models: Sequence[ProposingModel]) -> Table:
     """What was asked of each language model, and how its candidates did."""
     rows: list[Row] = []
     for model in models:
@@ -80,11 +79,17 @@ def models_table(models: Sequence[ProposingModel]) -> rich.table.Table:
                 ),
             )
         )
-    columns = Column("language model", "name"), *map(Column, ("calls", "tokens\nand cost", "accepted", "mean F1"))
-    return Table(columns, tuple(rows)).rich()
+    columns = (
+        Column("language model", "name"),
+        Column("calls", spare=2),
+        Column("tokens\nand cost"),
+        Column("accepted", spare=1),
+        Column("mean F1"),
+    )
+    return Table(columns, tuple(rows))
 
 
-def prescreening_table(every: Sequence[Outcome]) -> rich.table.Table:
+def prescreening_table(every: Sequence[Outcome]) -> Table:
     """What the base policy's rollouts said of each candidate before it was trained, in the order of proposal."""
     rows: list[Row] = []
     for outcome in every:
@@ -94,5 +99,9 @@ def prescreening_table(every: Sequence[Outcome]) -> rich.table.Table:
             shares = ["—" if figure is None else f"{figure.value:.2f}" for figure in (found.preference, found.spread)]
             length = "—" if found.length is None else f"{found.length.value:+.2f}"
             rows.append((Cell(outcome.candidate.name, remark), format_estimate(found.auc), *shares, length))
-    columns = Column("candidate", "name"), *map(Column, ("AUC", "in group", "spread", "length"))
-    return Table(columns, tuple(rows), title="before training, on rollouts of the base policy").rich()
+    columns = (
+        Column("candidate", "name"),
+        Column("AUC"),
+        *(Column(name, spare=1) for name in ("in group", "spread", "length")),
+    )
+    return Table(columns, tuple(rows), title="before training, on rollouts of the base policy")

@@ -90,7 +90,7 @@ def _train_segment(
                 ledger.record_training("screening", subject, done.run, done.result, split)
             else:
                 ledger.record_rung("screening", subject, done.run, segment.stop, done.result, split)
-            run.progress.job_done(done.run.label, unscored(done.result))
+            run.progress.job_done(done.run.label, unscored(done.result), done.together)
 
 
 def _reached(run: Run, subject: str, seed: int, stop: int | None) -> bool:

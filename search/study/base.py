@@ -103,7 +103,7 @@ class StudyContext:
         with closing(train_runs(self.executor, jobs, jobs_folder(self.folder))) as ended:
             for done in ended:
                 found[done.run.digest] = done
-                self.progress.job_done(done.run.label, unscored(done.result))
+                self.progress.job_done(done.run.label, unscored(done.result), done.together)
         return found
 
     def run(self, what: str, jobs: Sequence[Job], read: Callable[[Done], T]) -> dict[str, T]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eval.report.data import ReportData
+from eval.report.render import render
 from search.cli import main
 from search.config.checks import wanted_questions
 from search.config.names import BASE_ONLY, UNTRAINED
@@ -19,6 +23,8 @@ from search.reader import open_run
 from search.results.entries import pairwise
 from search.results.notes import controls_ahead, notes
 from search.results.ranking import outcomes, ranked
+from search.results.report import report_data
+from search.watch.page import recorded_parts, running_parts
 from tests.search.searches import rows, run_search, small_config
 
 
@@ -27,6 +33,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code, folder = run_search(tmp_path_factory.mktemp("loop"))
     assert code == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def shown(run: Path) -> Iterator[ReportData]:
+    ledger = Ledger.open(run)
+    yield report_data(parse_config(ledger.fact("config")), ledger, running=False)
+    ledger.close()
 
 
 def records(run: Path) -> dict[str, dict[str, Any]]:
@@ -389,3 +402,70 @@ def test_the_base_rewards_alone_are_retrained_more_often_than_the_finalists(tmp_
     assert board["top-2"]["test"]["seeds"] == retraining_seeds(3, 1)
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "from 6 runs of 1 recipe" in page  # three screenings and three retrainings of equal steps
+
+
+def test_candidates_and_finalists_stand_with_the_completions_of_their_smallest_seed(
+    shown: ReportData, ledger: Ledger
+) -> None:
+    screening, finals = shown.asked
+    assert [(a.stage, a.split) for a in shown.asked] == [("screening", "validation"), ("finals", "test")]
+    assert {p.policy for p in screening.policies} >= {c.name for c in shown.candidates if c.scores}
+    assert {p.policy for p in finals.policies} == {e.name for e in shown.entries if e.test}
+    for found, stage in ((screening, "screening"), (finals, "test")):
+        for policy in found.policies:
+            own = [e for e in ledger.evaluations() if e.split == found.split and e.seed == policy.seed]
+            answers = [ledger.completions(e) for e in own if e.stage in (stage, "screening")]
+            assert list(policy.predictions) in answers
+
+
+def test_questions_of_a_generated_task_have_their_texts_and_gold_answers(shown: ReportData) -> None:
+    for asked in shown.asked:
+        assert all(question.prompt and question.answer for question in asked.questions)
+        assert all(p.id == q.id for p, q in zip(asked.policies[0].predictions, asked.questions, strict=True))
+
+
+def test_every_kept_rollout_is_there(shown: ReportData, ledger: Ledger) -> None:
+    kept = [s for record in ledger.jobs() for s in record.result.get("samples", ())]
+    assert [r.completion for r in shown.rollouts] == [s["completion"] for s in kept]
+    assert kept
+
+
+def test_commands_name_the_folder_but_not_where_its_writer_works(shown: ReportData, run: Path) -> None:
+    assert shown.run.folder == "run"
+    assert str(run.parent) not in render(shown)
+
+
+def test_two_searches_stand_side_by_side_in_a_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    ledger = Ledger.open(other, write=True)
+    ledger.record_fact("config", {**ledger.fact("config"), "seed": 4})
+    ledger.close()
+    target = tmp_path / "both.html"
+    # The seeds of the other are now others than it was trained with, so it has no winner with answers.
+    assert main(["report", str(run), "--out", str(target), "--beside", str(other)]) == 0
+    page = " ".join(target.read_text(encoding="utf-8").split())
+    assert "The winners are not compared: not both have a winner with answers on the test split." in page
+    assert '<th scope="row">seed</th><td>3</td><td>4</td>' in page
+    shutil.rmtree(other)
+    shutil.copytree(run, other)
+    assert main(["report", str(run), "--out", str(target), "--beside", str(other)]) == 0
+    page = " ".join(target.read_text(encoding="utf-8").split())
+    assert "the winner here is at +0.0 points of accuracy" in page
+    assert "no difference is shown" in page
+    assert main(["report", str(run), "--out", str(target), "--beside", str(run)]) == 2
+    assert "is the run itself" in capsys.readouterr().err
+    assert main(["report", str(run), "--out", str(target), "--beside", str(tmp_path)]) == 2
+
+
+def test_the_live_page_shows_what_a_run_has_come_to(run: Path, ledger: Ledger) -> None:
+    parts = recorded_parts(run)
+    assert set(parts) == {"state", "ranking", "events", "rounds", "finalists", "cost"}
+    assert "<span>finished</span>" in parts["state"]
+    for name in (candidate.name for candidate in ledger.candidates()):
+        assert name in parts["ranking"]
+    for name in (finalist.name for finalist in ledger.finalists()):
+        assert name in parts["finalists"]
+    assert "test opened" in parts["events"]
+    assert "<script" not in "".join(parts.values())
+    assert running_parts(run) == {"jobs": ""}

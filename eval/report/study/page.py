@@ -22,7 +22,7 @@ def render_page(report: StudyReport) -> str:
     """The whole report as one HTML document. Text from proposers is escaped and its control characters made visible."""
     kinds = {arm.name: arm.kind for arm in report.arms}
     templates = environment("eval.report", "study", autoescape=True)
-    templates.filters.update(prose=prose, cell=cell)
+    templates.filters.update(cell=cell)
     html = templates.get_template("study.html.j2").render(
         report=report,
         style=style("study/study.css"),
@@ -42,17 +42,6 @@ def render_page(report: StudyReport) -> str:
         hidden=NARROW_HIDES,
     )
     return html.encode("utf-8", "replace").decode("utf-8")
-
-
-def prose(words: str) -> Markup:
-    """Text with `code` marked as such."""
-    parts = text.visible(words).split("`")
-    if len(parts) % 2 == 0:
-        return Markup("{}").format("`".join(parts))
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if place % 2 else Markup("{}").format(part)
-        for place, part in enumerate(parts)
-    )
 
 
 def cell(words: str) -> Markup:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
+from typing import Literal
 
 from eval.prediction import Prediction
 from eval.report.data import (
+    AskedQuestion,
+    AskedSplit,
     Candidate,
     Entry,
+    Exchange,
     Flag,
     GateCheck,
+    PolicyAnswers,
     Protocol,
+    QuestionSamples,
     ReportData,
+    Rollout,
     Round,
     RunFacts,
     Sample,
@@ -109,6 +116,38 @@ def simulated_samples(questions: int, per_question: int) -> list[Prediction]:
     return predictions
 
 
+def asked_split(stage: Literal["screening", "finals"], split: Literal["validation", "test"], runs: dict) -> AskedSplit:
+    """Of the smallest seed of each, with completions that name the question."""
+    first = {name: own[min(own)] for name, own in runs.items()}
+    count = len(next(iter(first.values())))
+    return AskedSplit(
+        stage=stage,
+        split=split,
+        questions=tuple(
+            AskedQuestion(
+                id=f"testbed-{split}-{k:04d}",
+                prompt=f"tom has {k} apples . he eats {k % 7} . how many are left ?",
+                answer=str(k - k % 7),
+                base=QuestionSamples(right=k % 5, samples=4) if k % 5 < 4 else None,
+            )
+            for k in range(count)
+        ),
+        policies=tuple(
+            PolicyAnswers(
+                policy=name,
+                seed=min(runs[name]),
+                predictions=tuple(
+                    p.model_copy(
+                        update={"completion": f"<thinking>{name}: {k} - {k % 7}</thinking> {p.strict or 'no end'}"}
+                    )
+                    for k, p in enumerate(predictions)
+                ),
+            )
+            for name, predictions in first.items()
+        ),
+    )
+
+
 def _parents(draw: random.Random, candidates: list[Candidate], number: int) -> tuple[str, ...]:
     """Of earlier rounds, the better ones more often; a reward of the library now and then."""
     earlier = sorted((c for c in candidates if c.round < number and c.scores), key=lambda c: -c.scores.f1.value)
@@ -136,7 +175,7 @@ def sample_report(
                 "origin": draw.choice(["library", "mutation", "crossover"]) if number > 1 else "library",
                 "description": "Pays for checks of the arithmetic, once the answer is right.",
                 "parents": _parents(draw, candidates, number),
-                "code": CODE,
+                "code": CODE.replace("* 0.5", f"* 0.{k + 1}"),
             }
             fate = draw.random()
             if fate < 0.1:
@@ -335,6 +374,32 @@ def sample_report(
             ),
         ),
         entries=tuple(entries),
+        asked=(
+            asked_split(
+                "screening", "validation", {"base rewards only": simulated_runs(0.58, (3407,), questions), **screenings}
+            ),
+            asked_split("finals", "test", test_runs),
+        ),
+        exchanges=tuple(
+            Exchange(
+                round=n,
+                model="a-model",
+                prompt="Write reward functions.\n" + "".join(f"Line {k} of the contract.\n" for k in range(40 + n)),
+                reply=f"Here is one of round {n}.\n```python\n{CODE}```",
+                tokens=900 + n,
+                cost_usd=0.0125,
+                finish_reason="stop" if n > 1 else "length",
+            )
+            for n in range(1, rounds + 1)
+        ),
+        rollouts=tuple(
+            Rollout(
+                **sample.model_copy(update={"step": step}).model_dump(), stage="screening", policy=c.name, seed=3407
+            )
+            for c in candidates[:8]
+            for sample in c.samples
+            for step in (10, 20, 40)
+        ),
         older={LIBRARY_REWARD: "repair"},
         pairwise=compare_runs(test_runs, "test", margin=0.03),
         screening_evidence=ranking_evidence(screenings, "validation", tuple(screenings)),

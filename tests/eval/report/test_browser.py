@@ -192,3 +192,99 @@ def test_on_paper_headings_of_tables_stay_and_what_is_closed_or_clicked_goes(ope
     for gone in ("nav.contents", ".filters", "button.copy", "details.aside"):
         assert page.locator(f"{gone}:visible").count() == 0, gone
     assert page.locator("#rounds ~ figure .only-wide").is_visible()
+
+
+def opened_view(page, name):
+    page.locator(f"#{name}").scroll_into_view_if_needed()
+    view = page.locator(f"#view-{name}")
+    view.locator(".view > *").first.wait_for()
+    return view
+
+
+def test_any_two_candidates_stand_side_by_side(opened, data):
+    view = opened_view(opened(), "beside")
+    view.get_by_label("First").select_option(label=data.candidates[0].name)
+    view.get_by_label("Second").select_option(label=data.candidates[1].name)
+    assert view.locator("pre.diff").first.locator(".removed").text_content().strip().endswith("* 0.1")
+    assert view.locator("pre.diff").nth(1).locator(".added").text_content().strip().endswith("* 0.2")
+    assert view.locator(".curves svg").count() > 2
+    asked = data.asked[0]
+    both = [p.predictions for p in asked.policies if p.policy in {c.name for c in data.candidates[:2]}]
+    apart = sum(a.correct != b.correct for a, b in zip(*both, strict=True))
+    assert f"{apart} questions" in view.text_content()
+    view.locator(".found summary").first.click()
+    assert view.locator(".found details[open] pre").count() == 2
+
+
+def test_questions_are_filtered_by_who_gets_them_right(opened, data):
+    view = opened_view(opened(), "questions")
+    view.get_by_label("Which policies").select_option(index=1)
+    first, second = data.asked[1].policies[:2]
+    view.get_by_label("Outcome of policy 1").select_option("1")
+    view.get_by_label("Outcome of policy 2").select_option("0")
+    wanted = sum(a.correct and not b.correct for a, b in zip(first.predictions, second.predictions, strict=True))
+    assert view.locator(".view p").first.text_content() == f"{wanted} questions"
+    view.get_by_label("Words of the question").fill("no such word")
+    assert view.locator(".view p").first.text_content() == "0 questions"
+
+
+def test_rollouts_are_searched_and_a_list_goes_on_with_the_keyboard(opened, data):
+    page = opened()
+    view = opened_view(page, "rollouts")
+    view.get_by_label("Words of prompt").fill("WAIT apples")
+    assert view.locator(".view p").first.text_content() == f"{len(data.rollouts)} rollouts"
+    view.locator(".found summary").first.focus()
+    page.keyboard.press("Enter")
+    assert "answer check 3" in view.locator(".found details[open]").text_content()
+
+
+def test_questions_to_the_proposer_are_whole(opened, data):
+    view = opened_view(opened(), "exchanges")
+    view.locator(".found summary").first.click()
+    texts = view.locator(".found details[open] pre").all_text_contents()
+    assert texts == [data.exchanges[0].prompt, data.exchanges[0].reply]
+    assert "It ended by length." in view.text_content()
+
+
+def test_hostile_text_of_the_packed_parts_runs_nothing(browser, tmp_path):
+    from eval.report.data import Exchange, Rollout
+    from tests.eval.report.test_render import HOSTILE, hostile_report
+
+    exchange = Exchange(round=1, model=HOSTILE, prompt=HOSTILE, reply=HOSTILE, error=HOSTILE, finish_reason=HOSTILE)
+    rollout = Rollout(
+        prompt=HOSTILE, completion=HOSTILE, answer=HOSTILE, scores={HOSTILE: 1.0}, stage="s", policy=HOSTILE, seed=1
+    )
+    data = hostile_report().model_copy(update={"exchanges": (exchange,), "rollouts": (rollout,)})
+    file = tmp_path / "hostile.html"
+    file.write_text(render(data), encoding="utf-8")
+    page = browser.new_page()
+    said = []
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(file.as_uri())
+    for name in ("beside", "rollouts", "exchanges"):
+        view = opened_view(page, name)
+        for summary in view.locator(".found summary").all():
+            summary.click()
+        assert "alert(1)" in view.text_content()
+    assert page.locator("img").count() == 0
+    assert said == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_views_scroll_no_page_sideways(opened, width):
+    page = opened(width)
+    for name in ("beside", "questions", "rollouts", "exchanges"):
+        opened_view(page, name).locator(".found summary").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_paper_every_source_stands(opened, data):
+    page = opened()
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator(".candidates > details pre[id$=-source]:visible").count() == len(data.candidates)
+    assert page.locator(".candidates .training:visible").count() == 0
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".candidates > details[open]").count() == 0

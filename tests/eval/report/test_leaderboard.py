@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eval.report.data import Entry
-from eval.report.leaderboard import format_leaderboard
+from eval.report.leaderboard import format_estimate, format_leaderboard
 from eval.report.ranking import rank_entries
 from tests.eval.report.test_opening import scores
 
@@ -93,6 +93,23 @@ def test_eighty_columns_hold_names_and_f1_whole(monkeypatch):
         assert entry.name in table
     monkeypatch.setenv("COLUMNS", "120")
     assert "test accuracy" in format_leaderboard(ENTRIES, "table")
+
+
+def test_sixty_columns_hold_the_first_characters_of_names_and_the_test_figures(monkeypatch):
+    name = "an-ensemble-whose-name-goes-on-and-on-and-on"
+    monkeypatch.setenv("COLUMNS", "60")
+    table = format_leaderboard([ENTRIES[0].model_copy(update={"name": name})], "table").split("\n\n")[0]
+    rows = [line for line in table.splitlines() if "[" in line]
+    assert len(rows[0]) <= 60
+    assert name[:24] in rows[0]
+    assert format_estimate(ENTRIES[0].test.f1) in rows[0]
+
+
+def test_without_a_terminal_an_entry_is_a_line(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    name = "an-ensemble-whose-name-goes-on" * 8
+    table = format_leaderboard([ENTRIES[0].model_copy(update={"name": name})], "table")
+    assert next(format_estimate(ENTRIES[0].test.f1) in line for line in table.splitlines() if name in line)
 
 
 @pytest.mark.parametrize("form", ["table", "md", "csv", "json"])

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from eval.report.study.figures import difference_figure, trajectory_figure
-from eval.report.study.page import cell, prose, render_page
+from eval.report.study.page import cell, render_page
 from eval.report.study.text import comparison_rows, difference, format_json, format_markdown, format_summary, verdict
+from eval.report.templates import prose
 from eval.statistics.replicates import compare_arms
 from tests.eval.report.page import Page
 from tests.eval.report.study.sample import made_study
