@@ -31,6 +31,7 @@ Example: the whole search on the embedded testbed, with no key, no GPU and no do
 
 # Name -> (module with a function or `typer.Typer` of that name or of the one behind the colon, a line for the list).
 COMMANDS = {
+    "init": ("search.cli.start", "Write a commented configuration with tiny data, ready to run."),
     "run": ("search.cli.runs", "Run a search, or resume one."),
     "ask": ("search.cli.runs", "Print the question that a search waits on."),
     "tell": ("search.cli.runs", "Answer that question from a file, and go on."),
