@@ -27,6 +27,16 @@ def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "fonts.googleapis" not in page
+    written = {file.parent.name: file.read_text(encoding="utf-8") for file in tmp_path.glob("reference/*/index.html")}
+    for name, told in {
+        "configuration": ("screening.grpo.steps", "finals.transfer[].loss", "sft.tuning"),
+        "tasks": ("choices_field", "answer_marker"),
+        "proposers": ("models[].api_base", "budget_usd"),
+        "command-line": ("reward-search study feedback", "--select-on"),
+        "python": ("open_run", "What a search has recorded so far"),
+        "messages": ("--probe belongs to --dry-run", "would be overwritten; name another folder"),
+    }.items():
+        assert all(words in written[name] for words in told), name
 
 
 def test_the_readme_stays_short() -> None:

@@ -9,9 +9,9 @@ import typer
 
 
 def init(
-    folder: Annotated[
-        Path, typer.Argument(help="Where to write; made if it is not there.", metavar="FOLDER")
-    ] = Path("."),
+    folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.", metavar="FOLDER")] = Path(
+        "."
+    ),
     task: Annotated[
         str, typer.Option(help="Kind of questions: testbed, maths, choice or code.", metavar="KIND")
     ] = "testbed",

@@ -17,8 +17,8 @@ TEMPLATE = Path(__file__).parents[1] / "config" / "start" / CONFIG_FILE
 RECORDS: dict[Split, int] = {"train": 40, "validation": 16, "test": 16}
 
 FILES = "train: train.jsonl, validation: validation.jsonl, test: test.jsonl"
-FIELDS = """# Your own questions: one JSON object per line in each of the files, which may not share a question. Without a
-# validation file questions are carved out of train (`validation_size`). Other names of the fields are said by
+FIELDS = """# Your own questions: one JSON object per line in each of the files, which may not share a question. Without
+# `validation` some questions are carved out of train (`validation_size`). Other names of the fields are said by
 # `question_field`, `answer_field`$further.
 """
 UNABLE = """# What is trained: a hub id or a folder. The embedded policy `testbed` only shows that all fits together: it
