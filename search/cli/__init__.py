@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from rewards_generated.errors import UserError, nearest
+from search.cli.terminal import write_out_what_cannot_be_shown
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -92,8 +93,8 @@ def load(name: str) -> Any:
     return command
 
 
-def _command(function: Any) -> Any:
-    application = Typer(add_completion=False, rich_markup_mode=None)
+def _command(function: Any, *, completion: bool = False) -> Any:
+    application = Typer(add_completion=completion, rich_markup_mode=None)
     application.command()(function)
     return get_command(application)
 
@@ -118,13 +119,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     a reward is rejected).
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    write_out_what_cannot_be_shown()
     try:
         require_own_packages()
         commands = LazyGroup(
             name="reward-search",
             help=HELP,
             rich_markup_mode=None,
-            params=_command(_options).params,
+            params=_command(_options, completion=True).params,
             context_settings={"help_option_names": ["-h", "--help"]},
         )
         code = commands.main(args=given or ["--help"], prog_name="reward-search", standalone_mode=False)
