@@ -68,3 +68,13 @@ def test_a_command_line_is_one_that_the_program_takes(page: str, line: str) -> N
         below, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         assert command is not None
         command.make_context(below, rest)
+
+
+def test_every_message_of_the_page_on_trouble_is_one_that_the_program_says() -> None:
+    code = "import sys; sys.path.insert(0, 'docs'); import reference; print('\\n'.join(reference.messages()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = [re.sub(r"\{.*?\}+", "…", line) for line in done.stdout.splitlines()]
+    told = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    for heading in re.findall(r"^### (.*)$", told, re.M):
+        form = ".*".join(map(re.escape, heading.split("…")))
+        assert any(re.search(form, line) for line in said), heading
