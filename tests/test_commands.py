@@ -24,7 +24,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NEEDS = ("a key", "a GPU", "an engine", "a cluster", "the network", "time")
 """What a line may say that it needs; what follows, behind a colon or a comma, is free."""
 
-SMALL = """executor.name=tests.search.instant:InstantExecutor search.rounds=1 search.candidates_per_round=2 search.reflection_minimum=0
+SMALL = """executor.name=tests.search.instant:InstantExecutor search.rounds=1 search.candidates_per_round=2
+    search.reflection_minimum=0
     search.base_rollouts={questions: 8, per_question: 2} screening.questions=40 screening.control_seeds=1
     screening.race=[] screening.grpo.steps=2 screening.grpo.prompts_per_step=2 screening.grpo.generations=2
     finals.ensembles=[top-2] finals.seeds=1 finals.control_seeds=1 finals.other_steps=null
@@ -47,7 +48,10 @@ def blocks() -> Iterator[tuple[str, list[str]]]:
         found = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
         for number, block in enumerate(found, 1):
             lines = block.replace("\\\n", " ").splitlines()
-            yield f"{page.relative_to(ROOT)}-{number}", [line for line in lines if line.startswith("reward-search ")]
+            yield (
+                f"{page.relative_to(ROOT)}-{number}",
+                [line for line in lines if line.startswith(("reward-search ", "cd "))],
+            )
 
 
 def need(line: str) -> str | None:
@@ -113,7 +117,7 @@ def adapted(words: list[str]) -> list[str]:
         with search.open_run(words[1]) as run:
             named["NAME"] = run.candidates().name[0]
     command, *rest = [named.get(word, word) for word in words]
-    if command not in ("run", "study") or {"--config", "--resume"} & set(rest):
+    if command not in ("run", "study") or "--resume" in rest:
         return [command, *rest]
     small = [part for field in re.split(r"\s+(?=\w+\.)", SMALL) for part in ("--set", field)]
     if command == "run":
@@ -131,6 +135,9 @@ def test_the_commands_of_a_block_run(
     monkeypatch.chdir(folder)
     for line in BLOCKS[block]:
         words, target = arguments(line)
+        if line.startswith("cd "):
+            monkeypatch.chdir(words[0])
+            continue
         for option in ("--to", "--run-dir"):
             if option in words and "--resume" not in words:  # the world has it already
                 shutil.rmtree(words[words.index(option) + 1], ignore_errors=True)

@@ -138,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if unknown := re.fullmatch(r"No such command '(.*)'", message):
             message += f": {nearest(unknown[1], COMMANDS)}"
         command = getattr(getattr(error, "ctx", None), "command_path", "reward-search")
-        print(f"reward-search: {message}; see `{command} --help`.", file=sys.stderr)
+        see = " See" if message.endswith("?") else "; see"
+        print(f"reward-search: {message}{see} `{command} --help`.", file=sys.stderr)
         return USAGE_ERROR
     except Exit as exit_request:
         return exit_request.exit_code
