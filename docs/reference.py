@@ -80,6 +80,10 @@ def python() -> Iterator[str]:
             yield from _described(name, getattr(module, name))
 
 
+def sandbox() -> Iterator[str]:
+    yield (ROOT / "rewards_generated" / "sandbox" / "README.md").read_text(encoding="utf-8")
+
+
 def messages() -> Iterator[str]:
     yield (
         "# Messages\n\nEvery sentence that stops a command, by the module that says it; in braces what is filled in. "
@@ -102,6 +106,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "command-line": command_line,
     "python": python,
     "messages": messages,
+    "sandbox": sandbox,
 }
 
 

@@ -34,6 +34,7 @@ def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
         "proposers": ("models[].api_base", "budget_usd"),
         "command-line": ("reward-search study feedback", "--select-on"),
         "python": ("open_run", "What a search has recorded so far"),
+        "sandbox": ("It cannot read or write files",),
         "messages": ("--probe belongs to --dry-run", "would be overwritten; name another folder"),
     }.items():
         assert all(words in written[name] for words in told), name
