@@ -51,12 +51,13 @@ def _fields(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
 
 
 def _inside(model: type[BaseModel], field: str) -> list[type[BaseModel]]:
-    return list(_models_in(model.model_fields[field].annotation))
+    return list(models_in(model.model_fields[field].annotation))
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Those that a field of this type can hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     else:
         for argument in get_args(annotation):
-            yield from _models_in(argument)
+            yield from models_in(argument)

@@ -27,6 +27,17 @@ def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "fonts.googleapis" not in page
+    written = {file.parent.name: file.read_text(encoding="utf-8") for file in tmp_path.glob("reference/*/index.html")}
+    for name, told in {
+        "configuration": ("screening.grpo.steps", "finals.transfer[].loss", "sft.tuning"),
+        "tasks": ("choices_field", "answer_marker"),
+        "proposers": ("models[].api_base", "budget_usd"),
+        "command-line": ("reward-search study feedback", "--select-on"),
+        "python": ("open_run", "What a search has recorded so far"),
+        "sandbox": ("It cannot read or write files",),
+        "messages": ("--probe belongs to --dry-run", "would be overwritten; name another folder"),
+    }.items():
+        assert all(words in written[name] for words in told), name
 
 
 def test_the_readme_stays_short() -> None:
@@ -58,3 +69,13 @@ def test_a_command_line_is_one_that_the_program_takes(page: str, line: str) -> N
         below, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         assert command is not None
         command.make_context(below, rest)
+
+
+def test_every_message_of_the_page_on_trouble_is_one_that_the_program_says() -> None:
+    code = "import sys; sys.path.insert(0, 'docs'); import reference; print('\\n'.join(reference.messages()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = [re.sub(r"\{.*?\}+", "…", line) for line in done.stdout.splitlines()]
+    told = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    for heading in re.findall(r"^### (.*)$", told, re.M):
+        form = ".*".join(map(re.escape, heading.split("…")))
+        assert any(re.search(form, line) for line in said), heading

@@ -151,7 +151,7 @@ def _cell(cell: str | Cell) -> Cell:
 
 def markdown_cell(text: str) -> str:
     """Text that cannot leave its cell of a Markdown table."""
-    return printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
+    return printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<").replace("`", "\\`")
 
 
 def printable(text: str) -> str:

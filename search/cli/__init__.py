@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from rewards_generated.errors import SCARCE, UserError, nearest
+from search.cli.terminal import write_out_what_cannot_be_shown
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -31,6 +32,7 @@ Example: the whole search on the embedded testbed, with no key, no GPU and no do
 
 # Name -> (module with a function or `typer.Typer` of that name or of the one behind the colon, a line for the list).
 COMMANDS = {
+    "init": ("search.cli.start", "Write a commented configuration with tiny data, ready to run."),
     "run": ("search.cli.runs", "Run a search, or resume one."),
     "ask": ("search.cli.runs", "Print the question that a search waits on."),
     "tell": ("search.cli.runs", "Answer that question from a file, and go on."),
@@ -94,8 +96,8 @@ def load(name: str) -> Any:
     return command
 
 
-def _command(function: Any) -> Any:
-    application = Typer(add_completion=False, rich_markup_mode=None)
+def _command(function: Any, *, completion: bool = False) -> Any:
+    application = Typer(add_completion=completion, rich_markup_mode=None)
     application.command()(function)
     return get_command(application)
 
@@ -125,13 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     a reward is rejected).
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    write_out_what_cannot_be_shown()
     try:
         require_own_packages()
         commands = LazyGroup(
             name="reward-search",
             help=HELP,
             rich_markup_mode=None,
-            params=_command(_options).params,
+            params=_command(_options, completion=True).params,
             context_settings={"help_option_names": ["-h", "--help"]},
         )
         code = commands.main(args=given or ["--help"], prog_name="reward-search", standalone_mode=False)
@@ -152,7 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if unknown := re.fullmatch(r"No such command '(.*)'", message):
             message += f": {nearest(unknown[1], COMMANDS)}"
         command = getattr(getattr(error, "ctx", None), "command_path", "reward-search")
-        print(f"reward-search: {_printable(message)}; see `{command} --help`.", file=sys.stderr)
+        see = " See" if message.endswith("?") else "; see"
+        print(f"reward-search: {_printable(message)}{see} `{command} --help`.", file=sys.stderr)
         return USAGE_ERROR
     except Exit as exit_request:
         return exit_request.exit_code

@@ -20,7 +20,7 @@ def print_fields(preset: str | None) -> None:
     """Of the whole configuration; raises UserError for an unknown preset."""
     chosen = load_config(preset) if preset is not None else None
     for path, field in fields(SearchConfig):
-        _print(path, _default(field) if chosen is None else repr(_value(chosen, path)), field)
+        _print(path, default_text(field) if chosen is None else repr(_value(chosen, path)), field)
 
 
 def print_options(proposer: str) -> None:
@@ -29,7 +29,7 @@ def print_options(proposer: str) -> None:
     if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
         raise UserError(f"the proposer {proposer!r} declares no options")
     for path, field in fields(settings, "proposer.options."):
-        _print(path, _default(field), field)
+        _print(path, default_text(field), field)
 
 
 def print_task_options(task: str) -> None:
@@ -38,7 +38,7 @@ def print_task_options(task: str) -> None:
     if options is None:
         raise UserError(f"the task {task!r} declares no options: give its builder a pydantic model as `Options`")
     for path, field in fields(options, "task.options."):
-        _print(path, _default(field), field)
+        _print(path, default_text(field), field)
 
 
 def print_pipeline_fields() -> None:
@@ -46,7 +46,7 @@ def print_pipeline_fields() -> None:
     from trainer.pipeline.description import Pipeline
 
     for path, field in fields(Pipeline):
-        _print(path, _default(field), field)
+        _print(path, default_text(field), field)
 
 
 def _print(path: str, value: str, field: FieldInfo) -> None:
@@ -56,7 +56,8 @@ def _print(path: str, value: str, field: FieldInfo) -> None:
         console.print(f"    {' '.join(field.description.split())}")
 
 
-def _default(field: FieldInfo) -> str:
+def default_text(field: FieldInfo) -> str:
+    """As the listings show it."""
     if field.is_required():
         return "(required)"
     default = field.get_default(call_default_factory=True)

@@ -69,7 +69,7 @@ def test_markdown_has_one_line_per_entry_and_equal_columns():
     lines = format_leaderboard(ENTRIES, "md").splitlines()
     assert len(lines) == 2 + len(ENTRIES)
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
-    assert "**first \\| &lt;b>**" in lines[2]
+    assert "**first \\| \\<b>**" in lines[2]
 
 
 def test_table_keeps_figures_on_one_line_and_remarks_below():

@@ -75,7 +75,16 @@ def test_version_and_short_help_and_near_misses(capsys: pytest.CaptureFixture[st
     assert main(["study", "feedback", "-h"]) == 0
     assert "-h, --help" in capsys.readouterr().out
     assert main(["lederboard"]) == 2
-    assert "did you mean 'leaderboard'?" in capsys.readouterr().err
+    assert "did you mean 'leaderboard'? See `reward-search --help`." in capsys.readouterr().err
+    assert main(["testbed", "biuld"]) == 2
+    assert "Did you mean 'build'? See" in capsys.readouterr().err
+    assert main(["run", "--presett", "testbed"]) == 2
+    assert "Possible options: --preset" in capsys.readouterr().err
+    assert main(["config", "--proposer", "litelm"]) == 2
+    assert "did you mean 'litellm'?" in capsys.readouterr().err
+    given = ["--set", "proposer.name=litellm", "--set", "proposer.options.budgetusd=3"]
+    assert main(["run", "--preset", "testbed-quick", *given, "--dry-run"]) == 2
+    assert "did you mean 'budget_usd'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["run"], ["study", "feedback"]])
