@@ -13,7 +13,6 @@ from eval.report.figures.figure import padded_domain
 from eval.report.figures.training import curve_figure
 from eval.report.figures.weights import weight_figure, weight_points
 from eval.report.illustrations import curve_label, curves
-from eval.report.lineage_tree import source_diffs
 from eval.report.ranking import (
     anchors,
     candidate_f1,
@@ -24,6 +23,7 @@ from eval.report.ranking import (
     unscored_reason,
     winning_members,
 )
+from eval.report.source_diff import source_diffs
 from eval.report.text import visible
 from eval.statistics.seeds import summarise_seeds
 

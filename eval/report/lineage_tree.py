@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from eval.report.data import Candidate, ReportData
-from eval.report.text import visible
-
-LineKind = Literal["same", "added", "removed", "place"]
 
 
 class Branch(NamedTuple):
@@ -17,11 +13,6 @@ class Branch(NamedTuple):
     candidate: Candidate
     others: tuple[str, ...]
     """Names of its parents but the one that it stands under."""
-
-
-class SourceDiff(NamedTuple):
-    parent: str
-    lines: list[tuple[LineKind, str]]
 
 
 def lineage_tree(data: ReportData) -> list[Branch]:
@@ -50,20 +41,3 @@ def lineage_tree(data: ReportData) -> list[Branch]:
         found.append(Branch(depth, c, tuple(name for name in names if under is None or name != under.name)))
         waiting += [(depth + 1, child) for child in reversed(below.get(id(c), []))]
     return found
-
-
-def source_diffs(data: ReportData, candidate: Candidate) -> list[SourceDiff]:
-    """Its source against that of each parent that was proposed in this run, three lines around each change."""
-    known = {c.identity: c for c in data.candidates}
-    return [
-        SourceDiff(known[p].name, _lines(known[p].code, candidate.code))
-        for p in candidate.parents
-        if p in known and p != candidate.identity and known[p].code.strip() and candidate.code.strip()
-    ]
-
-
-def _lines(before: str, after: str) -> list[tuple[LineKind, str]]:
-    first, second = visible(before).splitlines(), visible(after).splitlines()
-    kinds: dict[str, LineKind] = {" ": "same", "+": "added", "-": "removed", "@": "place"}
-    unified = list(difflib.unified_diff(first, second, lineterm="", n=3))[2:]
-    return [(kinds[line[0]], line if line[0] == "@" else line[1:]) for line in unified]

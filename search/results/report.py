@@ -89,6 +89,7 @@ def write_report_figures(config: SearchConfig, ledger: Ledger, folder: Path, *, 
 def report_data(
     config: SearchConfig, ledger: Ledger, *, running: bool, task: Task | None = None, other: Path | None = None
 ) -> ReportData:
+    beside_it = beside(config, ledger, other) if other else None  # first: the folder may be wrong
     every = outcomes(config, ledger)
     return ReportData(
         run=_run_facts(config, ledger, running),
@@ -104,7 +105,7 @@ def report_data(
         base_samples=sampled_base(config, ledger),
         luck=luck_facts(config, ledger),
         asked=asked_splits(config, ledger, task),
-        beside=beside(config, ledger, other) if other else None,
+        beside=beside_it,
         exchanges=exchanges(ledger),
         rollouts=rollouts(ledger),
         older=_older(config, every),

@@ -20,6 +20,7 @@ from search.config.seeds import retraining_seeds, screening_seeds
 from search.config.source import parse_config
 from search.ledger import Ledger
 from search.reader import open_run
+from search.results.beside import beside
 from search.results.entries import pairwise
 from search.results.notes import controls_ahead, notes
 from search.results.ranking import outcomes, ranked
@@ -435,27 +436,46 @@ def test_commands_name_the_folder_but_not_where_its_writer_works(shown: ReportDa
     assert str(run.parent) not in render(shown)
 
 
-def test_two_searches_stand_side_by_side_in_a_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_two_searches_are_compared_where_both_were_tested_on_the_same_questions(
+    run: Path, ledger: Ledger, tmp_path: Path
+) -> None:
+    config = parse_config(ledger.fact("config"))
     other = tmp_path / "other"
     shutil.copytree(run, other)
-    ledger = Ledger.open(other, write=True)
-    ledger.record_fact("config", {**ledger.fact("config"), "seed": 4})
-    ledger.close()
-    target = tmp_path / "both.html"
+    same = beside(config, ledger, other)
+    assert same.difference is not None
+    assert same.difference.value == 0
+    assert same.settings == ()
+    assert same.here == same.there
+    assert same.here.winner is not None
+    theirs = Ledger.open(other, write=True)
+    theirs.record_fact("config", {**theirs.fact("config"), "seed": 4})
+    theirs.close()
     # The seeds of the other are now others than it was trained with, so it has no winner with answers.
-    assert main(["report", str(run), "--out", str(target), "--beside", str(other)]) == 0
-    page = " ".join(target.read_text(encoding="utf-8").split())
-    assert "The winners are not compared: not both have a winner with answers on the test split." in page
-    assert '<th scope="row">seed</th><td>3</td><td>4</td>' in page
-    shutil.rmtree(other)
-    shutil.copytree(run, other)
-    assert main(["report", str(run), "--out", str(target), "--beside", str(other)]) == 0
+    changed = beside(config, ledger, other)
+    assert changed.difference is None
+    assert changed.not_compared == "not both have a winner with answers on the test split"
+    assert [(pair.name, pair.here, pair.there) for pair in changed.settings] == [("seed", "3", "4")]
+
+
+@pytest.mark.slow
+def test_a_report_shows_another_search_beside_its_own(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "other")
+    target = tmp_path / "both.html"
+    assert main(["report", str(run), "--out", str(target), "--beside", str(tmp_path / "other")]) == 0
     page = " ".join(target.read_text(encoding="utf-8").split())
     assert "the winner here is at +0.0 points of accuracy" in page
     assert "no difference is shown" in page
-    assert main(["report", str(run), "--out", str(target), "--beside", str(run)]) == 2
+
+
+def test_a_report_beside_itself_or_nothing_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = str(tmp_path / "both.html")
+    assert main(["report", str(run), "--out", target, "--beside", str(run)]) == 2
     assert "is the run itself" in capsys.readouterr().err
-    assert main(["report", str(run), "--out", str(target), "--beside", str(tmp_path)]) == 2
+    assert main(["report", str(run), "--out", target, "--beside", str(tmp_path)]) == 2
+    assert "holds no search" in capsys.readouterr().err
 
 
 def test_the_live_page_shows_what_a_run_has_come_to(run: Path, ledger: Ledger) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from eval.report import parts as module
 from eval.report.data import Candidate, Exchange, ReportData, Rollout, RunFacts
-from eval.report.lineage_tree import lineage_tree, source_diffs
+from eval.report.lineage_tree import lineage_tree
 from eval.report.parts import MOST_BYTES, parts
 from eval.report.render import render
+from eval.report.source_diff import source_diffs
 from tests.eval.report.page import Page
 from tests.eval.report.sample import asked_split, sample_report, simulated_runs
 from tests.eval.report.test_render import HOSTILE, hostile_report
