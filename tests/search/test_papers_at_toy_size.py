@@ -162,7 +162,10 @@ def test_the_paper_s_search(quantization: str, llama: Path, gsm8k: Path, tmp_pat
     assert {(run["grpo"]["optimizer"], run["hardware"]["dtype"], run["lora"]["rank"]) for run in runs} == {
         ("adamw_8bit", "bfloat16", 32)
     }
-    assert leaderboard(tmp_path / "run")["top-1"]["scored"] is not None
+    assert {run["hardware"].get("quantization", "none") for run in runs} == {quantization}
+    board = leaderboard(tmp_path / "run")
+    assert board["top-1"]["failure"] is None
+    assert {"top-1", "top-1-at-1-steps", "base-rewards-only"} < set(board)
 
 
 def test_multilayer_grpo_s_search(llama: Path, gsm8k: Path, tmp_path: Path) -> None:
@@ -170,7 +173,7 @@ def test_multilayer_grpo_s_search(llama: Path, gsm8k: Path, tmp_path: Path) -> N
     runs = trained(tmp_path / "run")
     assert {run["algorithm"]["name"] for run in runs} == {"multilayer"}
     assert {run["grpo"]["beta"] for run in runs} == {0.04}
-    assert "top-1" in leaderboard(tmp_path / "run")
+    assert leaderboard(tmp_path / "run")["top-1"]["failure"] is None
 
 
 @pytest.mark.parametrize("tuning", ["lora", "full"])
