@@ -86,7 +86,7 @@ def disturbed(folder: Path, *how: str, **changes: Any) -> int:
 
 def test_killed_a_dozen_times(tmp_path: Path) -> None:
     small = {"search": {"rounds": 1, "candidates_per_round": 2}}
-    assert disturbed(tmp_path, "durable", "1", "18", "30", **small) >= 10
+    assert disturbed(tmp_path, "durable", "1", "10", "18", **small) >= 10
 
 
 @pytest.mark.slow
