@@ -12,6 +12,7 @@ import pytest
 from search.cli import main
 from search.driver.check import check
 from search.ledger import LEDGER_FILE, Ledger, driver_lock
+from search.ledger.reopening import reopen
 from tests.search.instant import InstantExecutor
 from tests.search.searches import rows, run_search
 
@@ -81,13 +82,28 @@ def test_a_flipped_adapter_is_trained_again_and_nothing_else(
     run: Path, sound: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [(digest,)] = rows(run, "SELECT digest FROM jobs WHERE stage = 'retraining' AND subject = 'top-2'")
-    flip(run / "jobs" / digest / "adapter" / "policy.json", 3) if (run / "jobs" / digest).is_dir() else None
+    flip(run / "jobs" / digest / "adapter" / "policy.json", 3)
     assert main(["check", str(run)]) == 1
     assert "retraining of top-2" in capsys.readouterr().out
     assert main(["check", str(run), "--repair"]) == 0
     ran = resumed(run)
     assert [label for label in ran if label.startswith("retraining")] == [f"retraining top-2, seed {seed_of(run)}"]
     assert len(ran) == 1
+    assert_as(run, sound)
+
+
+def test_a_damaged_adapter_is_named_before_it_is_asked_anything(
+    run: Path, sound: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Ledger.open(run, write=True)) as ledger:
+        [digest] = [item.digest for item in ledger.jobs("test")]
+        reopen(ledger, [digest])
+    [(adapter,)] = rows(run, "SELECT digest FROM jobs WHERE stage = 'retraining' AND subject = 'top-2'")
+    flip(run / "jobs" / adapter / "adapter" / "policy.json", 3)
+    assert main(["run", "--run-dir", str(run), "--resume"]) == 2
+    assert "of top-2 with seed" in capsys.readouterr().err
+    assert main(["check", str(run), "--repair"]) == 0
+    assert len(resumed(run)) == 2
     assert_as(run, sound)
 
 
