@@ -16,6 +16,7 @@ from search.ledger.reopening import reopen
 from tests.search.instant import InstantExecutor
 from tests.search.searches import rows, run_search
 
+SLOW = pytest.mark.slow
 SMALL = {
     "search": {"rounds": 1},
     "finals": {
@@ -112,8 +113,8 @@ def seed_of(run: Path) -> int:
     return int(seed)
 
 
-@pytest.mark.parametrize("how", ["flipped", "truncated", "gone"])
-@pytest.mark.parametrize("stage", ["screening", "test", "base-rollouts"])
+@pytest.mark.parametrize("how", ["flipped", pytest.param("truncated", marks=SLOW), pytest.param("gone", marks=SLOW)])
+@pytest.mark.parametrize("stage", ["screening", "test", pytest.param("base-rollouts", marks=SLOW)])
 def test_lost_completions_have_their_job_run_again(run: Path, sound: Path, how: str, stage: str) -> None:
     names = [row[0] for row in rows(run, f"SELECT completions FROM evaluations WHERE stage = '{stage}'")]
     file = run / "files" / names[-1]
@@ -171,7 +172,7 @@ def test_a_configuration_with_a_flipped_value_is_taken_from_the_copy(run: Path, 
     assert rows(run, "SELECT * FROM facts ORDER BY 1") == rows(sound, "SELECT * FROM facts ORDER BY 1")
 
 
-@pytest.mark.parametrize("page", [0, 1, "middle", "last"])
+@pytest.mark.parametrize("page", [0, "middle", pytest.param(1, marks=SLOW), pytest.param("last", marks=SLOW)])
 def test_a_page_of_zeros(run: Path, sound: Path, page: int | str) -> None:
     file = run / LEDGER_FILE
     with closing(sqlite3.connect(file)) as connection:
