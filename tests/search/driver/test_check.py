@@ -76,6 +76,7 @@ def assert_as(run: Path, sound: Path) -> None:
 def test_a_sound_run_is_called_whole(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(run)]) == 0
     assert capsys.readouterr().out == f"{run} is whole\n"
+    assert sorted(path.name for path in run.iterdir() if path.name.startswith("ledger")) == ["ledger.sqlite"]
     assert main(["check", str(run / "nothing")]) == 2
 
 
