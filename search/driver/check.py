@@ -104,10 +104,10 @@ def _damage(folder: Path, ledger: Ledger) -> Damage:
         if recorded_rows(ledger, number) != rows_of(predictions):
             found.rows[number] = predictions
             found.said.append(f"{_words(evaluation)}: its rows in the ledger are not those of its completions")
-    for place, digest in rungs.items():
-        if place not in there:
-            found.again.add(digest)
-            found.said.append(f"{place[0]} of {place[1]}, seed {place[2]}: its evaluation at step {place[3]} is lost")
+    for at, job in rungs.items():
+        if at not in there:
+            found.again.add(job)
+            found.said.append(f"{at[0]} of {at[1]}, seed {at[2]}: its evaluation at step {at[3]} is lost")
     _damage_of_jobs(folder, ledger, found, jobs, there)
     return found
 

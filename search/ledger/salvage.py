@@ -13,7 +13,7 @@ from typing import Any
 
 from rewards_generated.errors import UserError
 from search.ledger.backup import KEYS, altered, sound_backup
-from search.ledger.connection import LEDGER_FILE, RESTORE
+from search.ledger.connection import LEDGER_FILE, RESTORE, connected
 from search.ledger.ledger import Ledger
 from search.ledger.schema import SCHEMA, SCHEMA_VERSION
 
@@ -27,7 +27,7 @@ def problems(folder: Path) -> list[str]:
     The folder must hold a ledger of this version."""
     path = folder / LEDGER_FILE
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with closing(connected(folder)) as connection:
             said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
             if said != ["ok"]:
                 return [f"{path}: {' '.join(line.split())}" for line in said]

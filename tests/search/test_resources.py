@@ -94,6 +94,7 @@ def test_what_a_job_ran_out_of_is_told_from_its_log() -> None:
     assert exhausted("RuntimeError: the reward is wrong") is None
 
 
+@pytest.mark.slow
 def test_a_clock_that_goes_backwards_changes_no_result(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ def drive_and_kill(config: Path, run: Path, *how: str) -> int:
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -53,6 +53,7 @@ def test_killed_after_every_second_commit(tmp_path: Path, uninterrupted: Path) -
     assert leaderboard(tmp_path / "run") == leaderboard(uninterrupted)
 
 
+@pytest.mark.slow
 def test_killed_before_commits_so_that_finished_work_is_lost(tmp_path: Path, uninterrupted: Path) -> None:
     points = ["2", "4", "7", "3", "5"]
     kills = drive_and_kill(write_config(tmp_path), tmp_path / "run", "before", *points)

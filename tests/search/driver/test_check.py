@@ -12,9 +12,11 @@ import pytest
 from search.cli import main
 from search.driver.check import check
 from search.ledger import LEDGER_FILE, Ledger, driver_lock
+from search.ledger.reopening import reopen
 from tests.search.instant import InstantExecutor
 from tests.search.searches import rows, run_search
 
+SLOW = pytest.mark.slow
 SMALL = {
     "search": {"rounds": 1},
     "finals": {
@@ -74,6 +76,7 @@ def assert_as(run: Path, sound: Path) -> None:
 def test_a_sound_run_is_called_whole(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(run)]) == 0
     assert capsys.readouterr().out == f"{run} is whole\n"
+    assert sorted(path.name for path in run.iterdir() if path.name.startswith("ledger")) == ["ledger.sqlite"]
     assert main(["check", str(run / "nothing")]) == 2
 
 
@@ -81,7 +84,7 @@ def test_a_flipped_adapter_is_trained_again_and_nothing_else(
     run: Path, sound: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [(digest,)] = rows(run, "SELECT digest FROM jobs WHERE stage = 'retraining' AND subject = 'top-2'")
-    flip(run / "jobs" / digest / "adapter" / "policy.json", 3) if (run / "jobs" / digest).is_dir() else None
+    flip(run / "jobs" / digest / "adapter" / "policy.json", 3)
     assert main(["check", str(run)]) == 1
     assert "retraining of top-2" in capsys.readouterr().out
     assert main(["check", str(run), "--repair"]) == 0
@@ -91,13 +94,28 @@ def test_a_flipped_adapter_is_trained_again_and_nothing_else(
     assert_as(run, sound)
 
 
+def test_a_damaged_adapter_is_named_before_it_is_asked_anything(
+    run: Path, sound: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Ledger.open(run, write=True)) as ledger:
+        [digest] = [item.digest for item in ledger.jobs("test")]
+        reopen(ledger, [digest])
+    [(adapter,)] = rows(run, "SELECT digest FROM jobs WHERE stage = 'retraining' AND subject = 'top-2'")
+    flip(run / "jobs" / adapter / "adapter" / "policy.json", 3)
+    assert main(["run", "--run-dir", str(run), "--resume"]) == 2
+    assert "of top-2 with seed" in capsys.readouterr().err
+    assert main(["check", str(run), "--repair"]) == 0
+    assert len(resumed(run)) == 2
+    assert_as(run, sound)
+
+
 def seed_of(run: Path) -> int:
     [(seed,)] = rows(run, "SELECT seed FROM jobs WHERE stage = 'retraining' AND subject = 'top-2'")
     return int(seed)
 
 
-@pytest.mark.parametrize("how", ["flipped", "truncated", "gone"])
-@pytest.mark.parametrize("stage", ["screening", "test", "base-rollouts"])
+@pytest.mark.parametrize("how", ["flipped", pytest.param("truncated", marks=SLOW), pytest.param("gone", marks=SLOW)])
+@pytest.mark.parametrize("stage", ["screening", "test", pytest.param("base-rollouts", marks=SLOW)])
 def test_lost_completions_have_their_job_run_again(run: Path, sound: Path, how: str, stage: str) -> None:
     names = [row[0] for row in rows(run, f"SELECT completions FROM evaluations WHERE stage = '{stage}'")]
     file = run / "files" / names[-1]
@@ -155,7 +173,7 @@ def test_a_configuration_with_a_flipped_value_is_taken_from_the_copy(run: Path, 
     assert rows(run, "SELECT * FROM facts ORDER BY 1") == rows(sound, "SELECT * FROM facts ORDER BY 1")
 
 
-@pytest.mark.parametrize("page", [0, 1, "middle", "last"])
+@pytest.mark.parametrize("page", [0, "middle", pytest.param(1, marks=SLOW), pytest.param("last", marks=SLOW)])
 def test_a_page_of_zeros(run: Path, sound: Path, page: int | str) -> None:
     file = run / LEDGER_FILE
     with closing(sqlite3.connect(file)) as connection:

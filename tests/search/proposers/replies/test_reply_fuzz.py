@@ -105,7 +105,8 @@ def take(seeds: range) -> None:
         reply = broken(draw, whole)
         started = time.perf_counter()
         require_sound(*parse_reply(reply, draw.choice(("stop", "length", "content_filter", ""))))
-        require_sound(*parse_set_reply(reply, "stop", tuple(BASE_REWARDS)))
+        if seed % 4 == 0:
+            require_sound(*parse_set_reply(reply, "stop", tuple(BASE_REWARDS)))
         assert time.perf_counter() - started < 60, f"seed {seed} takes too long"
 
 
