@@ -110,6 +110,7 @@ def _texts(name: str) -> Iterable[tuple[str, str]]:
         "task": "testbed" if kind.record is None else "jsonl",
         "questions": kind.questions,
         "policy": kind.policy,
+        "tokens": "64" if kind.policy == UNABLE else "112",  # as long as the embedded policy's answers are
     }
     yield CONFIG_FILE, Template(TEMPLATE.read_text(encoding="utf-8")).substitute(fields)
     if kind.record is None:
