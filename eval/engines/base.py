@@ -7,7 +7,7 @@ names. An engine of one's own is a subclass of `GenerationEngine` with `complete
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
@@ -128,6 +128,12 @@ class GenerationEngine(ABC):
         Raises UserError where that is not installed.
         """
         return None
+
+    @classmethod
+    def memory(cls, options: Mapping[str, Any], weights: int, free: int, device: str) -> int:
+        """Bytes that it keeps to itself while a job trains, of `free` ones on the `device`; `weights`: the base
+        policy's."""
+        return 0
 
     def rollouts(
         self,

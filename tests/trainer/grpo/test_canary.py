@@ -1,4 +1,4 @@
-"""Rollouts that do not come from what is trained end the run; those of an engine with weights of its own are weighed."""
+"""Rollouts that do not come from what is trained end the run; those drawn with other probabilities are weighed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class CopyingEngine(TransformersEngine):
     the wrong order. `shift`: what it adds to the log-probabilities of rollouts.
     """
 
-    def __init__(
-        self, policy: Policy, *, stale: Sequence[int] = (), crossed: bool = False, shift: float = 0.0
-    ) -> None:
+    def __init__(self, policy: Policy, *, stale: Sequence[int] = (), crossed: bool = False, shift: float = 0.0) -> None:
         super().__init__(Policy(copy.deepcopy(policy.model), policy.tokenizer, policy.source, policy.format))
         self.stale, self.crossed, self.shift = stale, crossed, shift
         self.mine: StackedAdapters | None = None
@@ -117,7 +115,9 @@ def test_an_engine_that_follows_trains_as_the_trainers_own_model_does(base: Path
     assert all("sampling_gap_max" not in entry for entry in own.curves(1))
 
 
-@pytest.mark.parametrize("wrong", [{"stale": (0, 1)}, {"stale": (1,)}, {"crossed": True}], ids=["all", "one", "crossed"])
+@pytest.mark.parametrize(
+    "wrong", [{"stale": (0, 1)}, {"stale": (1,)}, {"crossed": True}], ids=["all", "one", "crossed"]
+)
 def test_an_engine_that_stays_behind_ends_the_run(base: Path, tmp_path: Path, wrong: dict[str, Any]) -> None:
     run = run_of(base, tmp_path, **wrong)
     with pytest.raises(UserError, match=r"does not sample from the adapters in training: by step [12] the"):
@@ -128,7 +128,7 @@ def test_before_the_weights_have_moved_nothing_is_said(base: Path, tmp_path: Pat
     """A warm-up begins with a learning rate of 0, after which an engine that follows looks like one that does not."""
     warm = {"warmup_fraction": 0.5, "learning_rate_schedule": "constant"}
     run_of(base, tmp_path / "follows", grpo=warm).train()
-    with pytest.raises(UserError, match="by step [23] the"):
+    with pytest.raises(UserError, match=r"by step [23] the"):
         run_of(base, tmp_path / "stale", grpo=warm, stale=(0, 1)).train()
 
 
@@ -144,7 +144,6 @@ def test_a_loss_is_weighed_by_the_ratio_of_the_probabilities(base: Path, tmp_pat
         return float(run.curves(0)[0]["gradient_norm"])
 
     plain = norms(shift=0.1)
-    assert norms(shift=0.0, importance_weights=weights) == pytest.approx(plain, rel=1e-6)
     assert norms(shift=-9.0, importance_weights=weights) == pytest.approx(3 * plain, rel=1e-6)
     weighed = norms(shift=0.1, importance_weights=weights)
     if weights == "token_truncate":
