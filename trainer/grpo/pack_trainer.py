@@ -90,9 +90,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
             self.ref_model = tuned.reference
             add_fused_lm_head(self.ref_model, temperature=self.temperature)
 
-    def _generate_single_turn(
-        self, prompt_ids: list[list[int]], *arguments: Any, **options: Any
-    ) -> Rollouts:
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *arguments: Any, **options: Any) -> Rollouts:
         step = self.state.global_step + 1
         with self.accelerator.autocast():
             completions, sampled = self._sample(prompt_ids, step)
