@@ -61,11 +61,12 @@ class ServedModel:
             raise UserError(
                 f"engine.name = 'vllm' serves LoRA adapters up to rank {RANKS[-1]}, and one has {served.rank}"
             )
-        adapters = max(1, served.adapters)
         fields: dict[str, Any] = {}
         if served.adapters:
             rank = next(rank for rank in RANKS if rank >= served.rank)
-            fields = {"enable_lora": True, "max_loras": adapters, "max_cpu_loras": adapters, "max_lora_rank": rank}
+            # On a CPU a row of the base beside others takes what is in the last place (index -1): nobody gets that.
+            places = served.adapters + (like.device.type == "cpu")
+            fields = {"enable_lora": True, "max_loras": places, "max_cpu_loras": places, "max_lora_rank": rank}
         if like.device.type == "cpu":
             # A seed per request and a prompt that is read in parts do not go together on a CPU. Blocks are of 128
             # tokens unless it is told, and short prompts would not be cached.
@@ -79,7 +80,7 @@ class ServedModel:
             self._llm = LLM(
                 model=served.source,
                 dtype=str(like.dtype).removeprefix("torch."),
-                max_num_seqs=min(batch_size * adapters, MOST_ROWS),
+                max_num_seqs=min(batch_size * max(1, served.adapters), MOST_ROWS),
                 max_model_len=-1,
                 enable_prefix_caching=True,
                 generation_config="vllm",
@@ -99,6 +100,7 @@ class ServedModel:
         FloatingPointError for one that is not finite."""
         if not prompts:
             return []
+        self._make_room({_content(folder) for folder in adapters if folder is not None})
         requests = [None if folder is None else self._request(folder) for folder in adapters]
         with _undisturbed():
             found = self._llm.generate(
@@ -111,7 +113,16 @@ class ServedModel:
 
     def forget(self, folder: str) -> None:
         """The adapter of a folder that will not be asked for again."""
-        request = self._requests.pop(_content(folder), None)
+        self._remove(_content(folder))
+
+    def _make_room(self, wanted: set[str]) -> None:
+        """Removes adapters that were asked for longest ago, where these would be more than it was started for."""
+        others = [name for name in self._requests if name not in wanted]
+        for name in others[: max(0, len(others) + len(wanted) - self.served.adapters)]:
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        request = self._requests.pop(name, None)
         if request is not None:
             self._llm.llm_engine.remove_lora(request.lora_int_id)
 
