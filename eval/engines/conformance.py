@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 TOKENS = 8
 GREEDY = Sampling(TOKENS)
 SAMPLED = Sampling(TOKENS, temperature=1.0)
+CLOSE = 0.1
+"""Log-probabilities of the same token agree so far, in half precision too."""
 
 
 def check_engine(
@@ -61,6 +63,15 @@ def check_engine(
     assert complete(SAMPLED, own=[(8, row) for row in range(len(prompts))]) != sampled, "the seed decides the draws"
     same = engine.complete([prompts[0]] * 2, SAMPLED, [None] * 2, [(7, 3), (7, 3)])
     assert same[0] == same[1], "rows with equal prompts and draws have equal completions"
+    completions, drawn_with = engine.rollouts(prompts, SAMPLED, [None] * len(prompts), draws)
+    assert completions == sampled, "rollouts are what `complete` gives"
+    if drawn_with is not None:
+        sizes = [len(row) for row in drawn_with]
+        assert sizes == [len(ids) for ids in sampled], "every token of a rollout has a log-probability"
+        read = engine.log_probabilities(prompts, [ids[0] for ids in sampled], [None] * len(prompts))
+        assert read is not None, "an engine that gives log-probabilities reads them of fixed text too"
+        first = zip(read, drawn_with, strict=True)
+        assert all(abs(value - row[0]) < CLOSE for value, row in first), "fixed text is read as rollouts are"
     if adapter is not None:
         adapted = complete(GREEDY, adapter)
         assert adapted != greedy, "an adapter changes what is said"

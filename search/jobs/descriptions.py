@@ -79,7 +79,7 @@ def _training_run(config: SearchConfig, label: str, ensemble: Ensemble, steps: i
         lora=screening.lora,
         grpo=screening.grpo.model_copy(update={"steps": steps}),
         seed=seed,
-        engine=config.engine,
+        engine=config.engine.pinned(),
         evaluation=EvaluationRequest(
             split=config.search.select_on,
             limit=config.question_pool,
@@ -118,7 +118,7 @@ def _sampling_job(config: SearchConfig, label: str, suite: Suite, purpose: str) 
         samples_per_question=rollouts.per_question,
         seed=derived_seed(config.seed, purpose, bits=31),
         batch_size=config.screening.evaluation_batch_size,
-        engine=config.engine,
+        engine=config.engine.pinned(),
         hardware=config.hardware,
     )
 
@@ -141,7 +141,7 @@ def evaluation_job(
         max_completion_tokens=max_completion_tokens or config.screening.grpo.max_completion_tokens,
         batch_size=config.screening.evaluation_batch_size,
         second_turn=config.second_turn,
-        engine=config.engine,
+        engine=config.engine.pinned(),
         hardware=config.hardware,
     )
 

@@ -169,6 +169,7 @@ def _most_together(run: Run, runs: Sequence[TrainingRun]) -> int:
 def _most_in_memory(run: Run, item: TrainingRun, at_once: int) -> int:
     from transformers import AutoConfig
 
+    from eval.engines.base import engine_class
     from eval.engines.policy import device_name
     from trainer.grpo.memory import ModelShape, free_memory, members_that_fit
     from trainer.policy import base_model_source
@@ -178,6 +179,8 @@ def _most_in_memory(run: Run, item: TrainingRun, at_once: int) -> int:
     longest = max(sum(len(turn["content"]) for turn in example.prompt) for example in run.task.examples("train"))
     gpus = visible_gpus(item.hardware.device)
     free = free_memory(gpus) // math.ceil(at_once / max(1, len(gpus)))
+    weights = shape.parameters * (2 if item.hardware.dtype == "bfloat16" else 4)
+    free -= engine_class(item.engine).memory(item.engine.options, weights, free, device)
     fits = members_that_fit(item, shape, longest // CHARACTERS_PER_TOKEN, free)
     return min(fits, MOST_ON_A_GPU if device == "cuda" else MOST_ON_A_CPU)
 

@@ -14,9 +14,11 @@ from search.config.models import SearchConfig
 from search.ledger import Ledger
 from search.proposers.registry import PROPOSERS
 
-INPUTS, BASE_MODEL, TEMPLATE, WORKING_FOLDER = "inputs", "base_model", "template", "working_folder"
+INPUTS, BASE_MODEL, TEMPLATE = "inputs", "base_model", "template"
+ENGINE_VERSION, WORKING_FOLDER = "engine_version", "working_folder"
 """Facts: SHA-256 by path of the files that prompts come from, what tells base policies apart, SHA-256 of the template
-of the proposer's prompt (none: it has the built-in one), and the folder that relative paths start from."""
+of the proposer's prompt (none: it has the built-in one), the version of the engine where it has one, and the folder
+that relative paths start from."""
 
 
 def input_facts(config: SearchConfig) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def input_facts(config: SearchConfig) -> dict[str, Any]:
         INPUTS: files,
         BASE_MODEL: base_model_fingerprint(config.base_model),
         TEMPLATE: template_digest(config),
+        ENGINE_VERSION: config.engine.pinned().version,
         WORKING_FOLDER: str(Path.cwd()),
     }
 
@@ -45,8 +48,8 @@ def template_digest(config: SearchConfig) -> str | None:
 
 
 def require_same_inputs(config: SearchConfig, ledger: Ledger, folder: Path) -> None:
-    """Raises UserError if the questions or the base policy changed since the search in `folder` began: scores on
-    others cannot be ranked together. Relative paths are those of the working folder."""
+    """Raises UserError if the questions, the base policy or the engine's version changed since the search in `folder`
+    began: scores on others cannot be ranked together. Relative paths are those of the working folder."""
     for name, recorded in (ledger.fact(INPUTS) or {}).items():
         path = Path(name)
         if not path.is_file():
@@ -63,6 +66,12 @@ def require_same_inputs(config: SearchConfig, ledger: Ledger, folder: Path) -> N
         raise UserError(
             f"the files of `base_model` = {config.base_model!r} changed since {folder} was started; restore them, or "
             "start a new search in another --run-dir"
+        )
+    began, now = ledger.fact(ENGINE_VERSION), config.engine.pinned().version
+    if now != began:
+        raise UserError(
+            f"{folder} was started with {began or 'an engine without a version'}, and {now or 'none'} is installed "
+            "here: install that version, or start a new search in another --run-dir"
         )
 
 

@@ -11,6 +11,7 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head, nanstd
 
+from eval.engines.base import ImportanceWeights, Rollouts
 from trainer.grpo.checkpoint import Checkpoint
 from trainer.grpo.shared_prompts import can_share_prompts, logps_and_entropies
 from trainer.grpo.tuned import Tuned
@@ -23,9 +24,9 @@ CPU_ROWS_PER_FORWARD = 16
 LOGITS_IN_MEMORY = 2**26
 """So many logits at once may lie in memory (256 MiB); beyond that TRL's head computes them in tiles."""
 
-Rollouts = Callable[..., list[list[int]]]
-"""(prompt token ids, member of each, step counted from 1) -> completion token ids; with `layer=2` for the second layer
-of runs that have one."""
+Sample = Callable[..., Rollouts]
+"""(prompt token ids, member of each, step counted from 1) -> completions and, where the engine gives them, their
+log-probabilities; with `layer=2` for the second layer of runs that have one."""
 
 
 class _BasePolicy:
@@ -48,24 +49,27 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         *,
         tuned: Tuned,
         alive: Callable[[], list[int]],
-        rollouts: Rollouts,
+        rollouts: Sample,
         ended: Callable[[Sequence[Sequence[int]]], list[bool]],
         beta: float,
         record: Callable[[int, dict[str, Any]], None],
         checkpoint: Checkpoint,
         kept: Callable[[], dict[str, Any]],
         batch_scaled: Collection[int] = (),
+        importance_weights: ImportanceWeights = "none",
         **arguments: Any,
     ) -> None:
         """`alive`: the members that still train, asked before every step. `ended`: which completions came to an end by
         themselves. `record`: takes a member's figures when a
         step ends. `batch_scaled`: members whose advantages are divided by the standard deviation of all their rewards
         of the step (TRL's "batch"), whatever the arguments say of the others. `kept`: what a
-        checkpoint has to hold beside the trainer's own state."""
+        checkpoint has to hold beside the trainer's own state. `importance_weights`: of rollouts that come with
+        log-probabilities."""
         # A row that no reward could score is counted and reported by the scoring; TRL would print it whole.
         logging.getLogger("trl").setLevel(logging.ERROR)
         super().__init__(**arguments)
         self._batch_scaled = batch_scaled
+        self._importance_weights = importance_weights
         self._checkpoint = checkpoint
         self._kept = kept
         self._tuned = tuned
@@ -86,19 +90,17 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
             self.ref_model = tuned.reference
             add_fused_lm_head(self.ref_model, temperature=self.temperature)
 
-    def _generate_single_turn(
-        self, prompt_ids: list[list[int]], *arguments: Any, **options: Any
-    ) -> tuple[list[list[int]], None]:
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *arguments: Any, **options: Any) -> Rollouts:
         step = self.state.global_step + 1
         with self.accelerator.autocast():
-            completions = self._sample(prompt_ids, step)
+            completions, sampled = self._sample(prompt_ids, step)
         ended = self._ended(completions)
         for member in self._members:
             own = [over for over, owner in zip(ended, self._row_members, strict=True) if owner == member]
             self._figures[member]["truncated"].append(own.count(False) / len(own))
-        return completions, None
+        return completions, sampled
 
-    def _sample(self, prompt_ids: list[list[int]], step: int) -> list[list[int]]:
+    def _sample(self, prompt_ids: list[list[int]], step: int) -> Rollouts:
         return self._rollouts(prompt_ids, self._row_members, step)
 
     def _calculate_rewards(self, *arguments: Any) -> torch.Tensor:
@@ -154,12 +156,29 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
                 self._metrics = {"train": self._figures[member], "eval": defaultdict(list)}
                 part = rows_of(inputs, own)
                 part["num_items_in_batch"] = self._item_counts[member]
+                self._weigh(part, logps[own].detach(), self._figures[member])
                 losses.append(super()._compute_loss(model, part))
                 self._figures[member]["loss"].append(losses[-1].detach())
         finally:
             self._metrics = metrics
             self._precomputed = None
+            self.use_vllm = False
         return torch.stack(losses).sum()
+
+    def _weigh(self, part: dict[str, Any], logps: torch.Tensor, figures: dict[str, list[Any]]) -> None:
+        """Notes how far the log-probabilities that a member's rollouts were drawn with lie from the trainer's, and
+        gives TRL's loss the weights that make up for it: truncated importance sampling (Yao et al. 2025, "Your
+        efficient RL framework secretly brings you off-policy RL training"). Nothing where the engine gave none."""
+        if "sampling_per_token_logps" not in part:
+            return
+        mask = part["completion_mask"].bool()
+        gaps = torch.where(mask, logps - part["sampling_per_token_logps"], 0.0)
+        figures["gaps"].append(gaps[mask].abs())
+        if self._importance_weights != "none":
+            if self._importance_weights == "sequence_truncate":
+                gaps = gaps.sum(dim=1, keepdim=True)
+            part["importance_sampling_ratio"] = gaps.exp().clamp(max=self.vllm_importance_sampling_clip_max)
+            self.use_vllm = True  # as TRL's loss asks, which then multiplies by the ratio
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -313,6 +332,10 @@ def _step_figures(figures: dict[str, list[Any]], logs: dict[str, Any]) -> dict[s
     for name, theirs in (("truncated", "completions/clipped_ratio"), ("groups_without_spread", "frac_reward_zero_std")):
         if figures[name]:
             entry[theirs] = figures[name][-1]
+    if figures["gaps"]:
+        gaps = torch.cat(figures["gaps"])
+        entry["sampling/sampling_logp_difference/mean"] = gaps.mean().item() if len(gaps) else 0.0
+        entry["sampling/sampling_logp_difference/max"] = gaps.max().item() if len(gaps) else 0.0
     for name in ("entropy", "kl"):
         values: Sequence[float] = figures.get(name, [])
         if values:

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.engines.base import GenerationEngine, Sampling
+from eval.engines.base import GenerationEngine, Rollouts, Sampling
 from eval.engines.policy import Policy
 from eval.tasks.base import Task
 from trainer.algorithms import Scoring, algorithm_of
 from trainer.grpo.arguments import check, dataset_row, grpo_arguments, prompt_batches, rollout_seed, scale_of
 from trainer.grpo.callbacks import CHECKPOINT_SECONDS, step_end_callback
+from trainer.grpo.canary import Canary
 from trainer.grpo.checkpoint import Checkpoint, has_room
 from trainer.grpo.rewards import RunUnscored
 from trainer.grpo.scoring import PackScoring
@@ -32,6 +33,8 @@ _LOGGED = {
     "entropy": "entropy",
     "kl": "kl",
     "completions/clipped_ratio": "truncated",
+    "sampling/sampling_logp_difference/mean": "sampling_gap_mean",
+    "sampling/sampling_logp_difference/max": "sampling_gap_max",
     "frac_reward_zero_std": "groups_without_spread",
 }
 """TRL's name of a logged figure -> ours."""
@@ -113,6 +116,7 @@ class Training:
         self._start = origins[0].step if origins else 0
         self._checkpoint_seconds = checkpoint_seconds
         self._trainer = self._build(task, folder)
+        self._canary = Canary(engine, job.shared.engine.name, policy.model, self.tuned, self._trainer.accelerator)
 
     @property
     def failures(self) -> dict[int, str]:
@@ -179,8 +183,8 @@ class Training:
             raise RunUnscored("no run is left")
         return self.scoring.alive
 
-    def rollouts(self, prompts: list[list[int]], members: list[int], step: int, layer: int = 1) -> list[list[int]]:
-        """Token ids of one sampled completion per prompt, each member's with the draws that a run of its own sees."""
+    def rollouts(self, prompts: list[list[int]], members: list[int], step: int, layer: int = 1) -> Rollouts:
+        """One sampled completion per prompt, each member's with the draws that a run of its own sees."""
         settings = self.job.shared.grpo
         started = time.perf_counter()
         drawn = dict.fromkeys(members, 0)
@@ -190,9 +194,15 @@ class Training:
             drawn[member] += 1
         try:
             sampling = Sampling(settings.max_completion_tokens, settings.temperature)
-            return self.engine.complete(prompts, sampling, members, draws)
+            found = self.engine.rollouts(prompts, sampling, members, draws)
+            self._canary.watch(prompts, found[0], members)
+            return found
         finally:
             self.seconds["generate"] += time.perf_counter() - started
+
+    def _refresh(self) -> None:
+        self.engine.refresh(self.tuned)
+        self._canary.check(self._trainer.state.global_step, self.scoring.alive)
 
     def _kept(self) -> dict[str, Any]:
         """What a checkpoint holds of the rollouts and figures so far."""
@@ -245,12 +255,13 @@ class Training:
             callbacks=[
                 step_end_callback(
                     folder,
-                    lambda: self.engine.refresh(self.tuned),
+                    self._refresh,
                     start=self._start,
                     stop=self.job.stop,
                     every_seconds=self._seconds_between_checkpoints(folder),
                 )
             ],
+            importance_weights=self.engine.importance_weights,
             batch_scaled={place for place, member in enumerate(members) if scale_of(member) == "batch"},
             model=self.policy.model,
             processing_class=self.policy.tokenizer,

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from eval.engines.base import Rollouts
 from trainer.grpo.pack_trainer import PackTrainer, rows_of
 from trainer.multilayer.algorithm import Multilayer
 from trainer.multilayer.scoring import LayeredScoring
@@ -34,7 +35,7 @@ class MultilayerTrainer(PackTrainer):
         self._settings = settings
         self._layer = 1
 
-    def _sample(self, prompt_ids: list[list[int]], step: int) -> list[list[int]]:
+    def _sample(self, prompt_ids: list[list[int]], step: int) -> Rollouts:
         if self._layer == 1:
             return super()._sample(prompt_ids, step)
         return self._rollouts(prompt_ids, self._row_members, step, layer=self._layer)

@@ -54,7 +54,7 @@ def training_job(config: SearchConfig, arm: str, seed: int) -> TrainingRun:
         lora=config.screening.lora,
         grpo=grpo,
         seed=derived_seed(seed, "reach", bits=31),
-        engine=config.engine,
+        engine=config.engine.pinned(),
         hardware=config.hardware,
         sandbox=config.sandbox,
         failure_rate_limit=config.screening.failure_rate_limit,
@@ -101,6 +101,6 @@ def sampling_job(
         samples_per_question=config.search.base_rollouts.per_question,
         seed=derived_seed(config.seed, "reach", draw, name, bits=31),
         batch_size=config.screening.evaluation_batch_size,
-        engine=config.engine,
+        engine=config.engine.pinned(),
         hardware=config.hardware,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.engines.transformers_engine import TransformersEngine
 from search.cli import main
 from search.ledger import Ledger
 from tests.search.searches import reward_code, run_search
@@ -84,3 +85,11 @@ def test_a_project_that_was_moved_as_a_whole_goes_on(asked: Path, monkeypatch: p
     monkeypatch.chdir(asked.parent)
     for command in (["status"], ["leaderboard"], ["report"]):
         assert main([*command, "alone"]) == 0
+
+
+def test_another_version_of_the_engine_is_refused(
+    asked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(TransformersEngine, "version", classmethod(lambda cls: "engine 2"))
+    assert main(["tell", "run", "answer.md"]) == 2
+    assert "run was started with an engine without a version, and engine 2 is installed here" in capsys.readouterr().err

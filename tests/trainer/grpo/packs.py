@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from eval.engines.base import Rollouts
 from eval.engines.policy import Policy, load_policy
 from eval.engines.transformers_engine import TransformersEngine
 from rewards_generated.ensemble import Ensemble, Member
@@ -101,9 +102,9 @@ def pack_run(
     )
     if force:
 
-        def rollouts(prompts: list[list[int]], members: list[int], step: int) -> list[list[int]]:
+        def rollouts(prompts: list[list[int]], members: list[int], step: int) -> Rollouts:
             found = {place: forced(jobs[place], step, members.count(place)) for place in dict.fromkeys(members)}
-            return [completion for place in found for completion in found[place]]
+            return [completion for place in found for completion in found[place]], None
 
         run._trainer._rollouts = rollouts
     return run
@@ -141,6 +142,3 @@ def plain_trl(
     logs = [entry for entry in trainer.state.log_history if "loss" in entry]
     weights = get_peft_model_state_dict(trainer.model) if job.tuning == "lora" else trainer.model.state_dict()
     return weights, logs
-
-
-Rollouts = Callable[..., list[list[int]]]

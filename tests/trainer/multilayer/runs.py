@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from eval.engines.base import Rollouts
 from eval.engines.policy import Policy
 from eval.engines.transformers_engine import TransformersEngine
 from rewards_generated.ensemble import Ensemble, Member
@@ -47,11 +48,11 @@ def pack_run(
     read_prompts_once(training._trainer)
     if force:
 
-        def rollouts(prompts: list[list[int]], members: list[int], step: int, layer: int = 1) -> list[list[int]]:
+        def rollouts(prompts: list[list[int]], members: list[int], step: int, layer: int = 1) -> Rollouts:
             found = {
                 place: forced(runs[place], step + 100 * layer, members.count(place)) for place in dict.fromkeys(members)
             }
-            return [completion for place in found for completion in found[place]]
+            return [completion for place in found for completion in found[place]], None
 
         training._trainer._rollouts = rollouts
     return training

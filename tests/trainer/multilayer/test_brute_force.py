@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from eval.engines.base import Rollouts
 from eval.engines.transformers_engine import TransformersEngine
 from eval.second_turn import second_question
 from rewards_generated.ensemble import Ensemble, Member
@@ -90,10 +91,10 @@ class HandMade:
             [{**dataset_row(example), "member": 0} for example in self.questions for _ in range(3)]
         )
 
-    def _rollouts(self, prompts: list[list[int]], members: list[int], step: int, layer: int = 1) -> list[list[int]]:
+    def _rollouts(self, prompts: list[list[int]], members: list[int], step: int, layer: int = 1) -> Rollouts:
         self.prompts[layer] = prompts
         texts = self.responses if layer == 1 else self.corrections
-        return [[*self.policy.tokenizer(text)["input_ids"], 1] for text in texts]
+        return [[*self.policy.tokenizer(text)["input_ids"], 1] for text in texts], None
 
     def expected_prompt(self, response: int) -> str:
         return second_question(self.questions[response // 3].question, self.responses[response])
