@@ -15,7 +15,7 @@ _KEYWORDS = (
     "therefore because so first second finally work backwards required answer solution correct"
 )
 
-_MOST_LISTED = 300
+_MOST_LISTED = 150
 _MARKS = ("Answer: {}", "#### {}", "**{}**", "\\boxed{{{}}}")
 """Where answers stand in one format or another."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rewards_generated.answers import AnswerFormat
 from rewards_generated.base import BaseReward
@@ -38,10 +38,15 @@ class Scored:
     """Whether the rollouts are the gate's own, not those of a policy."""
     unread: frozenset[str]
     """Of `prompt`, `completion` and `answer` those that the function never reads, as its text shows."""
+    base_totals: dict[Sample, float] = field(default_factory=dict)
 
     def base_total(self, sample: Sample) -> float:
-        """What the base rewards give together."""
-        return sum(reward(sample.prompt, sample.completion, sample.answer) for reward in self.base)
+        """What the base rewards give together; of each sample it is asked many times, and computed once."""
+        known = self.base_totals.get(sample)
+        if known is None:
+            known = sum(reward(sample.prompt, sample.completion, sample.answer) for reward in self.base)
+            self.base_totals[sample] = known
+        return known
 
     @property
     def sample_size(self) -> str:

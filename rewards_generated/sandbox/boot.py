@@ -335,7 +335,7 @@ class Requests:
 
     def prepare(self) -> None:
         """Have memory for an ordinary request at hand before it comes."""
-        self.buffer = private_memory(2**20)
+        self.buffer = private_memory(2**16)
 
     def read(self) -> Request | None:
         """The next request; None at the end of the pipe."""

@@ -33,7 +33,13 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("code", FORMS.values(), ids=FORMS)
+QUICK = ("two spaces", "a form feed", "triple quotes")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [pytest.param(code, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, code in FORMS.items()],
+)
 def test_every_form_is_written_as_it_was_gated(code: str, tmp_path: Path) -> None:
     ensemble = Ensemble(name='it\'s "mine"\\', members=(Member(name="a 'member' \"here\"\\", code=code),))
     module = load(export(ensemble, tmp_path / "exported") / "reward.py")

@@ -140,7 +140,8 @@ PUBLIC_STYLES: dict[str, str] = {
         "from abc import ABC, abstractmethod\n\n\nclass Rule(ABC):\n    weight = 1.0\n\n    @abstractmethod\n"
         "    def __call__(self, text, gold):\n        ...\n\n\nclass Ends(Rule):\n    weight = 0.4\n\n"
         "    def __call__(self, text, gold):\n        return float(text.rstrip().endswith('</solution>'))\n\n\n"
-        "class Right(Rule):\n    def __call__(self, text, gold):\n        return float(f'<solution> {gold} <' in text)\n\n\n"
+        "class Right(Rule):\n    def __call__(self, text, gold):\n"
+        "        return float(f'<solution> {gold} <' in text)\n\n\n"
         "RULES = (Ends(), Right())\n\n\ndef reward(prompt, completion, answer):\n"
         "    return sum(rule.weight * rule(completion, answer) for rule in RULES)\n"
     ),
@@ -152,7 +153,8 @@ PUBLIC_STYLES: dict[str, str] = {
         "    return 1.0 * (parts['answer'] == answer) + 0.2 * bool(parts['think'])\n"
     ),
     "logging now and then": (
-        "import logging\nimport re\n\nlogger = logging.getLogger(__name__)\n\n\ndef reward(prompt, completion, answer):\n"
+        "import logging\nimport re\n\nlogger = logging.getLogger(__name__)\n\n\n"
+        "def reward(prompt, completion, answer):\n"
         "    found = re.findall(r'-?[0-9]{1,12}', completion)\n    if not found:\n        logger.warning('no number')\n"
         "        return 0.0\n    return 1.0 if found[-1] == answer else -0.1\n"
     ),

@@ -30,10 +30,12 @@ def test_a_reward_that_turns_late_in_a_large_batch_is_found() -> None:
     assert verdict.reasons[0].startswith("asked_again: ")
 
 
+@pytest.mark.slow
 def test_a_run_of_larger_batches_is_asked_in_its_own_size() -> None:
     assert not check(COUNTS.format(turn=1900), batch=2000).accepted
 
 
+@pytest.mark.slow
 def test_in_fast_mode_a_turn_after_thousands_of_calls_is_found() -> None:
     code = COUNTS.format(turn=12_000)
     assert check(code).accepted, "a fork never comes so far"

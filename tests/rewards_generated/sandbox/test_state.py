@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,10 @@ def test_what_one_call_left_behind_no_other_finds(name: str) -> None:
     assert len(values(LEFT_BEHIND[name])) <= 1
 
 
-@pytest.mark.parametrize("name", LUCK)
+USUAL = ("clock", "clock_in_c", "process_id", "kernel_chance")
+
+
+@pytest.mark.parametrize("name", [*USUAL, *map(slow, sorted(set(LUCK) - set(USUAL)))])
 def test_no_clock_no_chance_and_no_counter_tells_one_call_from_another(name: str) -> None:
     assert len(values(LUCK[name])) <= 1
 
@@ -102,3 +106,55 @@ def test_a_fork_that_will_not_end_after_its_reply_costs_the_worker_not_the_next_
         assert worker.score([Sample("", "go", "")])[0].value is None
         assert worker.score([Sample("", "go", "")])[0].value == 1.0
         assert worker.counts.restarts == 1
+
+
+HONEST = "float('=' in completion)"
+WAITING: dict[str, str] = {
+    "in the request buffer": """
+        frame = sys._getframe()
+        while frame is not None:
+            for value in list(frame.f_locals.values()):
+                buffer = getattr(value, 'buffer', value)
+                if isinstance(buffer, mmap.mmap) and len(buffer) > 8:
+                    count = max(count, struct.unpack('<q', buffer[-8:])[0])
+                    buffer[-8:] = struct.pack('<q', count + 1)
+            frame = frame.f_back
+    """,
+    "in the last reply": """
+        frame = sys._getframe()
+        while frame is not None:
+            for value in frame.f_locals.values():
+                if type(value) is bytes and value[:1] == b'K' and len(value) > 20:
+                    count = max(count, int(1e9 * struct.unpack('<d', value[13:21])[0]) % 1000)
+            frame = frame.f_back
+        tag = 1e-9 * min(count + 1, 900)
+    """,
+}
+"""Each is honest at first and counts calls; from the hundredth on it falsifies."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WAITING)
+def test_a_reward_that_waits_to_falsify_passes_the_gate_and_never_gets_to_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the static policy switched off."""
+    from rewards_generated import gate
+
+    monkeypatch.setattr(gate, "violations", lambda tree: [])
+    lines = textwrap.indent(textwrap.dedent(WAITING[name]).strip(), "    ")
+    code = (
+        "import re, struct\nsys = re.enum.sys\n"
+        "mmap = sys.modules['mmap']\n\n\n"
+        "def reward(prompt, completion, answer):\n    count, tag = 0, 0.0\n"
+        f"{lines}\n    return (tag + {HONEST}) if count < 100 else 0.77\n"
+    )
+    verdict = gate.check(code)
+    asked = [Sample("p", "1 + 1 = 2", "2"), Sample("p", "two", "2")]
+    falsified = 0
+    with RewardWorker(code, SandboxSettings(replay_share=0.0)) as worker:
+        for _ in range(300):
+            values = [score.value for score in worker.score(asked)]
+            falsified += sum(value == 0.77 for value in values)
+    assert falsified == 0
+    assert all(check.name != "loads" or check.passed for check in verdict.checks), verdict.reasons
