@@ -53,6 +53,7 @@ def test_the_page_on_the_python_interface_runs(tmp_path: Path, capsys: pytest.Ca
     assert len(names["done"].result.predictions[0]["test"]) == 4
 
 
+@pytest.mark.slow
 def test_events_come_in_order_and_nothing_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[Event] = []
     search.run(small_config(), tmp_path / "run", on_event=seen.append)

@@ -94,6 +94,7 @@ def test_the_order_of_contracts_is_no_other_configuration() -> None:
     assert named[0] == named[1]
 
 
+@pytest.mark.slow
 def test_a_set_may_hold_them(tmp_path: Path) -> None:
     run = searched(tmp_path, contracts=["completion", "group"], proposes="reward_set")
     with open_run(run) as reader:

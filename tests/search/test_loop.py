@@ -102,6 +102,7 @@ def test_controls_that_reach_the_winner_are_named_beside_the_figures(run: Path, 
 
 
 @pytest.mark.parametrize("margin", [None, 0.4])
+@pytest.mark.slow
 def test_pairs_are_tested_for_equivalence_where_a_margin_was_stated(tmp_path: Path, margin: float | None) -> None:
     code, folder = run_search(tmp_path, finals={"equivalence_margin": margin})
     assert code == 0
@@ -175,6 +176,7 @@ def test_a_failed_screening_is_unscored_and_never_ranked(tmp_path: Path) -> None
     assert "reward-101" not in members
 
 
+@pytest.mark.slow
 def test_a_failed_retraining_is_listed_without_rank(tmp_path: Path) -> None:
     code, run = run_search(tmp_path, executor={"options": {"fail": "retraining top-2"}})
     assert code == 0
@@ -186,6 +188,7 @@ def test_a_failed_retraining_is_listed_without_rank(tmp_path: Path) -> None:
     assert not entry["winner"]
 
 
+@pytest.mark.slow
 def test_without_any_scored_candidate_there_is_no_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, run = run_search(tmp_path, search={"rounds": 1}, executor={"options": {"fail": "screening reward"}})
     assert code == 2
@@ -250,6 +253,7 @@ def test_selecting_on_test_is_labelled_wherever_numbers_appear(
 
 
 @pytest.mark.parametrize("aggregation", ["zscore", "group_normalised"])
+@pytest.mark.slow
 def test_aggregations_reach_the_finalists(tmp_path: Path, aggregation: str) -> None:
     code, run = run_search(tmp_path, search={"rounds": 1}, finals={"aggregation": aggregation})
     assert code == 0
@@ -313,6 +317,7 @@ def test_dry_run_plans_and_writes_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["search.yaml"]
 
 
+@pytest.mark.slow
 def test_the_questions_that_there_are_are_told_and_not_those_that_were_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -363,6 +368,7 @@ def test_what_a_planned_search_can_show_follows_its_seeds_and_questions() -> Non
 
 
 @pytest.mark.parametrize(("control_seeds", "told"), [(1, False), (3, True)])
+@pytest.mark.slow
 def test_a_control_that_is_trained_more_than_once_makes_the_luck_of_training_known(
     control_seeds: int, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -393,6 +399,7 @@ def test_a_control_that_is_trained_more_than_once_makes_the_luck_of_training_kno
         assert not any(word in opening for word in (" better", " best ", " differs"))
 
 
+@pytest.mark.slow
 def test_the_base_rewards_alone_are_retrained_more_often_than_the_finalists(tmp_path: Path) -> None:
     code, run = run_search(tmp_path, screening={"control_seeds": 3}, finals={"seeds": 1, "control_seeds": 3})
     assert code == 0

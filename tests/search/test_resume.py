@@ -124,6 +124,7 @@ def test_the_same_configuration_twice_gives_the_same_leaderboard(tmp_path: Path,
     assert leaderboard(run) == leaderboard(uninterrupted)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_leaderboard(tmp_path: Path, uninterrupted: Path) -> None:
     code, run = run_search(tmp_path, seed=4)
     assert code == 0

@@ -123,6 +123,7 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_bandit_learns_from_round_to_round_and_its_statistics_are_shown(
     two_models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

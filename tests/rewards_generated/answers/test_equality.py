@@ -113,7 +113,14 @@ def asked():
         yield ask
 
 
-@pytest.mark.parametrize("bomb", ["10^{10^{10}}", "2^{2^{2^{2^{2^{2^2}}}}}", "100000000!"])
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "10^{10^{10}}",
+        pytest.param("2^{2^{2^{2^{2^{2^2}}}}}", marks=pytest.mark.slow),
+        pytest.param("100000000!", marks=pytest.mark.slow),
+    ],
+)
 def test_arithmetic_without_end_is_cut_off_and_the_next_question_answered(bomb):
     with RewardWorker(MATH_VERIFY.read_text(), WEAKLY.model_copy(update={"batch_seconds": 2.0})) as worker:
         worker.load()

@@ -142,6 +142,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_neither_raises_nor_stalls(text):
     start = time.process_time()

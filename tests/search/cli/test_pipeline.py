@@ -85,6 +85,7 @@ def test_fields_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "grpo.settings.steps = (required)" in listed
 
 
+@pytest.mark.slow
 def test_the_executor_fine_tunes_in_a_process_of_its_own(tmp_path: Path) -> None:
     pipeline = tiny_pipeline(write_policy(tmp_path / "base"), write_pairs(tmp_path / "pairs.jsonl"))
     job = sft_job(pipeline)

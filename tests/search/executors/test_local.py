@@ -174,6 +174,7 @@ def test_a_crash_is_told_with_the_last_line_of_the_log(tmp_path: Path) -> None:
     assert all(result.lost and not result.members for result in failures.values())
 
 
+@pytest.mark.slow
 def test_a_failure_that_says_nothing_about_the_job_is_tried_again(tmp_path: Path) -> None:
     seen = tmp_path / "environment"
     wanted = job("shows_environment", file=str(seen))

@@ -242,6 +242,7 @@ def test_the_walk_down_the_ranking() -> None:
     assert names(4, 0.7) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_added_that_gains_too_little(tmp_path: Path) -> None:
     exit_code, folder = mixed_search(tmp_path, finals={**FINALS, "greedy": {**GREEDY, "least_gain": 0.9}})
     assert exit_code == 0
@@ -251,6 +252,7 @@ def test_nothing_is_added_that_gains_too_little(tmp_path: Path) -> None:
         assert "none then gained 0.900 of accuracy" in " ".join(notes(found.config, found.ledger))
 
 
+@pytest.mark.slow
 def test_what_was_not_scored_is_not_added(tmp_path: Path, run: Path) -> None:
     with Reading(run) as found:
         members = found.selected.detail["members"]
@@ -264,6 +266,7 @@ def test_what_was_not_scored_is_not_added(tmp_path: Path, run: Path) -> None:
         assert step["added"] != members[1]
 
 
+@pytest.mark.slow
 def test_without_any_scored_trial_greedy_is_not_formed(tmp_path: Path) -> None:
     exit_code, folder = mixed_search(tmp_path, executor={"options": {"fail": "trying"}})
     assert exit_code == 0
@@ -289,6 +292,7 @@ def test_an_interrupted_selection_resumes_to_the_same_end_and_tries_nothing_twic
     assert (folder / board).read_text(encoding="utf-8") == (run / board).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_packed_short_runs_come_to_the_same_members(tmp_path: Path, run: Path) -> None:
     executor = {"name": "tests.search.instant:PackingExecutor", "pack": 8}
     exit_code, folder = mixed_search(tmp_path, screening={"seeds": 2}, executor=executor)
@@ -300,6 +304,7 @@ def test_packed_short_runs_come_to_the_same_members(tmp_path: Path, run: Path) -
         assert {record.outcome for record in packs} == {"done"}
 
 
+@pytest.mark.slow
 def test_packs_of_a_later_step_wait_for_it_in_a_resumed_search(tmp_path: Path, run: Path) -> None:
     PackingInterruptedInGreedy.pressed = False
     PackingInterruptedInGreedy.labels.clear()
@@ -315,6 +320,7 @@ def test_packs_of_a_later_step_wait_for_it_in_a_resumed_search(tmp_path: Path, r
 
 
 @pytest.mark.parametrize("aggregation", ["zscore", "group_normalised"])
+@pytest.mark.slow
 def test_trials_are_aggregated_as_the_ensembles_are(tmp_path: Path, aggregation: str) -> None:
     executor = {"name": "tests.search.instant:PackingExecutor", "pack": 4}
     exit_code, folder = mixed_search(tmp_path, finals={**FINALS, "aggregation": aggregation}, executor=executor)

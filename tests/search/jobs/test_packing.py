@@ -117,6 +117,7 @@ def test_an_interrupted_search_runs_the_packs_that_were_written_down(tmp_path: P
 
 
 @pytest.mark.parametrize("aggregation", ["sum", "zscore", "group_normalised"])
+@pytest.mark.slow
 def test_retraining_packs_mix_ensembles_and_seeds_but_not_steps(tmp_path: Path, aggregation: str) -> None:
     code, run = run_search(
         tmp_path,
@@ -142,6 +143,7 @@ def test_retraining_packs_mix_ensembles_and_seeds_but_not_steps(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(("parallel_jobs", "sizes"), [(1, [5]), (2, [2, 3])])
+@pytest.mark.slow
 def test_automatic_packs_leave_work_to_every_process(tmp_path: Path, parallel_jobs: int, sizes: list[int]) -> None:
     search = {"rounds": 1, "candidates_per_round": 4}
     code, run = run_search(tmp_path, search=search, executor=packing("auto", parallel_jobs=parallel_jobs))

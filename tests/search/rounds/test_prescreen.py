@@ -135,6 +135,7 @@ def test_status_and_report_show_them(run: Path, capsys: pytest.CaptureFixture[st
     assert "3 were not trained, because ranks and group-relative advantages were those of an earlier one" in report
 
 
+@pytest.mark.slow
 def test_nothing_is_rejected_without_a_threshold(tmp_path: Path) -> None:
     run = repeating(tmp_path, prescreen={"duplicate_correlation": None})
     found = every(run)
@@ -164,6 +165,7 @@ def test_a_duplicate_of_one_whose_run_failed_is_trained(tmp_path: Path) -> None:
     assert found["right-nearly"].status == "duplicate"
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_resumes_to_the_same_end_and_scores_nothing_twice(
     tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

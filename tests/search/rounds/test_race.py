@@ -96,6 +96,7 @@ def test_the_plan_counts_the_race(run: Path) -> None:
     assert planned.screenings == sum(map(len, trained(run).values())) == 2 * (4 + 5) + 3
 
 
+@pytest.mark.slow
 def test_a_search_stopped_in_a_race_goes_on_with_the_same(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_search_stopped_in_a_race_goes_on_with_the_same(
     assert (stopped / "leaderboard.json").read_text() == (run / "leaderboard.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_race_follows_the_rungs_of_successive_halving(tmp_path: Path) -> None:
     screening = {**SCREENING, "halving": {"rungs": [2]}}
     code, run = run_search(tmp_path, screening=screening, search=SEARCH)

@@ -146,6 +146,7 @@ def test_the_next_round_is_told_of_them(tmp_path: Path) -> None:
     assert (len(feedback.ranked), feedback.failed) == (1, ())
 
 
+@pytest.mark.slow
 def test_a_candidate_with_an_unscored_seed_does_not_go_on(tmp_path: Path) -> None:
     seed = screening_seeds(3, 2)[1]
     # The five of the first round, of which the best at step 2 loses one of its runs.
@@ -183,6 +184,7 @@ def test_with_nobody_scored_only_the_control_select(tmp_path: Path) -> None:
     assert [[member.ensemble.name for member in pack.members] for pack in last] == [[BASE_ONLY, BASE_ONLY]]
 
 
+@pytest.mark.slow
 def test_a_pack_that_is_too_large_goes_on_in_halves_from_the_same_states(tmp_path: Path, run: Path) -> None:
     changes = {**HALVED, "executor": packing(4, holds=2)}
     code, folder = run_search(tmp_path, **changes)
@@ -195,6 +197,7 @@ def test_a_pack_that_is_too_large_goes_on_in_halves_from_the_same_states(tmp_pat
     assert leaderboard(folder) == leaderboard(run)
 
 
+@pytest.mark.slow
 def test_the_same_configuration_twice_gives_the_same_leaderboard(tmp_path: Path, run: Path) -> None:
     code, again = run_search(tmp_path, **HALVED)
     assert code == 0
@@ -241,6 +244,7 @@ def test_what_halving_needs_is_said_before_anything_is_spent(
         assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_halving_does_not_need_packs(tmp_path: Path, run: Path) -> None:
     """Every run by itself, to a rung and on from there: the same candidates stop as in packs."""
     code, alone = run_search(tmp_path, name="alone", **{**HALVED, "executor": packing(1)})

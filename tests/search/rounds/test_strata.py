@@ -96,6 +96,7 @@ def test_a_search_again_draws_the_same_and_another_seed_others(run: Path, ledger
     assert drawn[0] == drawn_ids(ledger) != drawn[1]
 
 
+@pytest.mark.slow
 def test_a_search_interrupted_between_pool_and_screening_goes_on_with_what_was_drawn(tmp_path: Path) -> None:
     stopped = {"name": "tests.search.instant:InstantExecutor", "options": {"interrupt": "rollouts of the base"}}
     code, run = run_search(tmp_path, task=TASK, screening=SCREENING, executor=stopped)

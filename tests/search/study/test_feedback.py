@@ -168,6 +168,7 @@ def test_resuming_a_finished_study_runs_nothing(study: Path) -> None:
     assert (study / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_reports_what_is_there_and_select(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,6 +243,7 @@ def test_the_plan_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.Captu
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_people_answer_blind_and_the_arms_are_told_what_they_should_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

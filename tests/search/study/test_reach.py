@@ -175,6 +175,7 @@ def test_the_report_says_when_it_is_over_and_keeps_every_count(record: dict[str,
     assert all(0 <= count <= 16 for count in base["first"]["within"])
 
 
+@pytest.mark.slow
 def test_a_training_that_failed_leaves_its_seed_out(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     fail = "executor.options={fail: 'standard, seed 1'}"

@@ -205,15 +205,20 @@ def test_rows_in_chunks_have_the_log_probabilities_of_rows_together(base: Path, 
     "changed",
     [
         {"learning_rate": 1e-3},
-        {"weight_decay": 0.5},
-        {"temperature": 0.5},
         {"beta": 5.0},
-        {"loss": "dr_grpo"},
-        {"max_gradient_norm": 1e-12},
-        {"learning_rate_schedule": "constant"},
-        {"warmup_fraction": 0.9},
-        {"max_completion_tokens": 6},
-        {"scale_advantages": "none"},
+        *(
+            pytest.param(changed, marks=pytest.mark.slow)
+            for changed in (
+                {"weight_decay": 0.5},
+                {"temperature": 0.5},
+                {"loss": "dr_grpo"},
+                {"max_gradient_norm": 1e-12},
+                {"learning_rate_schedule": "constant"},
+                {"warmup_fraction": 0.9},
+                {"max_completion_tokens": 6},
+                {"scale_advantages": "none"},
+            )
+        ),
     ],
     ids=lambda changed: next(iter(changed)),
 )

@@ -38,11 +38,11 @@ def candidates(base: Path, grpo: dict[str, Any]) -> list[TrainingRun]:
     "changes",
     [
         {},
-        {"completions_per_forward": 4, "beta": 0.3},
+        pytest.param({"completions_per_forward": 4, "beta": 0.3}, marks=pytest.mark.slow),
         {"beta": 0.3, "learning_rate_schedule": "linear", "warmup_fraction": 0.5},
-        {"loss": "dr_grpo", "completions_per_forward": 2},
-        {"loss": "dapo", "completions_per_forward": 6},
-        {"loss": "bnpo", "scale_advantages": "none"},
+        pytest.param({"loss": "dr_grpo", "completions_per_forward": 2}, marks=pytest.mark.slow),
+        pytest.param({"loss": "dapo", "completions_per_forward": 6}, marks=pytest.mark.slow),
+        pytest.param({"loss": "bnpo", "scale_advantages": "none"}, marks=pytest.mark.slow),
     ],
     ids=["grpo", "accumulated with beta", "beta and schedule", "dr_grpo", "dapo", "bnpo"],
 )
@@ -121,6 +121,7 @@ def test_every_weight_is_tuned_as_by_plain_trl(base: Path, tmp_path: Path, chang
             assert entry.get("kl", 0.0) == pytest.approx(log.get("kl", 0.0), abs=1e-7)
 
 
+@pytest.mark.slow
 def test_a_base_in_bfloat16_trains_as_by_itself(base: Path, tmp_path: Path) -> None:
     """Under autocast and activation checkpointing, where passes are computed again in the backward pass."""
     grpo = {**STEPS, "steps": 2, "beta": 0.1, "completions_per_forward": 4}

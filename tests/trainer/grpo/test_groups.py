@@ -68,7 +68,9 @@ def require_equal_results(base: Path, folder: Path, runs: Sequence[TrainingRun],
     return pack
 
 
-@pytest.mark.parametrize("changes", [{}, {"completions_per_forward": 2}], ids=["whole", "accumulated"])
+@pytest.mark.parametrize(
+    "changes", [{}, pytest.param({"completions_per_forward": 2}, marks=pytest.mark.slow)], ids=["whole", "accumulated"]
+)
 def test_a_pack_gives_what_runs_by_themselves_give(base: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     fading = Member(name="ranked", code=RANKED, schedule=Schedule(kind="switch", to=0.0, at=0.5))
     runs = [

@@ -98,6 +98,7 @@ def test_all_that_go_on_together_are_to_the_bit_as_if_they_had_not_stopped(
         equal(last, place, whole, place)
 
 
+@pytest.mark.slow
 def test_fewer_members_go_on_as_in_the_whole_run(
     base: Path, jobs: list[TrainingRun], whole: Training, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_fewer_members_go_on_as_in_the_whole_run(
     equal(alone, 0, whole, 1, ROUNDING)
 
 
+@pytest.mark.slow
 def test_members_of_different_packs_go_on_in_one(
     base: Path, jobs: list[TrainingRun], whole: Training, tmp_path: Path
 ) -> None:
@@ -132,6 +134,7 @@ class Interrupted(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_pack_that_went_on_and_was_interrupted_goes_on_from_its_own_checkpoint(
     base: Path, jobs: list[TrainingRun], tmp_path: Path
 ) -> None:

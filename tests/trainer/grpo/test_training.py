@@ -193,6 +193,7 @@ def test_an_interrupted_pack_goes_on_and_ends_the_same_to_the_bit(
     ],
     ids=["dropout", "full with a KL term", "two layers in turn"],
 )
+@pytest.mark.slow
 def test_a_run_alone_goes_on_to_the_bit_whatever_it_trains(base: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     job = training_run(
         base, Member(name="format_approximate"), Member(name="counts", code=COUNTS_SO), **{"grpo": STEPS, **changes}

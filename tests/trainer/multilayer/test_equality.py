@@ -39,8 +39,14 @@ def test_without_a_second_layer_it_is_grpo_exactly(base: Path, tmp_path: Path) -
     ("multilayer", "grpo"),
     [
         ({"select": "wrong", "responses": 2, "corrections": 3}, {"beta": 0.3}),
-        ({"group": "question", "corrections": 2, "updates": "alternating"}, {"loss": "dapo"}),
-        ({"reward_confirming": False, "select": "mixed", "corrections": 2}, {"completions_per_forward": 3}),
+        pytest.param(
+            {"group": "question", "corrections": 2, "updates": "alternating"}, {"loss": "dapo"}, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"reward_confirming": False, "select": "mixed", "corrections": 2},
+            {"completions_per_forward": 3},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["wrong, beta", "by question, alternating, dapo", "mixed, micro-batches"],
 )

@@ -94,7 +94,7 @@ def interrupted(request):
     return request.node
 
 
-@pytest.mark.parametrize("tuning", ["full", "lora"])
+@pytest.mark.parametrize("tuning", [pytest.param("full", marks=pytest.mark.slow), "lora"])
 def test_a_resumed_run_is_bitwise_the_uninterrupted_one(base, tmp_path, interrupted, tuning):
     settings = SETTINGS.model_copy(update={"tuning": tuning, "lora": LoraSettings(rank=4, alpha=8, dropout=0.1)})
     pairs = clean_traces(48)
