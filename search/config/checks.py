@@ -51,6 +51,11 @@ def checked_task(config: SearchConfig) -> Task:
     base_model_fingerprint(config.base_model)
     config.prompting.format(config.task)
     require_packages(config.screening.grpo, config.hardware)
+    if config.engine.name == "vllm" and config.hardware.quantization != "none":
+        raise UserError(
+            f"`hardware.quantization` = {config.hardware.quantization!r} goes with engine.name = transformers alone: "
+            "vllm would sample from the weights as they were; set one or the other"
+        )
     check_transfer(config)
     check_strata(config, task)
     return task

@@ -224,3 +224,13 @@ def task_without_validation(options: dict[str, Any]) -> _EmptyValidation:
 )
 def test_contracts_that_nothing_could_follow(refused: Search, changes: dict[str, Any], said: str) -> None:
     assert said in refused(**changes)
+
+
+def test_what_needs_a_package_or_another_engine_is_said_before_anything_runs(
+    refused: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eval.engines.policy.find_spec", lambda name: None)
+    assert "needs the package bitsandbytes" in refused(hardware={"quantization": "4bit"})
+    monkeypatch.setattr("eval.engines.policy.find_spec", lambda name: "there")
+    said = refused(hardware={"quantization": "4bit"}, engine={"name": "vllm"})
+    assert "goes with engine.name = transformers alone" in said
