@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
@@ -91,19 +92,13 @@ def report_data(
 ) -> ReportData:
     beside_it = beside(config, ledger, other) if other else None  # first: the folder may be wrong
     every = outcomes(config, ledger)
-    return ReportData(
-        run=_run_facts(config, ledger, running),
-        rounds=tuple(_rounds(ledger)),
-        models=tuple(proposing_models(ledger, every)),
-        candidates=tuple(_candidate(outcome) for outcome in every),
-        baselines=tuple(baselines(config, ledger)),
-        entries=tuple(final_entries(config, ledger)),
+    return replace(
+        _recorded(config, ledger, every, running),
         pairwise=pairwise(config, ledger),
         screening_evidence=screening_evidence(config, ledger),
         final_evidence=final_evidence(config, ledger),
         test_evidence=unseen_evidence(config, ledger),
         base_samples=sampled_base(config, ledger),
-        luck=luck_facts(config, ledger),
         asked=asked_splits(config, ledger, task),
         beside=beside_it,
         exchanges=exchanges(ledger),
@@ -115,7 +110,10 @@ def report_data(
 
 def live_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportData:
     """What a page over a running search shows: without tests, evidence and texts, which take their time."""
-    every = outcomes(config, ledger)
+    return _recorded(config, ledger, outcomes(config, ledger), running)
+
+
+def _recorded(config: SearchConfig, ledger: Ledger, every: Sequence[Outcome], running: bool) -> ReportData:
     return ReportData(
         run=_run_facts(config, ledger, running),
         rounds=tuple(_rounds(ledger)),

@@ -11,25 +11,12 @@ from search.cli import main
 from search.config.plan import plan
 from search.config.source import load_config
 from search.driver.bound import bound, machine_named
-
-LLAMA_3B = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "vocab_size": 128_256,
-    "hidden_size": 3072,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 24,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "tie_word_embeddings": True,
-}
-"""The shape of Llama-3.2-3B; no weights are needed."""
+from tests.benchmarks.packed_screening import LLAMA_3B
 
 
 @pytest.fixture
 def shape(tmp_path: Path) -> str:
-    (tmp_path / "config.json").write_text(json.dumps(LLAMA_3B), encoding="utf-8")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", **LLAMA_3B}), encoding="utf-8")
     return f"base_model={tmp_path}"
 
 
