@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from eval.report.data import (
     Candidate,
@@ -92,8 +92,11 @@ def report_data(
 ) -> ReportData:
     beside_it = beside(config, ledger, other) if other else None  # first: the folder may be wrong
     every = outcomes(config, ledger)
-    return replace(
-        _recorded(config, ledger, every, running),
+    return _recorded(
+        config,
+        ledger,
+        every,
+        running,
         pairwise=pairwise(config, ledger),
         screening_evidence=screening_evidence(config, ledger),
         final_evidence=final_evidence(config, ledger),
@@ -113,7 +116,9 @@ def live_data(config: SearchConfig, ledger: Ledger, *, running: bool) -> ReportD
     return _recorded(config, ledger, outcomes(config, ledger), running)
 
 
-def _recorded(config: SearchConfig, ledger: Ledger, every: Sequence[Outcome], running: bool) -> ReportData:
+def _recorded(
+    config: SearchConfig, ledger: Ledger, every: Sequence[Outcome], running: bool, **further: Any
+) -> ReportData:
     return ReportData(
         run=_run_facts(config, ledger, running),
         rounds=tuple(_rounds(ledger)),
@@ -122,6 +127,7 @@ def _recorded(config: SearchConfig, ledger: Ledger, every: Sequence[Outcome], ru
         baselines=tuple(baselines(config, ledger)),
         entries=tuple(final_entries(config, ledger)),
         luck=luck_facts(config, ledger),
+        **further,
     )
 
 
