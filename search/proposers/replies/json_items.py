@@ -236,7 +236,10 @@ def _repaired(piece: str) -> Item | None:
     """
     import json_repair
 
-    item = json_repair.loads(piece)
+    try:
+        item = json_repair.loads(piece)
+    except (ValueError, RecursionError):  # nested too deeply
+        return None
     if isinstance(item, list):
         item = next((inner for inner in item if isinstance(inner, dict)), None)
     if isinstance(item, dict) and "def reward" in str(item.get("code")):

@@ -11,6 +11,7 @@ import rewards_generated
 from rewards_generated.contract import sees_groups
 from rewards_generated.errors import UserError
 from rewards_generated.gate import check
+from rewards_generated.gate.settings import GateSettings
 from rewards_generated.hosts import read_reward, read_rewards
 
 RIGHT, WRONG = "so <solution> 12 </solution>", "so <solution> 13 </solution>"
@@ -320,6 +321,7 @@ def accuracy(completions, solution, **kwargs):
         answers=rewards_generated.Ensemble.model_validate(
             {"name": "e", "members": [{"name": "answer_check"}], "answer_format": "boxed"}
         ).answers,
+        settings=GateSettings(batch_seconds=30),
     )
     assert verdict.accepted, verdict.reasons
     ensemble = rewards_generated.Ensemble(name="e", members=(rewards_generated.Member(name="m", code=code),))
