@@ -82,6 +82,7 @@ def test_mistakes_are_said_before_anything_is_written(tmp_path: Path) -> None:
         search.open_run(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_read_again_and_refuses_another_configuration(tmp_path: Path) -> None:
     first = search.run(small_config(), tmp_path / "run")
     again = search.run(small_config(), tmp_path / "run", resume=True)

@@ -302,6 +302,7 @@ def test_a_refused_module_is_told_with_what_to_use_instead(code: str, message: s
     assert message in verdict.reasons[0]
 
 
+@pytest.mark.slow
 def test_math_verify_runs_inside_the_seal() -> None:
     code = """
 from latex2sympy2_extended import NormalizationConfig

@@ -68,18 +68,25 @@ def test_no_mapping_of_a_fork_is_shared_and_can_be_written() -> None:
         worker.score([Sample("", "", "")])
         worker.score([Sample("", "x" * 3_000_000, "")])
         assert worker.pid is not None
-        forks: list[Path] = []
+        forks: list[str] = []
         while not forks:
             listed = (path.parent for path in Path("/proc").glob("[0-9]*/stat"))
-            forks = [folder for folder in listed if _parent(folder) == worker.pid]
-        for process in (*forks, Path(f"/proc/{worker.pid}")):
-            try:
-                text = (process / "smaps").read_text(encoding="utf-8")
-            except PermissionError:
-                pytest.skip("the kernel shows another user's mappings to root only")
+            # One that is ending has no mappings any more.
+            forks = [text for folder in listed if _parent(folder) == worker.pid and (text := _mappings(folder))]
+        for text in (*forks, _mappings(Path(f"/proc/{worker.pid}"))):
             flags = [set(found.split()) for found in re.findall(r"^VmFlags:(.*)$", text, re.MULTILINE)]
             assert len(flags) > 20
             assert [found for found in flags if "sh" in found and {"wr", "mw"} & found] == []
+
+
+def _mappings(process: Path) -> str:
+    """What the kernel says of them; empty where the process has ended."""
+    try:
+        return (process / "smaps").read_text(encoding="utf-8")
+    except PermissionError:
+        pytest.skip("the kernel shows another user's mappings to root only")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _parent(process: Path) -> int:

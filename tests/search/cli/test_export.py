@@ -43,6 +43,7 @@ def finalists(run: Path) -> dict[str, object]:
         ledger.close()
 
 
+@pytest.mark.slow
 def test_every_ensemble_of_a_run_can_be_exported(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, ensemble in finalists(run).items():
         target = tmp_path / name

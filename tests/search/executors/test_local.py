@@ -98,6 +98,7 @@ def test_jobs_run_side_by_side_and_a_whole_result_is_not_run_again(tmp_path: Pat
         assert [item.id for item in predictions["drawn"]] == ["test-7-1", "test-7-3"]
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_job_are_trained_once(tmp_path: Path) -> None:
     base = write_policy(tmp_path / "policy")
     log = tmp_path / "runs"

@@ -277,6 +277,7 @@ def test_without_any_scored_trial_greedy_is_not_formed(tmp_path: Path) -> None:
         assert "Not formed, for lack of scored candidates that qualify: greedy." in said
 
 
+@pytest.mark.slow
 def test_an_interrupted_selection_resumes_to_the_same_end_and_tries_nothing_twice(tmp_path: Path, run: Path) -> None:
     InterruptedInGreedy.pressed = False
     InterruptedInGreedy.tried.clear()

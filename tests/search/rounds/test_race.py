@@ -79,6 +79,7 @@ def test_all_rank_by_what_is_to_be_expected_of_them(run: Path) -> None:
         assert abs(found.shrunken_accuracy - middle) <= abs(found.accuracy.value - middle) + 0.05
 
 
+@pytest.mark.slow
 def test_the_table_shows_runs_and_expectation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_search(tmp_path, screening=SCREENING, search=SEARCH)[0] == 0
     said = " ".join(capsys.readouterr().out.split())

@@ -39,7 +39,7 @@ def candidates(base: Path, grpo: dict[str, Any]) -> list[TrainingRun]:
     [
         {},
         pytest.param({"completions_per_forward": 4, "beta": 0.3}, marks=pytest.mark.slow),
-        {"beta": 0.3, "learning_rate_schedule": "linear", "warmup_fraction": 0.5},
+        pytest.param({"beta": 0.3, "learning_rate_schedule": "linear", "warmup_fraction": 0.5}, marks=pytest.mark.slow),
         pytest.param({"loss": "dr_grpo", "completions_per_forward": 2}, marks=pytest.mark.slow),
         pytest.param({"loss": "dapo", "completions_per_forward": 6}, marks=pytest.mark.slow),
         pytest.param({"loss": "bnpo", "scale_advantages": "none"}, marks=pytest.mark.slow),
