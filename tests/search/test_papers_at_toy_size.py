@@ -31,7 +31,7 @@ TEMPLATE = (
 """Of the kind of Llama 3's."""
 SIZES = {
     "search.rounds": 1,
-    "search.candidates_per_round": 2,
+    "search.candidates_per_round": 4,
     "search.reflection_minimum": 0,
     "search.base_rollouts": "{questions: 4, per_question: 4}",
     "prescreen.enabled": "false",
@@ -40,7 +40,7 @@ SIZES = {
     "screening.questions": 6,
     "screening.control_seeds": 1,
     "screening.grpo.steps": 2,
-    "screening.grpo.max_completion_tokens": 24,
+    "screening.grpo.max_completion_tokens": 40,
     "finals.ensembles": "[top-1]",
     "finals.seeds": 1,
     "finals.control_seeds": 1,
@@ -65,14 +65,17 @@ def gsm8k(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+THOUGHTS = ("So.", "I add them. Let me check: it holds.", "First one step. Then the next one. So it is.")
+
+
 def solved(gsm8k: Path) -> list[dict[str, str]]:
-    """Pairs of the train questions with answers in the form that the task asks for."""
+    """Pairs of the train questions with answers in the form that the task asks for, some of them longer than others."""
     found = []
-    for item in map(json.loads, (gsm8k / "train.jsonl").read_text(encoding="utf-8").splitlines()):
-        number = item["answer"].rpartition("####")[2].strip()
-        found.append(
-            {"prompt": item["question"], "completion": f"<thinking>So.</thinking><solution>{number}</solution>"}
-        )
+    lines = (gsm8k / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    for place, item in enumerate(map(json.loads, lines)):
+        solution = item["answer"].rpartition("####")[2].strip()
+        text = f"<thinking>{THOUGHTS[place % 3]}</thinking><solution>{solution}</solution>"
+        found.append({"prompt": item["question"], "completion": text})
     return found
 
 
@@ -165,7 +168,8 @@ def test_the_paper_s_search(quantization: str, llama: Path, gsm8k: Path, tmp_pat
     assert {run["hardware"].get("quantization", "none") for run in runs} == {quantization}
     board = leaderboard(tmp_path / "run")
     assert board["top-1"]["failure"] is None
-    assert {"top-1", "top-1-at-1-steps", "base-rewards-only"} < set(board)
+    assert any(name.endswith("-at-1-steps") for name in board)
+    assert board["base-rewards-only"]["failure"] is None
 
 
 def test_multilayer_grpo_s_search(llama: Path, gsm8k: Path, tmp_path: Path) -> None:
@@ -191,9 +195,9 @@ def test_the_reflection_paper_s_pipeline(tuning: str, llama: Path, gsm8k: Path, 
         "sft.batch_size": 4,
         "grpo.settings.steps": 2,
         "grpo.settings.prompts_per_step": 2,
-        "grpo.settings.max_completion_tokens": 24,
-        "evaluation.suites": f"{{held out: {{task: {task}, questions: 6}}}}",
-        "evaluation.max_completion_tokens": 24,
+        "grpo.settings.max_completion_tokens": 40,
+        "evaluation.suites.math": f"{{task: {task}, questions: 6}}",
+        "evaluation.max_completion_tokens": 40,
         "hardware.device": "cpu",
     }
     parts = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
