@@ -60,8 +60,8 @@ class Part:
         bound = max(self.bytes / machine.bandwidth, self.operations / machine.rate)
         return bound + self.launches * machine.launch
 
-    def times(self, count: float) -> Part:
-        return Part(self.name, self.bytes * count, self.operations * count, self.launches * count)
+    def times(self, count: float, name: str) -> Part:
+        return Part(name, self.bytes * count, self.operations * count, self.launches * count)
 
 
 LAUNCHES_PER_LAYER = 30
@@ -78,7 +78,7 @@ def step_parts(run: TrainingRun, shape: ModelShape, members: int, prompt_tokens:
     trained = members * size.trained
     tokens = trained * (prompt_tokens + run.grpo.max_completion_tokens)
     lora = adapter_parameters(shape, run.lora.rank, run.lora.target_modules)
-    width = 2 if run.hardware.dtype == "bfloat16" else 4
+    width = run.hardware.width
     micro_batches = math.ceil(size.trained / (run.grpo.completions_per_forward or size.trained))
     training = Part(
         "loss and gradients",
@@ -101,22 +101,18 @@ def evaluation_parts(
     rows = members * min(together, questions)
     calls = math.ceil(questions / together)
     parts = _generation(run, shape, members, rows, rows, prompt_tokens)
-    return [Part(f"evaluation: {part.name}", *_numbers(part.times(calls))) for part in parts]
+    return [part.times(calls, f"evaluation: {part.name}") for part in parts]
 
 
 def seconds(parts: Sequence[Part], machine: Machine) -> float:
     return sum(part.seconds(machine) for part in parts)
 
 
-def _numbers(part: Part) -> tuple[float, float, float]:
-    return part.bytes, part.operations, part.launches
-
-
 def _generation(
     run: TrainingRun, shape: ModelShape, members: int, rows: int, prompts: int, prompt_tokens: int
 ) -> list[Part]:
     """Reading the prompts, and decoding `rows` completions token by token."""
-    width = 2 if run.hardware.dtype == "bfloat16" else 4
+    width = run.hardware.width
     steps = run.grpo.max_completion_tokens
     lora = adapter_parameters(shape, run.lora.rank, run.lora.target_modules)
     weights = weight_bytes(shape, run.hardware) + members * lora * ADAPTER_WIDTH

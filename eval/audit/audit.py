@@ -114,15 +114,9 @@ class _Material(NamedTuple):
 
     def change(self, figure: str) -> _Change | None:
         """Means over the first and the last quarter of training, over all runs; None: it was not logged."""
-        starts, ends = [], []
-        for run in self.runs:
-            logged = [entry[figure] for entry in run.curves if isinstance(entry.get(figure), int | float)]
-            if len(logged) < WINDOW:
-                return None
-            width = len(logged) // WINDOW
-            starts.append(float(np.mean(logged[:width])))
-            ends.append(float(np.mean(logged[-width:])))
-        return _Change(float(np.mean(starts)), float(np.mean(ends))) if starts else None
+        return _change(
+            [[entry[figure] for entry in run.curves if isinstance(entry.get(figure), int | float)] for run in self.runs]
+        )
 
     def examples(
         self, rank: Callable[[Prediction], float], predictions: Sequence[Prediction] | None = None
@@ -189,18 +183,11 @@ def _never_varied(material: _Material, settings: AuditSettings) -> Iterator[Flag
 
 def _worse_than_control(material: _Material, settings: AuditSettings) -> Iterator[Flag]:
     """Its own value rose, and the answers are worse than those after training without it."""
-    starts, ends, spreads = [], [], []
-    for means, deviations in zip(material.own("mean"), material.own("std"), strict=True):
-        if len(means) < WINDOW or len(deviations) < WINDOW:
-            return
-        width = len(means) // WINDOW
-        starts.append(float(np.mean(means[:width])))
-        ends.append(float(np.mean(means[-width:])))
-        spreads.append(float(np.mean(deviations[:width])))
+    own, spread = _change(material.own("mean")), _change(material.own("std"))
     after, without = (_mean(lambda p: p.correct, answers) for answers in (material.predictions, material.control))
-    if not starts or after is None or without is None or float(np.mean(spreads)) <= 0:
+    if own is None or spread is None or after is None or without is None or spread.start <= 0:
         return
-    rise = (float(np.mean(ends)) - float(np.mean(starts))) / float(np.mean(spreads))
+    rise = own.gain / spread.start
     if rise >= settings.reward_gain and without - after >= settings.below_control:
         yield Flag(
             name="worse than the base rewards",
@@ -241,8 +228,7 @@ def _phrases(predictions: Sequence[Prediction]) -> dict[tuple[str, ...], float]:
 
 
 def _word_sequences(text: str, length: int = 5) -> Iterator[tuple[str, ...]]:
-    for passage in _TAG_OR_NUMBER.split(text.lower()):
-        words = _WORD.findall(passage)
+    for words in _passages(text):
         yield from (tuple(words[k : k + length]) for k in range(len(words) - length + 1))
 
 
@@ -342,6 +328,15 @@ def _entropy_collapse(material: _Material, settings: AuditSettings) -> Iterator[
     )
 
 
+def _change(logged: Sequence[Sequence[float]]) -> _Change | None:
+    """Means over the first and the last quarter of each run's figures; None: one has too few, or there is none."""
+    if not logged or min(map(len, logged)) < WINDOW:
+        return None
+    starts = [float(np.mean(figures[: len(figures) // WINDOW])) for figures in logged]
+    ends = [float(np.mean(figures[-(len(figures) // WINDOW) :])) for figures in logged]
+    return _Change(float(np.mean(starts)), float(np.mean(ends)))
+
+
 def _mean(measure: Callable[[Prediction], float], predictions: Sequence[Prediction]) -> float | None:
     return float(np.mean([measure(prediction) for prediction in predictions])) if predictions else None
 
@@ -373,8 +368,12 @@ def phrase_share(text: str, length: int = 3) -> float:
 
     A number ends a phrase: `check 2 + 3` and `check 5 + 1` are work, and `wait, check again` three times over is not.
     """
-    passages = [_WORD.findall(passage) for passage in _TAG_OR_NUMBER.split(text.lower())]
-    return _covered(passages, length)
+    return _covered(_passages(text), length)
+
+
+def _passages(text: str) -> list[list[str]]:
+    """Its words, from tag or number to tag or number."""
+    return [_WORD.findall(passage) for passage in _TAG_OR_NUMBER.split(text.lower())]
 
 
 def spams_tags(text: str) -> bool:

@@ -171,7 +171,7 @@ def _most_in_memory(run: Run, item: TrainingRun, at_once: int) -> int:
 
     from eval.engines.base import engine_class
     from eval.engines.policy import device_name
-    from trainer.grpo.memory import ModelShape, free_memory, members_that_fit
+    from trainer.grpo.memory import ModelShape, free_memory, members_that_fit, weight_bytes
     from trainer.policy import base_model_source
 
     device = device_name(item.hardware.device)
@@ -179,7 +179,7 @@ def _most_in_memory(run: Run, item: TrainingRun, at_once: int) -> int:
     longest = max(sum(len(turn["content"]) for turn in example.prompt) for example in run.task.examples("train"))
     gpus = visible_gpus(item.hardware.device)
     free = free_memory(gpus) // math.ceil(at_once / max(1, len(gpus)))
-    weights = shape.parameters * (2 if item.hardware.dtype == "bfloat16" else 4)
+    weights = int(weight_bytes(shape, item.hardware))
     free -= engine_class(item.engine).memory(item.engine.options, weights, free, device)
     fits = members_that_fit(item, shape, longest // CHARACTERS_PER_TOKEN, free)
     return min(fits, MOST_ON_A_GPU if device == "cuda" else MOST_ON_A_CPU)

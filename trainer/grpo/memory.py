@@ -66,7 +66,7 @@ class ModelShape:
 
 def weight_bytes(shape: ModelShape, hardware: Hardware) -> float:
     """Of the base policy: only its linear layers are quantised, not the embeddings and the head."""
-    width = 2 if hardware.dtype == "bfloat16" else 4
+    width = hardware.width
     linear = {"none": width, "8bit": 1.0, "4bit": 0.5 + 4 / QUANTISED_BLOCK}[hardware.quantization]
     return shape.embeddings * width + (shape.parameters - shape.embeddings) * linear
 
@@ -116,7 +116,7 @@ def candidate_bytes(run: TrainingRun, shape: ModelShape, prompt_tokens: int) -> 
     `prompt_tokens`: of a long prompt.
     """
     settings, size = run.grpo, algorithm_of(run.algorithm).step_size(run.grpo)
-    width = 2 if run.hardware.dtype == "bfloat16" else 4
+    width = run.hardware.width
     turns = 2 if run.evaluation is not None and run.evaluation.second_turn else size.turns
     tokens = prompt_tokens + turns * settings.max_completion_tokens  # a later prompt holds earlier responses
     trained = (settings.completions_per_forward or settings.completions) * size.trained // settings.completions

@@ -92,6 +92,11 @@ class Hardware(Frozen):
     threads: int = Field(default=1, ge=1)
     """CPU threads of the training process; part of the description because it decides the last bits."""
 
+    @property
+    def width(self) -> int:
+        """Bytes of a number of that precision."""
+        return 2 if self.dtype == "bfloat16" else 4
+
 
 class AlgorithmSettings(Frozen):
     name: str = "grpo"
