@@ -115,9 +115,14 @@ def check(run: TrainingRun) -> None:
                 "divide among them; train in one process"
             )
     require_packages(settings, run.hardware)
-    if run.hardware.quantization != "none" and run.tuning == "full":
+    require_weights(run.hardware, run.tuning)
+
+
+def require_weights(hardware: Hardware, tuning: str) -> None:
+    """Raises UserError where every weight is to be trained, and the weights are quantised."""
+    if hardware.quantization != "none" and tuning == "full":
         raise UserError(
-            f"hardware.quantization = {run.hardware.quantization!r} leaves no weights to train in full; use LoRA, or "
+            f"hardware.quantization = {hardware.quantization!r} leaves no weights to train in full; use LoRA, or "
             "set it to none"
         )
 

@@ -79,7 +79,7 @@ def check(pipeline: Pipeline) -> None:
     """Raises UserError for what can be seen to be wrong before anything runs."""
     from eval.tasks.registry import build_task
     from trainer.grpo.arguments import check as check_grpo
-    from trainer.grpo.arguments import require_packages
+    from trainer.grpo.arguments import require_packages, require_weights
     from trainer.sft.pairs import require_traces
 
     build_task(pipeline.task)
@@ -90,11 +90,7 @@ def check(pipeline: Pipeline) -> None:
             require_traces(pipeline.task.name)
         sft_job(pipeline)
     require_packages(pipeline.grpo.settings, pipeline.hardware)
-    if "full" in (pipeline.sft.tuning, pipeline.grpo.tuning) and pipeline.hardware.quantization != "none":
-        raise UserError(
-            f"hardware.quantization = {pipeline.hardware.quantization!r} leaves no weights to train in full; set "
-            "sft.tuning and grpo.tuning to lora, or quantization to none"
-        )
+    require_weights(pipeline.hardware, pipeline.sft.tuning)
     if pipeline.grpo.tuning != "none":
         check_grpo(grpo_job(pipeline, pipeline.base_model, None).shared)
     for name, suite in pipeline.evaluation.suites.items() if pipeline.evaluation else ():
