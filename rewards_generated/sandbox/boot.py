@@ -471,6 +471,8 @@ def main() -> None:
     request_fd, reply_fd, parent, turn_fd, status_fd = (int(argument) for argument in sys.argv[1:6])
     pipes = Pipes(request_fd, reply_fd, turn_fd, status_fd)
     watch_parent(parent)
+    # Ignored by whoever started the parent, it would leave no exit code of a fork.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     (size,) = struct.unpack("<I", read_exactly(request_fd, 4) or bytes(4))
     setup = json.loads(read_exactly(request_fd, size) or b"{}")
     clock = clock_pages()

@@ -15,6 +15,7 @@ from typer import Abort, Exit, Option, Typer, TyperException
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from rewards_generated.children import keep_exit_codes
 from rewards_generated.errors import SCARCE, UserError, nearest
 from search.cli.terminal import write_out_what_cannot_be_shown
 
@@ -128,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     write_out_what_cannot_be_shown()
+    keep_exit_codes()
     try:
         require_own_packages()
         commands = LazyGroup(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from search.cli import main
-from search.executors.local import exhausted
+from search.executors.job_process import exhausted
 from search.ledger import driver_lock
 from tests.search.searches import run_search, write_config
 from tests.search.test_resume import ROOT, leaderboard

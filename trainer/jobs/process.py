@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rewards_generated.children import keep_exit_codes
 from rewards_generated.errors import UserError
 from trainer.jobs.base import Done, Job, Result
 from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, kept_result, versions, write_model
@@ -105,6 +106,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help=f"holds {JOB_FILE}; receives {RESULT_FILE}, {LOG_FILE} and adapter")
     parser.add_argument("--driver", type=int, metavar="PID", help="parent process with which this one ends")
     arguments = parser.parse_args()
+    keep_exit_codes()
     if arguments.driver is not None:
         _hold_on_to(arguments.driver)
     if not arguments.folder.is_dir():

@@ -123,3 +123,15 @@ def test_the_ruleset_handles_what_each_version_knows() -> None:
     assert [len(ruleset(version)) for version in range(1, 8)] == [8, 8, 8, 16, 16, 24, 24]
     assert int.from_bytes(ruleset(7)[:8], "little") == 0xFFFF
     assert landlock_version() >= 0
+
+
+def test_a_parent_that_ignores_its_children_changes_nothing_of_the_level() -> None:
+    """What ignores SIGCHLD hands that on to all that it starts."""
+    code = (
+        "import signal\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "from rewards_generated.sandbox.strength import measure_strength\n"
+        "print(measure_strength().level)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert finished.stdout.strip() == measure_strength().level

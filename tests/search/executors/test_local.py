@@ -175,6 +175,24 @@ def test_a_crash_is_told_with_the_last_line_of_the_log(tmp_path: Path) -> None:
     assert all(result.lost and not result.members for result in failures.values())
 
 
+def test_exit_codes_are_read_under_a_parent_that_ignores_its_children(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(job("crashes", code=3).model_dump_json())
+    code = """
+        import signal, sys
+        from pathlib import Path
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        from search.executors.local import LocalExecutor
+        from trainer.jobs.train import TrainJob
+
+        folder = Path(sys.argv[1])
+        [done] = LocalExecutor().run([TrainJob.model_validate_json((folder / "job.json").read_text())], folder)
+        print(done.result.failure)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "the job ended with exit code 3 and left no result" in said
+
+
 @pytest.mark.slow
 def test_a_failure_that_says_nothing_about_the_job_is_tried_again(tmp_path: Path) -> None:
     seen = tmp_path / "environment"
