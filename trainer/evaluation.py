@@ -19,9 +19,11 @@ def run_evaluate(job: EvaluateJob, folder: Path, started: float) -> EvaluateResu
     from trainer.determinism import make_deterministic
     from trainer.policy import load_base_policy
 
-    tasks = {name: build_task(suite.task) for name, suite in job.suites.items()}
+    tasks = {name: build_task(job.placed_task(suite.task)) for name, suite in job.suites.items()}
     make_deterministic(job.hardware)
-    engine = build_engine(job.engine, load_base_policy(job.base_model, job.hardware, job.prompt_format), job.batch_size)
+    policy = load_base_policy(job.placed(job.base_model), job.hardware, job.prompt_format)
+    engine = build_engine(job.engine, policy, job.batch_size)
+    adapters = [adapter and job.placed(adapter) for adapter in job.adapters]
     ready = time.perf_counter()
     answers = {
         name: evaluate_all(
@@ -29,7 +31,7 @@ def run_evaluate(job: EvaluateJob, folder: Path, started: float) -> EvaluateResu
             tasks[name],
             examples_of(tasks[name], suite.split, suite.questions, suite.ids),
             Sampling(job.max_completion_tokens, job.temperature, seed=job.seed),
-            adapters=job.adapters,
+            adapters=adapters,
             samples_per_question=job.samples_per_question,
             second_turn=job.second_turn,
         )

@@ -20,10 +20,16 @@ def base_model_source(base_model: str) -> str:
     return base_model
 
 
-def load_base_policy(base_model: str, hardware: Hardware, format: PromptFormat | None = None) -> Policy:
-    """Loads the policy in the job's precision on its device. Raises UserError if it cannot be."""
+def load_base_policy(
+    base_model: str, hardware: Hardware, format: PromptFormat | None = None, called: str | None = None
+) -> Policy:
+    """Loads the policy in the job's precision on its device. `called`: its name in adapters of it, where that is not
+    from where it is loaded. Raises UserError if it cannot be."""
     source = base_model_source(base_model)
-    return load_policy(source, hardware.device, hardware.dtype, format, hardware.quantization)
+    policy = load_policy(source, hardware.device, hardware.dtype, format, hardware.quantization)
+    if called not in (None, base_model):
+        policy.model.config.name_or_path = called
+    return policy
 
 
 def lora_config(lora: LoraSettings) -> Any:

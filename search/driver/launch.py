@@ -25,7 +25,7 @@ from search.config.names import BASE_ONLY, SECRET
 from search.config.source import parse_config
 from search.driver.mending import mended, record_mending
 from search.driver.origin import origin_facts, start_folder
-from search.executors.base import Executor, build_executor
+from search.executors.base import Executor, build_executor, executor_class
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import Ledger, driver_lock
@@ -185,9 +185,10 @@ def configured_executor(config: SearchConfig) -> Executor:
     for name in ("parallel_jobs", "job_timeout_seconds"):
         if name in settings.options:
             raise UserError(f"`executor.options.{name}` stands above the options: set `executor.{name}` instead")
+    elsewhere = settings.parallel_jobs == "auto" and getattr(executor_class(settings.name), "elsewhere", False)
     return build_executor(
         settings.name,
-        parallel_jobs=jobs_at_once(settings.parallel_jobs, config.hardware.device),
+        parallel_jobs=None if elsewhere else jobs_at_once(settings.parallel_jobs, config.hardware.device),
         job_timeout_seconds=settings.job_timeout_seconds,
         **settings.options,
     )

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from rewards_generated.loading import construct, load_object
 from trainer.jobs.base import Done, Job
 
 
+class Capacity(NamedTuple):
+    """What an executor's machines have for jobs of some hardware."""
+
+    jobs: int
+    """At the same time."""
+    device: Literal["cpu", "cuda"]
+    memory: int
+    """Bytes that each of them has where the least is free: of the device."""
+
+
 class Executor(Protocol):
     """Built with `parallel_jobs`, `job_timeout_seconds` and its options from the configuration.
 
-    One that also has `steps_in_progress() -> int`, the GRPO steps done by the jobs that run now, is asked by the live
+    One whose jobs run on other machines has `elsewhere = True`, is built with `parallel_jobs` None where the
+    configuration says `auto`, and has `capacity(hardware) -> Capacity`. One that also has `steps_in_progress() -> int`, the GRPO steps done by the jobs that run now, is asked by the live
     view.
     """
 
@@ -30,7 +41,16 @@ class Executor(Protocol):
         ...
 
 
-BUILT_IN_EXECUTORS = {"local": "search.executors.local:LocalExecutor"}
+BUILT_IN_EXECUTORS = {
+    "local": "search.executors.local:LocalExecutor",
+    "ray": "search.executors.ray:RayExecutor",
+}
+
+
+def executor_class(name: str) -> type[Executor]:
+    """Raises UserError as `build_executor` does."""
+    found: type[Executor] = load_object(name, BUILT_IN_EXECUTORS, "executor.name", "executor", method="run")
+    return found
 
 
 def build_executor(name: str, **options: Any) -> Executor:
@@ -39,6 +59,5 @@ def build_executor(name: str, **options: Any) -> Executor:
     A name of the form `package.module:Class` is imported, from the working folder too. Raises UserError for an
     unknown name, a class that cannot be imported, or options that it does not take.
     """
-    kind = load_object(name, BUILT_IN_EXECUTORS, "executor.name", "executor", method="run")
-    executor: Executor = construct(kind, options, "executor.options", f"executor {name!r}")
+    executor: Executor = construct(executor_class(name), options, "executor.options", f"executor {name!r}")
     return executor

@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from rewards_generated.errors import UserError
-from search.executors.base import Executor
-from search.executors.gpus import jobs_at_once, visible_gpus
+from search.executors.base import Capacity, Executor
+from search.executors.gpus import capacity_here
 from search.jobs.descriptions import jobs_folder
 from search.jobs.dispatch import ATTEMPTS, run_jobs
 from search.ledger import Stage
@@ -161,28 +161,26 @@ def _most_together(run: Run, runs: Sequence[TrainingRun]) -> int:
         runs[0].require_packable()
     except UserError:
         return 1
-    at_once = jobs_at_once(settings.parallel_jobs, runs[0].hardware.device)
-    share = math.ceil(len(runs) / at_once)
-    return min(share, _most_in_memory(run, runs[0], at_once))
+    asked = getattr(run.executor, "capacity", None)
+    hardware = runs[0].hardware
+    capacity = asked(hardware) if asked is not None else capacity_here(settings.parallel_jobs, hardware.device)
+    share = math.ceil(len(runs) / capacity.jobs)
+    return min(share, _most_in_memory(run, runs[0], capacity))
 
 
-def _most_in_memory(run: Run, item: TrainingRun, at_once: int) -> int:
+def _most_in_memory(run: Run, item: TrainingRun, capacity: Capacity) -> int:
     from transformers import AutoConfig
 
     from eval.engines.base import engine_class
-    from eval.engines.policy import device_name
-    from trainer.grpo.memory import ModelShape, free_memory, members_that_fit, weight_bytes
+    from trainer.grpo.memory import ModelShape, members_that_fit, weight_bytes
     from trainer.policy import base_model_source
 
-    device = device_name(item.hardware.device)
     shape = ModelShape.of(AutoConfig.from_pretrained(base_model_source(item.base_model)))
     longest = max(sum(len(turn["content"]) for turn in example.prompt) for example in run.task.examples("train"))
-    gpus = visible_gpus(item.hardware.device)
-    free = free_memory(gpus) // math.ceil(at_once / max(1, len(gpus)))
-    weights = int(weight_bytes(shape, item.hardware))
-    free -= engine_class(item.engine).memory(item.engine.options, weights, free, device)
+    weights, free = int(weight_bytes(shape, item.hardware)), capacity.memory
+    free -= engine_class(item.engine).memory(item.engine.options, weights, free, capacity.device)
     fits = members_that_fit(item, shape, longest // CHARACTERS_PER_TOKEN, free)
-    return min(fits, MOST_ON_A_GPU if device == "cuda" else MOST_ON_A_CPU)
+    return min(fits, MOST_ON_A_GPU if capacity.device == "cuda" else MOST_ON_A_CPU)
 
 
 def _run_packs(run: Run, stage: Stage, packs: Sequence[TrainJob], folder: Path) -> Generator[Done, None, None]:

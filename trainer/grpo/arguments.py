@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.engines.policy import require_bitsandbytes
-from eval.tasks.base import Example
+from eval.tasks.base import Example, Task
 from rewards_generated.contract import WORKED_SOLUTION
 from rewards_generated.errors import UserError
 from trainer.algorithms import algorithm_of
@@ -91,8 +91,9 @@ def grpo_arguments(run: TrainingRun, folder: Path, device: str, **changes: Any) 
     return GRPOConfig(**{**arguments, **changes})
 
 
-def check(run: TrainingRun) -> None:
-    """Raises UserError for settings that TRL would refuse less clearly, and rewards that the task has nothing for."""
+def check(run: TrainingRun, task: Task | None = None) -> None:
+    """Raises UserError for settings that TRL would refuse less clearly, and rewards that the task, the run's own where
+    none is given, has nothing for."""
     from eval.tasks.registry import build_task
 
     settings = run.grpo
@@ -104,7 +105,7 @@ def check(run: TrainingRun) -> None:
         )
     algorithm_of(run.algorithm).check(settings)
     if any(member.asks_worked_solution for member in run.ensemble.members):
-        questions = build_task(run.task).examples("train")
+        questions = (task or build_task(run.task)).examples("train")
         if not any(question.worked_solution for question in questions):
             run.ensemble.require_worked_solutions(f"the task {run.task.name!r} has none")
     if names := ", ".join(map(repr, run.ensemble.seeing_groups)):

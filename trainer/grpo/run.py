@@ -51,9 +51,11 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
 
     shared = job.shared
     before_that = seconds_before(job, folder)
-    task = build_task(shared.task)
+    task = build_task(job.placed_task(shared.task))
     make_deterministic(shared.hardware)
-    policy = load_base_policy(shared.base_model, shared.hardware, shared.prompt_format)
+    policy = load_base_policy(
+        job.placed(shared.base_model), shared.hardware, shared.prompt_format, called=shared.base_model
+    )
     rows = shared.evaluation.batch_size if shared.evaluation else EVALUATED_TOGETHER
     engine = build_engine(shared.engine, policy, rows)
     permit(shared.algorithm)

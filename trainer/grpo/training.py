@@ -100,7 +100,7 @@ class Training:
         Raises UserError for settings that do not fit together.
         """
         for member in job.members:
-            check(member)
+            check(member, task)
         self.job = job
         self.policy = policy
         self.engine = engine

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from eval.tasks.base import TaskReference
+from rewards_generated.sandbox.settings import SandboxSettings
 from trainer.jobs.settings import Frozen, Hardware
 
 FailureOwner = Literal["candidate", "setup", "memory", "process"]
@@ -62,6 +64,9 @@ class Job(Frozen):
     label: str
     """For people. Not part of the digest."""
     hardware: Hardware = Hardware()
+    places: Annotated[dict[str, str], Field(exclude_if=lambda places: not places)] = {}
+    """Where files and folders that the description names lie on the machine that runs it, by how they are named there.
+    Not part of the digest."""
 
     @property
     def digest(self) -> str:
@@ -73,8 +78,53 @@ class Job(Frozen):
         """Training runs that go on in it side by side: its time limit and its steps count so often."""
         return 1
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Base policies and data that it reads, each a path, or a name that is none."""
+        return ()
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Folders that other jobs have trained and that it reads."""
+        return ()
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        """Files and folders from which it goes on, relative to the folder in which its own lies."""
+        return ()
+
+    @property
+    def tasks(self) -> tuple[TaskReference, ...]:
+        return ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of engines and algorithms, by the field that holds them."""
+        return {}
+
+    @property
+    def sandboxes(self) -> tuple[SandboxSettings, ...]:
+        """Within which it runs code that others wrote."""
+        return ()
+
+    def placed(self, path: str) -> str:
+        """Where that lies here."""
+        return self.places.get(path, path)
+
+    def placed_task(self, task: TaskReference) -> TaskReference:
+        """The task with every file that its options name where it lies here."""
+        return task.model_copy(update={"options": _placed(task.options, self.places)}) if self.places else task
+
     def _digest(self, left_out: set[str]) -> str:
-        return hashlib.sha256(self.model_dump_json(exclude={"label", *left_out}).encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude={"label", "places", *left_out}).encode()).hexdigest()
+
+
+def _placed(value: Any, places: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _placed(item, places) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_placed(item, places) for item in value]
+    return places.get(value, value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -57,6 +57,22 @@ class EvaluateJob(Job):
         """SHA-256 of the description without its label, hex. Base and adapters count by their digests where given."""
         left_out = {"base_model"} if self.base_digest else set()
         return self._digest(left_out | ({"adapters"} if self.adapter_digests else set()))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.base_model,)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        return tuple(adapter for adapter in self.adapters if adapter is not None)
+
+    @property
+    def tasks(self) -> tuple[TaskReference, ...]:
+        return tuple(suite.task for suite in self.suites.values())
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"engine.options": self.engine.options}
 
 
 class EvaluateResult(Result):

@@ -47,10 +47,14 @@ class FineTuneJob(Job):
     @property
     def digest(self) -> str:
         """SHA-256 of the description without its label, hex."""
-        described = self.model_dump(mode="json", exclude={"label"})
+        described = self.model_dump(mode="json", exclude={"label", "places"})
         if self.file_sha256 is not None:
             del described["source"]["file"]
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.base_model, *([] if self.source.file is None else [self.source.file]))
 
 
 class FineTuneResult(Result):

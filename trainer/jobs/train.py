@@ -16,7 +16,7 @@ from rewards_generated.ensemble import Ensemble
 from rewards_generated.errors import UserError
 from rewards_generated.sandbox.settings import SandboxSettings
 from trainer.jobs.base import Job, Result
-from trainer.jobs.folder import MEMBERS
+from trainer.jobs.folder import CHECKPOINT, MEMBERS, RESULT_FILE
 from trainer.jobs.settings import AlgorithmSettings, Frozen, GrpoSettings, Hardware, Ids, LoraSettings, Prompts
 
 MEMBERS_DIFFER_IN = frozenset({"label", "ensemble", "seed"})
@@ -171,6 +171,26 @@ class TrainJob(Job):
     @property
     def runs(self) -> int:
         return len(self.members)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.shared.base_model,)
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        return tuple(f"{origin}/{name}" for origin in dict.fromkeys(self.origins) for name in (CHECKPOINT, RESULT_FILE))
+
+    @property
+    def tasks(self) -> tuple[TaskReference, ...]:
+        return (self.shared.task,)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"engine.options": self.shared.engine.options, "algorithm.options": self.shared.algorithm.options}
+
+    @property
+    def sandboxes(self) -> tuple[SandboxSettings, ...]:
+        return (self.shared.sandbox,) if any(not reward.is_base for run in self.members for reward in run.ensemble.members) else ()
 
 
 def member_folder(folder: Path, member: TrainingRun) -> Path:

@@ -23,7 +23,7 @@ def read_pairs(job: FineTuneJob) -> list[dict[str, list[Message]]]:
     source = job.source
     if source.file is None:
         return _traces(job)
-    content = _content(source.file)
+    content = _content(job.placed(source.file))
     if job.file_sha256 is not None and hashlib.sha256(content).hexdigest() != job.file_sha256:
         raise UserError(f"{source.file} has changed since this run began; put the file back, or begin anew")
     try:

@@ -21,12 +21,12 @@ def run_fine_tune(job: FineTuneJob, folder: Path, started: float) -> FineTuneRes
     from trainer.sft.fine_tune import fine_tune
     from trainer.sft.pairs import read_pairs
 
-    pairs = read_pairs(job)
+    pairs, base = read_pairs(job), job.placed(job.base_model)
     output = folder / (POLICY if job.settings.tuning == "full" else ADAPTER)
     seconds = {"start": time.perf_counter() - started}
     before = time.process_time()
     tuned = fine_tune(
-        base_model_source(job.base_model), pairs, job.settings, output, job.hardware, job.prompt_format, resume=True
+        base_model_source(base), pairs, job.settings, output, job.hardware, job.prompt_format, resume=True
     )
     seconds.update(train=tuned.seconds, processor=time.process_time() - before)
     memory = peak_memory()
@@ -40,7 +40,7 @@ def run_fine_tune(job: FineTuneJob, folder: Path, started: float) -> FineTuneRes
         return diverged(f" at step {step}: the loss is not finite")
     if job.settings.tuning == "lora":
         try:
-            merge_adapter(job.base_model, output, folder / POLICY, job.hardware.dtype, job.prompt_format)
+            merge_adapter(base, output, folder / POLICY, job.hardware.dtype, job.prompt_format)
         except FloatingPointError as error:
             return diverged(f": {error}")
     return FineTuneResult(

@@ -1,0 +1,215 @@
+"""The part of a job that happens on the machine that runs it, when that is not the driver's: what it needs arrives, the
+machine is looked at, the job's process runs, and its folder goes back. Whatever the cluster, nothing here knows it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewards_generated.children import keep_exit_codes
+from rewards_generated.errors import SandboxUnavailable, UserError
+from rewards_generated.sandbox import require_strength
+from search.executors.environment import job_environment
+from search.executors.job_process import seconds_allowed, start_job, steps_done, stop_job
+from search.store.inputs import Input
+from search.store.parcels import ParcelDamaged, pack, unpack
+from trainer.jobs.base import Job
+from trainer.jobs.folder import JOB_FILE, versions, write_model
+from trainer.jobs.registry import KINDS
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An input on its way. What `parts` are is between the two ends of the way."""
+
+    input: Input
+    sha256: str
+    parts: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job with all that a node needs to run it."""
+
+    job: str
+    """As JSON."""
+    kind: str
+    versions: Mapping[str, str]
+    """Of the driver's packages, which the node's have to equal."""
+    inputs: tuple[Sent, ...]
+    timeout: float | None
+    """Seconds of one training run, or of another job; None: no limit."""
+    folder: str | None
+    """Where the node keeps what it needs; None: `reward-search` in its folder for temporary files."""
+    gpus: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The node may not run the job; nothing of it ran."""
+
+    node: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What the job needs did not arrive; nothing of it ran."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    node: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Of the job's folder, packed."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last of all. `code`: of the process; None: it was stopped at its limit. `sha256`: of all parts together."""
+
+    node: str
+    code: int | None
+    sha256: str
+
+
+Event = Refused | Lost | Progress | Part | Ended
+
+
+def carry_out(
+    order: Order, node: str, fetch: Callable[[Sent], Iterable[bytes]], failures: tuple[type[Exception], ...] = ()
+) -> Iterator[Event]:
+    """Runs the job of the order and tells what happens. `node`: its name for people. `fetch` gives the parts of an
+    input; it may raise any of `failures`.
+
+    Closing it, or any exception, stops the job's process and all that it started.
+    """
+    keep_exit_codes()
+    job = KINDS[order.kind].job.model_validate_json(order.job)
+    if (why := unfit(job, order.versions)) is not None:
+        yield Refused(node, f"node {node} {why}")
+        return
+    with _attempt(order.folder) as attempt:
+        places: dict[str, str] = {}
+        for sent in order.inputs:
+            try:
+                _arrive(sent, attempt, places, fetch)
+            except (ParcelDamaged, *failures) as error:
+                what = sent.input.name or sent.input.target
+                yield Lost(f"{what} did not arrive on node {node}: {_first_line(error)}")
+                return
+        folder = attempt / job.digest
+        environment = job_environment(job.hardware, None if order.gpus else "")
+        yield Progress(node, 0)
+        process = start_job(job.model_copy(update={"places": places}), folder, environment)
+        started, limit, told = time.monotonic(), seconds_allowed(job, order.timeout), 0
+        try:
+            while (code := process.poll()) is None and (limit is None or time.monotonic() - started <= limit):
+                time.sleep(POLL_SECONDS)
+                if (steps := steps_done(folder)) != told:
+                    told = steps
+                    yield Progress(node, steps)
+        finally:
+            stop_job(process)
+        # As the driver described it: nobody else knows the places of this node.
+        write_model(folder / JOB_FILE, job)
+        digest = hashlib.sha256()
+        for part in pack(folder):
+            digest.update(part)
+            yield Part(part)
+        yield Ended(node, code, digest.hexdigest())
+
+
+def unfit(job: Job, wanted: Mapping[str, str]) -> str | None:
+    """Why this machine may not run the job, as the end of a sentence; None if it may."""
+    here = versions()
+    for name, version in wanted.items():
+        if _public(here.get(name, "")) != _public(version):
+            return f"has {name} {here.get(name)}, the driver {version}: install the same there"
+    for settings in job.sandboxes:
+        try:
+            require_strength(settings)
+        except SandboxUnavailable as error:
+            return f"cannot run rewards: {error}"
+    return None
+
+
+def _public(version: str) -> str:
+    """Without the part that says for which hardware it was built."""
+    return version.partition("+")[0]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def _attempt(folder: str | None) -> Iterator[Path]:
+    """A folder for one attempt at one job, gone with it; those whose process was killed are removed on the way.
+
+    Raises UserError if the folder that should hold it is another user's.
+    """
+    root = Path(folder).expanduser() if folder else Path(tempfile.gettempdir(), f"reward-search-{os.getuid()}")
+    attempts = root / "attempts"
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if root.stat().st_uid != os.getuid():
+        raise UserError(f"{root} belongs to another user: name another folder with executor.options.node_folder")
+    attempts.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        with _locked(root / ".lock"):
+            for left in attempts.iterdir():
+                with suppress(BlockingIOError), _locked(left / ".lock", wait=False):
+                    shutil.rmtree(left)
+            attempt = Path(tempfile.mkdtemp(dir=attempts))
+            stack.enter_context(_locked(attempt / ".lock"))
+        stack.callback(shutil.rmtree, attempt, ignore_errors=True)
+        yield attempt
+
+
+@contextmanager
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds the lock, which a process that ends lets go. Raises BlockingIOError where another has it and `wait` is False."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+def _arrive(sent: Sent, attempt: Path, places: dict[str, str], fetch: Callable[[Sent], Iterable[bytes]]) -> None:
+    """Puts the input where the job finds it. What is lasting comes once, and stays for other jobs of this node."""
+    given = sent.input
+    if given.target is not None:
+        unpack(fetch(sent), sent.sha256, attempt / given.target)
+        return
+    if given.lasting:
+        content = attempt.parent.parent / "content"
+        content.mkdir(exist_ok=True)
+        place = content / sent.sha256
+        with _locked(content / f"{sent.sha256}.lock"):
+            if not place.is_dir():
+                unpack(fetch(sent), sent.sha256, place)
+    else:
+        place = attempt / "inputs" / sent.sha256
+        if not place.is_dir():
+            unpack(fetch(sent), sent.sha256, place)
+    assert given.name is not None
+    places[given.name] = str(place / given.path.name if given.is_file else place)

@@ -1,0 +1,417 @@
+"""Runs jobs as tasks of a Ray cluster, each on whichever node has room for it; no disk is shared.
+
+What a job refers to by path travels through Ray's object store, named by its content, and its folder comes back the
+same way. Ray itself repeats nothing: an attempt that is lost is a failure of the owner `process`, like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rewards_generated.errors import SCARCE, UserError
+from rewards_generated.files import restored
+from search.executors.base import Capacity
+from search.executors.environment import PASSED_ON
+from search.executors.job_process import ended_job, require_limits, seconds_allowed
+from search.executors.node import Ended, Lost, Order, Part, Progress, Refused, Sent, carry_out
+from search.store.inputs import Input, inputs_of
+from search.store.parcels import PART_BYTES, ParcelDamaged, pack, unpack
+from trainer.grpo.memory import free_memory
+from trainer.jobs.base import Done, Job, Result
+from trainer.jobs.folder import kept_result, versions
+from trainer.jobs.registry import KINDS
+from trainer.jobs.settings import Hardware
+
+logger = logging.getLogger(__name__)
+
+NODE_ID = "ray.io/node-id"
+"""Label that every node has."""
+FETCH_SECONDS = 600.0
+"""After which an object that a node waits for counts as lost."""
+STOP_SECONDS = 20.0
+"""That a task has for stopping its job's process and cleaning up, before its worker is killed."""
+WAIT_SECONDS = 1.0
+SILENT_SECONDS = 120.0
+"""After which it is said that no job runs."""
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    place: Path
+    inputs: tuple[Input, ...]
+    digest: Any
+    steps: int = 0
+    node: str = ""
+
+    @property
+    def spool(self) -> Path:
+        """Where the parts of the job's folder gather until all are there."""
+        return self.place.with_name(f".{self.place.name}.{os.getpid()}")
+
+
+class RayExecutor:
+    """Implements `search.executors.base.Executor` on a Ray cluster.
+
+    A job is one task, with the CPU threads of its hardware and a GPU where it has one; a node runs as many as it has
+    room for. A node whose packages differ from the driver's, or whose sandbox is weaker than a job demands, gets no
+    jobs, and is named in the log; where no other is left, in the error.
+    """
+
+    name = "ray"
+    elsewhere = True
+
+    def __init__(
+        self,
+        parallel_jobs: int | None = None,
+        job_timeout_seconds: float | None = None,
+        address: str | None = None,
+        gpus_per_job: float | None = None,
+        memory_gib_per_job: float | None = None,
+        node_folder: str | None = None,
+    ) -> None:
+        """Connects to the cluster at `address`, such as `auto` or `10.0.0.1:6379`; None starts Ray on this machine.
+
+        `parallel_jobs`: jobs at the same time; None: as many as the cluster has room for. `job_timeout_seconds`: as
+        for `LocalExecutor`. `gpus_per_job`: a fraction lets jobs share a GPU; None: 1, and 0 for jobs on a CPU or
+        where no node has a GPU. `memory_gib_per_job`: that a node must have left by Ray's account; None: it is not
+        counted. `node_folder`: on every node, for what jobs need and leave; None: one in its folder for temporary
+        files. Raises UserError for values out of range, and where Ray or the cluster is not there.
+        """
+        require_limits(parallel_jobs, job_timeout_seconds)
+        for field, value in {"gpus_per_job": gpus_per_job, "memory_gib_per_job": memory_gib_per_job}.items():
+            if value is not None and value < 0:
+                raise UserError(f"executor.options.{field} = {value} must be 0 or more")
+        if gpus_per_job is not None and not (gpus_per_job <= 1 or gpus_per_job == int(gpus_per_job)):
+            raise UserError(f"executor.options.gpus_per_job = {gpus_per_job}: give a part of one, or a whole number")
+        self.parallel_jobs = parallel_jobs
+        self.job_timeout_seconds = job_timeout_seconds
+        self._gpus, self._memory_gib, self._node_folder = gpus_per_job, memory_gib_per_job, node_folder
+        self._sent: dict[tuple[Path, tuple[str, ...]], tuple[Any, Sent]] = {}
+        self._refused: dict[str, str] = {}
+        self._running: dict[Any, _Running] = {}
+        _connect(address)
+
+    def steps_in_progress(self) -> int:
+        """GRPO steps done by the jobs that run now, those of every run in them."""
+        return sum(state.steps * state.job.runs for state in list(self._running.values()))
+
+    def capacity(self, hardware: Hardware) -> Capacity:
+        """Asks every node. Raises UserError if none has room for such a job."""
+        import ray
+
+        wanted = self._resources(hardware)
+        self._require_room(hardware)
+        nodes = {node["NodeID"]: node["Resources"] for node in self._nodes()}
+        rooms = {node: room for node, resources in nodes.items() if (room := _room(resources, wanted))}
+        free = ray.remote(max_retries=0, num_cpus=0)(_free_memory)
+        on_gpu = wanted["num_gpus"] > 0
+        asked = {
+            node: free.options(scheduling_strategy=_on(node)).remote(int(nodes[node]["GPU"]) if on_gpu else 0)
+            for node in rooms
+        }
+        each = []
+        for node, answer in asked.items():
+            with suppress(ray.exceptions.RayError):  # one that is gone has no room
+                sharing = max(1.0, 1 / wanted["num_gpus"]) if on_gpu else rooms[node]
+                each.append(int(ray.get(answer, timeout=FETCH_SECONDS) / sharing))
+        if not each:
+            raise UserError("no node of the Ray cluster answers: see `ray status`")
+        jobs = sum(rooms.values())
+        return Capacity(min(jobs, self.parallel_jobs or jobs), "cuda" if on_gpu else "cpu", min(each))
+
+    def run(self, jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
+        import ray
+
+        waiting = list(jobs)
+        for job in waiting:
+            restored(folder / job.digest)
+        for job in [job for job in waiting if self._kept(job, folder) is None]:
+            inputs_of(job, folder)
+            self._require_room(job.hardware)
+        running = self._running
+        heard = time.monotonic()
+        try:
+            while waiting or running:
+                going = {state.job.digest for state in running.values()}
+                for job in [job for job in waiting if job.digest not in going]:
+                    if (kept := self._kept(job, folder)) is not None:
+                        waiting.remove(job)
+                        yield Done(job, kept, folder / job.digest)
+                    elif job.digest not in going and (self.parallel_jobs is None or len(running) < self.parallel_jobs):
+                        waiting.remove(job)
+                        going.add(job.digest)
+                        self._submit(job, folder)
+                if not running:
+                    continue
+                ready, _ = ray.wait(list(running), num_returns=1, timeout=WAIT_SECONDS)
+                for task in ready:
+                    state, heard = running[task], time.monotonic()
+                    ended = self._hear(task, state)
+                    if ended is None:
+                        continue
+                    del running[task]
+                    state.spool.unlink(missing_ok=True)
+                    if isinstance(ended, Refused):
+                        waiting.append(state.job)
+                    else:
+                        yield Done(state.job, ended, state.place)
+                if time.monotonic() - heard > SILENT_SECONDS and not any(state.node for state in running.values()):
+                    logger.warning("no node of the Ray cluster has room for a job yet: see `ray status`")
+                    heard = time.monotonic()
+        finally:
+            self._stop()
+            self._sent = {key: kept for key, kept in self._sent.items() if kept[1].input.lasting}
+
+    def _kept(self, job: Job, folder: Path) -> Any:
+        return kept_result(folder / job.digest, job.digest, KINDS[job.kind].result)
+
+    def _submit(self, job: Job, folder: Path) -> None:
+        import ray
+
+        place = folder / job.digest
+        place.parent.mkdir(parents=True, exist_ok=True)
+        wanted = self._resources(job.hardware)
+        inputs = tuple(inputs_of(job, folder))
+        order = Order(
+            job=job.model_dump_json(),
+            kind=job.kind,
+            versions=versions(),
+            inputs=tuple(self._send(given) for given in inputs),
+            timeout=self.job_timeout_seconds,
+            folder=self._node_folder,
+            gpus=wanted["num_gpus"],
+        )
+        selector = {NODE_ID: f"!in({','.join(self._refused)})"} if self._refused else None
+        task = ray.remote(max_retries=0, num_returns="streaming")(_on_node)
+        started = task.options(name=job.label[:80], label_selector=selector, **wanted).remote(order)
+        state = _Running(job, place, inputs, hashlib.sha256())
+        state.spool.unlink(missing_ok=True)
+        self._running[started] = state
+
+    def _send(self, given: Input) -> Sent:
+        """Its content in the object store, once for all jobs that need it."""
+        import ray
+
+        key, signature = (given.path, given.only), _signature(given)
+        known = self._sent.get(key)
+        if known is None or known[0] != signature:
+            digest, parts = hashlib.sha256(), []
+            for part in pack(given.path, given.only):
+                digest.update(part)
+                parts.append(ray.put(part))
+            known = signature, Sent(given, digest.hexdigest(), tuple(parts))
+            self._sent[key] = known
+        return Sent(given, known[1].sha256, known[1].parts)
+
+    def _hear(self, task: Any, state: _Running) -> Result | Refused | None:
+        """The next that a task has to tell; what the job came to where that was the last. Raises UserError."""
+        import ray
+
+        job = state.job
+        try:
+            event = ray.get(next(task))
+        except StopIteration:
+            return self._lost(state, "its task ended without a word")
+        except ray.exceptions.TaskCancelledError:
+            return self._lost(state, "its task was cancelled from elsewhere")
+        except ray.exceptions.RayTaskError as error:
+            raise _told(error, state.node) from error
+        except ray.exceptions.RayError as error:
+            return self._lost(state, f"{type(error).__name__}: {_first_line(error)}")
+        if isinstance(event, Progress):
+            state.node, state.steps = event.node, event.steps
+        elif isinstance(event, Part):
+            state.digest.update(event.content)
+            with state.spool.open("ab") as spool:
+                spool.write(event.content)
+        elif isinstance(event, Lost):
+            return self._lost(state, event.why)
+        elif isinstance(event, Refused):
+            self._refuse(event)
+            return event
+        elif isinstance(event, Ended):
+            try:
+                unpack(_read(state.spool), event.sha256, state.place)
+            except (ParcelDamaged, OSError) as error:
+                if isinstance(error, OSError) and error.errno in SCARCE:
+                    raise
+                return self._lost(state, f"what it left did not come back whole: {error}")
+            limit = seconds_allowed(job, self.job_timeout_seconds)
+            return ended_job(job, state.place, event.code, limit, where=f" on node {event.node}")
+        return None
+
+    def _lost(self, state: _Running, why: str) -> Result:
+        """Run again, it is sent anew."""
+        for given in state.inputs:
+            self._sent.pop((given.path, given.only), None)
+        where = f" on node {state.node}" if state.node else ""
+        failure = f"the job was lost{where}: {why}"
+        result: Result = KINDS[state.job.kind].result(digest=state.job.digest, failure=failure, owner="process")
+        return result
+
+    def _refuse(self, event: Refused) -> None:
+        """Raises UserError where no node is left."""
+        node = event.node.rpartition(" ")[2].strip("()")
+        if node not in self._refused:
+            self._refused[node] = event.why
+            logger.warning("%s; it gets no jobs", event.why)
+        if all(known["NodeID"] in self._refused for known in _alive()):
+            raise UserError(f"no node of the Ray cluster may run the jobs: {'; '.join(self._refused.values())}")
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [node for node in _alive() if node["NodeID"] not in self._refused]
+
+    def _resources(self, hardware: Hardware) -> dict[str, float]:
+        """What Ray keeps for a job."""
+        on_gpu = hardware.device == "cuda" or (
+            hardware.device == "auto" and any(node["Resources"].get("GPU") for node in self._nodes())
+        )
+        gpus = 0.0 if not on_gpu else 1.0 if self._gpus is None else self._gpus
+        wanted: dict[str, float] = {"num_cpus": hardware.threads, "num_gpus": gpus}
+        if self._memory_gib is not None:
+            wanted["memory"] = self._memory_gib * 2**30
+        return wanted
+
+    def _require_room(self, hardware: Hardware) -> None:
+        wanted = self._resources(hardware)
+        if not any(_room(node["Resources"], wanted) for node in self._nodes()):
+            what = f"{hardware.threads} CPUs (hardware.threads)"
+            what += f", {wanted['num_gpus']:g} GPU" if wanted["num_gpus"] else ""
+            what += f", {self._memory_gib:g} GiB" if self._memory_gib else ""
+            raise UserError(f"no node of the Ray cluster has what a job asks for: {what}; ask for less, or add a node")
+
+    def _stop(self) -> None:
+        """Stops what runs, with all that it started, and waits for it; a worker that does not listen is killed."""
+        import ray
+
+        for force in (False, True):
+            for task in self._running:
+                with suppress(ray.exceptions.RayError, ValueError):
+                    ray.cancel(task, force=force)
+            deadline = time.monotonic() + STOP_SECONDS
+            while self._running and time.monotonic() < deadline:
+                for task in ray.wait(list(self._running), num_returns=1, timeout=WAIT_SECONDS)[0]:
+                    try:
+                        ray.get(next(task))
+                    except (StopIteration, ray.exceptions.RayError):
+                        self._running.pop(task).spool.unlink(missing_ok=True)
+        for state in self._running.values():
+            state.spool.unlink(missing_ok=True)
+        self._running.clear()
+
+
+def _on_node(order: Order) -> Iterator[Any]:
+    """The task."""
+    import ray
+
+    context = ray.get_runtime_context()
+    node = f"{ray.util.get_node_ip_address()} ({context.get_node_id()})"
+
+    def fetch(sent: Sent) -> Iterator[bytes]:
+        for part in sent.parts:
+            yield ray.get(part, timeout=FETCH_SECONDS)
+
+    lost = (ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError, ray.exceptions.ObjectStoreFullError)
+    yield from carry_out(order, node, fetch, lost)
+
+
+def _free_memory(gpus: int) -> int:
+    return free_memory(tuple(str(number) for number in range(gpus)))
+
+
+def _on(node: str) -> Any:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def _alive() -> list[dict[str, Any]]:
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _room(resources: dict[str, float], wanted: dict[str, float]) -> int:
+    """So many jobs a node with these resources can run side by side."""
+    names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+    return min(int(resources.get(names[name], 0) / amount) for name, amount in wanted.items() if amount)
+
+
+def _signature(given: Input) -> Any:
+    """Changes when the content does."""
+    tops = [given.path / name for name in given.only] or [given.path]
+    files = [file for top in tops for file in (top, *(top.rglob("*") if top.is_dir() else ())) if file.is_file()]
+    return sorted((str(file), (found := file.stat()).st_size, found.st_mtime_ns) for file in files)
+
+
+def _read(spool: Path) -> Iterator[bytes]:
+    with spool.open("rb") as file:
+        while part := file.read(PART_BYTES):
+            yield part
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")[:300]
+
+
+def _told(error: Any, node: str) -> Exception:
+    """What to raise for an exception within a task."""
+    cause, where = error.cause, node or "of the Ray cluster"
+    if isinstance(cause, UserError):
+        return UserError(f"node {where}: {cause}")
+    if isinstance(cause, OSError) and cause.errno in SCARCE:
+        return UserError(f"node {where}: {cause.strerror}; see to it and continue with --resume")
+    if isinstance(cause, ImportError) or "failed to import" in str(error):
+        return UserError(f"node {where} cannot import reward-search: install it there, the same version as here")
+    return error  # type: ignore[no-any-return]
+
+
+def _connect(address: str | None) -> None:
+    """Raises UserError."""
+    if find_spec("ray") is None:
+        raise UserError("executor.name = 'ray' needs the package ray: pip install 'reward-search[ray]'")
+    if address is not None and address.startswith("ray://"):
+        raise UserError(
+            f"executor.options.address = {address!r}: the driver has to run on a node of the cluster; start it there, "
+            "and give `auto` or HOST:PORT"
+        )
+    import ray
+
+    if ray.is_initialized():
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        with _allowed_environment():
+            ray.init(address="local", include_dashboard=False, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise UserError(
+            f"executor.options.address = {address!r}: no Ray cluster of this version answers there ({_first_line(error)})"
+        ) from None
+
+
+@contextmanager
+def _allowed_environment() -> Iterator[None]:
+    """Within it the environment is what jobs may have, so that no key of the driver's reaches a process of Ray's."""
+    before = dict(os.environ)
+    allowed: Iterable[str] = {*PASSED_ON, "HOME", "HF_HOME", "USER"}
+    for name in before.keys() - set(allowed):
+        del os.environ[name]
+    # As fast as jobs of the local executor; and nothing is told to others.
+    os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    try:
+        yield
+    finally:
+        os.environ.update(before)
