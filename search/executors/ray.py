@@ -22,7 +22,7 @@ from rewards_generated.files import restored
 from search.executors.base import Capacity
 from search.executors.environment import PASSED_ON
 from search.executors.job_process import ended_job, require_limits, seconds_allowed
-from search.executors.node import Ended, Lost, Order, Part, Progress, Refused, Sent, carry_out
+from search.executors.node import Ended, Event, Lost, Order, Part, Progress, Refused, Sent, carry_out
 from search.store.inputs import Input, inputs_of
 from search.store.parcels import PART_BYTES, ParcelDamaged, pack, unpack
 from trainer.grpo.memory import free_memory
@@ -59,6 +59,21 @@ class _Running:
         return self.place.with_name(f".{self.place.name}.{os.getpid()}")
 
 
+def run_on_node(order: Order) -> Iterator[Event]:
+    """The task that runs a job, on whichever node."""
+    import ray
+
+    context = ray.get_runtime_context()
+    node = f"{ray.util.get_node_ip_address()} ({context.get_node_id()})"
+
+    def fetch(sent: Sent) -> Iterator[bytes]:
+        for part in sent.parts:
+            yield ray.get(part, timeout=FETCH_SECONDS)
+
+    lost = (ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError, ray.exceptions.ObjectStoreFullError)
+    yield from carry_out(order, node, fetch, lost)
+
+
 class RayExecutor:
     """Implements `search.executors.base.Executor` on a Ray cluster.
 
@@ -69,6 +84,7 @@ class RayExecutor:
 
     name = "ray"
     elsewhere = True
+    on_node = staticmethod(run_on_node)
 
     def __init__(
         self,
@@ -192,7 +208,7 @@ class RayExecutor:
             gpus=wanted["num_gpus"],
         )
         selector = {NODE_ID: f"!in({','.join(self._refused)})"} if self._refused else None
-        task = ray.remote(max_retries=0, num_returns="streaming")(_on_node)
+        task = ray.remote(max_retries=0, num_returns="streaming")(self.on_node)
         started = task.options(name=job.label[:80], label_selector=selector, **wanted).remote(order)
         state = _Running(job, place, inputs, hashlib.sha256())
         state.spool.unlink(missing_ok=True)
@@ -308,21 +324,6 @@ class RayExecutor:
         for state in self._running.values():
             state.spool.unlink(missing_ok=True)
         self._running.clear()
-
-
-def _on_node(order: Order) -> Iterator[Any]:
-    """The task."""
-    import ray
-
-    context = ray.get_runtime_context()
-    node = f"{ray.util.get_node_ip_address()} ({context.get_node_id()})"
-
-    def fetch(sent: Sent) -> Iterator[bytes]:
-        for part in sent.parts:
-            yield ray.get(part, timeout=FETCH_SECONDS)
-
-    lost = (ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError, ray.exceptions.ObjectStoreFullError)
-    yield from carry_out(order, node, fetch, lost)
 
 
 def _free_memory(gpus: int) -> int:

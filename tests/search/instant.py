@@ -229,7 +229,7 @@ def _answers(job: EvaluateJob, suite: Suite, adapter: str | None) -> tuple[Predi
     examples = examples_of(_task(suite.task.model_dump_json()), suite.split, suite.questions, suite.ids)
     identity, right, seed = "base", 0.3, job.seed
     if adapter is not None:
-        identity, right = json.loads((Path(adapter) / "policy.json").read_text(encoding="utf-8"))
+        identity, right = json.loads((Path(job.placed(adapter)) / "policy.json").read_text(encoding="utf-8"))
     return tuple(
         _predicted(example, identity, right, f"{seed} {sample}", job.second_turn)
         for example in examples

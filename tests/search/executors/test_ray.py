@@ -1,0 +1,270 @@
+"""A cluster of two nodes on this machine: the same leaderboard as here, whatever is killed meanwhile, and nothing left."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rewards_generated.errors import UserError
+from search.executors import ray as ray_executor
+from search.executors.base import build_executor
+from search.executors.conformance import check_executor
+from search.executors.ray import RayExecutor
+from tests.search.executors.instant_on_ray import InstantOnRay
+from tests.search.executors.test_local import alive, wait_for
+from tests.search.searches import run_search
+from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
+from trainer.jobs.settings import Hardware
+
+CANARY = "canary-4711-secret"
+NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    import ray
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        patch.setenv("RAY_worker_niceness", "0")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        found = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+        found.add_node(**NODE)
+        patch.setenv("OPENAI_API_KEY", CANARY)
+        yield found
+        ray.shutdown()
+        found.shutdown()
+
+
+@pytest.fixture
+def build(cluster: Any) -> Callable[..., InstantOnRay]:
+    return lambda **options: InstantOnRay(address=cluster.address, **options)
+
+
+def job(label: str = "plain", questions: int = 4, **changes: Any) -> EvaluateJob:
+    task = {"name": "testbed", "options": {"train": 8, "validation": 8, "test": 8}}
+    suites = {"questions": {"task": task, "split": "validation", "questions": questions}}
+    fields = {
+        "label": label,
+        "base_model": "testbed",
+        "suites": suites,
+        "max_completion_tokens": 8,
+        "hardware": {"device": "cpu"},
+        **changes,
+    }
+    return EvaluateJob.model_validate(fields)
+
+
+def children(name: str = "instant_process") -> list[psutil.Process]:
+    """Of this program's jobs, by the module that they run."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any(name in part for part in process.info["cmdline"] or ()) and alive(process.pid):
+            found.append(process)
+    return found
+
+
+def log_files() -> list[Path]:
+    import ray
+
+    return [path for path in Path(ray._private.worker._global_node.get_session_dir_path()).rglob("*") if path.is_file()]
+
+
+def objects_in_store() -> int:
+    from ray._private.internal_api import memory_summary
+
+    said = memory_summary(stats_only=True)
+    return int(re.search(r"Plasma memory usage \d+ MiB, (\d+) objects", said)[1])  # type: ignore[index]
+
+
+@pytest.mark.ray
+def test_results_come_back_failures_are_told_with_their_node_and_no_secret_goes_along(
+    build: Callable[..., InstantOnRay], tmp_path: Path
+) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "policy.json").write_text(json.dumps(["code", 1.0]))
+    good, bad = job("environment", adapters=(None, str(adapter))), job("exit 3", questions=5)
+    ended = {done.job.label: done for done in build(parallel_jobs=2).run([good, bad], tmp_path / "jobs")}
+    answers: EvaluateResult = ended["environment"].result
+    assert answers.failure is None
+    assert all(prediction.correct for prediction in answers.predictions[1]["questions"])
+    failure = ended["exit 3"].result
+    assert failure.owner == "process"
+    assert "the job ended with exit code 3 on node " in failure.failure
+    assert failure.failure.endswith("and left no result; its log ends with: the last words of this job")
+    environment = json.loads((ended["environment"].folder / "environment").read_text())
+    assert CANARY not in json.dumps(environment)
+    assert not [name for name in environment if name.startswith("RAY_")]
+    assert environment["OMP_NUM_THREADS"] == "1"
+    assert not any(CANARY.encode() in path.read_bytes() for path in log_files())
+    [again] = build().run([good], tmp_path / "jobs")
+    assert again.result == answers
+
+
+@pytest.mark.ray
+def test_closing_stops_what_runs_and_all_that_it_started(build: Callable[..., InstantOnRay], tmp_path: Path) -> None:
+    executor = build()
+    ended = executor.run([job("sleeps"), job("plain", questions=5)], tmp_path / "jobs")
+    assert next(iter(ended)).job.label == "plain"
+    wait_for(lambda: executor.steps_in_progress() == 7 or not next_event(executor), 120)
+    found = [process for process in children()]
+    family = [*found, *(child for process in found for child in process.children())]
+    assert len(family) == 2
+    ended.close()  # type: ignore[attr-defined]
+    assert not any(alive(process.pid) for process in family)
+    assert executor.steps_in_progress() == 0
+    [rest] = build().run([job("plain", questions=6)], tmp_path / "jobs")
+    assert rest.result.failure is None
+
+
+def next_event(executor: RayExecutor) -> bool:
+    """Hears what the tasks have to tell, as `run` does while it waits."""
+    import ray
+
+    for task in ray.wait(list(executor._running), num_returns=1, timeout=1)[0]:
+        executor._hear(task, executor._running[task])
+        return True
+    return False
+
+
+@pytest.mark.ray
+def test_an_object_that_vanishes_is_one_sentence_and_sent_anew(
+    build: Callable[..., InstantOnRay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "config.json").write_text(tmp_path.name)
+    monkeypatch.setattr(ray_executor, "FETCH_SECONDS", 5.0)
+    executor, wanted = build(), job("plain", base_model=str(policy))
+    real = executor._send
+
+    def vanishing(given: Any) -> Any:
+        sent = real(given)
+        ray._private.internal_api.free(list(sent.parts), local_only=False)
+        return sent
+
+    monkeypatch.setattr(executor, "_send", vanishing)
+    [lost] = executor.run([wanted], tmp_path / "jobs")
+    assert lost.result.owner == "process"
+    assert f"{policy} did not arrive on node " in lost.result.failure
+    monkeypatch.setattr(executor, "_send", real)
+    [done] = executor.run([wanted], tmp_path / "jobs")
+    assert done.result.failure is None
+
+
+@pytest.mark.ray
+def test_nodes_with_other_packages_are_refused_by_name(
+    build: Callable[..., InstantOnRay],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(ray_executor, "versions", lambda: {"torch": "1.0"})
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(UserError, match=r"no node .* may run the jobs: node [\d.]+ \(\w+\) has torch .*; node"),
+    ):
+        list(build().run([job(questions=2), job(questions=3)], tmp_path / "jobs"))
+    assert len([record for record in caplog.records if "it gets no jobs" in record.message]) == 2
+
+
+@pytest.mark.ray
+def test_a_job_that_no_node_has_room_for_is_refused_before_anything_runs(
+    build: Callable[..., InstantOnRay], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"has what a job asks for: 64 CPUs \(hardware.threads\); ask for less"):
+        list(build().run([job(hardware={"device": "cpu", "threads": 64})], tmp_path))
+    with pytest.raises(UserError, match=r"1 CPUs \(hardware.threads\), 1 GPU;"):
+        list(build().run([job(hardware={"device": "cuda"})], tmp_path))
+    with pytest.raises(UserError, match=r"100000 GiB;"):
+        list(build(memory_gib_per_job=100_000).run([job()], tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.ray
+def test_capacity_is_asked_of_the_nodes(build: Callable[..., InstantOnRay]) -> None:
+    whole = build().capacity(Hardware(device="cpu"))
+    assert (whole.jobs, whole.device) == (2, "cpu")
+    assert 2**27 < whole.memory < 2**50
+    assert build(parallel_jobs=1).capacity(Hardware(device="cpu")).jobs == 1
+
+
+@pytest.mark.ray
+def test_a_search_comes_to_the_local_leaderboard_whatever_is_killed(cluster: Any, tmp_path: Path) -> None:
+    """A worker and a node are killed and a node is added while jobs run there."""
+    code, alone = run_search(tmp_path, name="alone")
+    assert code == 0
+    done: list[str] = []
+
+    def mischief() -> None:
+        wait_for(children, 600)
+        os.kill(children()[0].ppid(), signal.SIGKILL)
+        done.append("worker")
+        second = cluster.worker_nodes
+        raylets = {node.all_processes["raylet"][0].process.pid for node in second}
+        on_second: list[psutil.Process] = []
+
+        def running_there() -> bool:
+            on_second[:] = [item for item in children() if raylets & {parent.pid for parent in item.parents()}]
+            return bool(on_second)
+
+        wait_for(running_there, 600)
+        [node] = second
+        cluster.remove_node(node, allow_graceful=False)
+        done.append("node")
+        wait_for(lambda: not any(alive(item.pid) for item in on_second), 60)
+        cluster.add_node(**NODE)
+        done.append("added")
+
+    thread = threading.Thread(target=mischief)
+    thread.start()
+    options = {"address": cluster.address, "node_folder": str(tmp_path / "node")}
+    executor = {"name": f"{InstantOnRay.__module__}:InstantOnRay", "options": options}
+    code, run = run_search(tmp_path, name="spread", executor=executor)
+    thread.join()
+    assert code == 0
+    assert done == ["worker", "node", "added"]
+    assert (run / "leaderboard.json").read_bytes() == (alone / "leaderboard.json").read_bytes()
+    assert not children()
+    wait_for(lambda: objects_in_store() == 0, 60)
+    assert list((tmp_path / "node" / "attempts").iterdir()) == []
+    assert not any(CANARY.encode() in path.read_bytes() for path in log_files())
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_it_does_all_that_an_executor_has_to_do(cluster: Any) -> None:
+    check_executor(lambda **options: RayExecutor(address=cluster.address, **options))
+
+
+def test_without_the_package_and_with_bad_options_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs the package ray: pip install 'reward-search\[ray\]'"):
+        build_executor("ray")
+    for options, sentence in (
+        ({"parallel_jobs": 0}, "parallel_jobs = 0 must be at least 1"),
+        ({"gpus_per_job": -1}, r"options\.gpus_per_job = -1 must be 0 or more"),
+        ({"gpus_per_job": 1.5}, r"gpus_per_job = 1\.5: give a part of one, or a whole number"),
+        ({"memory_gib_per_job": -2}, r"options\.memory_gib_per_job = -2 must be 0 or more"),
+        ({"adress": "auto"}, "did you mean 'address'"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            build_executor("ray", **options)
+    monkeypatch.setattr(ray_executor, "find_spec", lambda name: object())
+    with pytest.raises(UserError, match="the driver has to run on a node of the cluster"):
+        build_executor("ray", address="ray://head:10001")

@@ -1,0 +1,46 @@
+"""Stands in for a job's process: `python -m tests.search.instant_process FOLDER`, light and instant.
+
+Its result is that of the instant executor. The job's label may ask for more: `sleeps` starts a child in a session of its
+own, leaves both process ids in the folder's `pids`, and never ends; `exit 3` ends with that code; `slow` takes a second;
+`environment` leaves its environment in the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.search.instant import InstantExecutor
+from trainer.jobs.folder import RESULT_FILE, write_model
+from trainer.jobs.process import _hold_on_to
+from trainer.jobs.registry import read_job
+
+
+def main(folder: Path, driver: int) -> int:
+    _hold_on_to(driver)
+    job = read_job(folder)
+    if "sleeps" in job.label:
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        (folder / "pids.part").write_text(json.dumps([os.getpid(), child.pid]))
+        (folder / "pids.part").rename(folder / "pids")
+        (folder / "steps").write_text("7")
+        time.sleep(600)
+    if "environment" in job.label:
+        (folder / "environment").write_text(json.dumps(dict(os.environ)))
+    if (code := re.search(r"exit (\d+)", job.label)) is not None:
+        print("the last words of this job", flush=True)
+        return int(code[1])
+    if "slow" in job.label or "seed" in job.label:
+        time.sleep(1)
+    [done] = InstantExecutor().run([job], folder.parent)
+    write_model(folder / RESULT_FILE, done.result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
