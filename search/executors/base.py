@@ -24,8 +24,8 @@ class Executor(Protocol):
     """Built with `parallel_jobs`, `job_timeout_seconds` and its options from the configuration.
 
     One whose jobs run on other machines has `elsewhere = True`, is built with `parallel_jobs` None where the
-    configuration says `auto`, and has `capacity(hardware) -> Capacity`. One that also has `steps_in_progress() -> int`, the GRPO steps done by the jobs that run now, is asked by the live
-    view.
+    configuration says `auto`, and has `capacity(hardware) -> Capacity`. One that also has `steps_in_progress() -> int`,
+    the GRPO steps done by the jobs that run now, is asked by the live view.
     """
 
     name: str

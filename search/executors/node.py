@@ -24,10 +24,12 @@ from search.executors.job_process import seconds_allowed, start_job, steps_done,
 from search.store.inputs import Input
 from search.store.parcels import ParcelDamaged, pack, unpack
 from trainer.jobs.base import Job
-from trainer.jobs.folder import JOB_FILE, versions, write_model
+from trainer.jobs.folder import JOB_FILE, LOG_FILE, versions, write_model
 from trainer.jobs.registry import KINDS
 
 POLL_SECONDS = 0.1
+NEWS_SECONDS = 1.0
+LOG_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,12 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    """The first says that the job starts."""
+
     node: str
-    steps: int
+    steps: int = 0
+    log: bytes = b""
+    """What the log has more than before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +100,11 @@ class Ended:
 
 
 Event = Refused | Lost | Progress | Part | Ended
+Fetch = Callable[[Sent], Iterable[bytes]]
+"""The parts of an input."""
 
 
-def carry_out(
-    order: Order, node: str, fetch: Callable[[Sent], Iterable[bytes]], failures: tuple[type[Exception], ...] = ()
-) -> Iterator[Event]:
+def carry_out(order: Order, node: str, fetch: Fetch, failures: tuple[type[Exception], ...] = ()) -> Iterator[Event]:
     """Runs the job of the order and tells what happens. `node`: its name for people. `fetch` gives the parts of an
     input; it may raise any of `failures`.
 
@@ -120,15 +126,14 @@ def carry_out(
                 return
         folder = attempt / job.digest
         environment = job_environment(job.hardware, None if order.gpus else "")
-        yield Progress(node, 0)
+        yield Progress(node)
         process = start_job(job.model_copy(update={"places": places}), folder, environment)
-        started, limit, told = time.monotonic(), seconds_allowed(job, order.timeout), 0
+        started, limit, told = time.monotonic(), seconds_allowed(job, order.timeout), Told()
         try:
             while (code := process.poll()) is None and (limit is None or time.monotonic() - started <= limit):
                 time.sleep(POLL_SECONDS)
-                if (steps := steps_done(folder)) != told:
-                    told = steps
-                    yield Progress(node, steps)
+                if (news := told.news(node, folder)) is not None:
+                    yield news
         finally:
             stop_job(process)
         # As the driver described it: nobody else knows the places of this node.
@@ -138,6 +143,28 @@ def carry_out(
             digest.update(part)
             yield Part(part)
         yield Ended(node, code, digest.hexdigest())
+
+
+@dataclass(slots=True)
+class Told:
+    """What the driver knows of a job that runs."""
+
+    steps: int = 0
+    logged: int = 0
+    at: float = 0.0
+
+    def news(self, node: str, folder: Path) -> Progress | None:
+        """What is new, but not more often than every `NEWS_SECONDS`."""
+        if time.monotonic() - self.at < NEWS_SECONDS:
+            return None
+        self.at, steps, log = time.monotonic(), steps_done(folder), b""
+        with suppress(OSError), (folder / LOG_FILE).open("rb") as file:
+            file.seek(self.logged)
+            log = file.read(LOG_BYTES)
+        if steps == self.steps and not log:
+            return None
+        self.steps, self.logged = steps, self.logged + len(log)
+        return Progress(node, steps, log)
 
 
 def unfit(job: Job, wanted: Mapping[str, str]) -> str | None:
@@ -188,13 +215,13 @@ def _attempt(folder: str | None) -> Iterator[Path]:
 
 @contextmanager
 def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds the lock, which a process that ends lets go. Raises BlockingIOError where another has it and `wait` is False."""
+    """Holds the lock, which a process that ends lets go. Raises BlockingIOError if another has it, unless it waits."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
 
 
-def _arrive(sent: Sent, attempt: Path, places: dict[str, str], fetch: Callable[[Sent], Iterable[bytes]]) -> None:
+def _arrive(sent: Sent, attempt: Path, places: dict[str, str], fetch: Fetch) -> None:
     """Puts the input where the job finds it. What is lasting comes once, and stays for other jobs of this node."""
     given = sent.input
     if given.target is not None:

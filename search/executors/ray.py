@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards_generated.errors import SCARCE, UserError
-from rewards_generated.files import restored
+from rewards_generated.files import restored, write_whole
 from search.executors.base import Capacity
 from search.executors.environment import PASSED_ON
 from search.executors.job_process import ended_job, require_limits, seconds_allowed
@@ -27,7 +27,7 @@ from search.store.inputs import Input, inputs_of
 from search.store.parcels import PART_BYTES, ParcelDamaged, pack, unpack
 from trainer.grpo.memory import free_memory
 from trainer.jobs.base import Done, Job, Result
-from trainer.jobs.folder import kept_result, versions
+from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, STEPS_FILE, kept_result, versions, write_model
 from trainer.jobs.registry import KINDS
 from trainer.jobs.settings import Hardware
 
@@ -49,7 +49,6 @@ class _Running:
     job: Job
     place: Path
     inputs: tuple[Input, ...]
-    digest: Any
     steps: int = 0
     node: str = ""
 
@@ -210,7 +209,7 @@ class RayExecutor:
         selector = {NODE_ID: f"!in({','.join(self._refused)})"} if self._refused else None
         task = ray.remote(max_retries=0, num_returns="streaming")(self.on_node)
         started = task.options(name=job.label[:80], label_selector=selector, **wanted).remote(order)
-        state = _Running(job, place, inputs, hashlib.sha256())
+        state = _Running(job, place, inputs)
         state.spool.unlink(missing_ok=True)
         self._running[started] = state
 
@@ -245,9 +244,8 @@ class RayExecutor:
         except ray.exceptions.RayError as error:
             return self._lost(state, f"{type(error).__name__}: {_first_line(error)}")
         if isinstance(event, Progress):
-            state.node, state.steps = event.node, event.steps
+            self._show(event, state)
         elif isinstance(event, Part):
-            state.digest.update(event.content)
             with state.spool.open("ab") as spool:
                 spool.write(event.content)
         elif isinstance(event, Lost):
@@ -265,6 +263,21 @@ class RayExecutor:
             limit = seconds_allowed(job, self.job_timeout_seconds)
             return ended_job(job, state.place, event.code, limit, where=f" on node {event.node}")
         return None
+
+    def _show(self, event: Progress, state: _Running) -> None:
+        """Keeps in the job's folder what the live view reads there, as if it ran here."""
+        place = state.place
+        if not state.node:
+            place.mkdir(exist_ok=True)
+            for left in (RESULT_FILE, STEPS_FILE, LOG_FILE):
+                (place / left).unlink(missing_ok=True)
+            write_model(place / JOB_FILE, state.job)
+        state.node, state.steps = event.node, event.steps
+        if event.steps:
+            write_whole(place / STEPS_FILE, str(event.steps))
+        if event.log:
+            with (place / LOG_FILE).open("ab") as log:
+                log.write(event.log)
 
     def _lost(self, state: _Running, why: str) -> Result:
         """Run again, it is sent anew."""
@@ -399,7 +412,8 @@ def _connect(address: str | None) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise UserError(
-            f"executor.options.address = {address!r}: no Ray cluster of this version answers there ({_first_line(error)})"
+            f"executor.options.address = {address!r}: no Ray cluster of this version answers there "
+            f"({_first_line(error)})"
         ) from None
 
 

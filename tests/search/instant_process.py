@@ -1,8 +1,8 @@
 """Stands in for a job's process: `python -m tests.search.instant_process FOLDER`, light and instant.
 
-Its result is that of the instant executor. The job's label may ask for more: `sleeps` starts a child in a session of its
-own, leaves both process ids in the folder's `pids`, and never ends; `exit 3` ends with that code; `slow` takes a second;
-`environment` leaves its environment in the folder.
+Its result is that of the instant executor. The job's label may ask for more: `sleeps` starts a child in a session of
+its own and never ends; `exit 3` ends with that code; `environment` leaves its environment in the folder. Training runs
+take a second.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ def main(folder: Path, driver: int) -> int:
     _hold_on_to(driver)
     job = read_job(folder)
     if "sleeps" in job.label:
-        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
-        (folder / "pids.part").write_text(json.dumps([os.getpid(), child.pid]))
-        (folder / "pids.part").rename(folder / "pids")
+        subprocess.Popen(["sleep", "600"], start_new_session=True)
         (folder / "steps").write_text("7")
         time.sleep(600)
     if "environment" in job.label:
@@ -35,7 +33,7 @@ def main(folder: Path, driver: int) -> int:
     if (code := re.search(r"exit (\d+)", job.label)) is not None:
         print("the last words of this job", flush=True)
         return int(code[1])
-    if "slow" in job.label or "seed" in job.label:
+    if "seed" in job.label:
         time.sleep(1)
     [done] = InstantExecutor().run([job], folder.parent)
     write_model(folder / RESULT_FILE, done.result)

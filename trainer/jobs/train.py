@@ -190,7 +190,11 @@ class TrainJob(Job):
 
     @property
     def sandboxes(self) -> tuple[SandboxSettings, ...]:
-        return (self.shared.sandbox,) if any(not reward.is_base for run in self.members for reward in run.ensemble.members) else ()
+        return (
+            (self.shared.sandbox,)
+            if any(not reward.is_base for run in self.members for reward in run.ensemble.members)
+            else ()
+        )
 
 
 def member_folder(folder: Path, member: TrainingRun) -> Path:

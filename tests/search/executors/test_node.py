@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rewards_generated.errors import SandboxUnavailable
 from rewards_generated.ensemble import Member
+from rewards_generated.errors import SandboxUnavailable
 from search.executors import node
 from search.executors.local import LocalExecutor
 from search.executors.node import Ended, Lost, Order, Part, Progress, Refused, Sent, carry_out, unfit
@@ -79,9 +79,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
-def test_inputs_arrive_the_folder_comes_back_and_base_policies_stay(
-    tmp_path: Path, seen: list[dict[str, Any]]
-) -> None:
+def test_inputs_arrive_the_folder_comes_back_and_base_policies_stay(tmp_path: Path, seen: list[dict[str, Any]]) -> None:
     base, adapter, jobs = policy(tmp_path / "base"), policy(tmp_path / "adapter"), tmp_path / "jobs"
     job = evaluation(base, adapters=(str(adapter),))
     (jobs / job.digest / "checkpoint").mkdir(parents=True)
@@ -184,17 +182,16 @@ def test_closing_stops_the_job_with_all_that_it_started(tmp_path: Path, monkeypa
 
     def start(job: Job, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         folder.mkdir()
-        started = subprocess.Popen(
-            [sys.executable, "-S", "-c", code], stdout=subprocess.PIPE, start_new_session=True
-        )
+        started = subprocess.Popen([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE, start_new_session=True)
         assert started.stdout is not None
         pids.extend([started.pid, int(started.stdout.readline())])
         (folder / "steps").write_text("3")
+        (folder / "log.txt").write_text("step 3")
         return started
 
     monkeypatch.setattr(node, "start_job", start)
     events = carry_out(order(evaluation(tmp_path / "hub"), tmp_path, tmp_path / "node"), "n", parts_of)
-    assert [next(events), next(events)] == [Progress("n", 0), Progress("n", 3)]
+    assert [next(events), next(events)] == [Progress("n"), Progress("n", 3, b"step 3")]
     assert all(alive(pid) for pid in pids)
     events.close()  # type: ignore[attr-defined]
     wait_for(lambda: not any(alive(pid) for pid in pids), 10)

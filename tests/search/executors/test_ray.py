@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine: the same leaderboard as here, whatever is killed meanwhile, and nothing left."""
+"""A cluster of two nodes on this machine: the leaderboard is that of here, whatever is killed, and nothing is left."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_closing_stops_what_runs_and_all_that_it_started(build: Callable[..., In
     ended = executor.run([job("sleeps"), job("plain", questions=5)], tmp_path / "jobs")
     assert next(iter(ended)).job.label == "plain"
     wait_for(lambda: executor.steps_in_progress() == 7 or not next_event(executor), 120)
-    found = [process for process in children()]
+    found = children()
     family = [*found, *(child for process in found for child in process.children())]
     assert len(family) == 2
     ended.close()  # type: ignore[attr-defined]
