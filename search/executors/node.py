@@ -115,12 +115,13 @@ def carry_out(order: Order, node: str, fetch: Fetch, failures: tuple[type[Except
     if (why := unfit(job, order.versions)) is not None:
         yield Refused(node, f"node {node} {why}")
         return
+    lost: tuple[type[Exception], ...] = (ParcelDamaged, *failures)
     with _attempt(order.folder) as attempt:
         places: dict[str, str] = {}
         for sent in order.inputs:
             try:
                 _arrive(sent, attempt, places, fetch)
-            except (ParcelDamaged, *failures) as error:
+            except lost as error:
                 what = sent.input.name or sent.input.target
                 yield Lost(f"{what} did not arrive on node {node}: {_first_line(error)}")
                 return

@@ -290,10 +290,10 @@ class RayExecutor:
 
     def _refuse(self, event: Refused) -> None:
         """Raises UserError where no node is left."""
-        node = event.node.rpartition(" ")[2].strip("()")
-        if node not in self._refused:
-            self._refused[node] = event.why
-            logger.warning("%s; it gets no jobs", event.why)
+        for node in (known["NodeID"] for known in _alive() if known["NodeID"] in event.node):
+            if node not in self._refused:
+                self._refused[node] = event.why
+                logger.warning("%s; it gets no jobs", event.why)
         if all(known["NodeID"] in self._refused for known in _alive()):
             raise UserError(f"no node of the Ray cluster may run the jobs: {'; '.join(self._refused.values())}")
 

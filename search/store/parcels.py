@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rewards_generated.files import partial_of, replace_folder
 
@@ -40,7 +41,7 @@ def unpack(parts: Iterable[bytes], sha256: str, folder: Path) -> None:
     folder stays as it was. A single file comes to lie in the folder. Nobody else may write it at the same time."""
     partial = partial_of(folder)
     partial.mkdir(parents=True)
-    stream = _Stream(iter(parts))
+    stream: Any = _Stream(iter(parts))
     try:
         try:
             with tarfile.open(fileobj=stream, mode="r|") as archive:

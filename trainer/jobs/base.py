@@ -64,7 +64,7 @@ class Job(Frozen):
     label: str
     """For people. Not part of the digest."""
     hardware: Hardware = Hardware()
-    places: Annotated[dict[str, str], Field(default={}, exclude_if=lambda places: not places)]
+    places: Annotated[dict[str, str], Field(exclude_if=lambda places: not places)] = Field(default={})
     """Where files and folders that the description names lie on the machine that runs it, by how they are named there.
     Not part of the digest."""
 

@@ -7,10 +7,11 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psutil
@@ -89,6 +90,12 @@ def objects_in_store() -> int:
     return int(re.search(r"Plasma memory usage \d+ MiB, (\d+) objects", said)[1])  # type: ignore[index]
 
 
+def another_node(address: str) -> subprocess.Popen[bytes]:
+    size = str(NODE["object_store_memory"])
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={address}", "--block", "--num-cpus=1"]
+    return subprocess.Popen([*command, f"--object-store-memory={size}"], stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.ray
 def test_results_come_back_failures_are_told_with_their_node_and_no_secret_goes_along(
     build: Callable[..., InstantOnRay], tmp_path: Path
@@ -144,18 +151,17 @@ def next_event(executor: RayExecutor) -> bool:
 def test_an_object_that_vanishes_is_one_sentence_and_sent_anew(
     build: Callable[..., InstantOnRay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ray
+    from ray._private.internal_api import free
 
     policy = tmp_path / "policy"
     policy.mkdir()
-    (policy / "config.json").write_text(tmp_path.name)
-    monkeypatch.setattr(ray_executor, "FETCH_SECONDS", 5.0)
+    (policy / "config.json").write_bytes(os.urandom(2**20))
     executor, wanted = build(), job("plain", base_model=str(policy))
     real = executor._send
 
     def vanishing(given: Any) -> Any:
         sent = real(given)
-        ray._private.internal_api.free(list(sent.parts), local_only=False)
+        free(list(sent.parts), local_only=False)
         return sent
 
     monkeypatch.setattr(executor, "_send", vanishing)
@@ -205,40 +211,40 @@ def test_capacity_is_asked_of_the_nodes(build: Callable[..., InstantOnRay]) -> N
 
 
 @pytest.mark.ray
-def test_a_search_comes_to_the_local_leaderboard_whatever_is_killed(cluster: Any, tmp_path: Path) -> None:
+def test_a_search_comes_to_the_local_leaderboard_whatever_is_killed(
+    cluster: Any, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """A worker and a node are killed and a node is added while jobs run there."""
     code, alone = run_search(tmp_path, name="alone")
     assert code == 0
-    done: list[str] = []
+    added: list[subprocess.Popen[bytes]] = []
 
     def mischief() -> None:
         wait_for(children, 600)
         os.kill(children()[0].ppid(), signal.SIGKILL)
-        done.append("worker")
-        second = cluster.worker_nodes
-        raylets = {node.all_processes["raylet"][0].process.pid for node in second}
+        [second] = cluster.worker_nodes
+        raylet = second.all_processes["raylet"][0].process.pid
         on_second: list[psutil.Process] = []
 
         def running_there() -> bool:
-            on_second[:] = [item for item in children() if raylets & {parent.pid for parent in item.parents()}]
+            on_second[:] = [item for item in children() if raylet in {parent.pid for parent in item.parents()}]
             return bool(on_second)
 
         wait_for(running_there, 600)
-        [node] = second
-        cluster.remove_node(node, allow_graceful=False)
-        done.append("node")
+        os.kill(raylet, signal.SIGKILL)
         wait_for(lambda: not any(alive(item.pid) for item in on_second), 60)
-        cluster.add_node(**NODE)
-        done.append("added")
+        added.append(another_node(cluster.address))
 
-    thread = threading.Thread(target=mischief)
+    thread = Thread(target=mischief)
     thread.start()
     options = {"address": cluster.address, "node_folder": str(tmp_path / "node")}
     executor = {"name": f"{InstantOnRay.__module__}:InstantOnRay", "options": options}
     code, run = run_search(tmp_path, name="spread", executor=executor)
     thread.join()
+    for node in added:
+        request.addfinalizer(node.terminate)
     assert code == 0
-    assert done == ["worker", "node", "added"]
+    assert len(added) == 1
     assert (run / "leaderboard.json").read_bytes() == (alone / "leaderboard.json").read_bytes()
     assert not children()
     wait_for(lambda: objects_in_store() == 0, 60)
