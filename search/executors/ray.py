@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +40,7 @@ FETCH_SECONDS = 600.0
 """After which an object that a node waits for counts as lost."""
 STOP_SECONDS = 20.0
 """That a task has for stopping its job's process and cleaning up, before its worker is killed."""
+CONNECT_SECONDS = 5.0
 WAIT_SECONDS = 1.0
 SILENT_SECONDS = 120.0
 """After which it is said that no job runs."""
@@ -251,7 +253,7 @@ class RayExecutor:
         elif isinstance(event, Lost):
             return self._lost(state, event.why)
         elif isinstance(event, Refused):
-            self._refuse(event)
+            self._refuse(event, job.hardware)
             return event
         elif isinstance(event, Ended):
             try:
@@ -288,13 +290,14 @@ class RayExecutor:
         result: Result = KINDS[state.job.kind].result(digest=state.job.digest, failure=failure, owner="process")
         return result
 
-    def _refuse(self, event: Refused) -> None:
-        """Raises UserError where no node is left."""
+    def _refuse(self, event: Refused, hardware: Hardware) -> None:
+        """Raises UserError where no node with room for such a job is left."""
         for node in (known["NodeID"] for known in _alive() if known["NodeID"] in event.node):
             if node not in self._refused:
                 self._refused[node] = event.why
                 logger.warning("%s; it gets no jobs", event.why)
-        if all(known["NodeID"] in self._refused for known in _alive()):
+        wanted = self._resources(hardware)
+        if not any(_room(node["Resources"], wanted) for node in self._nodes()):
             raise UserError(f"no node of the Ray cluster may run the jobs: {'; '.join(self._refused.values())}")
 
     def _nodes(self) -> list[dict[str, Any]]:
@@ -303,7 +306,7 @@ class RayExecutor:
     def _resources(self, hardware: Hardware) -> dict[str, float]:
         """What Ray keeps for a job."""
         on_gpu = hardware.device == "cuda" or (
-            hardware.device == "auto" and any(node["Resources"].get("GPU") for node in self._nodes())
+            hardware.device == "auto" and any(node["Resources"].get("GPU") for node in _alive())
         )
         gpus = 0.0 if not on_gpu else 1.0 if self._gpus is None else self._gpus
         wanted: dict[str, float] = {"num_cpus": hardware.threads, "num_gpus": gpus}
@@ -399,6 +402,8 @@ def _connect(address: str | None) -> None:
             f"executor.options.address = {address!r}: the driver has to run on a node of the cluster; start it there, "
             "and give `auto` or HOST:PORT"
         )
+    if address not in (None, "auto"):
+        _require_answer(address)
     import ray
 
     if ray.is_initialized():
@@ -415,6 +420,18 @@ def _connect(address: str | None) -> None:
             f"executor.options.address = {address!r}: no Ray cluster of this version answers there "
             f"({_first_line(error)})"
         ) from None
+
+
+def _require_answer(address: str) -> None:
+    """Raises UserError in seconds, where Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"executor.options.address = {address!r}: give HOST:PORT, or `auto`")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UserError(f"executor.options.address = {address!r}: nothing answers there ({why})") from None
 
 
 @contextmanager

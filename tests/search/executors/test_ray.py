@@ -22,6 +22,7 @@ from search.executors import ray as ray_executor
 from search.executors.base import build_executor
 from search.executors.conformance import check_executor
 from search.executors.ray import RayExecutor
+from search.watch.jobs import running_jobs
 from tests.search.executors.instant_on_ray import InstantOnRay
 from tests.search.executors.test_local import alive, wait_for
 from tests.search.searches import run_search
@@ -123,10 +124,21 @@ def test_results_come_back_failures_are_told_with_their_node_and_no_secret_goes_
 
 @pytest.mark.ray
 def test_closing_stops_what_runs_and_all_that_it_started(build: Callable[..., InstantOnRay], tmp_path: Path) -> None:
+    import ray
+
     executor = build()
     ended = executor.run([job("sleeps"), job("plain", questions=5)], tmp_path / "jobs")
     assert next(iter(ended)).job.label == "plain"
-    wait_for(lambda: executor.steps_in_progress() == 7 or not next_event(executor), 120)
+
+    def seven_steps() -> bool:
+        """Hears what the tasks have to tell meanwhile, as `run` does while it waits."""
+        for task in ray.wait(list(executor._running), num_returns=1, timeout=1)[0]:
+            executor._hear(task, executor._running[task])
+        return executor.steps_in_progress() == 7
+
+    wait_for(seven_steps, 120)
+    [live] = running_jobs(tmp_path / "jobs")
+    assert (live.label, live.steps) == ("sleeps", 7)
     found = children()
     family = [*found, *(child for process in found for child in process.children())]
     assert len(family) == 2
@@ -135,16 +147,6 @@ def test_closing_stops_what_runs_and_all_that_it_started(build: Callable[..., In
     assert executor.steps_in_progress() == 0
     [rest] = build().run([job("plain", questions=6)], tmp_path / "jobs")
     assert rest.result.failure is None
-
-
-def next_event(executor: RayExecutor) -> bool:
-    """Hears what the tasks have to tell, as `run` does while it waits."""
-    import ray
-
-    for task in ray.wait(list(executor._running), num_returns=1, timeout=1)[0]:
-        executor._hear(task, executor._running[task])
-        return True
-    return False
 
 
 @pytest.mark.ray
@@ -272,5 +274,10 @@ def test_without_the_package_and_with_bad_options_it_says_so(monkeypatch: pytest
         with pytest.raises(UserError, match=sentence):
             build_executor("ray", **options)
     monkeypatch.setattr(ray_executor, "find_spec", lambda name: object())
-    with pytest.raises(UserError, match="the driver has to run on a node of the cluster"):
-        build_executor("ray", address="ray://head:10001")
+    for address, sentence in (
+        ("ray://head:10001", "the driver has to run on a node of the cluster"),
+        ("head", "give HOST:PORT, or `auto`"),
+        ("127.0.0.1:9", r"'127\.0\.0\.1:9': nothing answers there \(Connection refused\)"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            build_executor("ray", address=address)
