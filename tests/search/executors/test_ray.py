@@ -69,11 +69,11 @@ def job(label: str = "plain", questions: int = 4, **changes: Any) -> EvaluateJob
     return EvaluateJob.model_validate(fields)
 
 
-def children(name: str = "instant_process") -> list[psutil.Process]:
-    """Of this program's jobs, by the module that they run."""
+def children(folder: Path) -> list[psutil.Process]:
+    """The processes of the jobs for which nodes keep what they need in the folder."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
-        if any(name in part for part in process.info["cmdline"] or ()) and alive(process.pid):
+        if any(part.startswith(str(folder)) for part in process.info["cmdline"] or ()) and alive(process.pid):
             found.append(process)
     return found
 
@@ -126,7 +126,7 @@ def test_results_come_back_failures_are_told_with_their_node_and_no_secret_goes_
 def test_closing_stops_what_runs_and_all_that_it_started(build: Callable[..., InstantOnRay], tmp_path: Path) -> None:
     import ray
 
-    executor = build()
+    executor = build(node_folder=str(tmp_path / "node"))
     ended = executor.run([job("sleeps"), job("plain", questions=5)], tmp_path / "jobs")
     assert next(iter(ended)).job.label == "plain"
 
@@ -139,7 +139,7 @@ def test_closing_stops_what_runs_and_all_that_it_started(build: Callable[..., In
     wait_for(seven_steps, 120)
     [live] = running_jobs(tmp_path / "jobs")
     assert (live.label, live.steps) == ("sleeps", 7)
-    found = children()
+    found = children(tmp_path / "node")
     family = [*found, *(child for process in found for child in process.children())]
     assert len(family) == 2
     ended.close()  # type: ignore[attr-defined]
@@ -219,17 +219,18 @@ def test_a_search_comes_to_the_local_leaderboard_whatever_is_killed(
     """A worker and a node are killed and a node is added while jobs run there."""
     code, alone = run_search(tmp_path, name="alone")
     assert code == 0
+    nodes = tmp_path / "node"
     added: list[subprocess.Popen[bytes]] = []
 
     def mischief() -> None:
-        wait_for(children, 600)
-        os.kill(children()[0].ppid(), signal.SIGKILL)
+        wait_for(lambda: children(nodes), 600)
+        os.kill(children(nodes)[0].ppid(), signal.SIGKILL)
         [second] = cluster.worker_nodes
         raylet = second.all_processes["raylet"][0].process.pid
         on_second: list[psutil.Process] = []
 
         def running_there() -> bool:
-            on_second[:] = [item for item in children() if raylet in {parent.pid for parent in item.parents()}]
+            on_second[:] = [item for item in children(nodes) if raylet in {parent.pid for parent in item.parents()}]
             return bool(on_second)
 
         wait_for(running_there, 600)
@@ -239,7 +240,7 @@ def test_a_search_comes_to_the_local_leaderboard_whatever_is_killed(
 
     thread = Thread(target=mischief)
     thread.start()
-    options = {"address": cluster.address, "node_folder": str(tmp_path / "node")}
+    options = {"address": cluster.address, "node_folder": str(nodes)}
     executor = {"name": f"{InstantOnRay.__module__}:InstantOnRay", "options": options}
     code, run = run_search(tmp_path, name="spread", executor=executor)
     thread.join()
@@ -248,9 +249,9 @@ def test_a_search_comes_to_the_local_leaderboard_whatever_is_killed(
     assert code == 0
     assert len(added) == 1
     assert (run / "leaderboard.json").read_bytes() == (alone / "leaderboard.json").read_bytes()
-    assert not children()
+    assert not children(nodes)
     wait_for(lambda: objects_in_store() == 0, 60)
-    assert list((tmp_path / "node" / "attempts").iterdir()) == []
+    assert list((nodes / "attempts").iterdir()) == []
     assert not any(CANARY.encode() in path.read_bytes() for path in log_files())
 
 
