@@ -85,9 +85,9 @@ class InstantExecutor:
         steps = stop or job.grpo.steps
         policy = [job.ensemble.identity, accuracy(job.ensemble, job.seed, None if stop is None else steps)]
         (adapter / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
-        assert job.evaluation is not None
-        evaluation = job.evaluation
-        examples = examples_of(_task(job.task.model_dump_json()), evaluation.split, evaluation.limit, evaluation.ids)
+        asked = job.evaluation
+        task = _task(job.task.model_dump_json())
+        examples = () if asked is None else examples_of(task, asked.split, asked.limit, asked.ids)
         return RunResult(
             digest=job.digest,
             adapter="adapter",
@@ -98,7 +98,7 @@ class InstantExecutor:
             ),
             samples=(SampleCompletion(step=1, prompt="1 + 1", completion="2", answer="2", scores={}, total=None),),
             predictions=tuple(
-                _predicted(example, policy[0], policy[1], job.seed, job.evaluation.second_turn) for example in examples
+                _predicted(example, policy[0], policy[1], job.seed, asked and asked.second_turn) for example in examples
             ),
             seconds={"start": 0.0, "train": 0.0, "evaluate": 0.0},
             sha256=hashes(folder, ["adapter"]),

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.search.instant import InstantExecutor
 from trainer.jobs.folder import RESULT_FILE, write_model
 from trainer.jobs.process import _hold_on_to
-from trainer.jobs.registry import read_job
+from trainer.jobs.registry import KINDS, read_job
 
 
 def main(folder: Path, driver: int) -> int:
@@ -35,6 +35,10 @@ def main(folder: Path, driver: int) -> int:
         return int(code[1])
     if "seed" in job.label:
         time.sleep(1)
+    if any(path.startswith("/") and not Path(job.placed(path)).exists() for path in job.inputs):
+        missing = KINDS[job.kind].result(digest=job.digest, failure="there is no such policy", owner="setup")
+        write_model(folder / RESULT_FILE, missing)
+        return 1
     [done] = InstantExecutor().run([job], folder.parent)
     write_model(folder / RESULT_FILE, done.result)
     return 0

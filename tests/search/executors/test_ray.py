@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -84,11 +84,11 @@ def log_files() -> list[Path]:
     return [path for path in Path(ray._private.worker._global_node.get_session_dir_path()).rglob("*") if path.is_file()]
 
 
-def objects_in_store() -> int:
-    from ray._private.internal_api import memory_summary
+def bytes_in_store() -> float:
+    import ray
 
-    said = memory_summary(stats_only=True)
-    return int(re.search(r"Plasma memory usage \d+ MiB, (\d+) objects", said)[1])  # type: ignore[index]
+    total, free = ray.cluster_resources(), ray.available_resources()
+    return total["object_store_memory"] - free["object_store_memory"]
 
 
 def another_node(address: str) -> subprocess.Popen[bytes]:
@@ -150,23 +150,22 @@ def test_closing_stops_what_runs_and_all_that_it_started(build: Callable[..., In
 
 
 @pytest.mark.ray
-def test_an_object_that_vanishes_is_one_sentence_and_sent_anew(
-    build: Callable[..., InstantOnRay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_object_that_vanishes_with_its_node_is_one_sentence_and_sent_anew(
+    cluster: Any, build: Callable[..., InstantOnRay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ray._private.internal_api import free
+    import ray
 
     policy = tmp_path / "policy"
     policy.mkdir()
     (policy / "config.json").write_bytes(os.urandom(2**20))
     executor, wanted = build(), job("plain", base_model=str(policy))
+    third = cluster.add_node(**NODE, resources={"third": 1})
+    there = ray.remote(resources={"third": 1}, num_cpus=0, max_retries=0)(os.urandom).remote(2**20)
+    ray.wait([there], fetch_local=False)
+    assert bytes_in_store() > 2**20 / 2
+    cluster.remove_node(third, allow_graceful=False)
     real = executor._send
-
-    def vanishing(given: Any) -> Any:
-        sent = real(given)
-        free(list(sent.parts), local_only=False)
-        return sent
-
-    monkeypatch.setattr(executor, "_send", vanishing)
+    monkeypatch.setattr(executor, "_send", lambda given: replace(real(given), parts=(there,)))
     [lost] = executor.run([wanted], tmp_path / "jobs")
     assert lost.result.owner == "process"
     assert f"{policy} did not arrive on node " in lost.result.failure
@@ -250,9 +249,14 @@ def test_a_search_comes_to_the_local_leaderboard_whatever_is_killed(
     assert len(added) == 1
     assert (run / "leaderboard.json").read_bytes() == (alone / "leaderboard.json").read_bytes()
     assert not children(nodes)
-    wait_for(lambda: objects_in_store() == 0, 60)
+    wait_for(lambda: bytes_in_store() == 0, 60)
     assert list((nodes / "attempts").iterdir()) == []
     assert not any(CANARY.encode() in path.read_bytes() for path in log_files())
+
+
+@pytest.mark.ray
+def test_it_keeps_the_contract_of_executors(build: Callable[..., InstantOnRay]) -> None:
+    check_executor(build)
 
 
 @pytest.mark.ray
