@@ -17,7 +17,7 @@ from typing import Any
 
 from rewards_generated.errors import UserError
 from search.ledger import Ledger
-from search.ledger.connection import LEDGER_FILE
+from search.ledger.connection import mark
 from search.watch.page import page, recorded_parts, running_parts, whole_report
 
 LOOPBACK = "127.0.0.1"
@@ -37,11 +37,11 @@ class Watcher:
 
     def look(self) -> None:
         found = running_parts(self.folder)
-        mark = self._mark()
-        if mark != self._seen:
+        now = mark(self.folder)
+        if now != self._seen:
             try:
                 found |= recorded_parts(self.folder)
-                self._seen = mark
+                self._seen = now
             except UserError as error:
                 found["state"] = f'<p class="soft">{_escaped(str(error))}</p>'
         new = {name: html for name, html in found.items() if self.parts.get(name, (0, None))[1] != html}
@@ -56,17 +56,6 @@ class Watcher:
         with self.changed:
             self.changed.wait_for(lambda: self.number > number, seconds)
             return self.number, {name: html for name, (at, html) in self.parts.items() if at > number}
-
-    def _mark(self) -> list[tuple[int, int] | None]:
-        """Changes with the ledger, and with whether it is driven."""
-        found: list[tuple[int, int] | None] = []
-        for name in (LEDGER_FILE, f"{LEDGER_FILE}-wal"):
-            try:
-                state = (self.folder / name).stat()
-                found.append((state.st_mtime_ns, state.st_size))
-            except OSError:
-                found.append(None)
-        return found
 
 
 class Server(ThreadingHTTPServer):
