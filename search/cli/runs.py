@@ -66,7 +66,7 @@ def run(
     """Run a search to its leaderboard and report, or resume one.
 
     `reward-search config` lists every field that --config and --set take. A stopped run is resumed under other options
-    of its proposer, more rounds, or another parallelism and time limit; the ledger and the report say so.
+    of its proposer, more rounds, other trackers, another parallelism or time limit; the ledger and the report say so.
 
     Examples:
 

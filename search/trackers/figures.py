@@ -60,8 +60,8 @@ def tracked_run(config: SearchConfig, ledger: Ledger, place: tuple[Stage, str, i
         return None
     candidate = next((found for found in ledger.candidates() if found.name == subject), None)
     points = [Point(int(entry["step"]), dict(_numbers("", entry))) for entry in record.result["curves"]]
-    if (scored := _scored(config, ledger, record, points)) is not None:
-        points.append(scored)
+    last = points[-1].step if points else 0
+    points += [Point(last, values)] if (values := _ended(config, ledger, record)) else []
     return TrackedRun(
         name=f"{stage}/{_name(subject)}/seed-{seed}",
         facts={"search": config.name, "stage": stage, "subject": subject, "seed": seed, **_facts(record, candidate)},
@@ -74,16 +74,15 @@ def _counts(every: Sequence[Outcome]) -> dict[str, int]:
     return {status: sum(o.status == status for o in every) for status in ("screened", "rejected", "failed")}
 
 
-def _scored(config: SearchConfig, ledger: Ledger, record: JobRecord, points: Sequence[Point]) -> Point | None:
-    """Of the evaluation at the end of the run."""
+def _ended(config: SearchConfig, ledger: Ledger, record: JobRecord) -> dict[str, float]:
+    """Of the evaluation at the end of the run; of one that failed, that it did."""
+    if record.failure is not None:
+        return {"failed": 1.0}
     split = config.search.select_on
-    answers = ledger.predictions(record.stage, record.subject, split).get(record.seed)
-    if not answers:
-        return None
-    found = compute_metrics(answers)
-    values = {f"{split}/f1": found.strict.f1, f"{split}/accuracy": found.strict.accuracy}
-    last = points[-1].step if points else 0
-    return Point(last, {name: value for name, value in values.items() if value is not None})
+    answers = ledger.predictions(record.stage, record.subject, split).get(record.seed, [])
+    found = compute_metrics(answers).strict
+    values = {f"{split}/f1": found.f1, f"{split}/accuracy": found.accuracy}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _facts(record: JobRecord, candidate: Candidate | None) -> dict[str, str | int | float]:

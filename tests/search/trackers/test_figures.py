@@ -50,7 +50,7 @@ def test_a_run_that_failed_says_so_and_has_no_score(run: Path, ledger: Ledger) -
     assert found is not None
     assert found.failed
     assert "reward calls failed" in str(found.facts["failure"])
-    assert not any("validation/f1" in point.values for point in found.points)
+    assert [dict(point.values) for point in found.points] == [{"failed": 1.0}]
 
 
 def test_what_trains_nothing_is_no_run(run: Path, ledger: Ledger) -> None:
@@ -60,7 +60,7 @@ def test_what_trains_nothing_is_no_run(run: Path, ledger: Ledger) -> None:
     assert [tracked_run(config, ledger, place) for place in others] == [None] * len(others)
 
 
-def test_figures_of_rewards_stand_under_their_names_and_what_is_no_number_is_left_out(run: Path, ledger: Ledger) -> None:
+def test_figures_of_rewards_stand_under_their_names_and_what_is_no_number_is_left_out() -> None:
     from search.trackers.figures import _numbers
 
     entry = {
@@ -121,7 +121,7 @@ def test_everything_is_logged_once_and_a_resumed_search_logs_what_is_new(run: Pa
     assert told[-1] == {"closed": True}
 
     state = json.loads((place / STATE_FILE).read_text(encoding="utf-8"))
-    lost = [entry for entry in state["runs"] if entry[0] == "retraining"][0]
+    lost = next(entry for entry in state["runs"] if entry[0] == "retraining")
     state["runs"].remove(lost)
     (place / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
     track(run, RECORDING, lambda seconds: True)
