@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -45,6 +48,13 @@ def test_a_tracker_that_does_not_end_is_stopped(run: Path, monkeypatch: pytest.M
     assert time.monotonic() - began < 30
     [warning] = said
     assert "it did not end within 0 s" in warning
+
+
+def test_its_process_ends_by_itself_where_the_driver_is_dead(run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("trackers"))
+    command = [sys.executable, "-P", "-m", "search.trackers.process", str(run), f"{HERE}:Recording"]
+    assert subprocess.run(command, stdin=subprocess.DEVNULL, timeout=300, check=False).returncode == 0
+    assert '"closed"' in (place_of(run, f"{HERE}:Recording") / "told.jsonl").read_text(encoding="utf-8")
 
 
 def test_an_error_of_the_search_passes_through(run: Path) -> None:

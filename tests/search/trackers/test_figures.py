@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -108,7 +109,8 @@ def test_facts_of_a_search_hold_no_options_where_addresses_and_keys_may_stand() 
     assert "hidden" not in json.dumps(facts)
 
 
-def test_everything_is_logged_once_and_a_resumed_search_logs_what_is_new(run: Path) -> None:
+def test_everything_is_logged_once_and_a_resumed_search_logs_what_is_new(run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("trackers"))
     place = place_of(run, RECORDING)
     looks = iter([False, True])
     track(run, RECORDING, lambda seconds: next(looks))
@@ -132,6 +134,7 @@ def test_everything_is_logged_once_and_a_resumed_search_logs_what_is_new(run: Pa
     assert not (place / LOG_FILE).exists()
 
 
+@pytest.mark.slow
 def test_rounds_that_may_still_get_runs_are_not_told(tmp_path: Path) -> None:
     executor = {"options": {"interrupt": "reward-2"}}
     code, folder = run_search(tmp_path, executor=executor)
