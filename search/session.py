@@ -64,6 +64,7 @@ class Progress:
         self._training_seconds = 0.0
         self._label, self._jobs, self._ended, self._steps, self._told = "starting", 0, 0, 0, 0
         self._began = self._last = time.monotonic()
+        self._first_steps: tuple[float, int] | None = None
         self._table: Table | None = None
         self.steps_in_progress: Callable[[], int] = lambda: 0
         """Of the jobs that are running; the live view asks it."""
@@ -87,7 +88,7 @@ class Progress:
     def phase(self, label: str, jobs: int, steps_per_job: int = 0) -> None:
         """A new phase with so many jobs; none: nothing is left to do in it."""
         self._label, self._jobs, self._ended, self._steps, self._told = label, jobs, 0, steps_per_job, 0
-        self._phase_steps = 0
+        self._phase_steps, self._first_steps = 0, None
         self._began = self._last = time.monotonic()
         if jobs and not self._console.is_terminal:
             self._print(f"{label}: {jobs} {'job' if jobs == 1 else 'jobs'}{self._left()}")
@@ -107,9 +108,8 @@ class Progress:
                 self._done_steps += together * self._steps
                 self._phase_steps += together * self._steps
             self._told -= 1
-        self._print(
-            f"  [{self._ended}/{self._jobs}] {label}: {problem or 'done'} at {now - self._began:.1f} s{self._left()}"
-        )
+        left = self._left(self.steps_in_progress() if self._steps else 0)
+        self._print(f"  [{self._ended}/{self._jobs}] {label}: {problem or 'done'} at {now - self._began:.1f} s{left}")
 
     def note(self, text: str) -> None:
         self._print(text)
@@ -136,10 +136,17 @@ class Progress:
 
     def _left(self, going: int = 0) -> str:
         """`going`: steps of jobs that have not ended. At the pace of the phase once a part of it is done, since phases
-        differ in how many runs train together; else at that of all training so far."""
+        differ in how many runs train together; else at that of all training so far. Until a job of the phase has ended,
+        the time before its first step says nothing of the others."""
         done, here = self._done_steps + going, self._phase_steps + going
+        now = time.monotonic() if going else self._last
+        if going and self._first_steps is None:
+            self._first_steps = now, here
         if here and here >= TELLING * self._jobs * self._steps:
-            pace = (self._last - self._began if not going else time.monotonic() - self._began) / here
+            began, before = self._first_steps or (self._began, 0)
+            if self._phase_steps or here == before:
+                began, before = self._began, 0
+            pace = (now - began) / (here - before)
         elif self._done_steps:
             pace = self._training_seconds / self._done_steps
         else:

@@ -25,6 +25,8 @@ BUILT_IN_TASKS = {
     "hub": "eval.tasks.sets:hub",
     "jsonl": "eval.tasks.jsonl:build",
 }
+_GENERATING = ("eval.tasks.testbed", "eval.tasks.generated")
+"""Packages whose tasks make their questions."""
 _AXES = ("depth", "length", "tokens", "templates", "composition")
 SUITES: dict[str, tuple[str, ...]] = {"testbed": tuple(f"testbed-{axis}" for axis in _AXES)}
 """Names of the out-of-distribution suites of a task. Each is a task, and so is its control; see `control_of`."""
@@ -39,6 +41,12 @@ def task_names() -> list[str]:
     """All that are built in."""
     suites = [name for names in SUITES.values() for name in names]
     return [*BUILT_IN_TASKS, *suites, *(f"{name}-control" for name in suites)]
+
+
+def makes_its_questions(task: str) -> bool:
+    """Whether building the task fetches nothing, reads no file, and runs no code but ours: its questions are generated,
+    as are those of the testbed's suites."""
+    return _targets().get(task, "").startswith(_GENERATING)
 
 
 def build_task(reference: TaskReference) -> Task:
@@ -59,7 +67,12 @@ def task_options(name: str) -> type[BaseModel] | None:
     return options if isinstance(options, type) and issubclass(options, BaseModel) else None
 
 
+def _targets() -> dict[str, str]:
+    """Where the builders of all that are built in stand."""
+    return dict.fromkeys(task_names(), "eval.tasks.testbed.suites:suite_builder") | BUILT_IN_TASKS
+
+
 def _builder(name: str) -> Any:
-    known = dict.fromkeys(task_names(), "eval.tasks.testbed.suites:suite_builder") | BUILT_IN_TASKS
+    known = _targets()
     found = load_object(name, known, "task.name", "task", form="function")
     return found(name) if name in known and name not in BUILT_IN_TASKS else found

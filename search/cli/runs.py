@@ -66,7 +66,7 @@ def run(
     """Run a search to its leaderboard and report, or resume one.
 
     `reward-search config` lists every field that --config and --set take. A stopped run is resumed under other options
-    of its proposer, more rounds, or another parallelism and time limit; the ledger and the report say so.
+    of its proposer, more rounds, other trackers, another parallelism or time limit; the ledger and the report say so.
 
     Examples:
 
@@ -215,20 +215,24 @@ def check(
 def watch(
     run: RunFolder,
     port: Annotated[int, typer.Option(help="Port on this machine; 0: a free one.", min=0, max=65535)] = 0,
+    control: Annotated[
+        bool, typer.Option("--control", help="With a button that stops the search, or resumes it.")
+    ] = False,
 ) -> int:
     """Show a search on a local page while it runs: jobs with their curves, candidates, leaderboard, cost.
 
     The page changes as the search goes on; a finished one can be looked at as well. Only this machine reaches it, at an
-    address with a token in it, and it changes nothing.
+    address with a token in it, and it changes nothing, unless --control puts a button there.
 
-    Example:
+    Examples:
 
     \b
         reward-search watch runs/mine
+        reward-search watch runs/mine --control
     """
     from search.watch.server import watch_run
 
-    watch_run(run, port, typer.echo)
+    watch_run(run, port, typer.echo, control=control)
     return 0
 
 

@@ -24,6 +24,7 @@ from search.config.halving import Halving
 from search.config.names import FeedbackMode
 from search.config.race import RaceStage
 from search.config.transfer import TransferSetting
+from search.trackers.base import TrackerName
 from trainer.algorithms import Unread, algorithm_of
 from trainer.jobs.settings import AlgorithmSettings, GrpoSettings, Hardware, LoraSettings
 
@@ -304,6 +305,14 @@ class SearchConfig(_Section):
     hardware: Hardware = Hardware()
     engine: EngineSettings = EngineSettings()
     executor: ExecutorSettings = ExecutorSettings()
+    trackers: tuple[TrackerName, ...] = ()
+    """Where the search and its training runs are logged too: tensorboard, trackio, wandb, mlflow. Each is an extra to
+    be installed; one that fails never stops the search."""
+
+    @field_validator("trackers")
+    @classmethod
+    def _each_once(cls, names: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
+        return tuple(dict.fromkeys(names))
 
     @model_validator(mode="after")
     def _groups_of_one_prompt(self) -> SearchConfig:

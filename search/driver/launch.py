@@ -35,6 +35,8 @@ from search.proposers.registry import build_proposer, prepare
 from search.results.earlier import earlier_luck_facts
 from search.rounds.inputs import WORKING_FOLDER, input_facts, require_same_inputs
 from search.session import Progress, Run
+from search.trackers.base import require_trackers
+from search.trackers.companions import tracked
 from trainer.algorithms import permit
 
 PACKAGES = ("reward-search", "torch", "transformers", "trl", "peft", "datasets", "libcst", "litellm", "numpy", "scipy")
@@ -117,7 +119,8 @@ def opened_run(
                 progress.note(f"changed since it was started: {change}")
         ledger.back_up()
         try:
-            yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
+            with tracked(config.trackers, place, progress.note):
+                yield Run(place, config, ledger, ready.task, ready.proposer, ready.executor, progress, caches)
         finally:
             ledger.back_up()
 
@@ -138,6 +141,7 @@ def checked(config: SearchConfig) -> Ready:
     prepare(proposer)
     executor = configured_executor(config)
     engine_class(config.engine)
+    require_trackers(config.trackers)
     if config.executor.pack not in (1, "auto"):
         screening_run(config, BASE_ONLY, None, config.seed).require_packable()
     return Ready(task, proposer, executor, require_strength(config.sandbox))

@@ -20,8 +20,8 @@ from search.rounds.inputs import TEMPLATE, template_digest
 
 PROPOSING = ("proposer.options", "search.rounds")
 """Of later rounds: what a recorded round was asked and answered stays as it was."""
-RUNNING = ("executor.parallel_jobs", "executor.job_timeout_seconds", "executor.options")
-"""How jobs are run; what they come to is decided by their descriptions."""
+RUNNING = ("executor.parallel_jobs", "executor.job_timeout_seconds", "executor.options", "trackers")
+"""How jobs are run, and where else they are logged; what they come to is decided by their descriptions."""
 ANEW = "a new search in another --run-dir"
 
 Changed = tuple[str, Any, Any]

@@ -209,8 +209,18 @@ def train_runs(executor: Executor, jobs: Sequence[TrainJob], folder: Path) -> Ge
     with closing(run_jobs(executor, jobs, folder)) as ended:
         for done in ended:
             if done.result.owner == "memory":
-                raise UserError(f"{done.result.failure}; set executor.pack to fewer runs and resume")
+                raise UserError(f"{done.result.failure}; {_relief(done.job)}")
             yield from runs_of(done, folder)
+
+
+def _relief(job: TrainJob) -> str:
+    """What can be done about a job that is too large, where it cannot be halved. Its members, K and batches are part
+    of what was started, so nothing goes on under others."""
+    if (together := len(job.members)) > 1:
+        smaller = f"with a smaller executor.pack, such as {together // 2}"
+    else:
+        smaller = "with a smaller screening.grpo.completions_per_forward"
+    return f"free memory and try it again as it is, or start anew in another place {smaller}"
 
 
 def runs_of(done: Done, folder: Path) -> Iterator[RunDone]:

@@ -48,6 +48,18 @@ def connected(folder: Path, *, write: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def mark(folder: Path) -> list[tuple[int, int] | None]:
+    """Another one whenever something was written to the ledger in the folder, without opening it."""
+    found: list[tuple[int, int] | None] = []
+    for name in (LEDGER_FILE, f"{LEDGER_FILE}-wal"):
+        try:
+            state = (folder / name).stat()
+            found.append((state.st_mtime_ns, state.st_size))
+        except OSError:
+            found.append(None)
+    return found
+
+
 def _in_memory(folder: Path) -> sqlite3.Connection:
     """A copy of the ledger with its write-ahead log, which opening the file as immutable would leave out."""
     if is_driven(folder):

@@ -167,6 +167,10 @@ class Ledger(Database):
     def jobs(self, stage: Stage | None = None) -> list[JobRecord]:
         return self._jobs("?1 IS NULL OR stage = ?1", stage)
 
+    def places(self) -> list[tuple[Stage, str, int]]:
+        """Stage, subject and seed of all jobs that are over, in the order in which they ended."""
+        return [(row[0], row[1], row[2]) for row in self._all("SELECT stage, subject, seed FROM jobs ORDER BY rowid")]
+
     def packs(self, stage: Stage) -> list[PackRecord]:
         """In the order in which they were written down."""
         rows = self._all("SELECT stage, description, outcome FROM packs WHERE stage = ? ORDER BY rowid", stage)

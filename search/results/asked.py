@@ -7,14 +7,11 @@ from typing import Literal
 
 from eval.report.data import AskedQuestion, AskedSplit, PolicyAnswers, QuestionSamples
 from eval.tasks.base import Split, Task
+from eval.tasks.registry import build_task, makes_its_questions
 from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY, UNTRAINED
 from search.ledger import Evaluation, Ledger
-
-GENERATED = ("testbed", "word-problems", "countdown", "code")
-"""Tasks whose questions are made on the spot: for no other one does a report load the task, since that could run code
-that the run names, or fetch something."""
 
 
 def asked_splits(config: SearchConfig, ledger: Ledger, task: Task | None = None) -> tuple[AskedSplit, ...]:
@@ -77,11 +74,8 @@ def _counts(evaluation: Evaluation) -> bool:
 
 
 def _generated(config: SearchConfig) -> Task | None:
-    if config.task.name not in GENERATED:
-        return None
-    from eval.tasks.registry import build_task
-
-    return build_task(config.task)
+    """None for any other task: to load it could run code that the run names, or fetch something."""
+    return build_task(config.task) if makes_its_questions(config.task.name) else None
 
 
 def _base_samples(ledger: Ledger) -> dict[str, QuestionSamples]:

@@ -49,7 +49,10 @@ def build_study(name: str, size: Size, seeds: int | None, assignments: Sequence[
     chosen = usual if seeds is None else seeds
     if chosen < FEWEST_SEEDS:
         raise UserError(f"{chosen} is too few seeds: runs are compared over seeds, so give at least {FEWEST_SEEDS}")
-    return kind(size, chosen, load_config(PRESET, None, [*own, *assignments]))
+    config = load_config(PRESET, None, [*own, *assignments])
+    if config.trackers:
+        raise UserError(f"a study is not logged to `trackers` = {list(config.trackers)}; leave them out")
+    return kind(size, chosen, config)
 
 
 def recorded_study(

@@ -19,6 +19,7 @@ from search.jobs.descriptions import jobs_folder
 from search.ledger import Ledger, is_driven
 from search.ledger.connection import connected
 from search.results.report import live_data, report_data
+from search.watch.control import Control
 from search.watch.jobs import FIGURES, RunningJob, running_jobs
 
 SECTIONS = ("rounds", "finalists", "cost")
@@ -26,7 +27,7 @@ SECTIONS = ("rounds", "finalists", "cost")
 MOST_EVENTS, MOST_RUNS = 40, 24
 
 
-def page(token: str) -> tuple[str, str]:
+def page(token: str, *, control: bool = False) -> tuple[str, str]:
     """The empty page, which its script fills, and the content policy that it is to be sent with."""
     templates = environment("search.watch", autoescape=True)
     script = _resource("watch.js")
@@ -35,6 +36,7 @@ def page(token: str) -> tuple[str, str]:
         script=Markup(script),
         sections=SECTIONS,
         token=token,
+        control=control,
     )
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; "
@@ -63,6 +65,10 @@ def recorded_parts(folder: Path) -> dict[str, str]:
         **render_sections(data, SECTIONS),
         **{name: _part(name, **facts) for name in ("state", "ranking", "events")},
     }
+
+
+def control_part(control: Control) -> str:
+    return _part("control", state=control.state(), problem=control.problem)
 
 
 def running_parts(folder: Path) -> dict[str, str]:

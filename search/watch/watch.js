@@ -17,4 +17,15 @@
     }
     say(`live, last change ${new Date().toLocaleTimeString()}`);
   });
+
+  // Buttons are there with --control alone.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-do]");
+    if (!button || (button.dataset.ask && !window.confirm(button.dataset.ask))) return;
+    button.disabled = true;
+    const headers = { "X-Reward-Search-Token": location.pathname.split("/")[1] };
+    const answer = await fetch(button.dataset.do, { method: "POST", headers });
+    say(answer.ok ? button.dataset.said : await answer.text());
+    button.disabled = answer.ok;
+  });
 })();

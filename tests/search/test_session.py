@@ -112,6 +112,33 @@ def test_the_pace_is_that_of_the_phase_once_a_part_of_it_is_done(monkeypatch: py
     assert progress._left(going=500) == ", about 100 s left".replace("100 s", "2 min")
 
 
+def test_the_start_of_a_pack_is_not_taken_for_the_pace_of_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("search.session.time.monotonic", lambda: now[0])
+    progress = Progress(Console(width=80, force_terminal=False, quiet=True), planned_steps=800)
+    progress.phase("screening", jobs=8, steps_per_job=100)
+    told = {}
+    for step in range(1, 101):  # thirty seconds until the first step, then one a second, of all eight runs
+        now[0] = 30.0 + step
+        told[step] = progress._left(going=8 * step)
+    assert told[10] == ", about 2 min left"  # 90 s
+    assert told[50] == ", about 50 s left"
+    assert told[90] == ", about 10 s left"
+
+
+def test_a_pack_that_ends_beside_others_does_not_count_their_steps_as_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("search.session.time.monotonic", lambda: now[0])
+    console = Console(width=80, force_terminal=False, color_system=None)
+    progress = Progress(console, planned_steps=320)
+    with console.capture() as capture:
+        progress.phase("screening", jobs=16, steps_per_job=10)
+        progress.steps_in_progress = lambda: 80  # of the other pack, which is being evaluated
+        now[0] = 100.0
+        progress.job_done("run", None, together=8)
+    assert capture.get().splitlines()[-1].endswith("about 2 min left")  # 160 of 320 steps in 100 s
+
+
 def test_jobs_side_by_side_are_told_with_the_clock_of_their_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 10.0, 67.0, 68.5])
     monkeypatch.setattr("search.session.time.monotonic", lambda: next(clock))

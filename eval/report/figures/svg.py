@@ -16,9 +16,11 @@ RADIUS = 4.5
 
 
 def svg(width: float, height: float, title: str, body: Sequence[Markup], kind: str = "figure") -> Markup:
+    inside = Markup("").join(body)
+    role = "group" if "<a " in inside else "img"  # in an image nothing could be reached
     return Markup(
-        '<svg class="{}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img" aria-label="{}">{}</svg>'
-    ).format(kind, width, height, width, height, title, Markup("").join(body))
+        '<svg class="{}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="{}" aria-label="{}">{}</svg>'
+    ).format(kind, width, height, width, height, role, title, inside)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:

@@ -6,6 +6,7 @@
     const made = document.createElement(tag);
     if (words !== undefined && words !== null) made.textContent = words;
     if (kind) made.className = kind;
+    if (tag === "pre") made.tabIndex = 0; // it may scroll
     return made;
   };
   const figure = (value) => (value === null || value === undefined ? "—" : String(Math.round(value * 1000) / 1000).replace("-", "−"));
@@ -212,7 +213,7 @@
         const head = [el("span", `Round ${row.round}, ${row.model}`), el("span", `${row.tokens.toLocaleString("en")} tokens, ${cost}`, "figures small soft")];
         return foldable(head, () => {
           const inside = el("div", null, "inside");
-          inside.append(el("h4", "Question"), el("pre", text(row.prompt), "wrapped"), el("h4", row.reply === null ? "No reply" : "Reply"));
+          inside.append(el("h3", "Question", "part"), el("pre", text(row.prompt), "wrapped"), el("h3", row.reply === null ? "No reply" : "Reply", "part"));
           if (row.reply !== null) inside.append(el("pre", text(row.reply), "wrapped"));
           const end = [row.finish && row.finish !== "stop" ? `It ended by ${row.finish}.` : "", row.error].filter(Boolean).join(" ");
           if (end) inside.append(el("p", end, "small soft"));

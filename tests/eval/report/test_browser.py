@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from eval.report.render import render
+from tests.accessibility import violations
 from tests.eval.report.sample import sample_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -192,6 +193,18 @@ def test_on_paper_headings_of_tables_stay_and_what_is_closed_or_clicked_goes(ope
     for gone in ("nav.contents", ".filters", "button.copy", "details.aside"):
         assert page.locator(f"{gone}:visible").count() == 0, gone
     assert page.locator("#rounds ~ figure .only-wide").is_visible()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_object_to(opened, scheme, width):
+    page = opened(width=width, color_scheme=scheme)
+    assert violations(page) == []
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    for name in ("beside", "questions", "rollouts", "exchanges"):
+        opened_view(page, name).locator(".found summary").first.click()
+    assert violations(page) == []
 
 
 def opened_view(page, name):

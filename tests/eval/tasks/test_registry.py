@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from eval.tasks.base import TaskReference
-from eval.tasks.registry import BUILT_IN_TASKS, build_task
+from eval.tasks.registry import BUILT_IN_TASKS, build_task, makes_its_questions, task_names
 from rewards_generated.errors import UserError
 
 
@@ -71,3 +71,18 @@ def test_naming_a_task_imports_no_other():
         "assert not {'torch', 'datasets', 'eval.tasks.gsm8k', 'math_verify'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_tasks_that_make_their_questions_need_no_file_and_no_network(tmp_path, monkeypatch):
+    makers = [name for name in task_names() if makes_its_questions(name)]
+    assert {"testbed", "testbed-depth", "testbed-depth-control", "word-problems", "countdown", "code"} <= set(makers)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("socket.socket.connect", lambda *address: pytest.fail("it asks the network"))
+    sizes = {"train": 2, "validation": 2, "test": 2}
+    for name in makers:
+        assert build_task(TaskReference(name=name, options=sizes)).examples("test", 2)
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "math", "jsonl", "hub", "verifiers", "mine.tasks:build"])
+def test_others_may_fetch_read_or_run_something(name):
+    assert not makes_its_questions(name)

@@ -7,9 +7,16 @@ from typing import Any
 
 import pytest
 
+from rewards_generated.errors import UserError
+from search.config.names import BASE_ONLY
+from search.config.seeds import screening_seeds
+from search.config.source import parse_config
+from search.jobs.descriptions import screening_run
+from search.jobs.packing import train_runs
 from search.ledger import Ledger, PackRecord
 from tests.search.instant import PackingExecutor, PackingInterruptedOnce
-from tests.search.searches import run_search
+from tests.search.searches import run_search, small_config
+from trainer.jobs.train import TrainJob
 
 
 def packing(pack: Any, executor: str = "PackingExecutor", parallel_jobs: int = 1, **options: Any) -> dict[str, Any]:
@@ -168,6 +175,17 @@ def test_automatic_packs_are_no_larger_than_memory(tmp_path: Path, monkeypatch: 
     assert seen[0][0] == 3
     assert seen[0][1] > 10
     assert seen[0][2] > 2
+
+
+@pytest.mark.parametrize(
+    ("together", "advice"), [(4, "a smaller executor.pack, such as 2$"), (1, "screening.grpo.completions_per_forward$")]
+)
+def test_where_a_pack_is_not_halved_what_is_advised_is_allowed(tmp_path: Path, together: int, advice: str) -> None:
+    config = parse_config(small_config())
+    seeds = screening_seeds(config.seed, together)
+    pack = TrainJob.of(*[screening_run(config, BASE_ONLY, None, seed) for seed in seeds])
+    with pytest.raises(UserError, match=f"a pack is too large; free memory and try it again as it is, or .*{advice}"):
+        list(train_runs(PackingExecutor(holds=0), [pack], tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,7 @@ def test_all_suites_and_their_matched_are_asked_by_default() -> None:
         ("search.base_rollouts.per_question=1", "per_question"),
         ("finals.ood=[]", r"finals\.ood"),
         ("task.name=gsm8k", r"task\.name"),
+        ("trackers=[wandb]", "trackers"),
     ],
 )
 def test_settings_without_an_answer_are_refused(field: str, said: str) -> None:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from search.watch.control import Control
 from search.watch.server import Server, Watcher
+from tests.accessibility import violations
+from tests.search.searches import run_search
+from tests.search.watch.test_jobs import job, line
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 
-def test_parts_appear_change_and_keep_open_what_a_reader_opened(tmp_path: Path) -> None:
+@contextmanager
+def served(watcher: Watcher) -> Iterator[tuple[Any, Server]]:
+    """A browser, and the server of the page."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    watcher = Watcher(tmp_path)
-    log = '<details data-key="a"><summary>log</summary><p>{}</p></details><img src="x" onerror="document.title = 1">'
-    watcher.parts, watcher.number = {"jobs": (1, log.format("one"))}, 1
     with Server(watcher, 0) as server, playwright.sync_playwright() as run:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
@@ -25,6 +31,18 @@ def test_parts_appear_change_and_keep_open_what_a_reader_opened(tmp_path: Path) 
         except playwright.Error as error:
             server.shutdown()
             pytest.skip(f"no Chromium to be started: {str(error).splitlines()[0]}")
+        try:
+            yield chromium, server
+        finally:
+            chromium.close()
+            server.shutdown()
+
+
+def test_parts_appear_change_and_keep_open_what_a_reader_opened(tmp_path: Path) -> None:
+    watcher = Watcher(tmp_path)
+    log = '<details data-key="a"><summary>log</summary><p>{}</p></details><img src="x" onerror="document.title = 1">'
+    watcher.parts, watcher.number = {"jobs": (1, log.format("one"))}, 1
+    with served(watcher) as (chromium, server):
         page = chromium.new_page()
         page.goto(server.address)
         page.locator("summary").click()
@@ -36,5 +54,48 @@ def test_parts_appear_change_and_keep_open_what_a_reader_opened(tmp_path: Path) 
         assert "live, last change" in page.text_content("#connection")
         # Whatever came in a part, the page's policy runs its own script alone.
         assert page.title() == "reward search"
-        chromium.close()
-        server.shutdown()
+
+
+class Told(Control):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.told: list[str] = []
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+
+@pytest.mark.slow
+def test_a_running_search_is_stopped_by_its_button_and_axe_finds_nothing_to_object_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, run = run_search(tmp_path)
+    assert code == 0
+    log = line("one, seed 1", 1, "2.5") + line("one, seed 1", 10, "3.5") + line("two, seed 1", 1, "2")
+    job(run / "jobs", "pack", ["one, seed 1", "two, seed 1"], log, steps=12, stop=None)
+    for name in ("search.watch.page.is_driven", "search.watch.server.is_driven"):
+        monkeypatch.setattr(name, lambda folder: True)
+    monkeypatch.setattr("search.watch.control.state_of", lambda folder, ledger: "running")
+    control = Told(run)
+    watcher = Watcher(run, control)
+    watcher.look()
+    with served(watcher) as (chromium, server):
+        for scheme in ("light", "dark"):
+            for width in (390, 1280):
+                page = chromium.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+                page.goto(server.address)
+                page.get_by_role("button", name="Stop").wait_for()
+                page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+                assert page.locator("[data-place=jobs] svg").count() > 0
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert violations(page) == [], (scheme, width)
+        questions: list[str] = []
+        page.once("dialog", lambda dialog: (questions.append(dialog.message), dialog.dismiss()))
+        page.get_by_role("button", name="Stop").click()
+        assert control.told == []
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("stopping …").wait_for()
+        assert control.told == ["stop"]
+        assert page.get_by_role("button", name="Stop").is_disabled()
+        assert "it can be resumed" in questions[0]
