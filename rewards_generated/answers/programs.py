@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import atexit
 import json
+import math
 import os
 import queue
 from collections.abc import Iterable
@@ -130,7 +131,14 @@ def _idle_workers(process: int) -> queue.SimpleQueue[RewardWorker]:
 
 
 def _new_worker() -> RewardWorker:
-    settings = SandboxSettings(batch_seconds=TIME_LIMIT_SECONDS, retry_factor=0.0, memory_mib=MEMORY_MIB)
+    # A program says nothing of the next one: neither time lost nor a value that differs ends the worker.
+    settings = SandboxSettings(
+        batch_seconds=TIME_LIMIT_SECONDS,
+        retry_factor=0.0,
+        memory_mib=MEMORY_MIB,
+        replay_share=0.0,
+        lost_seconds=math.inf,
+    )
     made = RewardWorker(Path(program_reward.__file__).read_text(encoding="utf-8"), settings, name="program")
     atexit.register(made.close)
     return made

@@ -8,6 +8,7 @@ run: in a sandbox worker that answers one question at a time, and is killed and 
 from __future__ import annotations
 
 import atexit
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ def worker() -> RewardWorker:
         retry_factor=0.0,
         recycle_calls=100_000,
         replay_share=0.0,
+        lost_seconds=math.inf,
         memory_mib=2048,
     )
     made = RewardWorker(MATH_VERIFY.read_text(encoding="utf-8"), settings, name="math-verify")

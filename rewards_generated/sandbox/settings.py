@@ -30,7 +30,8 @@ class SandboxSettings(BaseModel):
     replay_share: float = Field(default=0.02, ge=0, le=1)
     """Share of the completions that are scored again, apart, in a fresh process; one difference unscores the run."""
     lost_seconds: float = Field(default=300.0, gt=0)
-    """Sum of the time limits that a reward may run into; past it, it is not asked any more."""
+    """Seconds, in all, that a reward may make a run wait: the limits that it ran into, and what its other calls take
+    beyond half of batch_seconds each; past it, it is not asked any more."""
 
 
 @dataclass(frozen=True, slots=True)

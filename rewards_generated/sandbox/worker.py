@@ -20,6 +20,8 @@ from rewards_generated.score import Score
 
 _RETRY_SHARE = 1 / 8
 """Time of one retry of a broken batch, as a share of batch_seconds."""
+_USUAL_SHARE = 0.5
+"""What a call may take, as a share of batch_seconds, before it counts as waiting."""
 _HOPELESS = 3
 """Retries stop when this many more of them have failed than succeeded: the reward is broken, not one completion."""
 
@@ -40,7 +42,7 @@ class WorkerCounts:
     """Processes started in place of one that died or was killed (recycling is none of these)."""
     timeouts: int = 0
     waited: float = 0.0
-    """Seconds of calls that came to nothing because their time was up."""
+    """Seconds of calls whose time was up, and those of others beyond what a call usually takes."""
     deaths: int = 0
     violations: int = 0
     """Replies that broke the protocol."""
@@ -219,10 +221,8 @@ class RewardWorker:
             reply = process.call(samples, seconds, groups if self._entry.kind == "group" else None)
         except BatchTimeout:
             self.counts.timeouts += 1
-            self.counts.waited += seconds
             self._kill()
-            if self.counts.waited > self._settings.lost_seconds:
-                self._condemn(f"made its caller wait for {self.counts.waited:.0f} s in vain, in all")
+            self._wait(seconds)
             return _Failure(f"took longer than {seconds:g} s and was killed", divisible=True)
         except WorkerDied as error:
             self.counts.deaths += 1
@@ -237,6 +237,7 @@ class RewardWorker:
             raise
         finally:
             self._call_seconds = monotonic() - started
+        self._wait(self._call_seconds - _USUAL_SHARE * self._settings.batch_seconds)
         if reply.scores is not None:
             return reply.scores
         if reply.exit_code is not None:
@@ -244,6 +245,11 @@ class RewardWorker:
             reason = death(reply.exit_code)
             return _Failure(reason, divisible="forbidden" not in reason)
         return _Failure(reply.error or "failed", divisible=self._entry.kind == "batch")
+
+    def _wait(self, seconds: float) -> None:
+        self.counts.waited += max(0.0, seconds)
+        if self.counts.waited > self._settings.lost_seconds and self.condemned is None:
+            self._condemn(f"made its caller wait for {self.counts.waited:.0f} s in vain, in all")
 
     def _kill(self) -> None:
         if self._process is not None:

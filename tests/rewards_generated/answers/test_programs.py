@@ -181,6 +181,22 @@ def test_a_batch_is_judged_side_by_side_and_remembered(monkeypatch):
     assert time.monotonic() - started < 0.1
 
 
+def test_programs_without_end_and_without_a_constant_value_spoil_no_later_answer(monkeypatch):
+    """What ends a reward says nothing of the next program."""
+    monkeypatch.setattr(programs, "TIME_LIMIT_SECONDS", 0.5)
+    workers = queue.SimpleQueue()
+    monkeypatch.setattr(programs, "_idle_workers", lambda process: workers)
+    assert not passes("def double(value):\n    while True: pass\n# alone", GOLD)
+    worker = workers.get()
+    worker.counts.waited = 1e6
+    workers.put(worker)
+    assert not passes("def double(value):\n    while True: pass\n# once more", GOLD)
+    chance = "import random\nstart = random.Random(id(object()) // 16).random()\ndef double(value): return start\n"
+    assert not any(passes(f"{chance}# {k}", GOLD) for k in range(60))
+    assert worker.recheck() is None
+    assert passes(f"{RIGHT}# at the end", GOLD)
+
+
 def test_a_sandbox_that_cannot_be_had_is_no_wrong_answer(monkeypatch):
     workers = queue.SimpleQueue()
     monkeypatch.setattr(programs, "_idle_workers", lambda process: workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -364,3 +365,14 @@ def test_waiting_in_vain_has_an_end() -> None:
         assert score.error == "made its caller wait for 1 s in vain, in all"
         assert reward.counts.timeouts == 2
         assert reward.score(samples("abc"))[0].value is None
+
+
+def test_slow_calls_that_come_to_an_end_are_waiting_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of 7 s by the clock, of which 5 are usual; 10 are allowed each, and 5 beyond what is usual in all."""
+    moments = itertools.count(0, 7)
+    monkeypatch.setattr("rewards_generated.sandbox.worker.monotonic", lambda: next(moments))
+    with worker(LENGTH, "default", batch_seconds=10, lost_seconds=5) as reward:
+        values = [reward.score(samples("abc"))[0] for _ in range(3)]
+    assert [score.value for score in values] == [3, 3, None]
+    assert values[2].error == "made its caller wait for 6 s in vain, in all"
+    assert reward.counts.timeouts == 0
