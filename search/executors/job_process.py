@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from os import strerror
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -17,6 +18,10 @@ from rewards_generated.errors import SCARCE, UserError
 from trainer.jobs.base import FailureOwner, Job, Result
 from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, STEPS_FILE, read_result, write_model
 from trainer.jobs.registry import KINDS
+from trainer.jobs.train import TrainJob
+
+HANGING = 20
+HANGING_SECONDS = 3600.0
 
 
 def start_job(job: Job, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -51,6 +56,35 @@ def seconds_allowed(job: Job, timeout: float | None) -> float | None:
     return None if timeout is None else timeout * job.runs
 
 
+class TimeLimits:
+    """How long jobs may take, wall-clock: `timeout` seconds for a training run, or for another job.
+
+    Without one, training is stopped that takes HANGING times as long as the longest of its like did, but never within
+    HANGING_SECONDS; no other job runs code that strangers wrote.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        self._timeout = timeout
+        self._longest: dict[Any, float] = {}
+
+    def of(self, job: Job) -> float | None:
+        """Seconds; several training runs have as much as one after the other. None: no limit."""
+        if self._timeout is not None:
+            return seconds_allowed(job, self._timeout)
+        longest = self._longest.get(_like(job))
+        return None if longest is None else max(HANGING_SECONDS, HANGING * longest) * job.runs
+
+    def learn(self, job: Job, seconds: float) -> None:
+        """From a job that came to a good end, and of which nothing was done before it started."""
+        if (like := _like(job)) is not None:
+            self._longest[like] = max(seconds / job.runs, self._longest.get(like, 0.0))
+
+
+def _like(job: Job) -> tuple[str, int | None, bool] | None:
+    """What training jobs that take about as long, per run, have in common; None for other jobs."""
+    return (job.shared.shared_fields, job.stop, bool(job.origins)) if isinstance(job, TrainJob) else None
+
+
 def require_limits(parallel_jobs: int | None, job_timeout_seconds: float | None) -> None:
     """Raises UserError for values below 1."""
     if parallel_jobs is not None and parallel_jobs < 1:
@@ -80,18 +114,11 @@ def ended_job(job: Job, folder: Path, code: int | None, limit: float | None, whe
             f"the result in {folder} cannot be read by this process; reward-search was changed while the "
             "search ran, or the disk is full: continue with --resume"
         )
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    return lost_job(job, folder, how, where)
-
-
-def lost_job(job: Job, folder: Path, how: str, where: str = "") -> Result:
-    """What the job came to that left no result. `how`: what became of it, after `the job`. Raises UserError where the
-    machine has no room left."""
     last = _last_line(folder / LOG_FILE)
     if (scarce := exhausted(last)) is not None:
         raise UserError(f"the job in {folder} stopped{where}: {scarce}; see to it and continue with --resume")
-    why = f"the job {how}{where} and left no result; its log ends with: {last}"
-    return KINDS[job.kind].result(digest=job.digest, failure=why, owner="process")
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return failed("process", f"the job {how}{where} and left no result; its log ends with: {last}")
 
 
 def exhausted(last_line: str) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rewards_generated.children import keep_exit_codes
 from search.executors.environment import job_environment
 from search.executors.gpus import least_busy, visible_gpus
-from search.executors.job_process import ended_job, require_limits, seconds_allowed, start_job, steps_done, stop_job
+from search.executors.job_process import TimeLimits, ended_job, require_limits, start_job, steps_done, stop_job
 from trainer.jobs.base import Done, Job, Result
 from trainer.jobs.folder import kept_result
 from trainer.jobs.registry import KINDS
@@ -27,6 +27,8 @@ class _Running:
     folder: Path
     started: float
     gpu: str | None
+    whole: bool
+    """Nothing of it was done before."""
 
 
 class LocalExecutor:
@@ -39,11 +41,11 @@ class LocalExecutor:
     name = "local"
 
     def __init__(self, parallel_jobs: int = 1, job_timeout_seconds: float | None = None) -> None:
-        """`job_timeout_seconds`: wall-clock limit of one training run, or of another job; None: no limit. Raises
-        UserError for values below 1."""
+        """`job_timeout_seconds`: wall-clock limit of one training run, or of another job; None: training is
+        stopped if it hangs (`TimeLimits`). Raises UserError for values below 1."""
         require_limits(parallel_jobs, job_timeout_seconds)
         self.parallel_jobs = parallel_jobs
-        self.job_timeout_seconds = job_timeout_seconds
+        self._limits = TimeLimits(job_timeout_seconds)
         self._running: dict[str, _Running] = {}
 
     def steps_in_progress(self) -> int:
@@ -86,16 +88,20 @@ class LocalExecutor:
     def _ended(self, state: _Running) -> bool:
         if state.process.poll() is not None:
             return True
-        limit = seconds_allowed(state.job, self.job_timeout_seconds)
+        limit = self._limits.of(state.job)
         return limit is not None and time.monotonic() - state.started > limit
 
     def _result(self, state: _Running) -> Result:
         code = state.process.poll()
         # Whatever a job leaves behind goes with it, whether it ended by itself or not.
         stop_job(state.process)
-        limit = seconds_allowed(state.job, self.job_timeout_seconds)
-        return ended_job(state.job, state.folder, code, limit)
+        result = ended_job(state.job, state.folder, code, self._limits.of(state.job))
+        if state.whole and result.failure is None:
+            self._limits.learn(state.job, time.monotonic() - state.started)
+        return result
 
 
 def _start(job: Job, folder: Path, gpu: str | None) -> _Running:
-    return _Running(job, start_job(job, folder, job_environment(job.hardware, gpu)), folder, time.monotonic(), gpu)
+    whole = not folder.exists()
+    process = start_job(job, folder, job_environment(job.hardware, gpu))
+    return _Running(job, process, folder, time.monotonic(), gpu, whole)

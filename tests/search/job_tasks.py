@@ -45,6 +45,17 @@ def shows_environment(options: dict[str, Any]) -> Task:
     raise UserError("seen")
 
 
+def hangs_the_second_time(options: dict[str, Any]) -> Task:
+    """Quick for the first process that builds it, and never done for the next."""
+    from tests.trainer.tiny import build
+
+    try:
+        Path(options["file"]).touch(exist_ok=False)
+    except FileExistsError:
+        time.sleep(600)
+    return build({})
+
+
 def counts_runs(options: dict[str, Any]) -> Task:
     """Adds a line to `file` for every process that builds it; then it is the sums of tests/trainer/tiny.py."""
     from tests.trainer.tiny import build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -240,6 +241,22 @@ def test_past_its_limit_a_job_is_stopped_with_everything_it_started(tmp_path: Pa
     assert done.result.failure == "the job ran past its limit of 12 seconds and was stopped"
     assert not done.result.lost
     wait_for(lambda: not any(alive(pid) for pid in json.loads(file.read_text())), 5)
+
+
+@pytest.mark.slow
+def test_without_a_limit_training_that_takes_many_times_as_long_as_its_like_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.executors.job_process.HANGING", 2)
+    monkeypatch.setattr("search.executors.job_process.HANGING_SECONDS", 1.0)
+    base = write_policy(tmp_path / "policy")
+    task = TaskReference(name="tests.search.job_tasks:hangs_the_second_time", options={"file": str(tmp_path / "built")})
+    counts = Member(name="counts", code=COUNTS_SO)
+    jobs = [TrainJob.of(training_run(base, counts, task=task, seed=seed, grpo={"steps": 1})) for seed in (1, 2)]
+    first, second = outcome(LocalExecutor(), *jobs, folder=tmp_path / "jobs")
+    assert first.result.failure is None
+    assert re.fullmatch(r"the job ran past its limit of \S+ seconds and was stopped", second.result.failure)
+    assert not second.result.lost
 
 
 def test_closing_the_iterator_stops_what_runs(tmp_path: Path) -> None:
