@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from eval.report.text import visible
+
 ACCENT, INK, SOFT, RULE = "#0b6e69", "#1d1c1a", "#6a665f", "#dcd8d0"
 """The page's colours in light, for figures on paper."""
 COLUMN, PAGE = 3.4, 7.0
@@ -80,12 +82,13 @@ def blank(width: float, height: float) -> tuple[Any, Any]:
 
 
 def write_figures(figures: Iterable[PaperFigure], folder: Path) -> list[Path]:
-    """Each as SVG, PNG (300 dpi) and PDF, in light colours; the files that were written."""
+    """Each as SVG, PNG (300 dpi) and PDF, in light colours, control characters made visible; the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with paper_style():
         for figure in figures:
             drawn = figure.paper()
+            _make_visible(drawn)
             for form in FORMATS:
                 path = folder / f"{figure.name}.{form}"
                 temporary = folder / f".{figure.name}.{form}.partial"
@@ -93,6 +96,20 @@ def write_figures(figures: Iterable[PaperFigure], folder: Path) -> list[Path]:
                 temporary.replace(path)
                 written.append(path)
     return written
+
+
+def _make_visible(drawn: Any) -> None:
+    """Shows what names hold beside letters: an SVG with control characters is none, half surrogates have no form."""
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter, FuncFormatter
+
+    for words in drawn.findobj(Text):
+        words.set_text(visible(words.get_text()))
+    for axis in drawn.findobj(Axis):
+        # Words at ticks are kept in a formatter of these kinds and put on paper only when it is drawn.
+        if isinstance(words_at := axis.get_major_formatter(), FixedFormatter | FuncFormatter):
+            axis.set_major_formatter(lambda value, place, words_at=words_at: visible(words_at(value, place)))
 
 
 def kind_colour(kind: str) -> str:

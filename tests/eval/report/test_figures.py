@@ -9,7 +9,7 @@ from PIL import Image
 
 from eval.report.candidates import weight_figures
 from eval.report.data import Candidate, MemberWeight, ReportData, RunFacts
-from eval.report.figures.figure import FORMATS, METADATA, paper_style, write_figures
+from eval.report.figures.figure import FORMATS, METADATA, blank, paper_style, write_figures
 from eval.report.figures.lineage import Ancestor, Descent, LineageFigure
 from eval.report.figures.splits import label_places
 from eval.report.figures.weights import weight_points
@@ -92,6 +92,22 @@ def candidate(name, number, *parents, f1=True):
 
 def report(*candidates, **fields):
     return ReportData(run=RunFacts(name="r", task="t", base_model="m"), candidates=candidates, **fields)
+
+
+def test_what_is_no_letter_is_shown_and_leaves_the_files_whole(tmp_path):
+    class Named:
+        name = "named"
+
+        def paper(self):
+            figure, axes = blank(3, 2)
+            axes.plot([0, 1], label="of \x07 a line")
+            axes.legend()
+            axes.set_xticks([0, 1], ["\x1b[31m", "\ud800"])
+            return figure
+
+    write_figures([Named()], tmp_path)
+    words = "".join(ElementTree.parse(tmp_path / "named.svg").getroot().itertext())
+    assert all(shown in words for shown in ("of ⟨U+0007⟩ a line", "⟨U+001B⟩[31m", "⟨U+D800⟩"))
 
 
 def test_lineage_holds_all_ancestors_and_nobody_else():
