@@ -17,13 +17,13 @@ from rewards_generated.errors import UserError
 from search.jobs.descriptions import jobs_folder
 from search.ledger import LEDGER_FILE, Evaluation, Ledger, driver_lock
 from search.ledger.reopening import (
-    forget_evaluation,
-    forget_stray_predictions,
+    mend_evaluations,
+    numbered_evaluations,
     policies_of,
     recorded_rows,
     reopen,
-    rewrite_predictions,
     rows_of,
+    rungs_of,
 )
 from search.ledger.salvage import problems, salvage
 from trainer.jobs.folder import RESULT_FILE, damaged
@@ -77,12 +77,9 @@ def _damage(folder: Path, ledger: Ledger) -> Damage:
     owners: dict[tuple[Any, ...], str] = {
         (key[0], *policy): key[3] for key, policies in jobs.items() for policy in policies
     }
-    rungs: dict[tuple[Any, ...], str] = {
-        row[:4]: row[4] for row in ledger._all("SELECT stage, subject, seed, rung, digest FROM rungs")
-    }
+    rungs = rungs_of(ledger)
     there: set[tuple[Any, ...]] = set()
-    numbers = [row[0] for row in ledger._all("SELECT id FROM evaluations ORDER BY id")]
-    for number, evaluation in zip(numbers, ledger.evaluations(), strict=True):
+    for number, evaluation in numbered_evaluations(ledger):
         place = (evaluation.stage, evaluation.subject, evaluation.seed)
         there.add((*place, evaluation.rung))
         digest = owners.get(place) if evaluation.rung is None else rungs.get((*place, evaluation.rung))
@@ -172,13 +169,7 @@ def _mend(folder: Path, ledger: Ledger, found: Damage) -> list[str]:
     done = []
     for file in found.lost_files:
         file.unlink(missing_ok=True)
-    with ledger._transaction():
-        for number in found.orphans:
-            forget_evaluation(ledger, number)
-        forget_stray_predictions(ledger)
-        for number, predictions in found.rows.items():
-            ledger.files.put_predictions(predictions)
-            rewrite_predictions(ledger, number, predictions)
+    mend_evaluations(ledger, found.orphans, found.rows)
     if found.rows:
         done.append(f"evaluations made whole again from what was kept of them: {len(found.rows)}")
     if found.again:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from eval.prediction import Prediction
 from search.config.names import UNTRAINED
 from search.ledger.ledger import Ledger
+from search.ledger.records import Evaluation
 from trainer.jobs.evaluate import EvaluateJob
 from trainer.jobs.train import TrainJob
 
@@ -65,21 +66,34 @@ def policies_of(ledger: Ledger) -> dict[tuple[str, str, int, str], list[tuple[st
     return found
 
 
+def rungs_of(ledger: Ledger) -> dict[tuple[str, str, int, int], str]:
+    """By stage, subject, seed and step, the digest of the run that was evaluated there."""
+    return {row[:4]: row[4] for row in ledger._all("SELECT stage, subject, seed, rung, digest FROM rungs")}
+
+
+def numbered_evaluations(ledger: Ledger) -> list[tuple[int, Evaluation]]:
+    """All, with the numbers that the functions below take."""
+    numbers = ledger._all("SELECT id FROM evaluations ORDER BY id")
+    return [(row[0], evaluation) for row, evaluation in zip(numbers, ledger.evaluations(), strict=True)]
+
+
+def mend_evaluations(ledger: Ledger, orphans: Collection[int], predictions: Mapping[int, Sequence[Prediction]]) -> None:
+    """Forgets evaluations, and makes the rows and the files of others again from their predictions; all or nothing."""
+    with ledger._transaction():
+        for number in orphans:
+            forget_evaluation(ledger, number)
+        # Those of evaluations that are lost.
+        ledger._connection.execute("DELETE FROM predictions WHERE evaluation NOT IN (SELECT id FROM evaluations)")
+        for number, made in predictions.items():
+            ledger.files.put_predictions(made)
+            ledger._connection.execute("DELETE FROM predictions WHERE evaluation = ?", (number,))
+            ledger._insert_predictions(number, made)
+
+
 def forget_evaluation(ledger: Ledger, number: int) -> None:
     """In a transaction of the caller's."""
     ledger._connection.execute("DELETE FROM predictions WHERE evaluation = ?", (number,))
     ledger._connection.execute("DELETE FROM evaluations WHERE id = ?", (number,))
-
-
-def forget_stray_predictions(ledger: Ledger) -> None:
-    """Those of evaluations that are lost; in a transaction of the caller's."""
-    ledger._connection.execute("DELETE FROM predictions WHERE evaluation NOT IN (SELECT id FROM evaluations)")
-
-
-def rewrite_predictions(ledger: Ledger, number: int, predictions: Sequence[Prediction]) -> None:
-    """The rows of an evaluation made again from its completions; in a transaction of the caller's."""
-    ledger._connection.execute("DELETE FROM predictions WHERE evaluation = ?", (number,))
-    ledger._insert_predictions(number, predictions)
 
 
 def recorded_rows(ledger: Ledger, number: int) -> list[tuple[object, ...]]:
