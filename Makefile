@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: install search test test-all test-vllm test-bitsandbytes test-ray test-slurm test-real-model test-trackers \
-	lint types docs clean
+	lint types docs sbom audit clean
 
 install: $(VENV)/.installed
 
@@ -65,6 +65,19 @@ test-real-model: install
 test-trackers: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,tensorboard,trackio,wandb,mlflow]'
 	$(BIN)/pytest -m trackers
+
+# What an installation consists of, with versions and licences, as CycloneDX; and which of it has known weaknesses, which
+# the package index has to be asked.
+sbom: install build/audit/.installed
+	build/audit/bin/cyclonedx-py environment $(BIN)/python --output-file build/sbom.json
+
+audit: install build/audit/.installed
+	build/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
+
+build/audit/.installed:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	touch $@
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
