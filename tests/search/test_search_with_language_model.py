@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -35,12 +36,12 @@ def reply(*numbers: int) -> str:
     return "\n".join(f"name: bonus-{number}\n```python\n{reward_code(number)}```\n" for number in numbers)
 
 
-def proposer(server: OpenAIServer) -> dict[str, object]:
+def proposer(url: str, timeout_seconds: float = 0.5) -> dict[str, object]:
     options = {
         "models": "openai/test",
-        "api_base": server.url,
+        "api_base": url,
         "retry_wait_seconds": 0.01,
-        "timeout_seconds": 0.5,
+        "timeout_seconds": timeout_seconds,
         "max_tokens": 1000,
     }
     return {"name": "litellm", "options": options}
@@ -53,7 +54,7 @@ SECOND: Script = [Silence(), Answer("Gladly:\n\n" + reply(3, 4))]
 def test_two_rounds_through_trouble_and_an_interruption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with OpenAIServer([*FIRST, *SECOND]) as server:
         code, run = run_search(
-            tmp_path, proposer=proposer(server), executor={"name": "tests.search.instant:InterruptedLater"}
+            tmp_path, proposer=proposer(server.url), executor={"name": "tests.search.instant:InterruptedLater"}
         )
         assert code == 130  # after the second round's calls, before its screenings
         asked = len(server.requests)
@@ -76,15 +77,63 @@ def test_a_provider_that_fails_for_good_is_a_sentence_and_can_be_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with OpenAIServer([Failure(401), Answer(reply(1, 2)), Answer(reply(3, 4))]) as server:
-        code, run = run_search(tmp_path, proposer=proposer(server))
+        code, run = run_search(tmp_path, proposer=proposer(server.url))
         assert code == 2
         assert capsys.readouterr().err.count("\n") == 1
         assert main(["run", "--run-dir", str(run), "--resume"]) == 0
 
 
+DYING = """
+import os, signal, sys
+from tests.search.proposers.openai_server import Answer, OpenAIServer
+from tests.search.test_search_with_language_model import reply
+
+def script(body):
+    if server.billed_tokens:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Answer(reply(1, 2))
+
+with OpenAIServer(script) as server:
+    print(server.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_server_killed_while_it_answers_costs_that_answer_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("whole", "disturbed"):
+        (tmp_path / name).mkdir()
+    with OpenAIServer([Answer(reply(1, 2)), Answer(reply(3, 4))]) as server:
+        code, whole = run_search(tmp_path / "whole", proposer=proposer(server.url, 60))
+        assert code == 0
+    command = [sys.executable, "-c", DYING]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as dying:
+        assert dying.stdout is not None
+        url = dying.stdout.readline().strip()
+        code, run = run_search(tmp_path / "disturbed", proposer=proposer(url, 60))
+        assert code == 2
+        assert dying.wait() == -signal.SIGKILL
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert said.count("\n") == 1
+    with OpenAIServer([Answer(reply(3, 4))], port=int(url.split(":")[2].partition("/")[0])) as again:
+        assert main(["run", "--run-dir", str(run), "--resume"]) == 0
+        assert len(again.requests) == 1
+    assert (run / "leaderboard.json").read_text() == (whole / "leaderboard.json").read_text()
+    with closing(Ledger.open(run)) as ledger:
+        calls = ledger.calls()
+    assert [call.reply is None for call in calls].count(False) == 2
+    lost = [call for call in calls if call.reply is None]
+    # The one that it died over may have been billed, in full; the others never reached it.
+    assert [call.completion_tokens for call in lost if call.completion_tokens] == [1000]
+
+
 def test_an_exhausted_budget_ends_the_proposing_and_not_the_search(tmp_path: Path) -> None:
     with OpenAIServer([Answer(reply(1, 2))]) as server:
-        settings = proposer(server)
+        settings = proposer(server.url)
         settings["options"] = {**settings["options"], "budget_calls": 1}  # type: ignore[dict-item]
         code, run = run_search(tmp_path, proposer=settings)
         assert code == 0
@@ -108,7 +157,7 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prices = {"usd_per_million_prompt_tokens": 10, "usd_per_million_completion_tokens": 20}
     models = [{"model": f"openai/{name}", **prices} for name in ("useless", "useful")]
     with OpenAIServer(script) as server:
-        settings = proposer(server)
+        settings = proposer(server.url)
         more = {
             "models": models,
             "choice": "bandit",

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from rewards_generated.files import write_whole
 from trainer.jobs.base import Result
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
+DIGEST_SUFFIX = ".sha256"
+"""Of the file beside a result that holds its SHA-256, hex."""
 LOG_FILE = "log.txt"
 ADAPTER = "adapter"
 STEPS_FILE = "steps"
@@ -27,15 +29,21 @@ AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 def write_model(path: Path, content: BaseModel) -> None:
-    """The JSON, whole or not at all."""
-    write_whole(path, content.model_dump_json())
+    """The JSON, whole or not at all; beside that of a result its SHA-256, without which it is none."""
+    written = content.model_dump_json()
+    if isinstance(content, Result):
+        write_whole(path.with_suffix(DIGEST_SUFFIX), hashlib.sha256(written.encode()).hexdigest())
+    write_whole(path, written)
 
 
 def read_result(folder: Path, digest: str, kind: type[AnyResult]) -> AnyResult | None:
-    """The result in the folder; None where there is none, or one of another job, or of another version."""
+    """The result in the folder; None where there is none, or one of another job, of another version, or damaged."""
+    path = folder / RESULT_FILE
     try:
-        result = kind.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
+        if damaged(folder, {RESULT_FILE: path.with_suffix(DIGEST_SUFFIX).read_text(encoding="ascii")}):
+            return None
+        result = kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
     return result if result.digest == digest else None
 

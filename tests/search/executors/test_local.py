@@ -166,6 +166,18 @@ def test_a_result_that_is_not_whole_is_not_taken_over(tmp_path: Path) -> None:
     assert kept_result(tmp_path, "d", RunResult) is None
 
 
+def test_a_result_with_another_figure_than_was_written_is_not_taken_over(tmp_path: Path) -> None:
+    whole = RunResult(digest="d", seconds={"train": 1.5})
+    write_model(tmp_path / "result.json", whole)
+    assert kept_result(tmp_path, "d", RunResult) == whole
+    (tmp_path / "result.json").write_text(whole.model_dump_json().replace("1.5", "1.7"))
+    assert kept_result(tmp_path, "d", RunResult) is None
+    (tmp_path / "result.json").write_text(whole.model_dump_json())
+    assert kept_result(tmp_path, "d", RunResult) == whole
+    (tmp_path / "result.sha256").unlink()
+    assert kept_result(tmp_path, "d", RunResult) is None
+
+
 def test_a_crash_is_told_with_the_last_line_of_the_log(tmp_path: Path) -> None:
     done = outcome(LocalExecutor(2), job("crashes", code=7), job("killed"), folder=tmp_path)
     failures = {item.job.shared.task.name.partition(":")[2]: item.result for item in done}

@@ -63,6 +63,8 @@ class OpenAIServer:
     """Bodies of the requests, in order."""
     headers: list[dict[str, str]] = field(default_factory=list)
     billed_tokens: int = 0
+    port: int = 0
+    """0: any that is free."""
 
     def __post_init__(self) -> None:
         self._steps: Iterator[Step] | None = None if callable(self.script) else iter(self.script)
@@ -87,7 +89,7 @@ class OpenAIServer:
             def log_message(self, format: str, *arguments: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
