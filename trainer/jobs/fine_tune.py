@@ -21,8 +21,8 @@ class PairSource(Frozen):
     """Where pairs of prompt and completion come from."""
 
     file: str | None = None
-    """JSONL, one pair per line: `prompt` and `completion`, each a text or a list of chat messages. Empty: reasoning
-    traces of the testbed, written for the questions of the task's train split."""
+    """JSONL, one pair per line: `prompt` and `completion`, each a text or a list of chat messages. Empty: the
+    worked solutions of the task's train split, where it has them; for the testbed, reasoning traces written for it."""
     pairs: int = Field(default=2000, ge=1)
     """The first so many pairs of the file, or questions of the train split."""
     reflecting: float = Field(default=0.5, ge=0, le=1)
@@ -55,6 +55,10 @@ class FineTuneJob(Job):
     @property
     def inputs(self) -> tuple[str, ...]:
         return (self.base_model, *([] if self.source.file is None else [self.source.file]))
+
+    @property
+    def tasks(self) -> tuple[TaskReference, ...]:
+        return (self.task,) if self.source.file is None else ()
 
 
 class FineTuneResult(Result):

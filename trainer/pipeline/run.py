@@ -80,14 +80,14 @@ def check(pipeline: Pipeline) -> None:
     from eval.tasks.registry import build_task
     from trainer.grpo.arguments import check as check_grpo
     from trainer.grpo.arguments import require_packages, require_weights
-    from trainer.sft.pairs import require_traces
+    from trainer.sft.pairs import require_solutions
 
     build_task(pipeline.task)
     if pipeline.policies == ("base",) and pipeline.evaluation is None:
         raise UserError("every stage is skipped: set sft.tuning or grpo.tuning to lora or full, or give an evaluation")
     if pipeline.sft.tuning != "none":
         if pipeline.sft.source.file is None:
-            require_traces(pipeline.task.name)
+            require_solutions(pipeline.task)
         sft_job(pipeline)
     require_packages(pipeline.grpo.settings, pipeline.hardware)
     require_weights(pipeline.hardware, pipeline.sft.tuning)

@@ -1,4 +1,5 @@
-"""Pairs of prompt and completion for supervised fine-tuning: from a JSONL file, or reasoning traces of the testbed."""
+"""Pairs of prompt and completion for supervised fine-tuning: from a JSONL file, from the worked solutions of the task's
+train split, or reasoning traces of the testbed."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eval.tasks.base import Message
+from eval.tasks.base import Message, TaskReference
+from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 from trainer.jobs.fine_tune import FineTuneJob
 
@@ -18,11 +20,11 @@ def read_pairs(job: FineTuneJob) -> list[dict[str, list[Message]]]:
     """The job's pairs in the conversational form of TRL.
 
     Raises UserError for a file that cannot be read, has changed since the job was described or holds anything else,
-    and for traces of a task that is not the testbed.
+    and without one for a task that has no worked solutions.
     """
     source = job.source
     if source.file is None:
-        return _traces(job)
+        return _traces(job) if job.task.name == "testbed" else _worked(job)
     content = _content(job.placed(source.file))
     if job.file_sha256 is not None and hashlib.sha256(content).hexdigest() != job.file_sha256:
         raise UserError(f"{source.file} has changed since this run began; put the file back, or begin anew")
@@ -45,13 +47,29 @@ def file_sha256(path: str) -> str:
     return hashlib.sha256(_content(path)).hexdigest()
 
 
-def require_traces(task: str) -> None:
-    """Raises UserError if there are no traces for the task of that name."""
-    if task != "testbed":
+def require_solutions(reference: TaskReference) -> None:
+    """Raises UserError if the task's own questions give no pairs."""
+    if reference.name != "testbed" and build_task(reference).examples("train", 1)[0].worked_solution is None:
         raise UserError(
-            f"sft.source.file is empty, and there are reasoning traces for the task 'testbed' alone, not for {task!r}: "
-            "name a JSONL file of pairs, or set sft.tuning to none"
+            f"sft.source.file is empty, and the task {reference.name!r} has no worked solutions: name a JSONL file of "
+            "pairs, or set sft.tuning to none"
         )
+
+
+def _worked(job: FineTuneJob) -> list[dict[str, list[Message]]]:
+    """The data set's own reasoning and answer, in the form of the task's answers."""
+    reference = job.placed_task(job.task)
+    require_solutions(reference)
+    task = build_task(reference)
+    form = task.answer_format
+    return [
+        {
+            "prompt": list(example.prompt),
+            "completion": [{"role": "assistant", "content": form.completion(example.worked_solution, example.answer)}],
+        }
+        for example in task.examples("train", job.source.pairs)
+        if example.worked_solution is not None
+    ]
 
 
 def _traces(job: FineTuneJob) -> list[dict[str, list[Message]]]:
@@ -60,7 +78,6 @@ def _traces(job: FineTuneJob) -> list[dict[str, list[Message]]]:
     from rewards_generated.validation import read_options
     from trainer.testbed.corpus import traces
 
-    require_traces(job.task.name)
     options = read_options(TestbedOptions, job.task.options, "task.options", "task 'testbed'")
     count = min(job.source.pairs, options.train)
     problems = ProblemOptions(**options.model_dump(include=set(ProblemOptions.model_fields)))

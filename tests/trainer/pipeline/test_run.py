@@ -212,7 +212,7 @@ def test_a_folder_of_another_pipeline_is_refused(whole: tuple[Pipeline, Path, Pi
     ("changes", "said"),
     [
         ({"sft": {"source": {"file": "/no/such.jsonl"}}}, "cannot be read"),
-        ({"sft": {"source": {}}}, "for the task 'testbed' alone"),
+        ({"sft": {"source": {}}}, "has no worked solutions"),
         ({"grpo": {"rewards": {"accurracy": 1.0}}}, "accuracy"),
         ({"grpo": {"rewards": {"/no/such.py": 1.0}}}, "does not exist"),
     ],

@@ -104,6 +104,18 @@ def test_reflection_is_a_share_of_the_traces(reflecting: float, checked: int) ->
     assert wrong == 0 if reflecting == 0 else wrong > 10
 
 
-def test_traces_of_another_task_are_refused() -> None:
-    with pytest.raises(UserError, match="for the task 'testbed' alone, not for 'gsm8k'"):
-        read_pairs(job(PairSource(), TaskReference(name="gsm8k")))
+def test_worked_solutions_of_a_task_are_pairs_in_the_form_of_its_answers() -> None:
+    words = TaskReference(name="word-problems", options={"steps": [1, 2], "answer_format": "boxed"})
+    task = build_task(words)
+    pairs = read_pairs(job(PairSource(pairs=20), words))
+    assert len(pairs) == 20
+    for pair, example in zip(pairs, task.examples("train", 20), strict=True):
+        assert pair["prompt"] == list(example.prompt)
+        text = pair["completion"][0]["content"]
+        assert str(example.worked_solution) in text
+        assert task.extract(text).strict == example.answer
+
+
+def test_a_task_without_worked_solutions_is_refused() -> None:
+    with pytest.raises(UserError, match="the task 'countdown' has no worked solutions: name a JSONL file"):
+        read_pairs(job(PairSource(), TaskReference(name="countdown")))
