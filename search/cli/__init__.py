@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"reward-search: {_printable(str(error))}", file=sys.stderr)
         return USAGE_ERROR
     except OSError as error:
-        if error.errno not in SCARCE:
+        if error.errno not in SCARCE and not isinstance(error, PermissionError):
             raise
         where = f"{error.filename}: " if error.filename else ""
         print(

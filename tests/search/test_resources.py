@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,46 @@ def test_a_clock_that_goes_backwards_changes_no_result(
     code, run = run_search(tmp_path, **SMALL)
     assert code == 0
     assert leaderboard(run) == leaderboard(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["status", "run", "report", "leaderboard", "check", "export", "watch"])
+@pytest.mark.parametrize("readable", [False, True])
+def test_a_run_of_another_user_is_a_sentence_or_only_read(
+    tmp_path: Path, whole: Path, command: str, readable: bool
+) -> None:
+    """With the rights that any other user has."""
+    if os.getuid() != 0 or (setpriv := shutil.which("setpriv")) is None:
+        pytest.skip("it takes root to give a folder away, and setpriv to give up what root may")
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    for path in (run, *run.rglob("*")):
+        os.chown(path, 65534, 65534)
+        path.chmod((0o755 if path.is_dir() else 0o644) if readable else (0o700 if path.is_dir() else 0o600))
+    more = {"run": ["--resume"], "export": ["--to", str(tmp_path / "export")]}.get(command, [])
+    arguments = ["run", "--run-dir", str(run)] if command == "run" else [command, str(run)]
+    if command == "watch" and readable:
+        pytest.skip("it serves until it is stopped")
+    done = subprocess.run(
+        [
+            setpriv,
+            "--bounding-set",
+            "-dac_override,-dac_read_search",
+            sys.executable,
+            "-m",
+            "search.cli",
+            *arguments,
+            *more,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    reads = readable and command in ("status", "leaderboard", "check", "export")
+    assert done.returncode == (0 if reads else 2), done.stderr
+    assert reads or done.stderr.count("\n") == 1
 
 
 def test_the_second_driver_says_who_holds_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
