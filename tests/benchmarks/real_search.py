@@ -31,8 +31,15 @@ def run(work: Path) -> None:
     tuned, searched = work / "fine-tuned", work / "search"
     steps = {
         tuned: ["pipeline", str(CONFIGURATIONS / "fine_tune.yaml"), "--to", str(tuned)],
-        searched: ["run", "--config", str(CONFIGURATIONS / "search.yaml"), "--run-dir", str(searched)]
-        + ["--set", f"base_model={tuned / 'policy'}"],
+        searched: [
+            "run",
+            "--config",
+            str(CONFIGURATIONS / "search.yaml"),
+            "--run-dir",
+            str(searched),
+            "--set",
+            f"base_model={tuned / 'policy'}",
+        ],
     }
     resumed = {tuned: ["pipeline", "--to", str(tuned)], searched: ["run", "--run-dir", str(searched)]}
     for place, words in steps.items():
