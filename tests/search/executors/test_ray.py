@@ -166,7 +166,7 @@ def test_an_object_that_vanishes_with_its_node_is_one_sentence_and_sent_anew(
     third = cluster.add_node(**NODE, resources={"third": 1})
     there = ray.remote(resources={"third": 1}, num_cpus=0, max_retries=0)(noise).remote(2**20)
     ray.wait([there], fetch_local=False)
-    assert bytes_in_store() > 2**20 / 2
+    wait_for(lambda: bytes_in_store() > 2**19, 60)
     cluster.remove_node(third, allow_graceful=False)
     wait_for(lambda: sum(node["Alive"] for node in ray.nodes()) == 2, 120)
     real = executor._send
