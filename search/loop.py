@@ -28,7 +28,7 @@ from search.results.ranking import control_scores, outcomes
 from search.results.strata import drawn_ids
 from search.rounds.audit import audit_screenings
 from search.rounds.base_policy import base_warning, require_base_variety, rollouts_of
-from search.rounds.early_checks import EarlyChecks, early_verdicts, gate_verdicts
+from search.rounds.early_checks import EarlyChecks, early_verdicts
 from search.rounds.ingest import ingest
 from search.rounds.inputs import require_same_inputs
 from search.rounds.prescreen import prescreen
@@ -147,7 +147,8 @@ def pass_gate(run: Run, candidates: Sequence[Candidate], rollouts: Sequence[Roll
     missing = [candidate for candidate in candidates if candidate.name not in verdicts]
     run.progress.phase("gate", len(missing))
     for candidate in missing:
-        found = early_verdicts(run.ledger, candidate) or gate_verdicts(run, candidate, rollouts)
+        early = early_verdicts(run.ledger, candidate)
+        found = early or run.checks.verdicts(run.config, run.task, candidate, rollouts)
         run.ledger.record_verdict(candidate.name, found)
         verdicts[candidate.name] = verdict = together(found)
         reason = verdict.reasons[0] if verdict.reasons else None

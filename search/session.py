@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +22,7 @@ from search.proposers.base import Proposer
 from search.proposers.manual import ManualProposer
 from search.results.ranking import Outcome
 from search.results.tables import outcomes_table
+from search.rounds.checks import Checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Run:
     progress: Progress
     caches: tuple[Path, ...] = ()
     """Folders of other searches, not being driven, that may have trained the same jobs: their results are taken."""
+    checks: Checks = field(default_factory=Checks)
 
     @property
     def answered_blind(self) -> bool:

@@ -50,7 +50,7 @@ COMMANDS = {
     "validate": ("search.cli.rewards", "Check reward files with the gate."),
     "import": ("search.cli.rewards:import_rewards", "Turn a file of rewards into modules of one reward each."),
     "source": ("search.cli.rewards", "Print the code of a candidate of a run."),
-    "plan": ("search.cli.tools", "Show the least time that a search takes on a GPU, part by part."),
+    "plan": ("search.cli.tools", "Show the time of a search on a GPU at the least, or on many workers."),
     "config": ("search.cli.tools", "List every field of the configuration with its help."),
     "doctor": ("search.cli.tools", "Show what this machine can do and what is missing."),
     "testbed": ("search.cli.testbed", "Build and inspect the built-in testbed."),

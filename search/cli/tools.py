@@ -91,16 +91,49 @@ def plan(
         list[str] | None, typer.Option("--set", help="Set a field: name=value. Repeatable.", metavar="NAME=VALUE")
     ] = None,
     machine: Annotated[
-        str, typer.Option(help="a100, h100, h200, l40s or rtx-4090, by its data sheet.", metavar="NAME")
-    ] = "h100",
+        str | None,
+        typer.Option(
+            help="a100, h100, h200, l40s or rtx-4090, by its data sheet; h100 where neither it nor --workers is given.",
+            metavar="NAME",
+        ),
+    ] = None,
     pack: Annotated[int, typer.Option(help="Runs that share a process and the base policy.", metavar="N", min=1)] = 1,
     prompt_tokens: Annotated[
         int | None,
         typer.Option(help="Of a usual prompt; without it, by the task's train questions.", metavar="N", min=1),
     ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(help="Show the whole search with so many jobs at a time, such as 1,8,64,512.", metavar="N,..."),
+    ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --workers: jobs take what those of this search took; without it and --machine, a few steps are "
+            "trained here.",
+            metavar="RUN",
+        ),
+    ] = None,
+    proposing: Annotated[
+        float | None,
+        typer.Option(help="With --workers: seconds in which a round is proposed.", metavar="SECONDS", min=0),
+    ] = None,
+    store: Annotated[
+        float | None,
+        typer.Option(
+            help="With --workers: megabytes a second, of all workers together, into a store that is no shared disk.",
+            metavar="MB",
+            min=0.001,
+        ),
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="With --workers: as JSON.")] = False,
 ) -> None:
     """Show the least time that a search's training and evaluation take on a GPU: what each part of a step must read and
     compute, over what the machine can. Nothing is run; of the base policy only the configuration is read.
+
+    With --workers, how long the whole search takes on one worker and on many: the driver's own code is rehearsed with
+    jobs that take no time, and an event queue has them take theirs. Executor.pack of the configuration says which runs
+    train together.
 
     What it takes on this machine, measured: `reward-search run --dry-run`.
 
@@ -109,12 +142,45 @@ def plan(
     \b
         reward-search plan --preset testbed --machine h100 --pack 10
         reward-search plan --preset paper --set base_model=FOLDER --pack 10 --prompt-tokens 160
+        reward-search plan --preset testbed --workers 1,8,64 --measured runs/mine
     """
+    from rewards_generated.errors import UserError
     from search.config.source import load_config
     from search.driver.bound import bound, bound_lines, machine_named
 
-    found = bound(load_config(preset, config, assignments or []), machine_named(machine), pack, prompt_tokens)
-    typer.echo("\n".join(bound_lines(found)))
+    chosen = load_config(preset, config, assignments or [])
+    if workers is None:
+        given = {"--measured": measured, "--proposing": proposing, "--store": store, "--json": json_output or None}
+        if alone := [name for name, value in given.items() if value is not None]:
+            raise UserError(f"{alone[0]} goes with --workers; give that too, such as --workers 1,8,64")
+        found = bound(chosen, machine_named(machine or "h100"), pack, prompt_tokens)
+        typer.echo("\n".join(bound_lines(found)))
+        return
+    if pack != 1:
+        raise UserError(f"--pack = {pack} goes without --workers; use --set executor.pack={pack}")
+    if measured is not None and machine is not None:
+        raise UserError("--measured and --machine both say how long jobs take; give one of them")
+    from search.forecast.forecast import forecast, forecast_lines
+
+    foreseen = forecast(
+        chosen,
+        _numbers(workers),
+        run=measured,
+        machine=machine,
+        prompt_tokens=prompt_tokens,
+        proposing=proposing,
+        store=store,
+    )
+    typer.echo(json.dumps(foreseen.as_dict(), indent=2) if json_output else "\n".join(forecast_lines(foreseen)))
+
+
+def _numbers(text: str) -> list[int]:
+    from rewards_generated.errors import UserError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"--workers = {text!r} must be whole numbers with commas between, such as 1,8,64") from None
 
 
 def doctor(

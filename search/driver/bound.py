@@ -11,6 +11,7 @@ from search.config.names import BASE_ONLY
 from search.config.plan import plan
 from search.config.seeds import screening_seeds
 from search.jobs.descriptions import screening_run
+from trainer.grpo.memory import ModelShape
 from trainer.roofline import MACHINES, Machine, Part, evaluation_parts, seconds, step_parts
 
 CHARACTERS_PER_TOKEN = 4
@@ -42,21 +43,7 @@ def bound(config: SearchConfig, machine: Machine, members: int, prompt_tokens: i
 
     Raises UserError if the base policy's shape cannot be read, or the task cannot be built where that is needed.
     """
-    from transformers import AutoConfig
-
-    from eval.tasks.registry import build_task
-    from trainer.grpo.memory import ModelShape
-    from trainer.policy import base_model_source
-
-    if prompt_tokens is None:
-        examples = build_task(config.task).examples("train", 200)
-        characters = sum(len(turn["content"]) for example in examples for turn in example.prompt)
-        prompt_tokens = max(1, characters // len(examples) // CHARACTERS_PER_TOKEN)
-    try:
-        shape = ModelShape.of(AutoConfig.from_pretrained(base_model_source(config.base_model)))
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"base_model = {config.base_model!r}: its shape cannot be read ({reason})") from None
+    prompt_tokens, shape = usual_prompt(config, prompt_tokens), policy_shape(config)
     run = screening_run(config, BASE_ONLY, None, screening_seeds(config.seed, 1)[0])
     step = step_parts(run, shape, members, prompt_tokens)
     evaluation = evaluation_parts(run, shape, members, prompt_tokens, config.selection_questions)
@@ -64,6 +51,30 @@ def bound(config: SearchConfig, machine: Machine, members: int, prompt_tokens: i
     one_question = seconds(evaluation, machine) / members / config.selection_questions
     work = whole.steps / members * seconds(step, machine) + whole.evaluated_questions * one_question
     return Bound(machine, members, prompt_tokens, step, evaluation, work)
+
+
+def usual_prompt(config: SearchConfig, tokens: int | None) -> int:
+    """Tokens: those given, or from the length of the task's train questions."""
+    if tokens is not None:
+        return tokens
+    from eval.tasks.registry import build_task
+
+    examples = build_task(config.task).examples("train", 200)
+    characters = sum(len(turn["content"]) for example in examples for turn in example.prompt)
+    return max(1, characters // len(examples) // CHARACTERS_PER_TOKEN)
+
+
+def policy_shape(config: SearchConfig) -> ModelShape:
+    """Raises UserError if it cannot be read."""
+    from transformers import AutoConfig
+
+    from trainer.policy import base_model_source
+
+    try:
+        return ModelShape.of(AutoConfig.from_pretrained(base_model_source(config.base_model)))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"base_model = {config.base_model!r}: its shape cannot be read ({reason})") from None
 
 
 def bound_lines(found: Bound) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
+from datetime import datetime
 from typing import Any
 
 from eval.prediction import Prediction
@@ -93,6 +94,20 @@ class Ledger(Database):
             for candidate in candidates:
                 self._insert("candidates", *astuple(candidate)[:-2], json.dumps(candidate.parents), candidate.kind)
         self.back_up()
+
+    def waits(self) -> tuple[list[float], list[float]]:
+        """Seconds: of proposing a round, each; and from then until its first job was sent off, per candidate, of those
+        rounds that sent any."""
+        rows = self._all(
+            "SELECT r.seconds, r.proposed_at, (SELECT min(p.at) FROM packs p WHERE p.at > r.proposed_at), "
+            "(SELECT count(*) FROM candidates c WHERE c.round = r.number) FROM rounds r ORDER BY r.number"
+        )
+        checked = [
+            (datetime.fromisoformat(sent) - datetime.fromisoformat(proposed)).total_seconds() / candidates
+            for _, proposed, sent, candidates in rows
+            if sent is not None and candidates
+        ]
+        return [row[0] for row in rows], checked
 
     def candidates(self, round_number: int | None = None) -> list[Candidate]:
         """Of one round, or of all, in the order in which they were proposed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from eval.prescreener import score_rollouts
 from eval.similarity import RewardProfile, advantage_correlation
 from rewards_generated.aggregation import totals
 from rewards_generated.ensemble import Ensemble, Member
@@ -22,7 +21,7 @@ class BaseScores:
     """Scores of every member that is asked for, over rollouts on train questions."""
 
     def __init__(self, run: Run, rollouts: Sequence[Rollout]) -> None:
-        self._rollouts, self._sandbox, self._task = rollouts, run.config.sandbox, run.task
+        self._run, self._rollouts = run, rollouts
         self._scale = run.config.screening.grpo.scale_advantages
         self._prescreener = configured(run.config, rollouts, run.task)
         made = run.ledger.prescreening_scores()
@@ -37,7 +36,8 @@ class BaseScores:
         """A candidate's from the ledger; of one that was not pre-screened, and of base rewards, made now."""
         key = member.code or member.name
         if key not in self._known:
-            self._known[key] = score_rollouts(member.name, member.code, self._rollouts, self._sandbox, self._task)
+            run = self._run
+            self._known[key] = run.checks.scores(run.config, run.task, member, self._rollouts)
         return self._known[key]
 
     def rank_correlation(self, first: Candidate, second: Candidate) -> float:

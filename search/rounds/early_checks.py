@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from rewards_generated.gate import check
-from rewards_generated.gate.members import check_member
 from rewards_generated.gate.verdict import Verdict, together
 from rewards_generated.rollout import Rollout
 from search.ledger import Candidate, Ledger
@@ -37,12 +35,13 @@ class EarlyChecks:
 
     def __call__(self, proposal: Proposal) -> UnusableItem | None:
         """Why a candidate would not be trained; None: it would."""
-        kind = self._run.config.search.proposes
+        run = self._run
+        kind = run.config.search.proposes
         about = proposal.origin, proposal.description, proposal.family, proposal.parents
         candidate = Candidate(proposal.name, self._number, 0, None, proposal.code, *about, kind)
         compares, key = self._run.config.prescreen.rejects_duplicates, _key(proposal.code)
         if key not in self._found:
-            verdicts = gate_verdicts(self._run, candidate, self._rollouts)
+            verdicts = run.checks.verdicts(run.config, run.task, candidate, self._rollouts)
             duplicate = None
             if compares and together(verdicts).accepted:
                 duplicate = self._comparisons.screen(candidate)[0].reason
@@ -67,22 +66,9 @@ class EarlyChecks:
 
 
 def early_verdicts(ledger: Ledger, candidate: Candidate) -> dict[str, Verdict]:
-    """The gate's, if they were made while the round was proposed; as `gate_verdicts` gives them, else empty."""
+    """The gate's, if they were made while the round was proposed; as `Checks.verdicts` gives them, else empty."""
     found = (ledger.fact(_fact(candidate.round)) or {}).get(_key(candidate.code))
     return {} if found is None else _named(found, candidate)
-
-
-def gate_verdicts(run: Run, candidate: Candidate, rollouts: Sequence[Rollout]) -> dict[str, Verdict]:
-    """By the names that the candidate's rewards have in ensembles: those of a set each at its own weights."""
-    settings = run.config.gate
-    known: dict[str, Any] = {"rollouts": rollouts, "answers": run.task, "sandbox": run.config.sandbox}
-    known["contracts"] = run.config.search.contracts
-    # Drawn afresh per search, and by nothing that an author of rewards is told.
-    known["seed"] = run.config.digest
-    known["batch"] = run.config.screening.grpo.prompts_per_step * run.config.screening.grpo.generations
-    if candidate.kind == "reward":
-        return {candidate.name: check(candidate.code, settings=settings, **known)}
-    return {member.name: check_member(member, settings, **known) for member in candidate.members}
 
 
 def _named(found: dict[str, Any], candidate: Candidate) -> dict[str, Verdict]:

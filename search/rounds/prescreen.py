@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from eval.prescreener import Prescreener, score_rollouts
+from eval.prescreener import Prescreener
 from eval.prescreening import PreScreening
 from eval.tasks.base import Task
 from rewards_generated.ensemble import Member
@@ -49,10 +49,8 @@ class Comparisons:
 
     def screen(self, candidate: Candidate) -> tuple[PreScreening, list[float | None]]:
         """Its figures and its scores of the rollouts; the next are compared with it, unless it is a duplicate."""
-        sandbox, task = self._run.config.sandbox, self._run.task
-        scores = added_scores(
-            candidate, lambda member: score_rollouts(member.name, member.code, self._rollouts, sandbox, task)
-        )
+        run = self._run
+        scores = added_scores(candidate, lambda member: run.checks.scores(run.config, run.task, member, self._rollouts))
         return self._of(candidate.arrangement).screen_scores(candidate.name, scores), scores
 
     def _of(self, arrangement: tuple[tuple[str, str], ...]) -> Prescreener:

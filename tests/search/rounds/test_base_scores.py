@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-import search.rounds.base_scores
+import search.rounds.checks
 from rewards_generated.base import base_rewards
 from rewards_generated.ensemble import Member
 from rewards_generated.reward_set import Proposes, RewardSet
@@ -54,7 +54,7 @@ def test_what_the_ledger_holds_is_not_scored_again(scores: Opened, monkeypatch: 
     def none(*_: object) -> list[float | None]:
         raise AssertionError("scored again")
 
-    monkeypatch.setattr(search.rounds.base_scores, "score_rollouts", none)
+    monkeypatch.setattr(search.rounds.checks, "score_rollouts", none)
     for candidate in ledger.candidates():
         assert found.of(candidate.members[0]) == ledger.prescreening_scores()[candidate.name]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import search.rounds.prescreen
+import search.rounds.checks
 from search.cli import main
 from search.config.source import parse_config
 from search.ledger import Ledger
@@ -170,7 +170,7 @@ def test_an_interrupted_search_resumes_to_the_same_end_and_scores_nothing_twice(
     tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored: list[str] = []
-    score = search.rounds.prescreen.score_rollouts
+    score = search.rounds.checks.score_rollouts
 
     def counted(name: str, *arguments: Any) -> list[float | None]:
         scored.append(name)
@@ -178,7 +178,7 @@ def test_an_interrupted_search_resumes_to_the_same_end_and_scores_nothing_twice(
             raise KeyboardInterrupt
         return score(name, *arguments)
 
-    monkeypatch.setattr(search.rounds.prescreen, "score_rollouts", counted)
+    monkeypatch.setattr(search.rounds.checks, "score_rollouts", counted)
     code, again = run_search(
         tmp_path, search=ROLLOUTS, proposer={"name": "tests.search.rounds.test_prescreen:RepeatingProposer"}
     )
