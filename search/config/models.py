@@ -270,7 +270,7 @@ class FinalsSettings(_Section):
 
 class ExecutorSettings(_Section):
     name: str = "local"
-    """Where jobs run: `local`, `ray` (a cluster, or this machine), or `package.module:Class`."""
+    """Where jobs run: `local`, `ray` (a cluster, or this machine), `slurm`, or `package.module:Class`."""
     parallel_jobs: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Jobs at the same time; auto: one per GPU, and one on a CPU, or as many as a cluster has room for. With several
     GPUs each job has one to itself."""
@@ -280,7 +280,7 @@ class ExecutorSettings(_Section):
     """Training runs that share one process and one copy of the base policy: 1, each by itself; auto, as many as memory
     holds and parallel_jobs leaves to each."""
     options: dict[str, Any] = {}
-    """Further options of that executor, such as the `address` of a Ray cluster."""
+    """Further options of that executor, such as the `address` of a Ray cluster, or the `partition` of `slurm`."""
 
 
 class SearchConfig(_Section):

@@ -44,6 +44,7 @@ class Executor(Protocol):
 BUILT_IN_EXECUTORS = {
     "local": "search.executors.local:LocalExecutor",
     "ray": "search.executors.ray:RayExecutor",
+    "slurm": "search.executors.slurm:SlurmExecutor",
 }
 
 

@@ -80,11 +80,18 @@ def ended_job(job: Job, folder: Path, code: int | None, limit: float | None, whe
             f"the result in {folder} cannot be read by this process; reward-search was changed while the "
             "search ran, or the disk is full: continue with --resume"
         )
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return lost_job(job, folder, how, where)
+
+
+def lost_job(job: Job, folder: Path, how: str, where: str = "") -> Result:
+    """What the job came to that left no result. `how`: what became of it, after `the job`. Raises UserError where the
+    machine has no room left."""
     last = _last_line(folder / LOG_FILE)
     if (scarce := exhausted(last)) is not None:
         raise UserError(f"the job in {folder} stopped{where}: {scarce}; see to it and continue with --resume")
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    return failed("process", f"the job {how}{where} and left no result; its log ends with: {last}")
+    why = f"the job {how}{where} and left no result; its log ends with: {last}"
+    return KINDS[job.kind].result(digest=job.digest, failure=why, owner="process")
 
 
 def exhausted(last_line: str) -> str | None:

@@ -1,8 +1,8 @@
 """Stands in for a job's process: `python -m tests.search.instant_process FOLDER`, light and instant.
 
 Its result is that of the instant executor. The job's label may ask for more: `sleeps` starts a child in a session of
-its own and never ends; `exit 3` ends with that code; `environment` leaves its environment in the folder. Training runs
-take a second.
+its own and never ends; `exit 3` ends with that code; `environment` leaves its environment in the folder; `pause 8`
+takes so many seconds. Training runs take one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def main(folder: Path, driver: int) -> int:
     if (code := re.search(r"exit (\d+)", job.label)) is not None:
         print("the last words of this job", flush=True)
         return int(code[1])
+    if (pause := re.search(r"pause (\d+)", job.label)) is not None:
+        time.sleep(int(pause[1]))
     if "seed" in job.label:
         time.sleep(1)
     if any(path.startswith("/") and not Path(job.placed(path)).exists() for path in job.inputs):
