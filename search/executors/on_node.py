@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from trainer.jobs.folder import RESULT_FILE, kept_result, read_result, write_mod
 from trainer.jobs.registry import KINDS, read_job
 
 LOCK_FILE = "lock"
+PREEMPTED = (-signal.SIGTERM, -signal.SIGUSR2)
+"""Exit codes of a process that Slurm told to end, as it tells all of a job: it is preempted, or its time is over."""
 
 
 class JobOnNode:
@@ -48,6 +51,8 @@ class JobOnNode:
                 pass
             finally:
                 stop_job(process)
+            if code in PREEMPTED:
+                return  # Slurm has it again, or the driver sees it gone
             result = ended_job(job, self.folder, code, limit, where)
             if read_result(self.folder, job.digest, kind) is None:
                 write_model(self.folder / RESULT_FILE, result)

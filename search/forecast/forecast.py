@@ -190,7 +190,7 @@ def forecast_lines(found: Forecast) -> list[str]:
                 f"{item.seconds / free.seconds:.2f}",
             )
         )
-    waits = [("workers", "jobs", *WAITS, "known", "known, asynchronous")]
+    waits: list[tuple[str, ...]] = [("workers", "jobs", *WAITS, "known", "known, asynchronous")]
     for item, free in zip(found.in_rounds, found.asynchronous, strict=True):
         shares = [f"{share:.0%}" for share in (item.in_use, *(item.waiting[reason] for reason in WAITS))]
         waits.append((str(item.workers), *shares, f"{item.known:.1f}", f"{free.known:.1f}"))

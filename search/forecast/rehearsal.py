@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -130,7 +130,7 @@ def _with_stand_ins(config: SearchConfig, workers: int) -> SearchConfig:
     # Other tasks than the search's, by a size of a split that is never asked.
     ood = [{**task, "test": finals.ood_questions, "train": task["train"] + 1 + number} for number in range(count)]
     screening = config.screening.model_copy(update={"earlier_runs": ()})
-    changes = {
+    changes: dict[str, Any] = {
         "task": TaskReference(name="testbed", options=task),
         "search": search.model_copy(update={"proposes": "reward", "contracts": ("completion",)}),
         "proposer": ProposerSettings(),

@@ -123,7 +123,12 @@ def process(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def start(asked: EvaluateJob, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         result = EvaluateResult(digest=asked.digest).model_dump_json()
-        commands = {"plain": f"echo '{result}' > {folder}/{RESULT_FILE}", "crash": "kill -9 $$", "slow": "sleep 60"}
+        commands = {
+            "plain": f"echo '{result}' > {folder}/{RESULT_FILE}",
+            "crash": "kill -9 $$",
+            "told": "kill $$",
+            "slow": "sleep 60",
+        }
         found = subprocess.Popen(["sh", "-c", commands[asked.label]], start_new_session=True)
         started.append(found.pid)
         return found
@@ -147,6 +152,13 @@ def test_what_killed_a_job_is_written_down_where_it_ran(tmp_path: Path, process:
     assert result is not None
     assert result.owner == "process"
     assert "was killed by SIGKILL on node " in (result.failure or "")
+
+
+def test_a_job_that_slurm_told_to_end_leaves_no_result(tmp_path: Path, process: list[int]) -> None:
+    asked, place, on = prepared(tmp_path, "told")
+    on()
+    assert len(process) == 1
+    assert read_result(place, asked.digest, EvaluateResult) is None
 
 
 def test_a_job_past_its_limit_is_stopped_and_is_the_candidate_s_failure(tmp_path: Path, process: list[int]) -> None:
@@ -289,9 +301,12 @@ def starts(place: Path) -> int:
     return len((place / "starts").read_text().splitlines())
 
 
-def on_this_machine(module: str) -> list[psutil.Process]:
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """The job's own, and all that it started."""
+    named = ["tests.search.instant_process", str(folder)]
     every = psutil.process_iter(["cmdline"])
-    return [process for process in every if any(module in part for part in process.info["cmdline"] or ())]
+    own = [process for process in every if set(named) <= set(process.info["cmdline"] or ())]
+    return [found for process in own for found in (process, *process.children(recursive=True))]
 
 
 @pytest.mark.slurm
@@ -320,10 +335,12 @@ def test_closing_cancels_everything(build: Callable[..., SlurmExecutor], tmp_pat
     ended = executor.run([asked, job("plain", questions=5)], tmp_path / "jobs")
     assert next(ended).job.label == "plain"
     wait_for(lambda: executor.steps_in_progress() == 7)
-    assert on_this_machine("instant_process")
+    place = tmp_path / "jobs" / asked.digest
+    running = processes_of(place)
+    assert len(running) == 2
     ended.close()  # type: ignore[attr-defined]
-    wait_for(lambda: not on_this_machine("instant_process"), 30)
-    assert not (tmp_path / "jobs" / asked.digest / SUBMITTED_FILE).exists()
+    wait_for(lambda: not any(process.is_running() for process in running), 30)
+    assert not (place / SUBMITTED_FILE).exists()
 
 
 @pytest.mark.slurm
