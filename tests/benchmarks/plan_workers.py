@@ -1,6 +1,6 @@
 """What `reward-search plan --workers` says of a small search on one worker and on two, against the search itself.
 
-    python -m tests.benchmarks.plan_workers --work runs/workers [--rounds 2] [--candidates 4] [--steps 20]
+    python -m tests.benchmarks.plan_workers --work runs/workers [--set screening.grpo.steps=10 ...]
 
 Runs the search of the testbed twice, with one job at a time and with two, a thread each and no packs. Both are planned
 beforehand from a calibration, and afterwards from the times of the first; the latter says nothing of the first that it
@@ -28,14 +28,8 @@ WORKERS = (1, 2)
 OUTPUT = Path(__file__).with_suffix(".json")
 
 
-def settings(rounds: int, candidates: int, steps: int) -> list[str]:
-    return [
-        f"search.rounds={rounds}",
-        f"search.candidates_per_round={candidates}",
-        "search.reflection_minimum=0",
-        f"screening.grpo.steps={steps}",
-        "executor.pack=1",
-    ]
+FIELDS = ("executor.pack=1", "screening.grpo.steps=20", "finals.test_questions=200", "search.reflection_minimum=0")
+"""Of the preset testbed-quick, two rounds of four."""
 
 
 def taken(run: Path) -> float:
@@ -70,7 +64,8 @@ def measure(work: Path, fields: list[str]) -> dict[str, Any]:
         **machine(),
         "cores": os.cpu_count(),
         "load average": load,
-        "search": fields,
+        "preset": "testbed-quick",
+        "set": fields,
         "seconds taken": seconds,
         "planned": {
             source: {
@@ -92,13 +87,11 @@ def measure(work: Path, fields: list[str]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--candidates", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--out", type=Path, default=OUTPUT)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    found = measure(options.work, settings(options.rounds, options.candidates, options.steps))
+    found = measure(options.work, [*FIELDS, *options.set])
     options.out.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found["planned"], indent=1))
 
