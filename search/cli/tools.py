@@ -132,8 +132,8 @@ def plan(
     compute, over what the machine can. Nothing is run; of the base policy only the configuration is read.
 
     With --workers, how long the whole search takes on one worker and on many: the driver's own code is rehearsed with
-    jobs that take no time, and an event queue has them take theirs. Executor.pack of the configuration says which runs
-    train together.
+    jobs that take no time, and an event queue has them take theirs. Which runs train together, `executor.pack` of the
+    configuration says.
 
     What it takes on this machine, measured: `reward-search run --dry-run`.
 

@@ -29,7 +29,7 @@ OPTIONAL = {
     "vllm": "generation on a GPU",
     "bitsandbytes": "8-bit AdamW and quantised base weights",
     "ray": "jobs on a cluster, executor.name = ray: pip install 'reward-search[ray]'",
-    "submitit": "jobs under Slurm",
+    "submitit": "jobs under Slurm, executor.name = slurm: pip install 'reward-search[slurm]'",
     "mcp": "models that answer by the responses API alone: pip install 'reward-search[responses]'",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -16,8 +16,9 @@ from search.forecast.forecast import Forecast, forecast, forecast_lines
 from search.forecast.rehearsal import Alone, Rehearsal, rehearse
 from search.forecast.times import measured
 from search.ledger import Ledger
+from search.proposers.base import ProposalRequest, Spending
 from tests.search.instant import InstantExecutor
-from tests.search.searches import run_search, write_config
+from tests.search.searches import NumberedProposer, run_search, write_config
 from trainer.jobs.base import Done, Job
 from trainer.jobs.train import RunResult, TrainingRun, TrainJob
 
@@ -56,18 +57,29 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     return rehearse(config, 2)
 
 
-def test_the_rehearsal_sends_off_the_jobs_that_the_search_does(finished: Path, rehearsal: Rehearsal) -> None:
-    real = [
+Shapes = list[list[tuple[int, int | None]]]
+"""Of each batch of jobs, of each job, how many policies it has, and at which step it ends, of training."""
+
+
+def sent() -> Shapes:
+    """What the last search sent to its executor."""
+    return [
         [
-            (
-                len(job.members) if isinstance(job, TrainJob) else len(job.adapters),  # type: ignore[attr-defined]
-                job.shared.grpo.steps if isinstance(job, TrainJob) else 0,
-            )
+            (len(job.members), job.stop or job.shared.grpo.steps)
+            if isinstance(job, TrainJob)
+            else (len(job.adapters), 0)  # type: ignore[attr-defined]
             for job in jobs
         ]
         for jobs in TimedExecutor.batches
     ]
-    assert [[(job.policies, job.steps) for job in batch.jobs] for batch in rehearsal.batches] == real
+
+
+def shapes(rehearsal: Rehearsal) -> Shapes:
+    return [[(job.policies, job.steps) for job in batch.jobs] for batch in rehearsal.batches]
+
+
+def test_the_rehearsal_sends_off_the_jobs_that_the_search_does(finished: Path, rehearsal: Rehearsal) -> None:
+    assert shapes(rehearsal) == sent()
     questions = [batch.jobs[0].questions for batch in rehearsal.batches]
     assert questions[:2] == [8 * 2, 40]
     assert questions[-1] == 50
@@ -172,6 +184,53 @@ def test_a_search_without_a_run_that_ended_says_nothing_of_times(tmp_path: Path)
     assert code == 130
     with pytest.raises(UserError, match="no training run of"):
         measured(run)
+
+
+HALVED: dict[str, Any] = {
+    "search": {"candidates_per_round": 4},
+    "screening": {"halving": {"rungs": [2]}, "race": [{"share": 0.5, "seeds": 2}], "control_seeds": 2},
+    "executor": {"pack": 2},
+}
+
+
+@pytest.mark.slow
+def test_rungs_races_and_packs_are_rehearsed_too(tmp_path: Path) -> None:
+    TimedExecutor.batches.clear()
+    code, _ = run_search(tmp_path, **{**HALVED, "executor": {**EXECUTOR, "pack": 2}})
+    assert code == 0
+    found = shapes(rehearse(load_config(None, write_config(tmp_path, **HALVED), []), 2))
+    # A job that goes on from a rung has the steps that are left to do.
+    left = [
+        [(size, 3 if end == 5 and position in (2, 5) else end) for size, end in jobs]
+        for position, jobs in enumerate(sent())
+    ]
+    assert found == left
+
+
+def test_on_a_gpu_the_bound_says_how_long_jobs_take(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    config = load_config(None, write_config(tmp_path), [])
+    found = forecast(config, [1], machine="h100", prompt_tokens=60, rehearsed=lambda *_: rehearsal)
+    assert found.unit == "GPU"
+    # Starts are nearly all of it: the policy is tiny.
+    assert found.in_rounds[0].job_hours == pytest.approx(found.jobs * 60 / 3600, rel=0.1)
+
+
+class Paid(NumberedProposer):
+    """Asks a language model for half a dollar a round."""
+
+    def worst_case(self, request: ProposalRequest) -> Spending:
+        return Spending(calls=1, tokens=100, cost_usd=0.5)
+
+
+def test_a_language_model_costs_and_is_waited_for(finished: Path, rehearsal: Rehearsal, tmp_path: Path) -> None:
+    proposer = {"name": "tests.search.forecast.test_forecast:Paid"}
+    config = load_config(None, write_config(tmp_path, proposer=proposer), [])
+    asked, quick = (
+        forecast(config, [4], machine="h100", prompt_tokens=60, proposing=seconds, rehearsed=lambda *_: rehearsal)
+        for seconds in (None, 10)
+    )
+    assert asked.language_model_usd == 1.0
+    assert asked.in_rounds[0].seconds - quick.in_rounds[0].seconds == pytest.approx(2 * (60 - 10))
 
 
 @pytest.mark.slow
