@@ -11,7 +11,7 @@ import pytest
 
 from search.cli import main
 from search.ledger import Ledger
-from search.rounds import early_checks
+from search.rounds import checks
 from tests.search.searches import reward_code, run_search
 
 CONSTANT = "def reward(prompt: str, completion: str, answer: str) -> float:\n    return {}\n"
@@ -100,7 +100,7 @@ def test_a_round_that_is_replayed_is_the_same_without_a_second_gate(
     def never(*given: object, **named: object) -> Sequence[object]:
         raise AssertionError("the gate was asked again")
 
-    monkeypatch.setattr(early_checks, "check", never)
+    monkeypatch.setattr(checks, "check", never)
     killed = run.parent / "killed"
     shutil.copytree(run, killed)
     assert main(["run", "--run-dir", str(killed), "--resume"]) == 0
