@@ -81,18 +81,21 @@ def small_slurm(folder: Path) -> Iterator[Path]:
                 daemons.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
             time.sleep(1)
         deadline = time.monotonic() + 60
-        while "idle" not in (found := _nodes(environment)):
+        while "idle" not in (found := _said(environment, "sinfo", "--noheader", "--format=%t")):
             assert time.monotonic() < deadline, f"Slurm did not come up: {found}"
             time.sleep(0.5)
         yield path
     finally:
+        # A step outlives the daemons that started it.
+        subprocess.run(["scancel", "--me"], env=environment, capture_output=True, timeout=30, check=False)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and _said(environment, "squeue", "--noheader", "--format=%i").strip():
+            time.sleep(0.5)
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait(20)
 
 
-def _nodes(environment: dict[str, str]) -> str:
-    asked = subprocess.run(
-        ["sinfo", "--noheader", "--format=%t"], env=environment, capture_output=True, text=True, check=False
-    )
+def _said(environment: dict[str, str], *command: str) -> str:
+    asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     return asked.stdout + asked.stderr

@@ -91,6 +91,10 @@ def bytes_in_store() -> float:
     return total["object_store_memory"] - free["object_store_memory"]
 
 
+def noise(size: int) -> bytes:
+    return os.urandom(size)
+
+
 def another_node(address: str) -> subprocess.Popen[bytes]:
     size = str(NODE["object_store_memory"])
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={address}", "--block", "--num-cpus=1"]
@@ -160,10 +164,11 @@ def test_an_object_that_vanishes_with_its_node_is_one_sentence_and_sent_anew(
     (policy / "config.json").write_bytes(os.urandom(2**20))
     executor, wanted = build(), job("plain", base_model=str(policy))
     third = cluster.add_node(**NODE, resources={"third": 1})
-    there = ray.remote(resources={"third": 1}, num_cpus=0, max_retries=0)(os.urandom).remote(2**20)
+    there = ray.remote(resources={"third": 1}, num_cpus=0, max_retries=0)(noise).remote(2**20)
     ray.wait([there], fetch_local=False)
-    assert bytes_in_store() > 2**20 / 2
+    wait_for(lambda: bytes_in_store() > 2**19, 60)
     cluster.remove_node(third, allow_graceful=False)
+    wait_for(lambda: sum(node["Alive"] for node in ray.nodes()) == 2, 120)
     real = executor._send
     monkeypatch.setattr(executor, "_send", lambda given: replace(real(given), parts=(there,)))
     [lost] = executor.run([wanted], tmp_path / "jobs")
