@@ -277,7 +277,7 @@ class ExecutorSettings(_Section):
     GPUs each job has one to itself."""
     job_timeout_seconds: float | None = Field(default=None, ge=1)
     """Wall-clock limit of one job, after which it is stopped and stays unscored; empty: none, but that `local`
-    stops training after 20 times as long as the longest of its kind took in this search so far, and an hour at least."""
+    stops training after 20 times as long as the longest of its kind took so far, and an hour at least."""
     pack: Literal["auto"] | Annotated[int, Field(ge=1)] = 1
     """Training runs that share one process and one copy of the base policy: 1, each by itself; auto, as many as memory
     holds and parallel_jobs leaves to each."""
