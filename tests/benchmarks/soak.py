@@ -33,7 +33,7 @@ import psutil
 
 from tests.benchmarks.machine import machine
 from tests.search.proposers.openai_server import Answer, Failure, HangUp, OpenAIServer, Silence, Step
-from tests.search.searches import reward_code, write_config
+from tests.search.searches import SMALL, reward_code, write_config
 
 ROOT = Path(__file__).parents[2]
 _PR_SET_CHILD_SUBREAPER = 36
@@ -77,6 +77,7 @@ def configured(folder: Path, url: str) -> Path:
         folder,
         proposer={"name": "litellm", "options": {**options, "max_tokens": 1000, "max_attempts": 12}},
         executor={"name": "local", "parallel_jobs": 2},
+        screening={"grpo": {**SMALL["screening"]["grpo"], "max_completion_tokens": 112}},
         finals={"ensembles": ["top-2"], "seeds": 1, "random_controls": {"first_round": 0, "pool": 0}},
     )
 
