@@ -20,6 +20,8 @@ from rewards_generated.score import Score
 
 _RETRY_SHARE = 1 / 8
 """Time of one retry of a broken batch, as a share of batch_seconds."""
+_STARTS = 3
+"""Times that a worker is started for one call, if it dies before it has heard of any completion."""
 _USUAL_SHARE = 0.5
 """What a call may take, as a share of batch_seconds, before it counts as waiting."""
 _HOPELESS = 3
@@ -209,11 +211,14 @@ class RewardWorker:
         texts = (text for s in samples for text in (s.prompt, s.completion, s.answer, s.worked_solution) if text)
         if sum(map(len, texts)) > LARGEST_REQUEST:
             return _Failure("the batch is too large for one call", divisible=True)
-        try:
-            process = self._ensure_process()
-        except (BatchTimeout, WorkerDied, ProtocolViolation) as error:
-            self._lost = True
-            return _Failure(f"the worker did not start: {error}")
+        for attempt in range(_STARTS):
+            try:
+                process = self._ensure_process()
+                break
+            except (BatchTimeout, WorkerDied, ProtocolViolation) as error:
+                self._lost = True
+                if attempt == _STARTS - 1:
+                    return _Failure(f"the worker did not start: {error}")
         self._calls_of_process += 1
         self.counts.calls += 1
         started = monotonic()

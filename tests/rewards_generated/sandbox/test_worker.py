@@ -10,12 +10,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rewards_generated.adapters.batch import code_entry_point
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import EntryPoint, RewardWorker, SandboxSettings
+from rewards_generated.sandbox import worker as sandbox_worker
+from rewards_generated.sandbox.process import WorkerDied
 from rewards_generated.sandbox.recheck import Rechecks
 from rewards_generated.score import Score
 
@@ -113,6 +116,27 @@ def test_a_killed_worker_is_replaced(mode: str) -> None:
         assert score.value == 3.0
         assert reward.pid != first
         assert reward.counts.restarts == 1
+
+
+@pytest.mark.parametrize(("deaths", "value"), [(2, 3.0), (3, None)])
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, deaths: int, value: float | None
+) -> None:
+    """From outside, as by a machine that has run out of memory: that is no fault of the reward."""
+    real, dead = sandbox_worker.WorkerProcess, []
+
+    def killed(*values: Any) -> sandbox_worker.WorkerProcess:
+        if len(dead) < deaths:
+            dead.append(1)
+            raise WorkerDied("was killed by SIGKILL")
+        return real(*values)
+
+    monkeypatch.setattr(sandbox_worker, "WorkerProcess", killed)
+    with worker(LENGTH, "default") as reward:
+        (score,) = reward.score(samples("abc"))
+        assert score.value == value
+        assert value is not None or score.error == "the worker did not start: was killed by SIGKILL"
+        assert reward.score(samples("abc"))[0].value == 3.0
 
 
 @pytest.mark.parametrize("mode", MODES)
