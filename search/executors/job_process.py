@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from rewards_generated.errors import SCARCE, UserError
-from trainer.jobs.base import FailureOwner, Job, Result
+from trainer.jobs.base import Job, Result
 from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, STEPS_FILE, read_result, write_model
 from trainer.jobs.registry import KINDS
 from trainer.jobs.train import TrainJob
@@ -26,16 +26,21 @@ HANGING_SECONDS = 3600.0
 
 def start_job(job: Job, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """The process that runs the job in the folder. It ends with the thread that calls this."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in (RESULT_FILE, STEPS_FILE):
-        (folder / left).unlink(missing_ok=True)
-    write_model(folder / JOB_FILE, job)
+    describe_job(job, folder)
     # -P: what lies in the user's folder must not stand in for this project's packages.
     command = [sys.executable, "-P", "-m", "trainer.jobs.process", str(folder), "--driver", str(os.getpid())]
     with (folder / LOG_FILE).open("wb") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
         )
+
+
+def describe_job(job: Job, folder: Path) -> None:
+    """Writes down what is to run in the folder, and removes what an earlier attempt said of how it went."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in (RESULT_FILE, STEPS_FILE):
+        (folder / left).unlink(missing_ok=True)
+    write_model(folder / JOB_FILE, job)
 
 
 def stop_job(process: subprocess.Popen[bytes]) -> None:
@@ -100,22 +105,25 @@ def ended_job(job: Job, folder: Path, code: int | None, limit: float | None, whe
     another version of this program.
     """
     kind = KINDS[job.kind].result
-
-    def failed(owner: FailureOwner, why: str) -> Result:
-        return kind(digest=job.digest, failure=why, owner=owner)
-
     if code is None:
-        return failed("candidate", f"the job ran past its limit of {limit:g} seconds and was stopped")
+        why = f"the job ran past its limit of {limit:g} seconds and was stopped"
+        return kind(digest=job.digest, failure=why, owner="candidate")
     result = read_result(folder, job.digest, kind)
     if result is not None:
         return result
-    if code == 0 and (folder / RESULT_FILE).is_file():
+    if code == 0:
+        require_readable(folder)
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return lost_job(job, folder, how, where)
+
+
+def require_readable(folder: Path) -> None:
+    """Raises UserError for a result that is there, and that `read_result` does not take."""
+    if (folder / RESULT_FILE).is_file():
         raise UserError(
             f"the result in {folder} cannot be read by this process; reward-search was changed while the "
             "search ran, or the disk is full: continue with --resume"
         )
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    return lost_job(job, folder, how, where)
 
 
 def lost_job(job: Job, folder: Path, how: str, where: str = "") -> Result:

@@ -22,13 +22,13 @@ from rewards_generated.errors import SCARCE, UserError
 from rewards_generated.files import restored, write_whole
 from search.executors.base import Capacity
 from search.executors.environment import PASSED_ON
-from search.executors.job_process import ended_job, require_limits, seconds_allowed
+from search.executors.job_process import describe_job, ended_job, require_limits, seconds_allowed
 from search.executors.node import Ended, Event, Lost, Order, Part, Progress, Refused, Sent, carry_out
 from search.store.inputs import Input, inputs_of
 from search.store.parcels import PART_BYTES, ParcelDamaged, pack, unpack
 from trainer.grpo.memory import free_memory
 from trainer.jobs.base import Done, Job, Result
-from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, STEPS_FILE, kept_result, versions, write_model
+from trainer.jobs.folder import LOG_FILE, STEPS_FILE, kept_result, versions
 from trainer.jobs.registry import KINDS
 from trainer.jobs.settings import Hardware
 
@@ -270,10 +270,8 @@ class RayExecutor:
         """Keeps in the job's folder what the live view reads there, as if it ran here."""
         place = state.place
         if not state.node:
-            place.mkdir(exist_ok=True)
-            for left in (RESULT_FILE, STEPS_FILE, LOG_FILE):
-                (place / left).unlink(missing_ok=True)
-            write_model(place / JOB_FILE, state.job)
+            describe_job(state.job, place)
+            (place / LOG_FILE).unlink(missing_ok=True)
         state.node, state.steps = event.node, event.steps
         if event.steps:
             write_whole(place / STEPS_FILE, str(event.steps))

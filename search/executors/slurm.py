@@ -23,10 +23,10 @@ from rewards_generated.errors import UserError, nearest
 from rewards_generated.files import write_whole
 from search.executors.base import Capacity
 from search.executors.environment import PASSED_ON
-from search.executors.job_process import lost_job, require_limits, steps_done
+from search.executors.job_process import describe_job, lost_job, require_limits, require_readable, steps_done
 from search.executors.on_node import JobOnNode
 from trainer.jobs.base import Done, Job
-from trainer.jobs.folder import JOB_FILE, RESULT_FILE, STEPS_FILE, kept_result, read_result, versions, write_model
+from trainer.jobs.folder import kept_result, read_result, versions
 from trainer.jobs.registry import KINDS
 from trainer.jobs.settings import Hardware
 
@@ -180,11 +180,7 @@ class SlurmExecutor:
                     (state.folder / SUBMITTED_FILE).unlink(missing_ok=True)
 
     def _lost(self, state: _Running) -> Any:
-        if (state.folder / RESULT_FILE).is_file():
-            raise UserError(
-                f"the result in {state.folder} cannot be read by this process; reward-search was changed while the "
-                "search ran, or the disk is full: continue with --resume"
-            )
+        require_readable(state.folder)
         return lost_job(state.job, state.folder, f"left the queue (it was number {state.number})")
 
     def _submitted(self, folder: Path) -> str | None:
@@ -213,11 +209,7 @@ class SlurmExecutor:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
         for job in jobs:
-            place = folder / job.digest
-            place.mkdir(parents=True, exist_ok=True)
-            for left in (RESULT_FILE, STEPS_FILE):
-                (place / left).unlink(missing_ok=True)
-            write_model(place / JOB_FILE, job)
+            describe_job(job, folder / job.digest)
         wanted = versions()
         executor = self._submitit(folder.absolute() / SUBMITIT_FOLDER, threads, gpus)
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from contextlib import closing
-from dataclasses import dataclass
-from math import fsum
+from dataclasses import dataclass, replace
+from math import exp, fsum
 from pathlib import Path
 from statistics import NormalDist, median
 from typing import NamedTuple
@@ -106,7 +106,7 @@ def _assumed_proposing(config: SearchConfig) -> tuple[str, ...]:
 def _spread() -> tuple[float, ...]:
     """Quantiles of a lognormal distribution, scaled to a mean of 1."""
     values = [NormalDist(0, DEVIATION).inv_cdf((k + 0.5) / 40) for k in range(40)]
-    factors = [2.718281828459045**value for value in values]
+    factors = [exp(value) for value in values]
     return tuple(factor * len(factors) / fsum(factors) for factor in factors)
 
 
@@ -156,7 +156,7 @@ def measured(folder: Path) -> Source:
     ratios = [item.whole / part for item, part in zip(taken, parts, strict=True)]
     own = len(taken) >= FEWEST
     spread = tuple(ratio * len(ratios) / fsum(ratios) for ratio in ratios) if own else _spread()
-    times = Times(times.start, times.step, times.question, times.proposing, times.checking, spread)
+    times = replace(times, spread=spread)
     words = [
         f"what {len(taken)} jobs of {folder} took, which ran {config.executor.parallel_jobs} at a time (start "
         f"{times.start:.1f} s, " + ", ".join(f"{_of(size)} {s:.2f} s" for size, s in sorted(times.step.items())) + ")",

@@ -40,9 +40,10 @@ def read_result(folder: Path, digest: str, kind: type[AnyResult]) -> AnyResult |
     """The result in the folder; None where there is none, or one of another job, of another version, or damaged."""
     path = folder / RESULT_FILE
     try:
-        if damaged(folder, {RESULT_FILE: path.with_suffix(DIGEST_SUFFIX).read_text(encoding="ascii")}):
+        written = path.read_bytes()
+        if hashlib.sha256(written).hexdigest() != path.with_suffix(DIGEST_SUFFIX).read_text(encoding="ascii"):
             return None
-        result = kind.model_validate_json(path.read_text(encoding="utf-8"))
+        result = kind.model_validate_json(written)
     except (OSError, ValueError):
         return None
     return result if result.digest == digest else None

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eval.tasks.base import Message, TaskReference
+from eval.tasks.base import Example, Message, Task, TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
 from trainer.jobs.fine_tune import FineTuneJob
@@ -49,26 +49,33 @@ def file_sha256(path: str) -> str:
 
 def require_solutions(reference: TaskReference) -> None:
     """Raises UserError if the task's own questions give no pairs."""
-    if reference.name != "testbed" and build_task(reference).examples("train", 1)[0].worked_solution is None:
+    if reference.name != "testbed":
+        _solved(build_task(reference), 1)
+
+
+def _solved(task: Task, limit: int) -> list[Example]:
+    """Of so many train questions those with a worked solution. Raises UserError if the first has none."""
+    examples = task.examples("train", limit)
+    if examples[0].worked_solution is None:
         raise UserError(
-            f"sft.source.file is empty, and the task {reference.name!r} has no worked solutions: name a JSONL file of "
-            "pairs, or set sft.tuning to none"
+            f"sft.source.file is empty, and the task {task.reference.name!r} has no worked solutions: name a JSONL "
+            "file of pairs, or set sft.tuning to none"
         )
+    return [example for example in examples if example.worked_solution is not None]
 
 
 def _worked(job: FineTuneJob) -> list[dict[str, list[Message]]]:
     """The data set's own reasoning and answer, in the form of the task's answers."""
-    reference = job.placed_task(job.task)
-    require_solutions(reference)
-    task = build_task(reference)
+    task = build_task(job.placed_task(job.task))
     form = task.answer_format
     return [
         {
             "prompt": list(example.prompt),
-            "completion": [{"role": "assistant", "content": form.completion(example.worked_solution, example.answer)}],
+            "completion": [
+                {"role": "assistant", "content": form.completion(str(example.worked_solution), example.answer)}
+            ],
         }
-        for example in task.examples("train", job.source.pairs)
-        if example.worked_solution is not None
+        for example in _solved(task, job.source.pairs)
     ]
 
 
