@@ -203,7 +203,7 @@ def test_axe_finds_nothing_to_object_to(opened, scheme, width):
     assert violations(page) == []
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     for name in ("beside", "questions", "rollouts", "exchanges"):
-        opened_view(page, name).locator(".found summary").first.click()
+        unfold(opened_view(page, name))
     assert violations(page) == []
 
 
@@ -212,6 +212,18 @@ def opened_view(page, name):
     view = page.locator(f"#view-{name}")
     view.locator(".view > *").first.wait_for()
     return view
+
+
+def unfold(view, number=0):
+    """Opens a row of a list; the browser says some moments later that it is open, and then it is filled."""
+    row = view.locator(".found details").nth(number)
+    row.locator("summary").first.click()
+    return filled(row)
+
+
+def filled(row):
+    row.locator(":scope > :not(summary)").first.wait_for(state="attached")
+    return row
 
 
 def test_any_two_candidates_stand_side_by_side(opened, data):
@@ -225,8 +237,7 @@ def test_any_two_candidates_stand_side_by_side(opened, data):
     both = [p.predictions for p in asked.policies if p.policy in {c.name for c in data.candidates[:2]}]
     apart = sum(a.correct != b.correct for a, b in zip(*both, strict=True))
     assert f"{apart} questions" in view.text_content()
-    view.locator(".found summary").first.click()
-    assert view.locator(".found details[open] pre").count() == 2
+    assert unfold(view).locator("pre").count() == 2
 
 
 def test_questions_are_filtered_by_who_gets_them_right(opened, data):
@@ -248,13 +259,12 @@ def test_rollouts_are_searched_and_a_list_goes_on_with_the_keyboard(opened, data
     assert view.locator(".view p").first.text_content() == f"{len(data.rollouts)} rollouts"
     view.locator(".found summary").first.focus()
     page.keyboard.press("Enter")
-    assert "answer check 3" in view.locator(".found details[open]").text_content()
+    assert "answer check 3" in filled(view.locator(".found details[open]")).text_content()
 
 
 def test_questions_to_the_proposer_are_whole(opened, data):
     view = opened_view(opened(), "exchanges")
-    view.locator(".found summary").first.click()
-    texts = view.locator(".found details[open] pre").all_text_contents()
+    texts = unfold(view).locator("pre").all_text_contents()
     assert texts == [data.exchanges[0].prompt, data.exchanges[0].reply]
     assert "It ended by length." in view.text_content()
 
@@ -277,8 +287,8 @@ def test_hostile_text_of_the_packed_parts_runs_nothing(browser, tmp_path):
     page.goto(file.as_uri())
     for name in ("beside", "rollouts", "exchanges"):
         view = opened_view(page, name)
-        for summary in view.locator(".found summary").all():
-            summary.click()
+        for number in range(view.locator(".found details").count()):
+            unfold(view, number)
         assert "alert(1)" in view.text_content()
     assert page.locator("img").count() == 0
     assert said == []
@@ -289,7 +299,7 @@ def test_hostile_text_of_the_packed_parts_runs_nothing(browser, tmp_path):
 def test_the_views_scroll_no_page_sideways(opened, width):
     page = opened(width)
     for name in ("beside", "questions", "rollouts", "exchanges"):
-        opened_view(page, name).locator(".found summary").first.click()
+        unfold(opened_view(page, name))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
