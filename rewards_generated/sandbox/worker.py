@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Hashable, Sequence
@@ -24,6 +25,8 @@ _STARTS = 3
 """Times that a worker is started for one call, if it dies before it has heard of any completion."""
 _USUAL_SHARE = 0.5
 """What a call may take, as a share of batch_seconds, before it counts as waiting."""
+_KILLED = death(-signal.SIGKILL)
+"""What no reward does to itself: somebody else has, or the machine had no memory. The batch is asked once more."""
 _HOPELESS = 3
 """Retries stop when this many more of them have failed than succeeded: the reward is broken, not one completion."""
 
@@ -143,6 +146,8 @@ class RewardWorker:
             found: Sequence[Score] = []
             if self.condemned is None:
                 outcome = self._attempt(together, numbers, self._settings.batch_seconds)
+                if isinstance(outcome, _Failure) and outcome.reason == _KILLED:
+                    outcome = self._attempt(together, numbers, self._settings.batch_seconds)
                 if isinstance(outcome, _Failure):
                     found = self._divide(together, numbers, outcome)
                 else:

@@ -24,6 +24,12 @@ from rewards_generated.score import Score
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
 
+SLOW = """
+def reward(prompt, completion, answer):
+    if completion == "slow":
+        sum(range(20_000_000))
+    return float(len(completion))
+"""
 LENGTH = """
 import re
 PATTERN = re.compile(r"\\w")
@@ -110,12 +116,23 @@ def test_a_killed_worker_is_replaced(mode: str) -> None:
         assert first is not None
         os.kill(first, signal.SIGKILL)
         time.sleep(0.05)
-        (lost,) = reward.score(samples("abc"))
         (score,) = reward.score(samples("abc"))
-        assert lost.value in (None, 3.0)
         assert score.value == 3.0
         assert reward.pid != first
         assert reward.counts.restarts == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("texts", [["slow"], ["slow", "abc", "slow"]])
+def test_what_a_worker_was_asked_when_somebody_killed_it_is_asked_again(mode: str, texts: list[str]) -> None:
+    with worker(SLOW, mode) as reward:
+        reward.start()
+        first = reward.pid
+        assert first is not None
+        threading.Timer(0.3, os.kill, (first, signal.SIGKILL)).start()
+        assert [score.value for score in reward.score(samples(*texts))] == [float(len(text)) for text in texts]
+        assert reward.pid != first
+        assert reward.counts.deaths == 1
 
 
 @pytest.mark.parametrize(("deaths", "value"), [(2, 3.0), (3, None)])
