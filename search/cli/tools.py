@@ -93,7 +93,8 @@ def plan(
     machine: Annotated[
         str | None,
         typer.Option(
-            help="a100, h100, h200, l40s or rtx-4090, by its data sheet; h100 where neither it nor --workers is given.",
+            help="a100, h100, h200, l40s or rtx-4090, by its data sheet, or here: this machine, measured in seconds. "
+            "h100 where neither it nor --workers is given.",
             metavar="NAME",
         ),
     ] = None,
@@ -128,8 +129,8 @@ def plan(
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="With --workers: as JSON.")] = False,
 ) -> None:
-    """Show the least time that a search's training and evaluation take on a GPU: what each part of a step must read and
-    compute, over what the machine can. Nothing is run; of the base policy only the configuration is read.
+    """Show the least time that a search's training and evaluation take on a machine: what each part of a step must read
+    and compute, over what the machine can. Nothing is trained; of the base policy only the configuration is read.
 
     With --workers, how long the whole search takes on one worker and on many: the driver's own code is rehearsed with
     jobs that take no time, and an event queue has them take theirs. Which runs train together, `executor.pack` of the
@@ -141,6 +142,7 @@ def plan(
 
     \b
         reward-search plan --preset testbed --machine h100 --pack 10
+        reward-search plan --preset testbed --machine here
         reward-search plan --preset paper --set base_model=FOLDER --pack 10 --prompt-tokens 160
         reward-search plan --preset testbed --workers 1,8,64 --measured runs/mine
     """
@@ -153,7 +155,7 @@ def plan(
         given = {"--measured": measured, "--proposing": proposing, "--store": store, "--json": json_output or None}
         if alone := [name for name, value in given.items() if value is not None]:
             raise UserError(f"{alone[0]} goes with --workers; give that too, such as --workers 1,8,64")
-        found = bound(chosen, machine_named(machine or "h100"), pack, prompt_tokens)
+        found = bound(chosen, machine_named(machine or "h100", chosen.hardware), pack, prompt_tokens)
         typer.echo("\n".join(bound_lines(found)))
         return
     if pack != 1:

@@ -12,6 +12,8 @@ from search.config.plan import plan
 from search.config.seeds import screening_seeds
 from search.jobs.descriptions import screening_run
 from trainer.grpo.memory import ModelShape
+from trainer.jobs.settings import Hardware
+from trainer.probe import HERE, probe
 from trainer.roofline import MACHINES, Machine, Part, evaluation_parts, seconds, step_parts
 
 CHARACTERS_PER_TOKEN = 4
@@ -31,10 +33,15 @@ class Bound:
     search: float
 
 
-def machine_named(name: str) -> Machine:
-    """Raises UserError for one that is not listed."""
+def machine_named(name: str, hardware: Hardware) -> Machine:
+    """`here`: this one, measured now with the threads and the precision of `hardware`.
+
+    Raises UserError for one that is not listed.
+    """
+    if name == HERE:
+        return probe(hardware)
     if name not in MACHINES:
-        raise UserError(f"--machine = {name!r} is not listed: {nearest(name, MACHINES)}")
+        raise UserError(f"--machine = {name!r} is not listed: {nearest(name, (HERE, *MACHINES))}")
     return MACHINES[name]
 
 
@@ -95,9 +102,14 @@ def bound_lines(found: Bound) -> list[str]:
     sizes = [max(len(row[column]) for row in rows) for column in range(5)]
     forms = [f"{{:<{sizes[0]}}}", *(f"{{:>{size}}}" for size in sizes[1:4]), "{}"]
     lines = ["  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)) for row in rows]
-    hours = found.search / 3600
+    hours, machine = found.search / 3600, found.machine
     how = f"{hours:.2f} h" if hours >= 0.1 else f"{math.ceil(found.search)} s"
+    measured = [
+        f"this machine, measured now: {machine.bandwidth / 1e9:.1f} GB/s, {machine.rate / 1e9:,.0f} GFLOP/s, "
+        f"{1e6 * machine.launch:.1f} microseconds to start an operation"
+    ]
     return [
+        *(measured if machine.name == HERE else []),
         f"a step of a pack of {found.members} on {found.machine.name}, and its evaluation; prompts of "
         f"{found.prompt_tokens} tokens, completions at their limit",
         *lines,

@@ -96,7 +96,7 @@ def forecast(
     if run is not None:
         source = measured(run)
     elif machine is not None:
-        source = bound_by(config, machine_named(machine), prompt_tokens, together)
+        source = bound_by(config, machine_named(machine, config.hardware), prompt_tokens, together)
     else:
         source = calibrated(config, packs)
     times, assumed = source.times, list(source.words)

@@ -32,11 +32,11 @@ def test_the_paper_s_search_is_bound_by_memory_where_it_decodes(shape: str, caps
 
 def test_packing_saves_and_a_search_is_the_sum_of_its_parts(shape: str) -> None:
     config = load_config("paper", None, [shape])
-    alone, packed = (bound(config, machine_named("h100"), members, 160) for members in (1, 10))
+    alone, packed = (bound(config, machine_named("h100", config.hardware), members, 160) for members in (1, 10))
     assert packed.search < alone.search / 3
     step = sum(part.seconds(alone.machine) for part in alone.step)
     assert alone.search > plan(config).steps * step
-    faster = bound(config, machine_named("h200"), 1, 160)
+    faster = bound(config, machine_named("h200", config.hardware), 1, 160)
     assert faster.search < alone.search
 
 
@@ -60,3 +60,10 @@ def test_what_cannot_be_planned_is_one_sentence(
 def test_prompts_are_measured_where_they_are_not_given(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--preset", "testbed-quick"]) == 0
     assert "s at the least" in capsys.readouterr().out
+
+
+def test_this_machine_is_measured_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--preset", "testbed-quick", "--machine", "here", "--prompt-tokens", "20"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("this machine, measured now: ")
+    assert lines[1].startswith("a step of a pack of 1 on here, and its evaluation; prompts of 20 tokens")
