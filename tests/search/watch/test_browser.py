@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from search.ledger import Ledger
 from search.watch.control import Control
 from search.watch.server import Server, Watcher
 from tests.accessibility import violations
@@ -21,20 +27,27 @@ playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is no
 
 
 @contextmanager
-def served(watcher: Watcher) -> Iterator[tuple[Any, Server]]:
-    """A browser, and the server of the page."""
+def browser() -> Iterator[Any]:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with Server(watcher, 0) as server, playwright.sync_playwright() as run:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    with playwright.sync_playwright() as run:
         try:
             chromium = run.chromium.launch(executable_path=found, args=["--no-sandbox"])
         except playwright.Error as error:
-            server.shutdown()
             pytest.skip(f"no Chromium to be started: {str(error).splitlines()[0]}")
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+@contextmanager
+def served(watcher: Watcher) -> Iterator[tuple[Any, Server]]:
+    """A browser, and the server of the page."""
+    with browser() as chromium, Server(watcher, 0) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
             yield chromium, server
         finally:
-            chromium.close()
             server.shutdown()
 
 
@@ -99,3 +112,56 @@ def test_a_running_search_is_stopped_by_its_button_and_axe_finds_nothing_to_obje
         assert control.told == ["stop"]
         assert page.get_by_role("button", name="Stop").is_disabled()
         assert "it can be resumed" in questions[0]
+
+
+@contextmanager
+def command(*words: str, **how: Any) -> Iterator[subprocess.Popen[str]]:
+    """`reward-search WORDS`, interrupted at the end of the block if it still runs."""
+    with subprocess.Popen([sys.executable, "-u", "-m", "search.cli", *words], text=True, **how) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.slow
+def test_a_real_quick_search_is_seen_from_its_first_round_to_its_report(tmp_path: Path) -> None:
+    run, log = tmp_path / "quick", tmp_path / "log.txt"
+    with (
+        log.open("w") as out,
+        browser() as chromium,
+        command("run", "--preset", "testbed-quick", "--run-dir", str(run), stdout=out, stderr=out) as search,
+    ):
+        until = time.monotonic() + 120
+        while not (run / "ledger.sqlite").exists() and time.monotonic() < until and search.poll() is None:
+            time.sleep(0.2)
+        with command("watch", str(run), stdout=subprocess.PIPE) as watch:
+            assert watch.stdout is not None
+            address = re.search(r"at (http://\S+)", watch.stdout.readline())
+            assert address is not None, log.read_text()
+            page, complaints = chromium.new_page(), []
+            page.set_default_timeout(1_200_000)
+            page.on("console", lambda message: complaints.append(message.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(address[1])
+            # A run in training, with its curves.
+            page.locator("[data-place=jobs] progress").first.wait_for()
+            page.locator("[data-place=jobs] .curves svg").first.wait_for(state="attached")
+            assert search.poll() is None
+            # Candidates are ranked while the search goes on, and the round stands in the figure.
+            scored = page.locator("[data-place=ranking] tbody .value")
+            scored.first.wait_for()
+            while_running = scored.count()
+            assert search.poll() is None, log.read_text()
+            # Its end, told without a reload.
+            page.locator("[data-place=state] .eyebrow", has_text="finished").wait_for()
+            page.locator("[data-place=finalists] table").first.wait_for()
+            page.locator("[data-place=jobs] h2").wait_for(state="detached")
+            assert search.wait(120) == 0, log.read_text()
+            assert scored.count() > while_running
+            names = page.locator("[data-place=ranking] .name").all_text_contents()
+            with closing(Ledger.open(run)) as ledger:
+                assert sorted(names) == sorted(candidate.name for candidate in ledger.candidates())
+            page.get_by_role("link", name="The whole report").click()
+            assert page.locator("h1").first.text_content()
+            assert complaints == []
