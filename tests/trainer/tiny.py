@@ -38,13 +38,14 @@ class Sums:
 
     def examples(self, split: Split, limit: int | None = None) -> Sequence[Example]:
         pairs = [(a, b) for a in range(10) for b in range(10)]
+        worked = int(self.reference.options.get("worked", 0))  # every so many sums has its solution
         parts = {"train": pairs[: self._train], "validation": pairs[50:70], "test": pairs[70:]}
         return [
             Example(
                 f"{split}-{a}-{b}",
                 ({"role": "user", "content": f"{a} + {b} = ?"},),
                 str(a + b),
-                worked_solution=f"{a} + {b} = {a + b}" if self.reference.options.get("worked") else None,
+                worked_solution=f"{a} + {b} = {a + b}" if worked and (a + b + 1) % worked == 0 else None,
             )
             for a, b in parts[split][:limit]
         ]

@@ -54,14 +54,14 @@ def require_solutions(reference: TaskReference) -> None:
 
 
 def _solved(task: Task, limit: int) -> list[Example]:
-    """Of so many train questions those with a worked solution. Raises UserError if the first has none."""
-    examples = task.examples("train", limit)
-    if examples[0].worked_solution is None:
+    """The first train questions with a worked solution. Raises UserError if none has one."""
+    found = [example for example in task.examples("train") if example.worked_solution is not None]
+    if not found:
         raise UserError(
             f"sft.source.file is empty, and the task {task.reference.name!r} has no worked solutions: name a JSONL "
             "file of pairs, or set sft.tuning to none"
         )
-    return [example for example in examples if example.worked_solution is not None]
+    return found[:limit]
 
 
 def _worked(job: FineTuneJob) -> list[dict[str, list[Message]]]:

@@ -116,6 +116,15 @@ def test_worked_solutions_of_a_task_are_pairs_in_the_form_of_its_answers() -> No
         assert task.extract(text).strict == example.answer
 
 
+def test_questions_without_a_worked_solution_are_passed_over() -> None:
+    some = TaskReference(name="tests.trainer.tiny:build", options={"train": 40, "worked": 3})
+    pairs = read_pairs(job(PairSource(pairs=5), some))
+    assert [pair["prompt"][0]["content"] for pair in pairs] == [f"0 + {b} = ?" for b in (2, 5, 8)] + [
+        "1 + 1 = ?",
+        "1 + 4 = ?",
+    ]
+
+
 def test_a_task_without_worked_solutions_is_refused() -> None:
     with pytest.raises(UserError, match="the task 'countdown' has no worked solutions: name a JSONL file"):
         read_pairs(job(PairSource(), TaskReference(name="countdown")))
