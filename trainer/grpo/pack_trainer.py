@@ -207,7 +207,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
         order = completions.view(members, share).argsort(dim=1, stable=True)
         order = order + share * torch.arange(members, device=order.device)[:, None]
         chunks = [order[:, start : start + per_chunk].flatten() for start in range(0, share, per_chunk)]
-        if input_ids.device.type == "cpu" and self._shares_prompts(model, logits_to_keep):
+        if input_ids.device.type == "cpu" and self._shares_prompts(model, input_ids.size(1)):
             if adapter_of_row is None:
                 self._tuned.assign(None)
             shared = logps_and_entropies(
@@ -220,6 +220,7 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
                 chunks=chunks,
                 adapter_of_row=None if adapter_of_row is None else torch.tensor(adapter_of_row),
                 assign=self._tuned.assign,
+                tiled=len(chunks[0]) * logits_to_keep * model.config.get_text_config().vocab_size > LOGITS_IN_MEMORY,
             )
             return *shared, None
         logps, entropies = [], []
@@ -246,15 +247,14 @@ class PackTrainer(GRPOTrainer):  # type: ignore[misc]
             share = min(share, max(1, CPU_ROWS_PER_FORWARD // members))
         return share
 
-    def _shares_prompts(self, model: Any, logits_to_keep: int) -> bool:
-        """Whether log-probabilities are computed with prompts read once and the logits of a chunk in memory.
+    def _shares_prompts(self, model: Any, width: int) -> bool:
+        """Whether log-probabilities are computed with prompts read once; `width`: of whole rows, in tokens.
 
-        TRL's head instead spares memory: it computes logits in tiles, of the prompts too, and again in the backward
-        pass. Models in half precision keep it, and those in double precision, since it rounds to single.
+        TRL's own pass computes the logits of prompts too where no Triton is. Models in half precision keep it, and
+        those in double precision, since it rounds to single.
         """
-        size = CPU_ROWS_PER_FORWARD * logits_to_keep * model.config.get_text_config().vocab_size
         plain = model.dtype == torch.float32 and not self.args.bf16 and not self.args.gradient_checkpointing
-        return plain and size <= LOGITS_IN_MEMORY and can_share_prompts(model)
+        return plain and can_share_prompts(model, width)
 
     def _clip_grad_norm(self, model: Any) -> torch.Tensor:
         """Clips each member's gradients to the norm by itself. Returns the largest of the norms before."""

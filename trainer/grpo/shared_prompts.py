@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,13 @@ class _Prompts:
     of_row: torch.Tensor
 
 
-def can_share_prompts(model: Any) -> bool:
-    """Whether every layer of the model attends to all earlier positions, and the prompt's part can be kept."""
-    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config.get_text_config()).layers)
+def can_share_prompts(model: Any, width: int) -> bool:
+    """Whether every layer of the model attends to all earlier positions of rows of `width` tokens, and the prompt's
+    part can be kept."""
+    return all(
+        type(layer) is DynamicLayer or (type(layer) is DynamicSlidingWindowLayer and width < layer.sliding_window)
+        for layer in DynamicCache(config=model.config.get_text_config()).layers
+    )
 
 
 def logps_and_entropies(
@@ -41,12 +45,16 @@ def logps_and_entropies(
     chunks: Iterable[torch.Tensor],
     adapter_of_row: torch.Tensor | None = None,
     assign: Callable[[list[int]], None] | None = None,
+    tiled: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Log-probabilities and entropies of the completions' tokens, each (rows, logits_to_keep), 0 on padding.
 
     `input_ids`, `attention_mask`: (rows, prompt + logits_to_keep), prompts padded on the left. `chunks`: the rows that
     go through the model together. Where rows have different adapters, `assign` is told that of each before a pass.
+    `tiled`: by TRL's head, which the model must have and whose temperature must be this one: it computes the logits of
+    a chunk in tiles, and again in the backward pass, so that they never lie in memory.
     """
+    of_chunk = _in_tiles if tiled else _at_once
     width = input_ids.size(1) - logits_to_keep
     completions, present = input_ids[:, width:], attention_mask[:, width:] != 0
     prompts = _read(model, input_ids[:, :width], attention_mask[:, :width], adapter_of_row, assign)
@@ -55,15 +63,10 @@ def logps_and_entropies(
         kept = max(1, int(present[chunk].sum(1).max()))
         if adapter_of_row is not None and assign is not None:
             assign(adapter_of_row[chunk].tolist())
-        logits = _logits(model, prompts, chunk, completions[chunk, : kept - 1], present[chunk, : kept - 1])
-        own = present[chunk, :kept]
-        every = torch.log_softmax(logits[own] / temperature, dim=-1)
-        chosen = every.gather(1, completions[chunk, :kept][own][:, None])[:, 0]
-        missing = (0, logits_to_keep - kept)
-        logps.append(torch.nn.functional.pad(every.new_zeros(own.shape).masked_scatter(own, chosen), missing))
+        own, missing = present[chunk, :kept], (0, logits_to_keep - kept)
+        found, spread = of_chunk(model, prompts, chunk, completions[chunk, :kept], own, temperature)
+        logps.append(torch.nn.functional.pad(found, missing))
         if compute_entropy:
-            with torch.no_grad():
-                spread = every.new_zeros(own.shape).masked_scatter(own, -(every.exp() * every).sum(-1))
             entropies.append(torch.nn.functional.pad(spread, missing))
         taken.append(chunk)
     back = torch.cat(taken).argsort()
@@ -88,18 +91,37 @@ def _read(
     return _Prompts(cache, logits, mask, of_row)
 
 
-def _logits(
-    model: Any, prompts: _Prompts, chunk: torch.Tensor, ids: torch.Tensor, present: torch.Tensor
-) -> torch.Tensor:
-    """Logits of the tokens of a chunk, (rows, tokens + 1, vocabulary): of the first, from the prompt, and of those
-    that follow each of `ids`, (rows, tokens)."""
+def _at_once(
+    model: Any, prompts: _Prompts, chunk: torch.Tensor, ids: torch.Tensor, own: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities and entropies of a chunk's tokens `ids`, (rows, tokens); `own`: those that are no padding."""
+    logits = prompts.logits[prompts.of_row[chunk]]
+    if ids.size(1) > 1:
+        logits = torch.cat([logits, model(**_behind(model, prompts, chunk, ids, own), use_cache=True).logits], dim=1)
+    every = torch.log_softmax(logits[own] / temperature, dim=-1)
+    chosen = every.gather(1, ids[own][:, None])[:, 0]
+    with torch.no_grad():
+        spread = every.new_zeros(own.shape).masked_scatter(own, -(every.exp() * every).sum(-1))
+    return every.new_zeros(own.shape).masked_scatter(own, chosen), spread
+
+
+def _in_tiles(
+    model: Any, prompts: _Prompts, chunk: torch.Tensor, ids: torch.Tensor, own: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `_at_once`. First tokens follow from the logits behind the prompts, which are few."""
+    logps, entropies = _at_once(model, prompts, chunk, ids[:, :1], own[:, :1], temperature)
+    if ids.size(1) == 1:
+        return logps, entropies
+    labels = ids[:, 1:].masked_fill(~own[:, 1:], -100)
+    output = model(**_behind(model, prompts, chunk, ids, own), shift_labels=labels, fused_lm_head=True)
+    return torch.cat([logps, output.log_probs], dim=1), torch.cat([entropies, output.entropy.detach()], dim=1)
+
+
+def _behind(model: Any, prompts: _Prompts, chunk: torch.Tensor, ids: torch.Tensor, own: torch.Tensor) -> dict[str, Any]:
+    """What the model is asked to read the tokens of a chunk, all but the last, behind their prompts."""
     of_row = prompts.of_row[chunk]
-    first = prompts.logits[of_row]
-    if not ids.size(1):
-        return first
     cache = DynamicCache(config=model.config.get_text_config())
     for layer, read in zip(cache.layers, prompts.cache.layers, strict=True):
         layer.update(read.keys[of_row], read.values[of_row])
-    mask = torch.cat([prompts.mask[of_row], present.to(prompts.mask.dtype)], dim=1)
-    output = model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True)
-    return torch.cat([first, output.logits], dim=1)
+    mask = torch.cat([prompts.mask[of_row], own[:, :-1].to(prompts.mask.dtype)], dim=1)
+    return {"input_ids": ids[:, :-1], "attention_mask": mask, "past_key_values": cache}

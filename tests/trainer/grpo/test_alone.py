@@ -165,10 +165,14 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(base: Path, tmp_path
     assert any(parameter.abs().max() > 1e-3 for name, parameter in whole.items() if "lora_B" in name)
 
 
-def test_rows_in_chunks_have_the_log_probabilities_of_rows_together(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [2**26, 0])
+def test_rows_in_chunks_have_the_log_probabilities_of_rows_together(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
     import torch
     from trl import GRPOTrainer
 
+    monkeypatch.setattr("trainer.grpo.pack_trainer.LOGITS_IN_MEMORY", in_memory)
     trainer = grpo_run(base, tmp_path, [SCORES], grpo={"prompts_per_step": 10})._trainer
     torch.manual_seed(0)
     width, kept, rows = 19, 12, 40
@@ -182,7 +186,7 @@ def test_rows_in_chunks_have_the_log_probabilities_of_rows_together(base: Path, 
     prompt = width - kept
     ids[1::2, :prompt], mask[1::2, :prompt] = ids[::2, :prompt], mask[::2, :prompt]  # read once for two rows
     ids = ids.masked_fill(mask == 0, 0)
-    assert trainer._shares_prompts(trainer.model, kept)
+    assert trainer._shares_prompts(trainer.model, width)
 
     trainer._members, trainer._row_members = [0], [0] * rows
     trainer._tuned.assign(trainer._row_members)
