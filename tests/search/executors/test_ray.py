@@ -22,6 +22,8 @@ from search.executors import ray as ray_executor
 from search.executors.base import build_executor
 from search.executors.conformance import check_executor
 from search.executors.ray import RayExecutor
+from search.store.base import Sent
+from search.store.inputs import Input
 from search.watch.jobs import running_jobs
 from tests.search.executors.instant_on_ray import InstantOnRay
 from tests.search.executors.test_local import alive, wait_for
@@ -169,12 +171,18 @@ def test_an_object_that_vanishes_with_its_node_is_one_sentence_and_sent_anew(
     wait_for(lambda: bytes_in_store() > 2**19, 60)
     cluster.remove_node(third, allow_graceful=False)
     wait_for(lambda: sum(node["Alive"] for node in ray.nodes()) == 2, 120)
-    real = executor._send
-    monkeypatch.setattr(executor, "_send", lambda given: replace(real(given), parts=(there,)))
+    sender = executor._sender
+    real = sender.send
+
+    def gone(given: Input) -> Sent:
+        sent = real(given)
+        return Sent(given, replace(sent.parcel, parts=(there,)))
+
+    monkeypatch.setattr(sender, "send", gone)
     [lost] = executor.run([wanted], tmp_path / "jobs")
     assert lost.result.owner == "process"
     assert f"{policy} did not arrive on node " in lost.result.failure
-    monkeypatch.setattr(executor, "_send", real)
+    monkeypatch.setattr(sender, "send", real)
     [done] = executor.run([wanted], tmp_path / "jobs")
     assert done.result.failure is None
 
