@@ -16,8 +16,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rewards_generated.files import write_whole
-from search.store.base import Parcel
-from search.store.parcels import ParcelDamaged, unpack
+from search.store.base import Parcel, bring
+from search.store.parcels import ParcelDamaged
 from search.store.url_store import UrlStore
 from trainer.jobs.base import FailureOwner, Job
 from trainer.jobs.folder import kept_result
@@ -89,16 +89,15 @@ class Endings:
         ending = self.of(digest)
         if ending is not None and not ending.final and ending.sha256 is not None:
             with suppress(ParcelDamaged):
-                unpack(self.store.fetch(Parcel(ending.sha256)), ending.sha256, folder)
+                bring(self.store, Parcel(ending.sha256), folder)
 
     def fetch(self, digest: str, parcel: str, place: Path) -> None:
         """Puts what the job left in the place of the folder. Raises ParcelDamaged, after which it is as if the job had
         not ended; OSError of this machine's disk."""
         try:
-            unpack(self.store.fetch(Parcel(parcel)), parcel, place)
+            bring(self.store, Parcel(parcel), place)
         except ParcelDamaged:
             self.store.remove(f"{self._place}/{digest}")
-            self.store.discard(parcel)
             raise
 
     def adopt(self, job: Job, place: Path) -> bool:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ from rewards_generated.sandbox import require_strength
 from search.executors.endings import Endings
 from search.executors.environment import job_environment
 from search.executors.job_process import seconds_allowed, start_job, steps_done, stop_job
-from search.store.base import ParcelStore, Sent
-from search.store.parcels import ParcelDamaged, pack, unpack
+from search.store.base import ParcelStore, Sent, bring
+from search.store.parcels import ParcelDamaged, pack
 from search.store.url_store import StoreFailed
 from trainer.jobs.base import Job
 from trainer.jobs.folder import JOB_FILE, LOG_FILE, versions, write_model
@@ -99,9 +99,16 @@ class Ended:
 Event = Refused | Lost | Progress | Part | Ended
 
 
-def carry_out(order: Order, node: str, store: ParcelStore, endings: Endings | None = None) -> Iterator[Event]:
+def carry_out(
+    order: Order,
+    node: str,
+    store: ParcelStore,
+    endings: Endings | None = None,
+    started: Callable[[Path], None] = lambda folder: None,
+) -> Iterator[Event]:
     """Runs the job of the order and tells what happens. `node`: its name for people. `store`: where the inputs are.
     `endings`: where the job's folder goes and its end is written down; without, the folder is told in parts.
+    `started` is told of the folder when the job's process runs in it.
 
     Closing it, or any exception, stops the job's process and all that it started.
     """
@@ -125,9 +132,10 @@ def carry_out(order: Order, node: str, store: ParcelStore, endings: Endings | No
         environment = job_environment(job.hardware, None if order.gpus else "")
         yield Progress(node)
         process = start_job(job.model_copy(update={"places": places}), folder, environment)
-        started, limit, told = time.monotonic(), seconds_allowed(job, order.timeout), Told()
+        started(folder)
+        since, limit, told = time.monotonic(), seconds_allowed(job, order.timeout), Told()
         try:
-            while (code := process.poll()) is None and (limit is None or time.monotonic() - started <= limit):
+            while (code := process.poll()) is None and (limit is None or time.monotonic() - since <= limit):
                 time.sleep(POLL_SECONDS)
                 if (news := told.news(node, folder)) is not None:
                     yield news
@@ -228,7 +236,7 @@ def _arrive(sent: Sent, attempt: Path, places: dict[str, str], store: ParcelStor
     """Puts the input where the job finds it. What is lasting comes once, and stays for other jobs of this node."""
     given, sha256 = sent.input, sent.parcel.sha256
     if given.target is not None:
-        unpack(store.fetch(sent.parcel), sha256, attempt / given.target)
+        bring(store, sent.parcel, attempt / given.target)
         return
     if given.lasting:
         content = attempt.parent.parent / "content"
@@ -236,10 +244,10 @@ def _arrive(sent: Sent, attempt: Path, places: dict[str, str], store: ParcelStor
         place = content / sha256
         with _locked(content / f"{sha256}.lock"):
             if not place.is_dir():
-                unpack(store.fetch(sent.parcel), sha256, place)
+                bring(store, sent.parcel, place)
     else:
         place = attempt / "inputs" / sha256
         if not place.is_dir():
-            unpack(store.fetch(sent.parcel), sha256, place)
+            bring(store, sent.parcel, place)
     assert given.name is not None
     places[given.name] = str(place / given.path.name if given.is_file else place)

@@ -291,7 +291,7 @@ class RayExecutor:
 
     def _lost(self, state: _Running, why: str) -> Result:
         """Run again, it is sent anew."""
-        self._sender.doubt(state.inputs)
+        self._sender.forget(state.inputs)
         where = f" on node {state.node}" if state.node else ""
         failure = f"the job was lost{where}: {why}"
         result: Result = KINDS[state.job.kind].result(digest=state.job.digest, failure=failure, owner="process")

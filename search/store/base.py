@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from search.store.inputs import Input
+from search.store.parcels import ParcelDamaged, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,28 @@ class Sent:
 
 
 class ParcelStore(Protocol):
-    def put(self, source: Path, only: Sequence[str] = (), *, anew: bool = False) -> Parcel:
-        """Stores the folder or the file, packed, whole or not at all. `only`: as for `parcels.pack`. `anew`: even what
-        is there, which has turned out to be damaged. Raises ParcelDamaged, OSError as `parcels.pack` does.
-        """
+    def put(self, source: Path, only: Sequence[str] = ()) -> Parcel:
+        """Stores the folder or the file, packed, whole or not at all. `only`: as for `parcels.pack`. Raises
+        ParcelDamaged, OSError as `parcels.pack` does."""
         ...
 
     def fetch(self, parcel: Parcel) -> Iterator[bytes]:
         """Its stream in parts, as they were found: `parcels.unpack` says whether it is whole. Raises ParcelDamaged
         where it is not there."""
         ...
+
+    def discard(self, parcel: Parcel) -> None:
+        """It has turned out to be damaged: putting its content stores it anew."""
+        ...
+
+
+def bring(store: ParcelStore, parcel: Parcel, folder: Path) -> None:
+    """Puts what was packed in the place of the folder. Raises ParcelDamaged, OSError as `parcels.unpack` does."""
+    try:
+        unpack(store.fetch(parcel), parcel.sha256, folder)
+    except ParcelDamaged:
+        store.discard(parcel)
+        raise
 
 
 class Sender:
@@ -47,22 +60,19 @@ class Sender:
     def __init__(self, store: ParcelStore) -> None:
         self._store = store
         self._sent: dict[tuple[Path, tuple[str, ...]], tuple[Any, Sent]] = {}
-        self._doubted: set[tuple[Path, tuple[str, ...]]] = set()
 
     def send(self, given: Input) -> Sent:
         key, signature = (given.path, given.only), _signature(given)
         known = self._sent.get(key)
         if known is None or known[0] != signature:
-            known = signature, Sent(given, self._store.put(given.path, given.only, anew=key in self._doubted))
+            known = signature, Sent(given, self._store.put(given.path, given.only))
             self._sent[key] = known
-            self._doubted.discard(key)
         return Sent(given, known[1].parcel)
 
-    def doubt(self, inputs: Sequence[Input]) -> None:
-        """They may not be whole in the store: next time they are put there anew."""
+    def forget(self, inputs: Iterable[Input]) -> None:
+        """The store may have lost them: next time they are put there again."""
         for given in inputs:
-            if self._sent.pop((given.path, given.only), None) is not None:
-                self._doubted.add((given.path, given.only))
+            self._sent.pop((given.path, given.only), None)
 
     def keep_lasting(self) -> None:
         """Forgets of what was sent all but that which further jobs are likely to need."""

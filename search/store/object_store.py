@@ -16,7 +16,7 @@ FETCH_SECONDS = 600.0
 class RayObjectStore:
     """Implements `search.store.base.ParcelStore` within a driver or a task of Ray."""
 
-    def put(self, source: Path, only: Sequence[str] = (), *, anew: bool = False) -> Parcel:
+    def put(self, source: Path, only: Sequence[str] = ()) -> Parcel:
         import ray
 
         digest, parts = hashlib.sha256(), []
@@ -34,3 +34,6 @@ class RayObjectStore:
                 yield ray.get(part, timeout=FETCH_SECONDS)
             except lost as error:
                 raise ParcelDamaged(str(error)) from None
+
+    def discard(self, parcel: Parcel) -> None:
+        """Nothing to do: what is put again are other objects."""

@@ -65,14 +65,14 @@ class UrlStore:
         if found != content:
             raise StoreFailed(f"the store {self.url} gives back something else than what was written")
 
-    def put(self, source: Path, only: Sequence[str] = (), *, anew: bool = False) -> Parcel:
+    def put(self, source: Path, only: Sequence[str] = ()) -> Parcel:
         """Reads the source once to name its content, and again to send it. Raises StoreFailed too."""
         digest, size = hashlib.sha256(), 0
         for part in pack(source, only):
             digest.update(part)
             size += len(part)
         name = _parcel(digest.hexdigest())
-        if anew or self._size(name) != size:
+        if self._size(name) != size:
             self._write(name, _checked(pack(source, only), digest.hexdigest(), source))
         return Parcel(digest.hexdigest())
 
@@ -96,9 +96,8 @@ class UrlStore:
         finally:
             file.close()
 
-    def discard(self, sha256: str) -> None:
-        """Removes a parcel."""
-        self.remove(_parcel(sha256))
+    def discard(self, parcel: Parcel) -> None:
+        self.remove(_parcel(parcel.sha256))
 
     def write(self, name: str, content: bytes) -> None:
         """A small object, whole or not at all."""

@@ -36,13 +36,16 @@ class InHand:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def put(self, source: Path, only: Sequence[str] = (), *, anew: bool = False) -> Parcel:
+    def put(self, source: Path, only: Sequence[str] = ()) -> Parcel:
         parts = tuple(pack(source, only))
         return Parcel(hashlib.sha256(b"".join(parts)).hexdigest(), parts)
 
     def fetch(self, parcel: Parcel) -> Iterator[bytes]:
         self.asked.append(parcel.sha256)
         yield from parcel.parts
+
+    def discard(self, parcel: Parcel) -> None:
+        pass
 
 
 IN_HAND = InHand()

@@ -23,8 +23,9 @@ from search.executors import on_node
 from search.executors import slurm as slurm_executor
 from search.executors.base import build_executor
 from search.executors.conformance import check_executor
+from search.executors.hand_over import SUBMITTED_FILE
 from search.executors.on_node import JobOnNode
-from search.executors.slurm import SUBMITTED_FILE, SlurmExecutor
+from search.executors.slurm import SlurmExecutor
 from tests.search.executors.small_slurm import missing, small_slurm
 from tests.search.executors.test_local import wait_for
 from tests.search.searches import run_search

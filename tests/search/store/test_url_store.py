@@ -14,7 +14,7 @@ import pytest
 
 from rewards_generated.errors import UserError
 from search.store import parcels, url_store
-from search.store.base import Parcel
+from search.store.base import Parcel, bring
 from search.store.parcels import ParcelDamaged, pack, unpack
 from search.store.url_store import StoreFailed, UrlStore
 from tests.search.executors.test_local import wait_for
@@ -100,17 +100,18 @@ def test_what_is_half_there_or_altered_is_not_taken_and_can_be_put_anew(
     parcel = store.put(source)
     put_anyhow(store, parcel.sha256, damage(b"".join(pack(source))))
     with pytest.raises(ParcelDamaged, match="arrived damaged"):
-        unpack(store.fetch(parcel), parcel.sha256, tmp_path / "back")
+        bring(store, parcel, tmp_path / "back")
     assert not (tmp_path / "back").exists()
-    store.put(source, anew=True)
-    unpack(store.fetch(parcel), parcel.sha256, tmp_path / "back")
+    store.put(source)
+    bring(store, parcel, tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(source)
 
 
 def test_what_vanished_is_a_sentence_and_put_again_without_being_told(store: UrlStore, tmp_path: Path) -> None:
     source = filled(tmp_path / "source")
     parcel = store.put(source)
-    store.discard(parcel.sha256)
-    store.discard(parcel.sha256)
+    store.discard(parcel)
+    store.discard(parcel)
     with pytest.raises(ParcelDamaged, match=rf"{parcel.sha256[:12]} is not in the store {store.url}"):
         list(store.fetch(parcel))
     assert store.put(source) == parcel
