@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from search.store.base import Parcel, Sender
 from search.store.inputs import inputs_of
 from search.store.parcels import ParcelDamaged
 from search.store.url_store import StoreFailed, UrlStore
+from tests.search.s3_server import SECRET
 from tests.search.store.test_parcels import contents
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, kept_result, versions, write_model
@@ -205,6 +207,39 @@ def test_a_failure_of_the_process_is_not_adopted(
     assert ending is not None
     assert ending.code == -signal.SIGKILL
     assert not endings.adopt(asked, tmp_path / "jobs" / asked.digest)
+
+
+@pytest.mark.store
+def test_a_bucket_s_credentials_do_not_reach_the_job(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[dict[str, str]] = []
+
+    def start(asked: EvaluateJob, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        folder.mkdir()
+        seen.append(dict(environment))
+        ready = EvaluateResult(digest=asked.digest)
+        write_model(folder / RESULT_FILE, ready)
+        with (folder / "log.txt").open("wb") as log:
+            return subprocess.Popen(["env"], env=environment, stdout=log, start_new_session=True)
+
+    monkeypatch.setattr(node, "start_job", start)
+    asked, bucket = job(), UrlStore(f"{s3}/{tmp_path.name}")
+    with caplog.at_level("DEBUG"):
+        assert isinstance(carried(asked, bucket, tmp_path)[-1], Ended)
+    place = tmp_path / "jobs" / asked.digest
+    assert Endings(bucket, SEARCH).adopt(asked, place)
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == SECRET
+    assert SECRET not in json.dumps(seen)
+    assert not any(SECRET.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert "PATH=" in (place / "log.txt").read_text()
+    assert SECRET not in caplog.text
+    # Whatever becomes of it on its way.
+    ending = Endings(bucket, SEARCH).of(asked.digest)
+    assert ending is not None
+    assert ending.sha256 is not None
+    bucket.discard(Parcel(ending.sha256))
+    assert not Endings(bucket, SEARCH).adopt(asked, tmp_path / "other")
 
 
 # What Slurm starts

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from rewards_generated.errors import UserError
+from search.cli import main
 from search.executors import on_node
 from search.executors import slurm as slurm_executor
 from search.executors.base import build_executor
@@ -31,7 +32,7 @@ from search.executors.slurm import SlurmExecutor
 from search.store.base import Parcel
 from tests.search.executors.small_slurm import missing, small_slurm
 from tests.search.executors.test_local import wait_for
-from tests.search.searches import run_search
+from tests.search.searches import run_search, write_config
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, kept_result, read_result, versions, write_model
 from trainer.jobs.settings import Hardware
@@ -483,9 +484,20 @@ def test_through_a_store_a_search_is_resumed_elsewhere_from_its_ledger_alone(
     executor = {"name": "tests.search.executors.instant_on_slurm:InstantOnSlurm", "options": options}
     code, alone = run_search(tmp_path, name="alone")
     assert code == 0
-    code, run = run_search(tmp_path, name="spread", executor={**executor, "parallel_jobs": 2})
-    assert code == 0
-    assert (run / "leaderboard.json").read_bytes() == (alone / "leaderboard.json").read_bytes()
+    config = write_config(tmp_path, executor={**executor, "parallel_jobs": 2})
+    run, moved = tmp_path / "spread", tmp_path / "moved"
+    command = [sys.executable, "-m", "search.cli", "run", "--config", str(config), "--run-dir", str(run)]
+    first = subprocess.Popen(command, start_new_session=True)
+    wait_for(lambda: len(list((tmp_path / "store").glob("results/*/*"))) > 3, 400)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    shutil.copytree(run, moved, ignore=shutil.ignore_patterns("jobs"))
+    shutil.rmtree(run)
+    assert main(["run", "--run-dir", str(moved), "--resume", "--trust"]) == 0
+    assert (moved / "leaderboard.json").read_bytes() == (alone / "leaderboard.json").read_bytes()
+    starts = [file.read_text().splitlines() for file in (tmp_path / "node").glob("starts-*")]
+    assert len(starts) > 3
+    assert {len(lines) for lines in starts} == {1}
 
 
 @pytest.mark.slurm

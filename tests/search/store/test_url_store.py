@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,35 +14,7 @@ from search.store import parcels, url_store
 from search.store.base import Parcel, bring
 from search.store.parcels import ParcelDamaged, pack, unpack
 from search.store.url_store import StoreFailed, UrlStore
-from tests.search.executors.test_local import wait_for
 from tests.search.store.test_parcels import contents, filled
-
-BUCKET = "rewards"
-SECRET = "canary-of-the-store"
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    """The address of a server that speaks S3, with one empty bucket; the environment opens it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "someone")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        try:
-            wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), 120)
-            import s3fs
-
-            s3fs.S3FileSystem(skip_instance_cache=True).mkdir(BUCKET)
-            yield f"s3://{BUCKET}"
-        finally:
-            server.kill()
-            server.wait()
 
 
 @pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.store)])
