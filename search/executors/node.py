@@ -23,7 +23,7 @@ from search.executors.environment import job_environment
 from search.executors.job_process import seconds_allowed, start_job, steps_done, stop_job
 from search.store.base import ParcelStore, Sent, bring
 from search.store.parcels import ParcelDamaged, pack
-from search.store.url_store import StoreFailed
+from search.store.url_store import StoreFailed, UrlStore
 from trainer.jobs.base import Job
 from trainer.jobs.folder import JOB_FILE, LOG_FILE, versions, write_model
 from trainer.jobs.registry import KINDS
@@ -128,7 +128,11 @@ def carry_out(
                 return
         folder = attempt / job.digest
         if endings is not None:
-            endings.go_on(job.digest, folder)
+            try:
+                endings.go_on(job.digest, folder)
+            except StoreFailed as error:
+                yield Lost(f"what an earlier attempt left did not arrive on node {node}: {_first_line(error)}")
+                return
         environment = job_environment(job.hardware, None if order.gpus else "")
         yield Progress(node)
         process = start_job(job.model_copy(update={"places": places}), folder, environment)
@@ -154,6 +158,20 @@ def carry_out(
             digest.update(part)
             yield Part(part)
         yield Ended(node, code, digest.hexdigest())
+
+
+def carry_out_through_store(
+    order: Order, node: str, started: Callable[[Path], None] = lambda folder: None
+) -> Iterator[Event]:
+    """As `carry_out`, by the store that the order names. A node that cannot use it refuses."""
+    assert order.store is not None
+    try:
+        store = UrlStore(order.store)
+        store.require()
+    except UserError as error:
+        yield Refused(node, f"node {node}: {error}")
+        return
+    yield from carry_out(order, node, store, Endings(store, order.search), started)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 from search.executors.endings import PREEMPTED, Endings
 from search.executors.environment import job_environment
 from search.executors.job_process import ended_job, seconds_allowed, start_job, stop_job
-from search.executors.node import Lost, Order, Refused, carry_out, unfit
+from search.executors.node import Lost, Order, Refused, carry_out_through_store, unfit
 from search.store.parcels import ParcelDamaged
 from search.store.url_store import StoreFailed, UrlStore
 from trainer.jobs.base import FailureOwner
@@ -84,7 +84,7 @@ class JobFromStore:
         if (ending := endings.of(self.digest)) is not None and ending.final:
             return
         node = socket.gethostname()
-        for event in carry_out(self.order, node, endings.store, endings, self._started):
+        for event in carry_out_through_store(self.order, node, self._started):
             if isinstance(event, Lost | Refused):
                 owner: FailureOwner = "process" if isinstance(event, Lost) else "setup"
                 endings.fail(self.digest, node, event.why, owner)

@@ -24,7 +24,7 @@ from search.executors.base import Capacity
 from search.executors.endings import Endings, search_of
 from search.executors.environment import PASSED_ON
 from search.executors.job_process import describe_job, ended_job, require_limits, seconds_allowed
-from search.executors.node import Ended, Event, Lost, Order, Part, Progress, Refused, carry_out
+from search.executors.node import Ended, Event, Lost, Order, Part, Progress, Refused, carry_out, carry_out_through_store
 from search.store.base import ParcelStore, Sender
 from search.store.inputs import Input, inputs_of
 from search.store.object_store import FETCH_SECONDS, RayObjectStore
@@ -70,14 +70,8 @@ def run_on_node(order: Order) -> Iterator[Event]:
     node = f"{ray.util.get_node_ip_address()} ({context.get_node_id()})"
     if order.store is None:
         yield from carry_out(order, node, RayObjectStore())
-        return
-    try:
-        store = UrlStore(order.store)
-        store.require()
-    except UserError as error:
-        yield Refused(node, f"node {node}: {error}")
-        return
-    yield from carry_out(order, node, store, Endings(store, order.search))
+    else:
+        yield from carry_out_through_store(order, node)
 
 
 class RayExecutor:

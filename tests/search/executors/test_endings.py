@@ -14,7 +14,7 @@ import pytest
 
 from search.executors import node
 from search.executors.endings import Ending, Endings, name_search, public_name, search_of
-from search.executors.node import Ended, Event, Lost, Order, Progress, carry_out
+from search.executors.node import Ended, Event, Lost, Order, Progress, Refused, carry_out, carry_out_through_store
 from search.executors.on_node import JobFromStore
 from search.store.base import Parcel, Sender
 from search.store.inputs import inputs_of
@@ -189,6 +189,16 @@ def test_another_search_s_results_are_not_taken(store: UrlStore, tmp_path: Path,
     asked = job()
     carried(asked, store, tmp_path)
     assert not Endings(store, "6" * 32).adopt(asked, tmp_path / "jobs" / asked.digest)
+
+
+def test_a_node_that_cannot_use_the_store_refuses(store: UrlStore, tmp_path: Path, started: list[list[str]]) -> None:
+    (tmp_path / "file").touch()
+    sent = replace(order(job(), store, tmp_path), store=f"file://{tmp_path}/file/store")
+    [event] = carry_out_through_store(sent, "n1")
+    assert event == Refused("n1", f"node n1: the store file://{tmp_path}/file/store cannot be used: Not a directory")
+    with pytest.raises(StoreFailed):
+        JobFromStore(sent)()
+    assert started == []
 
 
 def test_what_is_written_of_an_end_and_cannot_be_read_is_no_end(endings: Endings, store: UrlStore) -> None:
