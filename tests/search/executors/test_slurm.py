@@ -32,6 +32,7 @@ from search.executors.slurm import SlurmExecutor
 from search.store.base import Parcel
 from tests.search.executors.small_slurm import missing, small_slurm
 from tests.search.executors.test_local import wait_for
+from tests.search.s3_server import SECRET
 from tests.search.searches import run_search, write_config
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, kept_result, read_result, versions, write_model
@@ -423,6 +424,32 @@ def test_through_a_store_results_come_back_and_no_secret_goes_along(
     [again] = through().run([jobs[2]], tmp_path / "jobs")
     assert again.result == ended["plain"].result
     assert starts_of(tmp_path / "node", jobs[2]) == 1
+
+
+@pytest.mark.store
+def test_through_a_bucket_results_come_back_to_whichever_driver(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    from tests.search.executors.instant_on_slurm import InstantOnSlurm
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    options = {
+        "store": f"{s3}/x",
+        "node_folder": str(tmp_path / "node"),
+        "submission_folder": str(tmp_path / "scripts"),
+    }
+    asked = [job("environment"), job("plain", questions=5)]
+    name_search(tmp_path / "jobs", "6" * 32)
+    shutil.copytree(tmp_path / "jobs", tmp_path / "moved")
+    for folder in ("jobs", "moved"):
+        executor = InstantOnSlurm(cluster="local", poll_seconds=0.2, parallel_jobs=2, **options)  # type: ignore[arg-type]
+        ended = list(executor.run(asked, tmp_path / folder))
+        assert [done.result.failure for done in ended] == [None, None]
+        assert all(kept_result(done.folder, done.job.digest, EvaluateResult) for done in ended)
+    assert [starts_of(tmp_path / "node", item) for item in asked] == [1, 1]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(SECRET.encode() in path.read_bytes() for path in files)
 
 
 @pytest.mark.slurm

@@ -76,6 +76,14 @@ def test_what_is_half_there_or_altered_is_not_taken_and_can_be_put_anew(
     assert contents(tmp_path / "back") == contents(source)
 
 
+def test_what_is_half_there_is_put_again_without_being_told(store: UrlStore, tmp_path: Path) -> None:
+    source = filled(tmp_path / "source")
+    parcel = store.put(source)
+    put_anyhow(store, parcel.sha256, b"".join(pack(source))[:2000])
+    assert store.put(source) == parcel
+    bring(store, parcel, tmp_path / "back")
+
+
 def test_what_vanished_is_a_sentence_and_put_again_without_being_told(store: UrlStore, tmp_path: Path) -> None:
     source = filled(tmp_path / "source")
     parcel = store.put(source)
