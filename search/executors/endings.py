@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rewards_generated.errors import UserError
 from rewards_generated.files import write_whole
 from search.store.base import Parcel, bring
 from search.store.parcels import ParcelDamaged
@@ -112,6 +113,22 @@ class Endings:
             logger.warning("%s runs again: what it left in the store is not whole: %s", job.label, error)
             return False
         return kept_result(place, job.digest, KINDS[job.kind].result) is not None
+
+    def supply(self, job: Job, folder: Path) -> None:
+        """Brings back the folders of the jobs from which this one goes on, where they are gone from the folder. Raises
+        UserError where one is gone from the store too."""
+        for digest in {sibling.partition("/")[0] for sibling in job.siblings}:
+            if not (folder / digest).is_dir():
+                try:
+                    ending = self.of(digest)
+                    if ending is None or ending.sha256 is None:
+                        raise ParcelDamaged(f"it is not in the store {self.store.url}")
+                    self.fetch(digest, ending.sha256, folder / digest)
+                except ParcelDamaged as error:
+                    raise UserError(
+                        f"{folder / digest}, from which {job.label} goes on, is gone, and cannot be brought back: "
+                        f"{error}; copy it there from where the search ran before"
+                    ) from None
 
 
 def search_of(folder: Path) -> str:

@@ -109,6 +109,7 @@ class ThroughStore:
         if result is None and job.digest in self._ended_before and self._endings.adopt(job, place):
             result = kept_result(place, job.digest, kind)
         if result is None:
+            self._endings.supply(job, self._folder)
             inputs_of(job, self._folder)
         return result
 

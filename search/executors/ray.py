@@ -166,6 +166,8 @@ class RayExecutor:
             for job in [job for job in waiting if job.digest in ended_before and self._kept(job, folder) is None]:
                 self._endings.adopt(job, folder / job.digest)
         for job in [job for job in waiting if self._kept(job, folder) is None]:
+            if self._endings is not None:
+                self._endings.supply(job, folder)
             inputs_of(job, folder)
             self._require_room(job.hardware)
         running = self._running

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rewards_generated.errors import UserError
 from search.executors import node
 from search.executors.endings import Ending, Endings, name_search, public_name, search_of
 from search.executors.node import Ended, Event, Lost, Order, Progress, Refused, carry_out, carry_out_through_store
@@ -22,8 +23,10 @@ from search.store.parcels import ParcelDamaged
 from search.store.url_store import StoreFailed, UrlStore
 from tests.search.s3_server import SECRET
 from tests.search.store.test_parcels import contents
+from tests.trainer.tiny import training_run
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, kept_result, versions, write_model
+from trainer.jobs.train import TrainJob
 
 SEARCH = "5" * 32
 
@@ -250,6 +253,23 @@ def test_a_bucket_s_credentials_do_not_reach_the_job(
     assert ending.sha256 is not None
     bucket.discard(Parcel(ending.sha256))
     assert not Endings(bucket, SEARCH).adopt(asked, tmp_path / "other")
+
+
+def test_what_a_job_goes_on_from_is_brought_back(
+    store: UrlStore, endings: Endings, tmp_path: Path, started: list[list[str]]
+) -> None:
+    origin, other = job(), "b" * 64
+    carried(origin, store, tmp_path)
+    runs = [training_run(tmp_path / "hub", seed=seed) for seed in (1, 2)]
+    folder = tmp_path / "moved"
+    (folder / other).mkdir(parents=True)
+    going_on = TrainJob.of(*runs, origins=(origin.digest, other))
+    endings.supply(going_on, folder)
+    assert kept_result(folder / origin.digest, origin.digest, EvaluateResult) is not None
+    assert contents(folder / other) == {}
+    (folder / other).rmdir()
+    with pytest.raises(UserError, match=rf"{other}, from which .* goes on, is gone, and cannot be brought back: it is"):
+        endings.supply(going_on, folder)
 
 
 # What Slurm starts
