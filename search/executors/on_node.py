@@ -1,4 +1,5 @@
-"""What Slurm starts on a node: the process of one job, in the folder that the driver shares with the node."""
+"""What Slurm starts on a node: the process of one job, in the folder that the driver shares with the node, or in one of
+the node's own, to which everything comes through a store."""
 
 from __future__ import annotations
 
@@ -8,18 +9,21 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from search.executors.endings import PREEMPTED, Endings
 from search.executors.environment import job_environment
 from search.executors.job_process import ended_job, seconds_allowed, start_job, stop_job
-from search.executors.node import unfit
+from search.executors.node import Lost, Order, Refused, carry_out_through_store, unfit
+from search.store.parcels import ParcelDamaged
+from search.store.url_store import StoreFailed, UrlStore
+from trainer.jobs.base import FailureOwner
 from trainer.jobs.folder import RESULT_FILE, kept_result, read_result, write_model
 from trainer.jobs.registry import KINDS, read_job
 
 LOCK_FILE = "lock"
-PREEMPTED = (-signal.SIGTERM, -signal.SIGUSR2)
-"""Exit codes of a process that Slurm told to end, as it tells all of a job: it is preempted, or its time is over."""
 
 
 class JobOnNode:
@@ -63,3 +67,43 @@ class JobOnNode:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+class JobFromStore:
+    """Likewise, of a job of which the node has nothing but the order."""
+
+    def __init__(self, order: Order) -> None:
+        assert order.store is not None
+        self.order = order
+        self.digest = KINDS[order.kind].job.model_validate_json(order.job).digest
+        self.folder: Path | None = None
+
+    def __call__(self) -> None:
+        """Leaves the job's end in the store, if another attempt has not. Raises StoreFailed, which submitit logs."""
+        endings = self._endings()
+        if (ending := endings.of(self.digest)) is not None and ending.final:
+            return
+        node = socket.gethostname()
+        for event in carry_out_through_store(self.order, node, self._started):
+            if isinstance(event, Lost | Refused):
+                owner: FailureOwner = "process" if isinstance(event, Lost) else "setup"
+                endings.fail(self.digest, node, event.why, owner)
+
+    def checkpoint(self) -> Any:
+        """As of `JobOnNode`; what the job has done until now goes into the store, from where it goes on."""
+        from submitit.helpers import DelayedSubmission
+
+        self._leave()
+        return DelayedSubmission(type(self)(self.order))
+
+    def _leave(self) -> None:
+        if self.folder is not None:
+            with suppress(ParcelDamaged, StoreFailed, OSError):
+                self._endings().keep(self.digest, self.folder, socket.gethostname(), -signal.SIGUSR2)
+
+    def _started(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _endings(self) -> Endings:
+        assert self.order.store is not None
+        return Endings(UrlStore(self.order.store), self.order.search)

@@ -1,19 +1,19 @@
 """Runs jobs as tasks of a Ray cluster, each on whichever node has room for it; no disk is shared.
 
 What a job refers to by path travels through Ray's object store, named by its content, and its folder comes back the
-same way. Ray itself repeats nothing: an attempt that is lost is a failure of the owner `process`, like any other.
+same way; or both through a store behind a URL, in which results outlast the driver. Ray itself repeats nothing: an
+attempt that is lost is a failure of the owner `process`, like any other.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,15 @@ from typing import Any
 from rewards_generated.errors import SCARCE, UserError
 from rewards_generated.files import restored, write_whole
 from search.executors.base import Capacity
+from search.executors.endings import Endings, search_of
 from search.executors.environment import PASSED_ON
 from search.executors.job_process import describe_job, ended_job, require_limits, seconds_allowed
-from search.executors.node import Ended, Event, Lost, Order, Part, Progress, Refused, Sent, carry_out
+from search.executors.node import Ended, Event, Lost, Order, Part, Progress, Refused, carry_out, carry_out_through_store
+from search.store.base import ParcelStore, Sender
 from search.store.inputs import Input, inputs_of
-from search.store.parcels import PART_BYTES, ParcelDamaged, pack, unpack
+from search.store.object_store import FETCH_SECONDS, RayObjectStore
+from search.store.parcels import PART_BYTES, ParcelDamaged, unpack
+from search.store.url_store import CREDENTIALS, UrlStore
 from trainer.grpo.memory import free_memory
 from trainer.jobs.base import Done, Job, Result
 from trainer.jobs.folder import LOG_FILE, STEPS_FILE, kept_result, versions
@@ -36,8 +40,6 @@ logger = logging.getLogger(__name__)
 
 NODE_ID = "ray.io/node-id"
 """Label that every node has."""
-FETCH_SECONDS = 600.0
-"""After which an object that a node waits for counts as lost."""
 STOP_SECONDS = 20.0
 """That a task has for stopping its job's process and cleaning up, before its worker is killed."""
 CONNECT_SECONDS = 5.0
@@ -66,13 +68,10 @@ def run_on_node(order: Order) -> Iterator[Event]:
 
     context = ray.get_runtime_context()
     node = f"{ray.util.get_node_ip_address()} ({context.get_node_id()})"
-
-    def fetch(sent: Sent) -> Iterator[bytes]:
-        for part in sent.parts:
-            yield ray.get(part, timeout=FETCH_SECONDS)
-
-    lost = (ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError, ray.exceptions.ObjectStoreFullError)
-    yield from carry_out(order, node, fetch, lost)
+    if order.store is None:
+        yield from carry_out(order, node, RayObjectStore())
+    else:
+        yield from carry_out_through_store(order, node)
 
 
 class RayExecutor:
@@ -95,6 +94,7 @@ class RayExecutor:
         gpus_per_job: float | None = None,
         memory_gib_per_job: float | None = None,
         node_folder: str | None = None,
+        store: str | None = None,
     ) -> None:
         """Connects to the cluster at `address`, such as `auto` or `10.0.0.1:6379`; None starts Ray on this machine.
 
@@ -102,7 +102,9 @@ class RayExecutor:
         for `LocalExecutor`. `gpus_per_job`: a fraction lets jobs share a GPU; None: 1, and 0 for jobs on a CPU or
         where no node has a GPU. `memory_gib_per_job`: that a node must have left by Ray's account; None: it is not
         counted. `node_folder`: on every node, for what jobs need and leave; None: one in its folder for temporary
-        files. Raises UserError for values out of range, and where Ray or the cluster is not there.
+        files. `store`: URL of a store through which inputs and results travel (`search.store.url_store`); None: the
+        cluster's memory. Raises UserError for values out of range, and where Ray, the cluster or the store is not
+        there.
         """
         require_limits(parallel_jobs, job_timeout_seconds)
         for field, value in {"gpus_per_job": gpus_per_job, "memory_gib_per_job": memory_gib_per_job}.items():
@@ -113,10 +115,16 @@ class RayExecutor:
         self.parallel_jobs = parallel_jobs
         self.job_timeout_seconds = job_timeout_seconds
         self._gpus, self._memory_gib, self._node_folder = gpus_per_job, memory_gib_per_job, node_folder
-        self._sent: dict[tuple[Path, tuple[str, ...]], tuple[Any, Sent]] = {}
+        self._store: ParcelStore = RayObjectStore()
+        self._endings: Endings | None = None
+        self._url_store: UrlStore | None = None
+        if store is not None:
+            self._store = self._url_store = UrlStore(store)
+            self._url_store.require()
+        self._sender = Sender(self._store)
         self._refused: dict[str, str] = {}
         self._running: dict[Any, _Running] = {}
-        _connect(address)
+        _connect(address, keys=CREDENTIALS if store is not None else ())
 
     def steps_in_progress(self) -> int:
         """GRPO steps done by the jobs that run now, those of every run in them."""
@@ -152,7 +160,14 @@ class RayExecutor:
         waiting = list(jobs)
         for job in waiting:
             restored(folder / job.digest)
+        if self._url_store is not None:
+            self._endings = Endings(self._url_store, search_of(folder))
+            ended_before = self._endings.all()
+            for job in [job for job in waiting if job.digest in ended_before and self._kept(job, folder) is None]:
+                self._endings.adopt(job, folder / job.digest)
         for job in [job for job in waiting if self._kept(job, folder) is None]:
+            if self._endings is not None:
+                self._endings.supply(job, folder)
             inputs_of(job, folder)
             self._require_room(job.hardware)
         running = self._running
@@ -187,7 +202,7 @@ class RayExecutor:
                     heard = time.monotonic()
         finally:
             self._stop()
-            self._sent = {key: kept for key, kept in self._sent.items() if kept[1].input.lasting}
+            self._sender.keep_lasting()
 
     def _kept(self, job: Job, folder: Path) -> Any:
         return kept_result(folder / job.digest, job.digest, KINDS[job.kind].result)
@@ -203,32 +218,20 @@ class RayExecutor:
             job=job.model_dump_json(),
             kind=job.kind,
             versions=versions(),
-            inputs=tuple(self._send(given) for given in inputs),
+            inputs=tuple(self._sender.send(given) for given in inputs),
             timeout=self.job_timeout_seconds,
             folder=self._node_folder,
             gpus=wanted["num_gpus"],
         )
+        if self._endings is not None:
+            self._endings.forget(job.digest)
+            order = replace(order, store=self._endings.store.url, search=self._endings.search)
         selector = {NODE_ID: f"!in({','.join(self._refused)})"} if self._refused else None
         task = ray.remote(max_retries=0, num_returns="streaming")(self.on_node)
         started = task.options(name=job.label[:80], label_selector=selector, **wanted).remote(order)
         state = _Running(job, place, inputs)
         state.spool.unlink(missing_ok=True)
         self._running[started] = state
-
-    def _send(self, given: Input) -> Sent:
-        """Its content in the object store, once for all jobs that need it."""
-        import ray
-
-        key, signature = (given.path, given.only), _signature(given)
-        known = self._sent.get(key)
-        if known is None or known[0] != signature:
-            digest, parts = hashlib.sha256(), []
-            for part in pack(given.path, given.only):
-                digest.update(part)
-                parts.append(ray.put(part))
-            known = signature, Sent(given, digest.hexdigest(), tuple(parts))
-            self._sent[key] = known
-        return Sent(given, known[1].sha256, known[1].parts)
 
     def _hear(self, task: Any, state: _Running) -> Result | Refused | None:
         """The next that a task has to tell; what the job came to where that was the last. Raises UserError."""
@@ -257,7 +260,10 @@ class RayExecutor:
             return event
         elif isinstance(event, Ended):
             try:
-                unpack(_read(state.spool), event.sha256, state.place)
+                if self._endings is None:
+                    unpack(_read(state.spool), event.sha256, state.place)
+                else:
+                    self._endings.fetch(job.digest, event.sha256, state.place)
             except (ParcelDamaged, OSError) as error:
                 if isinstance(error, OSError) and error.errno in SCARCE:
                     raise
@@ -281,8 +287,7 @@ class RayExecutor:
 
     def _lost(self, state: _Running, why: str) -> Result:
         """Run again, it is sent anew."""
-        for given in state.inputs:
-            self._sent.pop((given.path, given.only), None)
+        self._sender.forget(state.inputs)
         where = f" on node {state.node}" if state.node else ""
         failure = f"the job was lost{where}: {why}"
         result: Result = KINDS[state.job.kind].result(digest=state.job.digest, failure=failure, owner="process")
@@ -362,13 +367,6 @@ def _room(resources: dict[str, float], wanted: dict[str, float]) -> int:
     return min(int(resources.get(names[name], 0) / amount) for name, amount in wanted.items() if amount)
 
 
-def _signature(given: Input) -> Any:
-    """Changes when the content does."""
-    tops = [given.path / name for name in given.only] or [given.path]
-    files = [file for top in tops for file in (top, *(top.rglob("*") if top.is_dir() else ())) if file.is_file()]
-    return sorted((str(file), (found := file.stat()).st_size, found.st_mtime_ns) for file in files)
-
-
 def _read(spool: Path) -> Iterator[bytes]:
     with spool.open("rb") as file:
         while part := file.read(PART_BYTES):
@@ -391,8 +389,8 @@ def _told(error: Any, node: str) -> Exception:
     return error  # type: ignore[no-any-return]
 
 
-def _connect(address: str | None) -> None:
-    """Raises UserError."""
+def _connect(address: str | None, keys: tuple[str, ...] = ()) -> None:
+    """`keys`: how variables begin that Ray on this machine gets beside those that jobs may have. Raises UserError."""
     if find_spec("ray") is None:
         raise UserError("executor.name = 'ray' needs the package ray: pip install 'reward-search[ray]'")
     if address is not None and address.startswith("ray://"):
@@ -408,7 +406,7 @@ def _connect(address: str | None) -> None:
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        with _allowed_environment():
+        with _allowed_environment(keys):
             ray.init(address="local", include_dashboard=False, **quiet)
         return
     try:
@@ -433,12 +431,14 @@ def _require_answer(address: str) -> None:
 
 
 @contextmanager
-def _allowed_environment() -> Iterator[None]:
-    """Within it the environment is what jobs may have, so that no key of the driver's reaches a process of Ray's."""
+def _allowed_environment(keys: tuple[str, ...]) -> Iterator[None]:
+    """Within it the environment is what jobs may have, so that no key of the driver's reaches a process of Ray's, and
+    what begins as the `keys`."""
     before = dict(os.environ)
     allowed: Iterable[str] = {*PASSED_ON, "HOME", "HF_HOME", "USER"}
     for name in before.keys() - set(allowed):
-        del os.environ[name]
+        if not name.startswith(keys):
+            del os.environ[name]
     # As fast as jobs of the local executor; and nothing is told to others.
     os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
     try:

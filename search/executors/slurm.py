@@ -1,4 +1,4 @@
-"""Runs jobs under Slurm, submitted through submitit, in folders that the driver and all nodes see."""
+"""Runs jobs under Slurm, submitted through submitit, in folders that driver and nodes see or through a store."""
 
 from __future__ import annotations
 
@@ -20,19 +20,17 @@ from typing import Any, Literal, Protocol, get_args
 import psutil
 
 from rewards_generated.errors import UserError, nearest
-from rewards_generated.files import write_whole
 from search.executors.base import Capacity
 from search.executors.environment import PASSED_ON
-from search.executors.job_process import describe_job, lost_job, require_limits, require_readable, steps_done
-from search.executors.on_node import JobOnNode
+from search.executors.hand_over import HandOver, SharedFolder, ThroughStore
+from search.executors.job_process import require_limits, steps_done
+from search.executors.on_node import JobFromStore, JobOnNode
+from search.store.base import Sender
+from search.store.url_store import UrlStore
 from trainer.jobs.base import Done, Job
-from trainer.jobs.folder import kept_result, read_result, versions
-from trainer.jobs.registry import KINDS
 from trainer.jobs.settings import Hardware
 
 Cluster = Literal["slurm", "local"]
-SUBMITTED_FILE = "submitted.json"
-"""In a job's folder from its submission until its result is taken: cluster and number."""
 SUBMITIT_FOLDER = "submitit"
 """Beside the folders of the jobs: submitit's scripts and logs."""
 ARRAY = 1000
@@ -62,6 +60,7 @@ class SlurmExecutor:
     name = "slurm"
     elsewhere = True
     on_node = JobOnNode
+    from_store = JobFromStore
 
     def __init__(
         self,
@@ -76,13 +75,19 @@ class SlurmExecutor:
         requeues: int = 3,
         sbatch: dict[str, Any] | None = None,
         poll_seconds: float = 5.0,
+        store: str | None = None,
+        node_folder: str | None = None,
+        submission_folder: str | None = None,
     ) -> None:
         """`parallel_jobs`: of an array at the same time; None: as many as Slurm lets run. `job_timeout_seconds`:
         wall-clock on the node of one training run, or of another job. `cluster`: `local` runs submitit's executor on
         this machine, for tests. `time_minutes`: of a job before it is queued again, so often as `requeues` says.
         `memory_gib`: of a job; None: the partition's default. `gpus_per_job`: None, one where hardware.device is
         `cuda`, else none. `gpu_memory_gib`: that a GPU has, by which packs are planned. `sbatch`: further parameters,
-        by their long names. Raises UserError for what cannot be.
+        by their long names. `store`: URL of a store through which inputs and results travel
+        (`search.store.url_store`); None: nodes see the driver's folders. `node_folder`: with a store, on every node,
+        for what jobs need and leave; None: one in its folder for temporary files. `submission_folder`: for submitit's
+        scripts and logs, which every node has to see; None: beside the jobs. Raises UserError for what cannot be.
         """
         require_limits(parallel_jobs, job_timeout_seconds)
         if cluster not in get_args(Cluster):
@@ -104,6 +109,10 @@ class SlurmExecutor:
                 f"executor.options.sbatch names {taken[0]!r}, which this executor sets itself; leave it out, or use "
                 "partition, time_minutes, memory_gib, gpus_per_job or parallel_jobs"
             )
+        if node_folder is not None and store is None:
+            raise UserError(
+                "executor.options.node_folder is for jobs that come through a store: set executor.options.store too"
+            )
         if find_spec("submitit") is None:
             raise UserError("executor.name = 'slurm' needs the package submitit; install 'reward-search[slurm]'")
         if cluster == "slurm" and (missing := [name for name in ("sbatch", "squeue") if shutil.which(name) is None]):
@@ -118,6 +127,12 @@ class SlurmExecutor:
         self.gpus_per_job, self.requeues, self.poll_seconds, self.sbatch = gpus_per_job, requeues, poll_seconds, further
         self._queue: _Queue = _SlurmQueue() if cluster == "slurm" else _LocalQueue()
         self._running: dict[str, _Running] = {}
+        self.node_folder, self.submission_folder = node_folder, submission_folder
+        self._store = None if store is None else UrlStore(store)
+        if self._store is not None:
+            self._store.require()
+            self._sender = Sender(self._store)
+        self._hand_over: HandOver
 
     def steps_in_progress(self) -> int:
         """GRPO steps done by the jobs that run now, those of every run in them."""
@@ -144,13 +159,14 @@ class SlurmExecutor:
             same.setdefault(job.digest, []).append(job)
         kept, fresh, alive = [], [], self._queue.alive()
         running = self._running
+        hand_over = self._hand_over = self._new_hand_over(folder)
         try:
             for digest, [job, *_] in same.items():
                 place = folder / digest
-                if (result := kept_result(place, digest, KINDS[job.kind].result)) is not None:
-                    (place / SUBMITTED_FILE).unlink(missing_ok=True)
+                if (result := hand_over.kept(job)) is not None:
+                    hand_over.forget_submitted(digest)
                     kept.append((digest, result))
-                elif (number := self._submitted(place)) is not None and (alive is None or number in alive):
+                elif (number := self._submitted(digest)) is not None and (alive is None or number in alive):
                     running[digest] = _Running(job, place, number)
                 else:
                     fresh.append(job)
@@ -159,14 +175,16 @@ class SlurmExecutor:
                 yield from (Done(job, result, folder / digest) for job in same[digest])
             while running:
                 alive, ended = self._queue.alive(), []
+                found = hand_over.ended([state.job for state in running.values()])
                 for state in running.values():
-                    result = read_result(state.folder, state.job.digest, KINDS[state.job.kind].result)
+                    result = found.get(state.job.digest)
                     state.missed = 0 if alive is None or state.number in alive else state.missed + 1
                     if result is not None or state.missed >= GONE:
-                        ended.append((state, result or self._lost(state)))
+                        gone = f"left the queue (it was number {state.number})"
+                        ended.append((state, result or hand_over.lost(state.job, gone)))
                 for state, result in ended:
                     del running[state.job.digest]
-                    (state.folder / SUBMITTED_FILE).unlink(missing_ok=True)
+                    hand_over.forget_submitted(state.job.digest)
                     yield from (Done(job, result, state.folder) for job in same[state.job.digest])
                 fresh = self._submit(fresh, folder)
                 if not ended:
@@ -174,19 +192,24 @@ class SlurmExecutor:
         finally:
             left = list(running.values())
             running.clear()
+            if self._store is not None:
+                self._sender.keep_lasting()
             if left:
                 self._queue.cancel([state.number for state in left])
                 for state in left:
-                    (state.folder / SUBMITTED_FILE).unlink(missing_ok=True)
+                    hand_over.forget_submitted(state.job.digest)
 
-    def _lost(self, state: _Running) -> Any:
-        require_readable(state.folder)
-        return lost_job(state.job, state.folder, f"left the queue (it was number {state.number})")
+    def _new_hand_over(self, folder: Path) -> HandOver:
+        if self._store is None:
+            return SharedFolder(folder, self.on_node, self.job_timeout_seconds)
+        return ThroughStore(
+            self._store, self._sender, folder, self.from_store, self.job_timeout_seconds, self.node_folder
+        )
 
-    def _submitted(self, folder: Path) -> str | None:
+    def _submitted(self, digest: str) -> str | None:
         """The number under which the job was submitted to this cluster, if it was and nobody has taken its result."""
-        with suppress(OSError, ValueError, KeyError):
-            found = json.loads((folder / SUBMITTED_FILE).read_text(encoding="utf-8"))
+        with suppress(ValueError, KeyError):
+            found = json.loads(self._hand_over.submitted(digest) or b"{}")
             if found["cluster"] == self.cluster:
                 return str(found["number"])
         return None
@@ -208,22 +231,18 @@ class SlurmExecutor:
     def _submit_array(self, jobs: Sequence[Job], folder: Path, threads: int, gpus: int) -> None:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-        for job in jobs:
-            describe_job(job, folder / job.digest)
-        wanted = versions()
-        executor = self._submitit(folder.absolute() / SUBMITIT_FOLDER, threads, gpus)
+        calls = [self._hand_over.on_node(job, gpus) for job in jobs]
+        scripts = Path(self.submission_folder).expanduser() if self.submission_folder else folder / SUBMITIT_FOLDER
+        executor = self._submitit(scripts.absolute(), threads, gpus)
         try:
             with executor.batch():
-                submitted = [
-                    executor.submit(self.on_node(place.absolute(), self.job_timeout_seconds, wanted))
-                    for place in (folder / job.digest for job in jobs)
-                ]
+                submitted = [executor.submit(call) for call in calls]
         except (FailedJobError, FailedSubmissionError, OSError) as error:
             reason = " ".join(str(error).split())[-300:]
             raise UserError(f"Slurm does not take the jobs; see executor.options: {reason}") from None
         for job, handle in zip(jobs, submitted, strict=True):
             number = self._queue.number(handle.job_id)
-            write_whole(folder / job.digest / SUBMITTED_FILE, json.dumps({"cluster": self.cluster, "number": number}))
+            self._hand_over.note_submitted(job.digest, json.dumps({"cluster": self.cluster, "number": number}))
             self._running[job.digest] = _Running(job, folder / job.digest, number)
 
     def _submitit(self, folder: Path, threads: int, gpus: int) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.ledger import Ledger
+from tests.search.s3_server import s3_server
 
 
 @pytest.fixture
@@ -15,3 +16,10 @@ def ledger(run: Path) -> Iterator[Ledger]:
     opened = Ledger.open(run)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """URL of an empty bucket of a server that speaks S3; the environment opens it."""
+    with s3_server() as url:
+        yield url

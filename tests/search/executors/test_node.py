@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from rewards_generated.ensemble import Member
 from rewards_generated.errors import SandboxUnavailable
 from search.executors import node
 from search.executors.local import LocalExecutor
-from search.executors.node import Ended, Lost, Order, Part, Progress, Refused, Sent, carry_out, unfit
+from search.executors.node import Ended, Lost, Order, Part, Progress, Refused, carry_out, unfit
+from search.store.base import Parcel, Sent
 from search.store.inputs import inputs_of
-from search.store.parcels import pack, unpack
+from search.store.parcels import ParcelDamaged, pack, unpack
 from tests.search.executors.test_local import alive, wait_for
 from tests.trainer.tiny import COUNTS_SO, training_run, write_policy
 from trainer.jobs.base import Job
@@ -28,19 +30,31 @@ from trainer.jobs.folder import RESULT_FILE, versions
 from trainer.jobs.train import TrainJob
 
 
-def parts_of(sent: Sent) -> Iterable[bytes]:
-    return sent.parts
+class InHand:
+    """A store whose parcels hold their parts themselves. `asked`: the SHA-256 of all that were fetched."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def put(self, source: Path, only: Sequence[str] = ()) -> Parcel:
+        parts = tuple(pack(source, only))
+        return Parcel(hashlib.sha256(b"".join(parts)).hexdigest(), parts)
+
+    def fetch(self, parcel: Parcel) -> Iterator[bytes]:
+        self.asked.append(parcel.sha256)
+        yield from parcel.parts
+
+    def discard(self, parcel: Parcel) -> None:
+        pass
+
+
+IN_HAND = InHand()
 
 
 def order(job: Job, jobs: Path, place: Path, **changes: Any) -> Order:
     """With all inputs packed; the node keeps its things in `place`."""
-    import hashlib
-
-    sent = []
-    for given in inputs_of(job, jobs):
-        parts = tuple(pack(given.path, given.only))
-        sent.append(Sent(given, hashlib.sha256(b"".join(parts)).hexdigest(), parts))
-    fields = {"versions": versions(), "inputs": tuple(sent), "timeout": None, "folder": str(place), "gpus": 0.0}
+    sent = tuple(Sent(given, IN_HAND.put(given.path, given.only)) for given in inputs_of(job, jobs))
+    fields = {"versions": versions(), "inputs": sent, "timeout": None, "folder": str(place), "gpus": 0.0}
     return Order(job=job.model_dump_json(), kind=job.kind, **{**fields, **changes})
 
 
@@ -84,7 +98,7 @@ def test_inputs_arrive_the_folder_comes_back_and_base_policies_stay(tmp_path: Pa
     job = evaluation(base, adapters=(str(adapter),))
     (jobs / job.digest / "checkpoint").mkdir(parents=True)
     first = order(job, jobs, tmp_path / "node")
-    events = list(carry_out(first, "n1", parts_of))
+    events = list(carry_out(first, "n1", IN_HAND))
     assert isinstance(events[0], Progress)
     ended = events[-1]
     assert isinstance(ended, Ended)
@@ -97,32 +111,30 @@ def test_inputs_arrive_the_folder_comes_back_and_base_policies_stay(tmp_path: Pa
     assert list((tmp_path / "node" / "attempts").iterdir()) == []
 
     # The base policy is there; all else has to come again.
-    asked: list[str | None] = []
-
-    def fetch(sent: Sent) -> Iterable[bytes]:
-        asked.append(sent.input.name or sent.input.target)
-        return sent.parts
-
-    assert isinstance(list(carry_out(first, "n1", fetch))[-1], Ended)
-    assert sorted(map(str, asked)) == sorted([str(adapter), job.digest])
+    again = InHand()
+    assert isinstance(list(carry_out(first, "n1", again))[-1], Ended)
+    names = {sent.parcel.sha256: sent.input.name or sent.input.target for sent in first.inputs}
+    assert {names[sha256] for sha256 in again.asked} == {str(adapter), job.digest}
 
 
 def test_what_arrives_damaged_or_not_at_all_is_a_lost_attempt(tmp_path: Path, seen: list[dict[str, Any]]) -> None:
     base = policy(tmp_path / "base")
     whole = order(evaluation(base), tmp_path / "jobs", tmp_path / "node")
     [sent] = whole.inputs
-    half = replace(whole, inputs=(replace(sent, parts=(sent.parts[0][:700],)),))
-    [event] = carry_out(half, "n1", parts_of)
+    parcel = replace(sent.parcel, parts=(sent.parcel.parts[0][:700],))
+    half = replace(whole, inputs=(replace(sent, parcel=parcel),))
+    [event] = carry_out(half, "n1", IN_HAND)
     assert isinstance(event, Lost)
     assert event.why.startswith(f"{base} did not arrive on node n1: ")
 
-    def gone(sent: Sent) -> Iterable[bytes]:
-        raise TimeoutError("the object is gone\nand more")
+    class Gone(InHand):
+        def fetch(self, parcel: Parcel) -> Iterator[bytes]:
+            raise ParcelDamaged("the object is gone\nand more")
 
-    [event] = carry_out(whole, "n1", gone, (TimeoutError,))
+    [event] = carry_out(whole, "n1", Gone())
     assert event == Lost(f"{base} did not arrive on node n1: the object is gone")
     assert not seen
-    assert isinstance(list(carry_out(whole, "n1", parts_of))[-1], Ended)
+    assert isinstance(list(carry_out(whole, "n1", IN_HAND))[-1], Ended)
 
 
 def test_a_node_with_other_packages_or_a_weaker_sandbox_is_refused_by_name(
@@ -130,7 +142,7 @@ def test_a_node_with_other_packages_or_a_weaker_sandbox_is_refused_by_name(
 ) -> None:
     job = TrainJob.of(training_run(tmp_path / "hub", Member(name="counts", code=COUNTS_SO)))
     other = order(job, tmp_path, tmp_path / "node", versions={**versions(), "torch": "1.0"})
-    [event] = carry_out(other, "10.0.0.7 (abc)", parts_of)
+    [event] = carry_out(other, "10.0.0.7 (abc)", IN_HAND)
     assert isinstance(event, Refused)
     assert event.why.startswith("node 10.0.0.7 (abc) has torch ")
     assert event.why.endswith("the driver 1.0: install the same there")
@@ -140,7 +152,7 @@ def test_a_node_with_other_packages_or_a_weaker_sandbox_is_refused_by_name(
         raise SandboxUnavailable("the sandbox of this machine reaches level basic")
 
     monkeypatch.setattr(node, "require_strength", weak)
-    [event] = carry_out(order(job, tmp_path, tmp_path / "node"), "n2", parts_of)
+    [event] = carry_out(order(job, tmp_path, tmp_path / "node"), "n2", IN_HAND)
     assert event == Refused("n2", "node n2 cannot run rewards: the sandbox of this machine reaches level basic")
     # Who runs no code of others needs no sandbox.
     assert unfit(TrainJob.of(training_run(tmp_path / "hub")), versions()) is None
@@ -149,12 +161,12 @@ def test_a_node_with_other_packages_or_a_weaker_sandbox_is_refused_by_name(
 
 def test_what_killed_attempts_left_is_removed_and_what_runs_is_not(tmp_path: Path, seen: list[dict[str, Any]]) -> None:
     one = order(evaluation(tmp_path / "hub"), tmp_path, tmp_path / "node")
-    running = carry_out(one, "n1", parts_of)
+    running = carry_out(one, "n1", IN_HAND)
     assert isinstance(next(running), Progress)
     [mine] = (tmp_path / "node" / "attempts").iterdir()
     killed = tmp_path / "node" / "attempts" / "killed"
     policy(killed / "digest")
-    assert isinstance(list(carry_out(one, "n1", parts_of))[-1], Ended)
+    assert isinstance(list(carry_out(one, "n1", IN_HAND))[-1], Ended)
     assert list((tmp_path / "node" / "attempts").iterdir()) == [mine]
     assert isinstance(list(running)[-1], Ended)
 
@@ -165,7 +177,7 @@ def test_the_job_sees_neither_the_node_s_secrets_nor_a_gpu_that_it_did_not_ask_f
     monkeypatch.setenv("RAY_AUTH_TOKEN", "canary")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     for gpus in (0.0, 1.0):
-        list(carry_out(order(evaluation(tmp_path / "hub"), tmp_path, tmp_path / "node", gpus=gpus), "n", parts_of))
+        list(carry_out(order(evaluation(tmp_path / "hub"), tmp_path, tmp_path / "node", gpus=gpus), "n", IN_HAND))
     without, with_gpu = (item["environment"] for item in seen)
     assert "canary" not in json.dumps([without, with_gpu])
     assert (without["CUDA_VISIBLE_DEVICES"], with_gpu["CUDA_VISIBLE_DEVICES"]) == ("", "3")
@@ -190,7 +202,7 @@ def test_closing_stops_the_job_with_all_that_it_started(tmp_path: Path, monkeypa
         return started
 
     monkeypatch.setattr(node, "start_job", start)
-    events = carry_out(order(evaluation(tmp_path / "hub"), tmp_path, tmp_path / "node"), "n", parts_of)
+    events = carry_out(order(evaluation(tmp_path / "hub"), tmp_path, tmp_path / "node"), "n", IN_HAND)
     assert [next(events), next(events)] == [Progress("n"), Progress("n", 3, b"step 3")]
     assert all(alive(pid) for pid in pids)
     events.close()  # type: ignore[attr-defined]
@@ -206,7 +218,7 @@ def test_past_its_limit_a_job_is_stopped(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(node, "start_job", start)
     job = evaluation(tmp_path / "hub")
     before = time.monotonic()
-    last = list(carry_out(order(job, tmp_path, tmp_path / "node", timeout=0.3), "n", parts_of))[-1]
+    last = list(carry_out(order(job, tmp_path, tmp_path / "node", timeout=0.3), "n", IN_HAND))[-1]
     assert isinstance(last, Ended)
     assert last.code is None
     assert time.monotonic() - before < 30
@@ -227,7 +239,7 @@ def test_a_job_whose_files_lie_elsewhere_comes_to_the_same(tmp_path: Path) -> No
     (tmp_path / "base").rename(tmp_path / "moved")
     adapter.rename(tmp_path / "moved adapter")
     for one, done in zip(orders, (trained, answered), strict=True):
-        events = list(carry_out(one, "n", parts_of))
+        events = list(carry_out(one, "n", IN_HAND))
         assert isinstance(events[-1], Ended)
         back = tmp_path / "back" / done.job.digest
         unpack([event.content for event in events if isinstance(event, Part)], events[-1].sha256, back)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,11 @@ from rewards_generated.errors import UserError
 from search.executors import ray as ray_executor
 from search.executors.base import build_executor
 from search.executors.conformance import check_executor
+from search.executors.endings import Endings, name_search
 from search.executors.ray import RayExecutor
+from search.store.base import Sent
+from search.store.inputs import Input
+from search.store.url_store import UrlStore
 from search.watch.jobs import running_jobs
 from tests.search.executors.instant_on_ray import InstantOnRay
 from tests.search.executors.test_local import alive, wait_for
@@ -127,6 +132,48 @@ def test_results_come_back_failures_are_told_with_their_node_and_no_secret_goes_
 
 
 @pytest.mark.ray
+def test_through_a_store_results_outlast_the_driver_and_its_folder(
+    build: Callable[..., InstantOnRay],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "config.json").write_text("{}")
+    options = {"store": f"file://{tmp_path}/store", "node_folder": str(tmp_path / "node")}
+    jobs = [
+        job("environment", base_model=str(policy)),
+        job("plain", questions=5, base_model=str(policy)),
+        job("exit 3", questions=6),
+    ]
+    name_search(tmp_path / "jobs", "7" * 32)
+    shutil.copytree(tmp_path / "jobs", tmp_path / "moved")
+    ended = {done.job.label: done for done in build(**options, parallel_jobs=2).run(jobs, tmp_path / "jobs")}
+    assert [ended[asked.label].result.failure for asked in jobs[:2]] == [None, None]
+    assert "the job ended with exit code 3 on node " in ended["exit 3"].result.failure
+    environment = json.loads((ended["environment"].folder / "environment").read_text())
+    assert CANARY not in json.dumps(environment)
+    assert not any(CANARY.encode() in path.read_bytes() for path in log_files())
+    # Another driver, with a copy of the folder from before anything had ended; one result has been altered meanwhile.
+    [ending] = [found for found in [Endings(UrlStore(options["store"]), "7" * 32).of(jobs[1].digest)] if found]
+    parcel = tmp_path / "store" / "parcels" / (ending.sha256 or "")
+    parcel.write_bytes(parcel.read_bytes()[:-600])
+    another = build(**options)
+    submitted: list[str] = []
+    real = another._submit
+    monkeypatch.setattr(another, "_submit", lambda asked, folder: (submitted.append(asked.label), real(asked, folder)))
+    again = {done.job.label: done for done in another.run(jobs[:2], tmp_path / "moved")}
+    assert submitted == ["plain"]
+    assert again["environment"].result == ended["environment"].result
+    assert again["plain"].result.predictions == ended["plain"].result.predictions
+    assert "plain runs again: what it left in the store is not whole" in caplog.text
+    # The policy was sent to the store once, and came to this machine once.
+    assert len([path for path in (tmp_path / "node" / "content").iterdir() if path.is_dir()]) == 1
+
+
+@pytest.mark.ray
 def test_closing_stops_what_runs_and_all_that_it_started(build: Callable[..., InstantOnRay], tmp_path: Path) -> None:
     import ray
 
@@ -169,12 +216,18 @@ def test_an_object_that_vanishes_with_its_node_is_one_sentence_and_sent_anew(
     wait_for(lambda: bytes_in_store() > 2**19, 60)
     cluster.remove_node(third, allow_graceful=False)
     wait_for(lambda: sum(node["Alive"] for node in ray.nodes()) == 2, 120)
-    real = executor._send
-    monkeypatch.setattr(executor, "_send", lambda given: replace(real(given), parts=(there,)))
+    sender = executor._sender
+    real = sender.send
+
+    def gone(given: Input) -> Sent:
+        sent = real(given)
+        return Sent(given, replace(sent.parcel, parts=(there,)))
+
+    monkeypatch.setattr(sender, "send", gone)
     [lost] = executor.run([wanted], tmp_path / "jobs")
     assert lost.result.owner == "process"
     assert f"{policy} did not arrive on node " in lost.result.failure
-    monkeypatch.setattr(executor, "_send", real)
+    monkeypatch.setattr(sender, "send", real)
     [done] = executor.run([wanted], tmp_path / "jobs")
     assert done.result.failure is None
 
@@ -280,6 +333,7 @@ def test_without_the_package_and_with_bad_options_it_says_so(monkeypatch: pytest
         ({"gpus_per_job": 1.5}, r"gpus_per_job = 1\.5: give a part of one, or a whole number"),
         ({"memory_gib_per_job": -2}, r"options\.memory_gib_per_job = -2 must be 0 or more"),
         ({"adress": "auto"}, "did you mean 'address'"),
+        ({"store": "s3:/bucket"}, r"options\.store = 's3:/bucket': write file:///FOLDER"),
     ):
         with pytest.raises(UserError, match=sentence):
             build_executor("ray", **options)

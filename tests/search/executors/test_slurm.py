@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,15 +20,20 @@ import psutil
 import pytest
 
 from rewards_generated.errors import UserError
+from search.cli import main
 from search.executors import on_node
 from search.executors import slurm as slurm_executor
 from search.executors.base import build_executor
 from search.executors.conformance import check_executor
+from search.executors.endings import Endings, name_search
+from search.executors.hand_over import SUBMITTED_FILE
 from search.executors.on_node import JobOnNode
-from search.executors.slurm import SUBMITTED_FILE, SlurmExecutor
+from search.executors.slurm import SlurmExecutor
+from search.store.base import Parcel
 from tests.search.executors.small_slurm import missing, small_slurm
 from tests.search.executors.test_local import wait_for
-from tests.search.searches import run_search
+from tests.search.s3_server import SECRET
+from tests.search.searches import run_search, write_config
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, kept_result, read_result, versions, write_model
 from trainer.jobs.settings import Hardware
@@ -84,6 +90,16 @@ def test_without_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch, installed: No
     monkeypatch.setattr(slurm_executor.shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="no `sbatch` on this machine"):
         SlurmExecutor()
+
+
+def test_a_store_that_cannot_be_had_is_refused(installed: None, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="node_folder is for jobs that come through a store"):
+        SlurmExecutor(cluster="local", node_folder="/local")
+    with pytest.raises(UserError, match=r"executor\.options\.store = 'here': write file:///FOLDER"):
+        SlurmExecutor(cluster="local", store="here")
+    with pytest.raises(UserError, match="cannot be used: Not a directory"):
+        SlurmExecutor(cluster="local", store=f"file://{tmp_path}/file/store")
 
 
 def test_packs_are_planned_by_what_the_options_say(installed: None) -> None:
@@ -370,6 +386,145 @@ def test_a_resumed_driver_waits_for_what_runs_and_runs_nothing_twice(
 def waiting() -> list[EvaluateJob]:
     """Jobs that take long enough for a driver to be killed meanwhile."""
     return [job("pause 8", questions=4), job("pause 8", questions=5)]
+
+
+# Through a store, of a driver's disk that no node sees
+
+
+@pytest.fixture
+def through(build: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    scripts = {"node_folder": str(tmp_path / "node"), "submission_folder": str(tmp_path / "scripts")}
+    return partial(build, store=f"file://{tmp_path}/store", **scripts)
+
+
+def starts_of(node: Path, asked: EvaluateJob) -> int:
+    return len((node / f"starts-{asked.digest}").read_text().splitlines())
+
+
+@pytest.mark.slurm
+def test_through_a_store_results_come_back_and_no_secret_goes_along(
+    through: Callable[..., SlurmExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    here = job("environment").model_copy(update={"base_model": str(base)})
+    jobs = [here, job("exit 3", questions=5), job("plain", questions=6)]
+    ended = {done.job.label: done for done in through(parallel_jobs=2).run(jobs, tmp_path / "jobs")}
+    assert ended["plain"].result.failure is None
+    assert ended["environment"].result.failure is None
+    assert "the job ended with exit code 3 on node " in ended["exit 3"].result.failure
+    assert ended["exit 3"].result.failure.endswith("its log ends with: the last words of this job")
+    environment = json.loads((ended["environment"].folder / "environment").read_text())
+    assert CANARY not in json.dumps(environment)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(CANARY.encode() in path.read_bytes() for path in files)
+    assert sorted((tmp_path / "store" / "submitted").rglob("*.*")) == []
+    [again] = through().run([jobs[2]], tmp_path / "jobs")
+    assert again.result == ended["plain"].result
+    assert starts_of(tmp_path / "node", jobs[2]) == 1
+
+
+@pytest.mark.store
+def test_through_a_bucket_results_come_back_to_whichever_driver(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    from tests.search.executors.instant_on_slurm import InstantOnSlurm
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    options = {
+        "store": f"{s3}/x",
+        "node_folder": str(tmp_path / "node"),
+        "submission_folder": str(tmp_path / "scripts"),
+    }
+    asked = [job("environment"), job("plain", questions=5)]
+    name_search(tmp_path / "jobs", "6" * 32)
+    shutil.copytree(tmp_path / "jobs", tmp_path / "moved")
+    for folder in ("jobs", "moved"):
+        executor = InstantOnSlurm(cluster="local", poll_seconds=0.2, parallel_jobs=2, **options)  # type: ignore[arg-type]
+        ended = list(executor.run(asked, tmp_path / folder))
+        assert [done.result.failure for done in ended] == [None, None]
+        assert all(kept_result(done.folder, done.job.digest, EvaluateResult) for done in ended)
+    assert [starts_of(tmp_path / "node", item) for item in asked] == [1, 1]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(SECRET.encode() in path.read_bytes() for path in files)
+
+
+@pytest.mark.slurm
+def test_a_driver_elsewhere_takes_over_what_ended_and_what_runs(
+    through: Callable[..., SlurmExecutor], tmp_path: Path
+) -> None:
+    """The first is killed; the second has a copy of its folder from before anything was submitted."""
+    folder = tmp_path / "jobs"
+    code = (
+        "import sys; from pathlib import Path; from tests.search.executors.instant_on_slurm import InstantOnSlurm\n"
+        "from tests.search.executors.test_slurm import job, waiting\n"
+        f"executor = InstantOnSlurm(parallel_jobs=3, **{through.keywords!r})\n"  # type: ignore[attr-defined]
+        "list(executor.run([*waiting(), job()], Path(sys.argv[1])))"
+    )
+    name_search(folder, "6" * 32)
+    shutil.copytree(folder, tmp_path / "moved")
+    asked = [*waiting(), job(questions=4)]
+    first = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    wait_for(lambda: all((tmp_path / "node" / f"starts-{item.digest}").is_file() for item in asked), 120)
+    wait_for(lambda: (tmp_path / "store" / "results" / ("6" * 32) / asked[2].digest).is_file(), 120)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    shutil.rmtree(folder)
+    time.sleep(1)
+    ended = list(through(parallel_jobs=3).run(asked, tmp_path / "moved"))
+    assert [done.result.failure for done in ended] == [None, None, None]
+    assert [starts_of(tmp_path / "node", item) for item in asked] == [1, 1, 1]
+    assert all(kept_result(done.folder, done.job.digest, EvaluateResult) for done in ended)
+
+
+@pytest.mark.slurm
+def test_a_result_that_vanished_from_the_store_runs_again(
+    through: Callable[..., SlurmExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Endings.fetch
+    harmed: list[str] = []
+
+    def fetch(self: Endings, digest: str, parcel: str, place: Path) -> None:
+        if not harmed:
+            harmed.append(parcel)
+            self.store.discard(Parcel(parcel))
+        real(self, digest, parcel, place)
+
+    monkeypatch.setattr(Endings, "fetch", fetch)
+    executor = through(parallel_jobs=1)
+    [lost] = executor.run([job()], tmp_path / "jobs")
+    assert lost.result.lost
+    assert "what it left did not come back whole: " in lost.result.failure
+    [done] = executor.run([job()], tmp_path / "jobs")
+    assert done.result.failure is None
+    assert starts_of(tmp_path / "node", job()) == 2
+
+
+@pytest.mark.slurm
+def test_through_a_store_a_search_is_resumed_elsewhere_from_its_ledger_alone(
+    through: Callable[..., SlurmExecutor], tmp_path: Path
+) -> None:
+    options = {**through.keywords, "poll_seconds": 0.2}  # type: ignore[attr-defined]
+    executor = {"name": "tests.search.executors.instant_on_slurm:InstantOnSlurm", "options": options}
+    code, alone = run_search(tmp_path, name="alone")
+    assert code == 0
+    config = write_config(tmp_path, executor={**executor, "parallel_jobs": 2})
+    run, moved = tmp_path / "spread", tmp_path / "moved"
+    command = [sys.executable, "-m", "search.cli", "run", "--config", str(config), "--run-dir", str(run)]
+    first = subprocess.Popen(command, start_new_session=True)
+    wait_for(lambda: len(list((tmp_path / "store").glob("results/*/*"))) > 3, 400)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    shutil.copytree(run, moved, ignore=shutil.ignore_patterns("jobs"))
+    shutil.rmtree(run)
+    assert main(["run", "--run-dir", str(moved), "--resume", "--trust"]) == 0
+    assert (moved / "leaderboard.json").read_bytes() == (alone / "leaderboard.json").read_bytes()
+    starts = [file.read_text().splitlines() for file in (tmp_path / "node").glob("starts-*")]
+    assert len(starts) > 3
+    assert {len(lines) for lines in starts} == {1}
 
 
 @pytest.mark.slurm
