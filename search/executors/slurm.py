@@ -19,10 +19,10 @@ from typing import Any, Literal, Protocol, get_args
 
 import psutil
 
+from rewards_generated.children import PASSED_ON
 from rewards_generated.errors import UserError, nearest
 from rewards_generated.files import write_whole
 from search.executors.base import Capacity
-from search.executors.environment import PASSED_ON
 from search.executors.job_process import describe_job, lost_job, require_limits, require_readable, steps_done
 from search.executors.on_node import JobOnNode
 from trainer.jobs.base import Done, Job

@@ -19,7 +19,7 @@ from eval.engines.prompting import PromptFormat
 from eval.engines.stacked_adapters import StackedAdapters
 from eval.engines.transformers_engine import TransformersEngine
 from eval.engines.vllm_engine import VllmEngine
-from eval.engines.vllm_model import CPU_CACHE_GIB
+from eval.engines.vllm_served import CPU_CACHE_GIB
 from eval.tasks.base import TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
@@ -32,7 +32,7 @@ TARGETS = ["q_proj", "v_proj", "down_proj"]
 
 def installed() -> bool:
     try:
-        return bool(VllmEngine.version())
+        return bool(VllmEngine.version({}))
     except UserError:
         return False
 
@@ -48,7 +48,7 @@ def test_without_vllm_the_engine_is_refused_with_what_to_install() -> None:
 
 
 def test_options_and_versions_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(VllmEngine, "version", classmethod(lambda cls: "vllm 0.30.0"))
+    monkeypatch.setattr(VllmEngine, "version", classmethod(lambda cls, options: "vllm 0.30.0"))
     assert EngineSettings(name="vllm").pinned().version == "vllm 0.30.0"
     engine_class(EngineSettings(name="vllm", version="vllm 0.30.0"))
     for options, said in (({"importance_weights": "all"}, "importance_weights = 'all'"), ({"memory_share": 1}, "= 1 ")):

@@ -125,7 +125,7 @@ def test_a_search_with_packs_of_four_comes_to_its_leaderboard(tmp_path: Path) ->
     assert max(len(pack["members"]) for pack in packs) == 4
     for pack in packs:
         for member in pack["members"]:
-            assert member["engine"] == {"name": "vllm", "options": {}, "version": VllmEngine.version()}
+            assert member["engine"] == {"name": "vllm", "options": {}, "version": VllmEngine.version({})}
     results = [json.loads(path.read_text(encoding="utf-8")) for path in (run / "jobs").glob("*/result.json")]
     gaps = [entry["sampling_gap_max"] for result in results for entry in result.get("curves", ())]
     assert len(gaps) >= 12
