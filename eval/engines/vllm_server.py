@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from eval.engines.base import EngineLost, EngineUnusable
+from eval.engines.base import RETURN_SECONDS, EngineLost, EngineUnusable
 from eval.engines.vllm_process import ServerProcess
 from eval.engines.vllm_served import MOST_ROWS, RANKS, Completed, Served, ServedModel, model_fields
 from rewards_generated.errors import UserError
 
 START_SECONDS = 1800.0
 """A server that does not answer for so long after its start, with weights to fetch, never will."""
-RETURN_SECONDS = 120.0
-"""A server at an address that ended may be started again by whoever runs it: a job waits so long for it."""
 ANSWER_SECONDS = 1800.0
 """For a row; many rows of other jobs may come before it."""
 NEUTRAL = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -93,8 +91,23 @@ class _SocketConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+_VERSIONS: dict[str, str] = {}
+"""By address: what was told last."""
+
+
+def known_version(address: str) -> str:
+    """Of the vLLM at the address, or of that which was there when this process asked before: a search goes on while it
+    is away, and its jobs wait for it. Raises EngineUnusable if there was none."""
+    try:
+        _VERSIONS[address] = running_version(address)
+    except EngineUnusable:
+        if address not in _VERSIONS:
+            raise
+    return _VERSIONS[address]
+
+
 def running_version(address: str) -> str:
-    """Of the vLLM at the address. Raises EngineUnusable if there is none."""
+    """Raises EngineUnusable if there is no vLLM at the address."""
     try:
         answer = ServerClient(address).ask("/version", seconds=10.0)
         return f"vllm {str(answer['version']).partition('+')[0]}"

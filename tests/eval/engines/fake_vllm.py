@@ -1,4 +1,4 @@
-"""A server that answers as vLLM does, of a model that always says the same: what it is asked, and how it may be wrong."""
+"""A server that answers as vLLM does, of a model that always says the same; it keeps what it was asked."""
 
 from __future__ import annotations
 

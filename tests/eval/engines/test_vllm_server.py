@@ -141,9 +141,30 @@ def test_version_and_address_are_looked_at_before_a_search_starts(server: FakeVl
         engine_class(EngineSettings(name="vllm", options={"server": "http://127.0.0.1:9"}))
 
 
+def test_a_search_goes_on_while_its_server_is_away_and_a_job_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_vllm() as server:
+        settings = EngineSettings(name="vllm", options={"server": server.address})
+        assert settings.pinned().version == "vllm 0.30.0"
+        server.server_close()
+        server.shutdown()
+    assert settings.pinned().version == "vllm 0.30.0"
+    asked: list[int] = []
+
+    def away_at_first(address: str) -> str:
+        asked.append(1)
+        if len(asked) == 1:
+            raise EngineUnusable("away")
+        return "vllm 0.30.0"
+
+    monkeypatch.setattr(vllm_server, "_VERSIONS", {})
+    monkeypatch.setattr(vllm_server, "running_version", away_at_first)
+    engine_on(server.address)
+    assert len(asked) == 2
+
+
 def test_whole_models_are_not_served_at_an_address(server: FakeVllm, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="is a whole model, and engine.options.server = .* use server: start"):
+    with pytest.raises(UserError, match=r"is a whole model, and engine.options.server = .* use server: start"):
         sample(engine_on(server.address), str(tmp_path))
 
 
