@@ -99,9 +99,9 @@ class VllmEngine(GenerationEngine):
             if not (folder / "adapter_config.json").is_file():
                 raise UserError("engine.name = 'vllm' takes over LoRA adapters alone; set tuning to 'lora'")
             self._live.append(str(folder))
-        if self._address is not None:
-            # Now, so that a server that cannot read them is found out before anything is trained.
-            self._serving(self.policy.source, set(self._live)).hold(self._live)
+        if self._address is not None and self._version == 1:
+            # So that a server that cannot read them is found out before anything is trained.
+            self._serving(self.policy.source, set(self._live)).hold(self._live[:1])
 
     def complete(
         self,

@@ -21,7 +21,7 @@ def prepare() -> None:
 
 class ModelInProcess(ServedModel):
     def __init__(self, served: Served, like: Any, batch_size: int, memory_share: float) -> None:
-        """As `model_fields` says. Raises UserError for a rank that is too high."""
+        """As `model_fields` says."""
         super().__init__(served)
         self._count = 0
         if like.device.type == "cpu":

@@ -36,6 +36,13 @@ class Served:
     adapters: int = 0
     rank: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises UserError for a rank that is too high."""
+        if self.rank > RANKS[-1]:
+            raise UserError(
+                f"engine.name = 'vllm' serves LoRA adapters up to rank {RANKS[-1]}, and one has {self.rank}"
+            )
+
     def beside(self, other: Served) -> Served:
         """Room for these and those."""
         return Served(self.source, max(self.adapters, other.adapters), max(self.rank, other.rank))
@@ -54,14 +61,9 @@ class ServedModel(ABC):
     """One model that vLLM holds, with room for so many adapters of so high a rank."""
 
     def __init__(self, served: Served) -> None:
-        """Raises UserError for a rank that is too high."""
         self.served = served
         self._held: dict[str, Any] = {}
         """What vLLM knows an adapter by, by what tells its content from others'; last asked for last."""
-        if served.rank > RANKS[-1]:
-            raise UserError(
-                f"engine.name = 'vllm' serves LoRA adapters up to rank {RANKS[-1]}, and one has {served.rank}"
-            )
 
     @abstractmethod
     def complete(

@@ -194,8 +194,8 @@ class StartedModel(ModelOnServer):
     """On a server that this process starts and that ends with it."""
 
     def __init__(self, served: Served, like: Any, batch_size: int, memory_share: float, folder: Path | None) -> None:
-        """As `model_fields` says. `folder`: where its log goes. Raises UserError for a rank that is too high,
-        EngineUnusable if the server ends before it is ready, EngineLost if it is killed."""
+        """As `model_fields` says. `folder`: where its log goes. Raises EngineUnusable if the server ends before it is
+        ready, EngineLost if it is killed."""
         self._process = ServerProcess(model_fields(served, like, batch_size, memory_share), folder)
         super().__init__(served, ServerClient(self._process.socket))
         self.name = served.source
