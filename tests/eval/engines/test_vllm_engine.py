@@ -113,8 +113,8 @@ def move(adapters: StackedAdapters, seed: int, size: float = 0.05) -> None:
 
 @pytest.fixture(scope="module")
 def address(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a server for all tests here, as one starts it by hand, with room for more adapters than they ever load: on a CPU
-    rows of the base take what is in the last place."""
+    """Of a server for all tests here, as one starts it by hand, with room for more adapters than they ever load: on a
+    CPU rows of the base take what is in the last place."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
