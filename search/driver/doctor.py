@@ -26,7 +26,7 @@ HUB = "https://huggingface.co"
 SECONDS = 3.0
 """After which a host counts as out of reach."""
 OPTIONAL = {
-    "vllm": "generation on a GPU",
+    "vllm": "generation on a GPU, unless engine.options.server names the address of one",
     "bitsandbytes": "8-bit AdamW and quantised base weights",
     "ray": "jobs on a cluster, executor.name = ray: pip install 'reward-search[ray]'",
     "submitit": "jobs under Slurm, executor.name = slurm: pip install 'reward-search[slurm]'",

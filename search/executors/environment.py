@@ -6,27 +6,8 @@ import os
 from pathlib import Path
 from tempfile import gettempdir
 
+from rewards_generated.children import PASSED_ON
 from trainer.jobs.settings import Hardware
-
-PASSED_ON = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "PYTHONPATH",
-    "VIRTUAL_ENV",
-    "LD_LIBRARY_PATH",
-    "CUDA_HOME",
-    "CUDA_VISIBLE_DEVICES",
-    "SSL_CERT_FILE",
-    "HF_HUB_CACHE",
-    "HF_DATASETS_CACHE",
-    "HF_ENDPOINT",
-    "HF_HUB_OFFLINE",
-    "HF_DATASETS_OFFLINE",
-    "TRANSFORMERS_OFFLINE",
-)
-"""Variables that a job inherits. Everything else of the driver's environment stays with the driver."""
 
 
 def job_environment(hardware: Hardware, gpu: str | None = None) -> dict[str, str]:

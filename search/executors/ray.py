@@ -18,11 +18,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rewards_generated.children import PASSED_ON
 from rewards_generated.errors import SCARCE, UserError
 from rewards_generated.files import restored, write_whole
 from search.executors.base import Capacity
 from search.executors.endings import Endings, search_of
-from search.executors.environment import PASSED_ON
 from search.executors.job_process import describe_job, ended_job, require_limits, seconds_allowed
 from search.executors.node import Ended, Event, Lost, Order, Part, Progress, Refused, carry_out, carry_out_through_store
 from search.store.base import ParcelStore, Sender

@@ -19,9 +19,9 @@ from typing import Any, Literal, Protocol, get_args
 
 import psutil
 
+from rewards_generated.children import PASSED_ON
 from rewards_generated.errors import UserError, nearest
 from search.executors.base import Capacity
-from search.executors.environment import PASSED_ON
 from search.executors.hand_over import HandOver, SharedFolder, ThroughStore
 from search.executors.job_process import require_limits, steps_done
 from search.executors.on_node import JobFromStore, JobOnNode

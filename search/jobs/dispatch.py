@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rewards_generated.errors import UserError
 from search.executors.base import Executor
 from trainer.jobs.base import Done, Job, Result
 
@@ -22,7 +23,8 @@ def run_jobs(
     parts: Callable[[Done, int], Sequence[Job]] = lambda done, losses: (),
 ) -> Generator[Done, None, None]:
     """Yields every job once, when it has ended for good. `lost` is told of each that has to run again. `parts`: the
-    jobs that run in place of one that has ended, after so many losses of its process.
+    jobs that run in place of one that has ended, after so many losses of its process. Raises UserError where what jobs
+    sample with cannot be used: nothing is recorded of them, and the search goes on when it is resumed.
 
     Use it under `contextlib.closing`: closing it stops the running jobs.
     """
@@ -34,6 +36,8 @@ def run_jobs(
             for done in ended:
                 digest = done.job.digest
                 losses[digest] += done.result.lost
+                if done.result.owner == "engine":
+                    raise UserError(f"{done.result.failure}; see to it and continue with --resume")
                 if instead := parts(done, losses[digest]):
                     again += instead
                 elif done.result.lost and losses[digest] < ATTEMPTS:

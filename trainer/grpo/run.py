@@ -57,7 +57,7 @@ def _run(job: TrainJob, folder: Path, started: float) -> TrainResult:
         job.placed(shared.base_model), shared.hardware, shared.prompt_format, called=shared.base_model
     )
     rows = shared.evaluation.batch_size if shared.evaluation else EVALUATED_TOGETHER
-    engine = build_engine(shared.engine, policy, rows)
+    engine = build_engine(shared.engine, policy, rows, folder)
     permit(shared.algorithm)
     algorithm = algorithm_of(shared.algorithm)
     with ExitStack() as stack:

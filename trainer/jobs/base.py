@@ -17,10 +17,11 @@ from eval.tasks.base import TaskReference
 from rewards_generated.sandbox.settings import SandboxSettings
 from trainer.jobs.settings import Frozen, Hardware
 
-FailureOwner = Literal["candidate", "setup", "memory", "process"]
+FailureOwner = Literal["candidate", "setup", "memory", "process", "engine"]
 """Whose failure it is. `candidate`: the reward or the training itself, which would fail again. `setup`: the model, the
 task or the settings; nothing is known of the candidate. `memory`: the job is too large for the machine. `process`: it
-was killed or crashed and left no result; run it again."""
+was killed or crashed and left no result, or what it samples with did; run it again. `engine`: what it samples with is
+not there, or is another than it has to be; nothing is known of the candidate, and no other job would fare better."""
 
 
 class Result(Frozen):

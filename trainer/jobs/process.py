@@ -13,13 +13,13 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from rewards_generated.children import keep_exit_codes
+from eval.engines.base import EngineLost, EngineUnusable
+from rewards_generated.children import end_with, keep_exit_codes
 from rewards_generated.errors import UserError
 from trainer.jobs.base import Done, Job, Result
 from trainer.jobs.folder import JOB_FILE, LOG_FILE, RESULT_FILE, kept_result, versions, write_model
@@ -31,7 +31,6 @@ RunJobs = Callable[[Sequence[Job], Path], Iterator[Done]]
 """(jobs, folder) -> each when it has ended: the `run` of an executor."""
 
 _PR_SET_PDEATHSIG = 1
-_POLL_SECONDS = 0.5
 
 
 def run(folder: Path) -> Result:
@@ -42,6 +41,10 @@ def run(folder: Path) -> Result:
     logger.info("%s job %s: %s", job.kind, job.digest[:12], job.label)
     try:
         result = kind.run(job, folder, started)
+    except EngineLost as error:
+        result = kind.result(digest=job.digest, failure=str(error), owner="process", versions=versions())
+    except EngineUnusable as error:
+        result = kind.result(digest=job.digest, failure=str(error), owner="engine", versions=versions())
     except UserError as error:
         result = kind.result(digest=job.digest, failure=str(error), owner="setup", versions=versions())
     write_model(folder / RESULT_FILE, result)
@@ -68,24 +71,11 @@ def run_here(jobs: Sequence[Job], folder: Path) -> Iterator[Done]:
 def _hold_on_to(parent: int) -> None:
     """From now on this process is killed when process `parent`, its parent, dies. It must lead its process group.
 
-    The kernel does it at once on Linux; a thread that watches the parent's id does it elsewhere, and covers a
-    parent that was gone already.
+    The kernel does it at once on Linux; a thread that watches the parent's id does it elsewhere.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        _end()
-    threading.Thread(target=_watch, args=(parent,), daemon=True, name="lifeline").start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_POLL_SECONDS)
-    _end()
-
-
-def _end() -> None:
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    end_with(parent)
 
 
 def _redirect_output(folder: Path) -> None:

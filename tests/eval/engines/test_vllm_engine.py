@@ -5,21 +5,31 @@ These tests need vLLM (`make test-vllm`); what is refused without it stands firs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from eval.engines.base import EngineSettings, Sampling, build_engine, engine_class
+from eval.engines.base import EngineLost, EngineSettings, EngineUnusable, Sampling, build_engine, engine_class
 from eval.engines.conformance import check_engine
 from eval.engines.policy import Policy, load_policy
 from eval.engines.prompting import PromptFormat
 from eval.engines.stacked_adapters import StackedAdapters
 from eval.engines.transformers_engine import TransformersEngine
 from eval.engines.vllm_engine import VllmEngine
-from eval.engines.vllm_model import CPU_CACHE_GIB
+from eval.engines.vllm_process import LOG_FILE, flags, server_environment
+from eval.engines.vllm_served import CPU_CACHE_GIB, Served, model_fields
+from eval.engines.vllm_server import ServerClient, StartedModel
 from eval.tasks.base import TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.errors import UserError
@@ -32,7 +42,7 @@ TARGETS = ["q_proj", "v_proj", "down_proj"]
 
 def installed() -> bool:
     try:
-        return bool(VllmEngine.version())
+        return bool(VllmEngine.version({}))
     except UserError:
         return False
 
@@ -48,7 +58,7 @@ def test_without_vllm_the_engine_is_refused_with_what_to_install() -> None:
 
 
 def test_options_and_versions_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(VllmEngine, "version", classmethod(lambda cls: "vllm 0.30.0"))
+    monkeypatch.setattr(VllmEngine, "version", classmethod(lambda cls, options: "vllm 0.30.0"))
     assert EngineSettings(name="vllm").pinned().version == "vllm 0.30.0"
     engine_class(EngineSettings(name="vllm", version="vllm 0.30.0"))
     for options, said in (({"importance_weights": "all"}, "importance_weights = 'all'"), ({"memory_share": 1}, "= 1 ")):
@@ -102,8 +112,45 @@ def move(adapters: StackedAdapters, seed: int, size: float = 0.05) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(policy: Policy) -> Iterator[VllmEngine]:
-    found = VllmEngine(policy)
+def address(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a server for all tests here, as one starts it by hand, with room for more adapters than they ever load: on a
+    CPU rows of the base take what is in the last place."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    asked = flags(model_fields(Served(policy.source, 127, 16), policy.model, 32, 0.4))
+    command = [sys.executable, "-m", "eval.engines.vllm_process", str(os.getpid()), *asked]
+    with (tmp_path_factory.mktemp("server") / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--host=127.0.0.1", f"--port={port}"],
+            stdout=log,
+            stderr=log,
+            env=server_environment(eager=True),
+            start_new_session=True,
+        )
+    try:
+        found = f"http://127.0.0.1:{port}"
+        while not ServerClient(found).healthy():
+            assert process.poll() is None, f"see {log.name}"
+            time.sleep(0.2)
+        yield found
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module", params=["in this process", "at an address"])
+def build(request: pytest.FixtureRequest) -> Callable[..., VllmEngine]:
+    """Builds the engine, whose model is in this process or on the server that is there for all tests."""
+    if request.param == "in this process":
+        return VllmEngine
+    server = request.getfixturevalue("address")
+    return lambda policy, batch_size=64: VllmEngine(policy, batch_size, server=server)
+
+
+@pytest.fixture(scope="module")
+def engine(policy: Policy, build: Callable[..., VllmEngine]) -> Iterator[VllmEngine]:
+    found = build(policy)
     yield found
     found.refresh(None)
 
@@ -117,12 +164,18 @@ def logps(policy: Policy, live: StackedAdapters, place: int, prompt: list[int], 
 
 @pytest.mark.vllm
 @needs_vllm
-def test_it_conforms(policy: Policy, prompts: list[list[int]], live: StackedAdapters, tmp_path: Path) -> None:
+def test_it_conforms(
+    policy: Policy,
+    build: Callable[..., VllmEngine],
+    prompts: list[list[int]],
+    live: StackedAdapters,
+    tmp_path: Path,
+) -> None:
     move(live, 9, 0.2)
     live.save(0, tmp_path / "adapter")
-    check_engine(VllmEngine, policy, prompts[:5], live=live)
+    check_engine(build, policy, prompts[:5], live=live)
     live.remove()
-    check_engine(VllmEngine, policy, prompts[:5], str(tmp_path / "adapter"))
+    check_engine(build, policy, prompts[:5], str(tmp_path / "adapter"))
 
 
 @pytest.mark.vllm
@@ -218,3 +271,120 @@ def test_stop_strings_end_completions_where_transformers_ends_them(prompts: list
     found = VllmEngine(policy).complete(prompts, GREEDY, [None] * len(prompts), draws)
     assert found == TransformersEngine(policy).complete(prompts, GREEDY, [None] * len(prompts), draws)
     assert len(found[0]) < len(full)
+
+
+@pytest.mark.vllm
+@needs_vllm
+def test_jobs_that_share_a_server_each_sample_from_their_own_adapters(
+    policy: Policy, prompts: list[list[int]], live: StackedAdapters, address: str
+) -> None:
+    """Four jobs at once, whose adapters are other ones under the same places."""
+    own, expected = TransformersEngine(policy), []
+    engines = [VllmEngine(policy, server=address) for _ in range(4)]
+    asked, places = [prompt for prompt in prompts for _ in range(2)], [0, 1] * len(prompts)
+    draws = [(3, row) for row in range(len(asked))]
+    for seed, engine in enumerate(engines):
+        move(live, seed, 0.2)
+        own.refresh(live)
+        engine.refresh(live)
+        expected.append(own.complete(asked, GREEDY, places, draws))
+    with ThreadPoolExecutor(4) as jobs:
+        found = list(jobs.map(lambda engine: engine.complete(asked, GREEDY, places, draws), engines))
+    assert found == expected
+    assert len({str(completions) for completions in found}) == 4
+    held = {model["id"] for model in ServerClient(address).ask("/v1/models")["data"]}
+    del engine, engines, jobs
+    gc.collect()
+    left = {model["id"] for model in ServerClient(address).ask("/v1/models")["data"]}
+    assert len(held - left) == 8, "two of each job's"
+
+
+@pytest.mark.vllm
+@needs_vllm
+def test_what_a_server_at_an_address_refuses_is_named(
+    policy: Policy, prompts: list[list[int]], address: str, tmp_path: Path
+) -> None:
+    from peft import LoraConfig
+
+    adapters = StackedAdapters(policy.model, LoraConfig(r=64, lora_alpha=8, target_modules=TARGETS), 1)
+    adapters.save(0, tmp_path / "wide")
+    adapters.remove()
+    engine = VllmEngine(policy, server=address)
+    with pytest.raises(EngineUnusable, match=r"does not take the adapter .*rank.*--max-lora-rank"):
+        engine.complete(prompts[:1], GREEDY, [str(tmp_path / "wide")], [(1, 0)])
+    model: Any = engine._model
+    with pytest.raises(EngineUnusable, match="server and jobs need the same files under the same paths"):
+        model._load("/nowhere/at/all")
+
+
+@pytest.mark.vllm
+@pytest.mark.slow
+@needs_vllm
+def test_a_job_starts_its_server_makes_it_larger_and_loses_it(
+    policy: Policy, prompts: list[list[int]], live: StackedAdapters, tmp_path: Path
+) -> None:
+    engine = build_engine(EngineSettings(name="vllm", options={"server": "start"}), policy, 8, tmp_path)
+    assert isinstance(engine, VllmEngine)
+    draws = [(1, row) for row in range(len(prompts))]
+    own = TransformersEngine(policy)
+    assert engine.complete(prompts, GREEDY, [None] * 8, draws) == own.complete(prompts, GREEDY, [None] * 8, draws)
+    first = engine._model
+    engine.refresh(live)
+    own.refresh(live)
+    places = list(range(8))
+    assert engine.complete(prompts, GREEDY, places, draws) == own.complete(prompts, GREEDY, places, draws)
+    model = engine._model
+    assert isinstance(first, StartedModel)
+    assert isinstance(model, StartedModel)
+    assert first._process.ended() == "was killed by SIGKILL"
+    assert (tmp_path / LOG_FILE).stat().st_size > 0
+    os.kill(model._process._process.pid, signal.SIGKILL)
+    with pytest.raises(EngineLost, match=r"the vLLM server of this job was killed by SIGKILL .*vllm\.txt"):
+        engine.complete(prompts, GREEDY, places, draws)
+    engine.refresh(None)
+    until = time.monotonic() + 60
+    while session_of(model._process._process.pid):
+        assert time.monotonic() < until, "what the server started outlives it"
+        time.sleep(0.1)
+
+
+def session_of(leader: int) -> list[int]:
+    """Processes of that session that run."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (psutil.Error, ProcessLookupError):
+            continue
+    return found
+
+
+@pytest.mark.vllm
+@pytest.mark.slow
+@needs_vllm
+def test_the_server_of_a_job_that_is_killed_ends(policy: Policy, tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from eval.engines.vllm_process import ServerProcess
+from eval.engines.vllm_server import ServerClient
+process = ServerProcess({"model": sys.argv[1], "enforce_eager": True}, Path(sys.argv[2]))
+while not ServerClient(process.socket).healthy():
+    assert process.ended() is None
+print(process._process.pid, flush=True)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-c", script, policy.source, str(tmp_path)]
+    job = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert job.stdout is not None
+    server = int(job.stdout.readline())
+    assert len(session_of(server)) > 1, "the server, and the process of its model"
+    job.kill()
+    job.wait()
+    until = time.monotonic() + 60
+    while session_of(server):
+        assert time.monotonic() < until, "the server outlives its job"
+        time.sleep(0.1)

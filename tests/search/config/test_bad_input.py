@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,12 @@ def test_what_needs_a_package_or_another_engine_is_said_before_anything_runs(
     monkeypatch.setattr("eval.engines.policy.find_spec", lambda name: "there")
     said = refused(hardware={"quantization": "4bit"}, engine={"name": "vllm"})
     assert "goes with engine.name = transformers alone" in said
+
+
+def test_a_server_that_is_not_there_is_said_before_anything_runs(refused: Search) -> None:
+    with socket.socket() as taken:  # bound, and not listening
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        said = refused(engine={"name": "vllm", "options": {"server": address}})
+    assert f"engine.options.server = '{address}' does not answer" in said
+    assert "neither 'start' nor an address" in refused(engine={"name": "vllm", "options": {"server": "localhost"}})

@@ -90,6 +90,6 @@ def test_a_project_that_was_moved_as_a_whole_goes_on(asked: Path, monkeypatch: p
 def test_another_version_of_the_engine_is_refused(
     asked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(TransformersEngine, "version", classmethod(lambda cls: "engine 2"))
+    monkeypatch.setattr(TransformersEngine, "version", classmethod(lambda cls, options: "engine 2"))
     assert main(["tell", "run", "answer.md"]) == 2
     assert "run was started with an engine without a version, and engine 2 is installed here" in capsys.readouterr().err

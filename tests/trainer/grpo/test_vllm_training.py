@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from peft import load_peft_weights
 
-from eval.engines.base import LiveAdapters
-from eval.engines.policy import load_policy
+from eval.engines.base import Adapter, EngineLost, LiveAdapters, Rollouts, Sampling
+from eval.engines.policy import Policy, load_policy
 from eval.engines.vllm_engine import VllmEngine
 from eval.tasks.base import TaskReference
 from eval.tasks.registry import build_task
@@ -56,7 +60,7 @@ def train(engine: type[VllmEngine], folder: Path, **changes: Any) -> Training:
         )
         for member in members
     ]
-    run = Training(job, policy, engine(policy), task, scorings, folder)
+    run = Training(job, policy, engine(policy), task, scorings, folder, checkpoint_seconds=0.0)
     run.train()
     return run
 
@@ -99,6 +103,42 @@ def test_a_stale_prefix_cache_ends_the_run(tmp_path: Path) -> None:
         train(SameNames, tmp_path)
 
 
+class OnServer(VllmEngine):
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy, server="start")
+
+
+class Killed(OnServer):
+    """Its server is killed before the rollouts of the third step."""
+
+    def rollouts(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        adapters: Sequence[Adapter],
+        draws: Sequence[tuple[int, int]],
+    ) -> Rollouts:
+        if self._version == 3:
+            model: Any = self._model
+            os.kill(model._process._process.pid, signal.SIGKILL)
+        return super().rollouts(prompts, sampling, adapters, draws)
+
+
+@pytest.mark.slow
+def test_a_run_whose_server_is_killed_goes_on_from_its_checkpoint_to_the_same_end(tmp_path: Path) -> None:
+    whole = train(OnServer, tmp_path / "whole")
+    with pytest.raises(EngineLost, match="was killed by SIGKILL"):
+        train(Killed, tmp_path / "killed")
+    again = train(OnServer, tmp_path / "killed")
+    for member in range(4):
+        assert again.curves(member) == whole.curves(member)
+        assert again.scoring.scorings[member].samples == whole.scoring.scorings[member].samples
+        for run in (whole, again):
+            run.save(member, tmp_path / f"{member}-{run is whole}")
+        one, other = (load_peft_weights(str(tmp_path / f"{member}-{which}"), device="cpu") for which in (True, False))
+        assert all(torch.equal(weight, other[name]) for name, weight in one.items())
+
+
 class InThisProcess:
     """Runs jobs one after the other, so that vLLM is imported once."""
 
@@ -125,7 +165,7 @@ def test_a_search_with_packs_of_four_comes_to_its_leaderboard(tmp_path: Path) ->
     assert max(len(pack["members"]) for pack in packs) == 4
     for pack in packs:
         for member in pack["members"]:
-            assert member["engine"] == {"name": "vllm", "options": {}, "version": VllmEngine.version()}
+            assert member["engine"] == {"name": "vllm", "options": {}, "version": VllmEngine.version({})}
     results = [json.loads(path.read_text(encoding="utf-8")) for path in (run / "jobs").glob("*/result.json")]
     gaps = [entry["sampling_gap_max"] for result in results for entry in result.get("curves", ())]
     assert len(gaps) >= 12
