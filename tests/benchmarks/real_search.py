@@ -5,7 +5,7 @@
     python -m tests.benchmarks.real_search summarise --work runs/gemma --out tests/benchmarks/real_search.json
 
 The configurations are tests/real_model/fine_tune.yaml and search.yaml. The summary: accuracy before and after the
-fine-tuning, where the time went, and the leaderboard with its intervals.
+fine-tuning, where the time went, how far the search came, and its leaderboard with intervals.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from search.driver.status import state_of
 from search.ledger import Ledger
 from tests.benchmarks.machine import machine
 from trainer.pipeline.result import PipelineResult
@@ -50,7 +51,7 @@ def run(work: Path) -> None:
 def summary(work: Path) -> dict[str, Any]:
     tuned = PipelineResult.model_validate_json((work / "fine-tuned" / "result.json").read_bytes())
     with closing(Ledger.open(work / "search")) as ledger:
-        jobs, facts = ledger.jobs(), ledger.fact("config")
+        jobs, facts, state = ledger.jobs(), ledger.fact("config"), state_of(work / "search", ledger)
     spent: Counter[str] = Counter()
     for job in jobs:
         spent.update(job.result.get("seconds", {}))
@@ -63,9 +64,15 @@ def summary(work: Path) -> dict[str, Any]:
         "fine-tuning, seconds": {name: stage.seconds for name, stage in tuned.stages.items()},
         "jobs": len(jobs),
         "seconds of all jobs by phase": {name: round(value, 1) for name, value in spent.items()},
-        "leaderboard": json.loads((work / "search" / "leaderboard.json").read_text(encoding="utf-8")),
+        "search": state,
+        "leaderboard": json.loads(_said("leaderboard", str(work / "search"), "--format", "json")),
         "configuration": facts,
     }
+
+
+def _said(*words: str) -> str:
+    command = [sys.executable, "-m", "search.cli", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def main() -> None:
