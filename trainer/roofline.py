@@ -76,7 +76,14 @@ def step_parts(run: TrainingRun, shape: ModelShape, members: int, prompt_tokens:
     prompts = rows // run.grpo.generations
     passes = 3 if run.hardware.dtype == "bfloat16" else 2  # forward, again under checkpointing, backward
     trained = members * size.trained
-    tokens = trained * (prompt_tokens + run.grpo.max_completion_tokens)
+    # Of a group's prompt the trainer reads one copy on a CPU (trainer.grpo.shared_prompts); logits are of completions.
+    read = trained // run.grpo.generations if run.hardware.device == "cpu" else trained
+    completion = run.grpo.max_completion_tokens
+    headed = trained * completion
+    tokens = read * prompt_tokens + trained * (completion - 1)  # nothing follows the last one
+    attention = _attention_operations(shape, read, prompt_tokens) + 4 * shape.layers * shape.heads * shape.head_size * (
+        trained * completion * (prompt_tokens + completion / 2)
+    )
     lora = adapter_parameters(shape, run.lora.rank, run.lora.target_modules)
     width = run.hardware.width
     micro_batches = math.ceil(size.trained / (run.grpo.completions_per_forward or size.trained))
@@ -84,9 +91,9 @@ def step_parts(run: TrainingRun, shape: ModelShape, members: int, prompt_tokens:
         "loss and gradients",
         micro_batches * passes * (weight_bytes(shape, run.hardware) + members * lora * ADAPTER_WIDTH)
         + 2 * activation_bytes(shape, tokens, width, checkpointed=False),
-        passes * (_product_operations(shape, tokens, tokens) + 2 * lora * tokens)
+        passes * (_product_operations(shape, tokens, headed) + 2 * lora * tokens)
         + 2 * lora * tokens  # the gradients of the adapters' own weights
-        + (passes + 1) * _attention_operations(shape, trained, prompt_tokens + run.grpo.max_completion_tokens),
+        + (passes + 1) * attention,
         micro_batches * passes * shape.layers * LAUNCHES_PER_LAYER,
     )
     optimizer = Part("optimizer", members * lora * OPTIMIZER_TRAFFIC, 20 * members * lora, 12 * 2 * 7 * shape.layers)

@@ -216,7 +216,10 @@ class StartedModel(ModelOnServer):
         self._process.stop()
 
     def _lost(self, why: str) -> Exception:
-        ended = self._process.ended()
+        # A connection breaks some moments before the process that held it counts as ended.
+        until = time.monotonic() + 2.0
+        while not (ended := self._process.ended()) and time.monotonic() < until:
+            time.sleep(0.05)
         self._process.stop()
         how = ended or "does not answer any more"
         return EngineLost(f"the vLLM server of this job {how} ({why}); its log is {self._process.log}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from eval.engines.policy import device_name
 from rewards_generated.errors import UserError, nearest
 from search.config.models import SearchConfig
 from search.config.names import BASE_ONLY
@@ -13,6 +14,7 @@ from search.config.seeds import screening_seeds
 from search.jobs.descriptions import screening_run
 from trainer.grpo.memory import ModelShape
 from trainer.jobs.settings import Hardware
+from trainer.jobs.train import TrainingRun
 from trainer.probe import HERE, probe
 from trainer.roofline import MACHINES, Machine, Part, evaluation_parts, seconds, step_parts
 
@@ -51,13 +53,22 @@ def bound(config: SearchConfig, machine: Machine, members: int, prompt_tokens: i
     Raises UserError if the base policy's shape cannot be read, or the task cannot be built where that is needed.
     """
     prompt_tokens, shape = usual_prompt(config, prompt_tokens), policy_shape(config)
-    run = screening_run(config, BASE_ONLY, None, screening_seeds(config.seed, 1)[0])
+    run = usual_run(config, machine)
     step = step_parts(run, shape, members, prompt_tokens)
     evaluation = evaluation_parts(run, shape, members, prompt_tokens, config.selection_questions)
     whole = plan(config)
     one_question = seconds(evaluation, machine) / members / config.selection_questions
     work = whole.steps / members * seconds(step, machine) + whole.evaluated_questions * one_question
     return Bound(machine, members, prompt_tokens, step, evaluation, work)
+
+
+def usual_run(config: SearchConfig, machine: Machine) -> TrainingRun:
+    """A screening; on this machine, on the device that it would have here."""
+    run = screening_run(config, BASE_ONLY, None, screening_seeds(config.seed, 1)[0])
+    if machine.name != HERE:
+        return run
+    hardware = run.hardware.model_copy(update={"device": device_name(run.hardware.device)})
+    return run.model_copy(update={"hardware": hardware})
 
 
 def usual_prompt(config: SearchConfig, tokens: int | None) -> int:

@@ -13,13 +13,11 @@ from typing import NamedTuple
 
 from rewards_generated.errors import UserError
 from search.config.models import SearchConfig
-from search.config.names import BASE_ONLY
-from search.config.seeds import screening_seeds
 from search.config.source import parse_config
-from search.driver.bound import policy_shape, usual_prompt
+from search.driver.bound import policy_shape, usual_prompt, usual_run
 from search.driver.calibration import GATE_SECONDS, calibrate, worst_case
 from search.forecast.schedule import Times
-from search.jobs.descriptions import jobs_folder, screening_run
+from search.jobs.descriptions import jobs_folder
 from search.ledger import Ledger, PackRecord, Stage
 from trainer.grpo.memory import ModelShape, adapter_parameters
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE
@@ -69,7 +67,7 @@ def calibrated(config: SearchConfig, together: Collection[int]) -> Source:
 def bound_by(config: SearchConfig, machine: Machine, prompt_tokens: int | None, together: Collection[int]) -> Source:
     """At the least, on a GPU."""
     shape, prompt = policy_shape(config), usual_prompt(config, prompt_tokens)
-    run = screening_run(config, BASE_ONLY, None, screening_seeds(config.seed, 1)[0])
+    run = usual_run(config, machine)
     questions = config.selection_questions
     times = Times(
         start=STARTED_IN,

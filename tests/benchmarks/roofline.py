@@ -31,10 +31,10 @@ VOCABULARY = 32_000
 SIZES: dict[str, dict[str, int]] = {
     "20M": {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 8},
     "95M": {"hidden_size": 640, "intermediate_size": 1792, "num_hidden_layers": 16},
-    "240M": {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 16},
+    "210M": {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 14},
 }
 MEMBERS = (1, 4)
-STEPS, QUESTIONS, PROMPT, COMPLETION = 3, 32, 96, 48
+STEPS, QUESTIONS, PROMPT, COMPLETION = 2, 16, 96, 48
 
 
 class LongSums(Sums):
@@ -58,7 +58,7 @@ def build(options: dict[str, Any]) -> Task:
 
 
 def described(base: Path, seed: int) -> TrainingRun:
-    grpo = {"steps": STEPS, "prompts_per_step": 2, "generations": 4, "max_completion_tokens": COMPLETION}
+    grpo = {"steps": STEPS, "prompts_per_step": 1, "generations": 4, "max_completion_tokens": COMPLETION}
     run = training_run(
         base,
         task=LongSums({"train": 12}).reference,
@@ -80,7 +80,7 @@ def compared(base: Path, members: int, here: Machine, folder: Path) -> dict[str,
     runs = [described(base, seed) for seed in range(1, members + 1)]
     result = ran(TrainJob.of(*runs), folder)
     assert result.failure is None
-    [tokens] = {round(entry["tokens"]) for member in result.members for entry in member.curves}
+    [tokens] = {round(entry["completion_tokens"]) for member in result.members for entry in member.curves}
     assert tokens == COMPLETION, "a completion ended before its limit"
     shape = ModelShape.of(_config(base))
     step = step_parts(runs[0], shape, members, PROMPT)

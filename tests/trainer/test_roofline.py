@@ -54,6 +54,7 @@ def test_counted_operations_are_those_that_torch_counts(tmp_path: Path, tied: bo
     from torch.utils.flop_counter import FlopCounterMode
 
     from eval.engines.policy import load_policy
+    from trainer.grpo.shared_prompts import logps_and_entropies
 
     size = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 8}
     base = write_policy(tmp_path / "policy", **size, tie_word_embeddings=tied)
@@ -68,8 +69,18 @@ def test_counted_operations_are_those_that_torch_counts(tmp_path: Path, tied: bo
     run = training_run(base, grpo=grpo, lora={"rank": 4, "alpha": 4, "target_modules": targets})
     parts = {part.name: part for part in step_parts(run, shape, 1, prompt)}
     tokens = torch.randint(5, 20, (rows, prompt + completion))
+    tokens[:, :prompt] = tokens[::4, :prompt].repeat_interleave(4, dim=0)
     with FlopCounterMode(display=False) as counter:
-        adapted(tokens, labels=tokens).loss.backward()
+        logps, _ = logps_and_entropies(
+            adapted,
+            tokens,
+            torch.ones_like(tokens),
+            completion,
+            temperature=1.0,
+            compute_entropy=False,
+            chunks=[torch.arange(rows)],
+        )
+        logps.sum().backward()
     # Attention is counted as every token to every other by torch, and to those before it here; it is small.
     assert parts["loss and gradients"].operations == pytest.approx(counter.get_total_flops(), rel=0.1)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
