@@ -81,9 +81,7 @@ def step_parts(run: TrainingRun, shape: ModelShape, members: int, prompt_tokens:
     completion = run.grpo.max_completion_tokens
     headed = trained * completion
     tokens = read * prompt_tokens + trained * (completion - 1)  # nothing follows the last one
-    attention = _attention_operations(shape, read, prompt_tokens) + 4 * shape.layers * shape.heads * shape.head_size * (
-        trained * completion * (prompt_tokens + completion / 2)
-    )
+    attended = read * prompt_tokens**2 / 2 + trained * completion * (prompt_tokens + completion / 2)
     lora = adapter_parameters(shape, run.lora.rank, run.lora.target_modules)
     width = run.hardware.width
     micro_batches = math.ceil(size.trained / (run.grpo.completions_per_forward or size.trained))
@@ -93,7 +91,7 @@ def step_parts(run: TrainingRun, shape: ModelShape, members: int, prompt_tokens:
         + 2 * activation_bytes(shape, tokens, width, checkpointed=False),
         passes * (_product_operations(shape, tokens, headed) + 2 * lora * tokens)
         + 2 * lora * tokens  # the gradients of the adapters' own weights
-        + (passes + 1) * attention,
+        + (passes + 1) * _attention_operations(shape, attended),
         micro_batches * passes * shape.layers * LAUNCHES_PER_LAYER,
     )
     optimizer = Part("optimizer", members * lora * OPTIMIZER_TRAFFIC, 20 * members * lora, 12 * 2 * 7 * shape.layers)
@@ -134,7 +132,7 @@ def _generation(
             weights + cache_bytes(shape, read, width),
             _product_operations(shape, read, prompts)
             + 2 * lora * read
-            + _attention_operations(shape, prompts, prompt_tokens),
+            + _attention_operations(shape, prompts * prompt_tokens**2 / 2),
             shape.layers * LAUNCHES_PER_LAYER,
         ),
         Part(
@@ -142,7 +140,7 @@ def _generation(
             steps * weights + cache_bytes(shape, 1, width) * held,
             _product_operations(shape, rows * steps, rows * steps)
             + 2 * lora * rows * steps
-            + 4 * shape.layers * shape.heads * shape.head_size * held,
+            + _attention_operations(shape, held),
             steps * shape.layers * LAUNCHES_PER_LAYER,
         ),
     ]
@@ -153,6 +151,6 @@ def _product_operations(shape: ModelShape, tokens: float, headed: float) -> floa
     return 2 * (shape.parameters - shape.embeddings) * tokens + 2 * shape.vocabulary * shape.hidden * headed
 
 
-def _attention_operations(shape: ModelShape, rows: float, tokens: float) -> float:
-    """Of one pass of rows of so many tokens, each of which attends to those before it."""
-    return 4 * shape.layers * shape.heads * shape.head_size * rows * tokens * tokens / 2
+def _attention_operations(shape: ModelShape, pairs: float) -> float:
+    """Of one pass in which so many pairs of tokens are looked at: each with those before it."""
+    return 4 * shape.layers * shape.heads * shape.head_size * pairs

@@ -44,6 +44,14 @@ PROMPTS = [list(range(5, 16)), [20, 21, 22], list(range(30, 37))]
 TOKENS = 20
 
 
+def random_model(name: str, **changes: Any) -> Any:
+    """Of that class, small and in evaluation mode; `changes` of its configuration."""
+    kind, own, _ = CLASSES[name]
+    config = getattr(transformers, "Gemma3TextConfig" if kind == "Gemma3" else f"{kind}Config")
+    torch.manual_seed(0)
+    return getattr(transformers, f"{kind}ForCausalLM")(config(**{**SHAPE, **own, **changes})).eval()
+
+
 FAST = ("llama, tied embeddings", "gemma3", "phi3")
 """Full attention, windows in some layers, and fused projections with windows in all."""
 
@@ -52,13 +60,10 @@ FAST = ("llama, tied embeddings", "gemma3", "phi3")
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CLASSES]
 )
 def test_stacked_adapters_say_what_peft_s_say_and_the_base_what_generate_says(name: str, tmp_path: Path) -> None:
-    kind, changes, layers = CLASSES[name]
-    config = getattr(transformers, "Gemma3TextConfig" if kind == "Gemma3" else f"{kind}Config")(**{**SHAPE, **changes})
-    torch.manual_seed(0)
-    model = getattr(transformers, f"{kind}ForCausalLM")(config).eval()
+    layers, model = CLASSES[name][2], random_model(name)
 
     def copy() -> Any:
-        made = type(model)(config)
+        made = type(model)(model.config)
         made.load_state_dict(model.state_dict())
         return made.eval()
 

@@ -1,16 +1,13 @@
-"""The page in a real browser. Needs Playwright and a Chromium: its own, or one on the path."""
+"""The page in a real browser; see tests/browser.py."""
 
 from __future__ import annotations
-
-import shutil
 
 import pytest
 
 from eval.report.render import render
 from tests.accessibility import violations
+from tests.browser import browser, playwright
 from tests.eval.report.sample import sample_report
-
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -26,24 +23,18 @@ def address(data, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as run:
-        found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-        try:
-            chromium = run.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium to be started: {str(error).splitlines()[0]}")
-        yield chromium
-        chromium.close()
+def chromium():
+    with browser() as started:
+        yield started
 
 
 @pytest.fixture
-def opened(browser, address):
+def opened(chromium, address):
     """Opens the page; whatever it writes to the console fails the test."""
     contexts, complaints = [], []
 
     def open_page(width=1280, **settings):
-        context = browser.new_context(viewport={"width": width, "height": 844}, **settings)
+        context = chromium.new_context(viewport={"width": width, "height": 844}, **settings)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
@@ -269,7 +260,7 @@ def test_questions_to_the_proposer_are_whole(opened, data):
     assert "It ended by length." in view.text_content()
 
 
-def test_hostile_text_of_the_packed_parts_runs_nothing(browser, tmp_path):
+def test_hostile_text_of_the_packed_parts_runs_nothing(chromium, tmp_path):
     from eval.report.data import Exchange, Rollout
     from tests.eval.report.test_render import HOSTILE, hostile_report
 
@@ -280,7 +271,7 @@ def test_hostile_text_of_the_packed_parts_runs_nothing(browser, tmp_path):
     data = hostile_report().model_copy(update={"exchanges": (exchange,), "rollouts": (rollout,)})
     file = tmp_path / "hostile.html"
     file.write_text(render(data), encoding="utf-8")
-    page = browser.new_page()
+    page = chromium.new_page()
     said = []
     page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
     page.on("console", lambda message: said.append(message.text))

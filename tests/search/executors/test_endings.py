@@ -21,6 +21,7 @@ from search.store.base import Parcel, Sender
 from search.store.inputs import inputs_of
 from search.store.parcels import ParcelDamaged
 from search.store.url_store import StoreFailed, UrlStore
+from tests.search.executors.shell_jobs import start_shell
 from tests.search.s3_server import SECRET
 from tests.search.store.test_parcels import contents
 from tests.trainer.tiny import training_run
@@ -62,17 +63,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def start(asked: EvaluateJob, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         folder.mkdir(exist_ok=True)
         found.append(sorted(path.name for path in folder.iterdir()))
-        ready = folder.parent / "ready"
-        ready.mkdir()
-        write_model(ready / RESULT_FILE, EvaluateResult(digest=asked.digest))
-        commands = {
-            "plain": f"cp {ready}/* {folder}/",
-            "crash": "kill -9 $$",
-            "told": f"mkdir -p {folder}/checkpoint; echo 3 > {folder}/checkpoint/step; kill $$",
-            "slow": "sleep 60",
-        }
         write_model(folder / JOB_FILE, asked)
-        return subprocess.Popen(["sh", "-c", commands[asked.label]], start_new_session=True)
+        return start_shell(asked, folder, f"mkdir -p {folder}/checkpoint; echo 3 > {folder}/checkpoint/step")
 
     monkeypatch.setattr(node, "start_job", start)
     return found

@@ -30,6 +30,7 @@ from search.executors.hand_over import SUBMITTED_FILE
 from search.executors.on_node import JobOnNode
 from search.executors.slurm import SlurmExecutor
 from search.store.base import Parcel
+from tests.search.executors.shell_jobs import start_shell
 from tests.search.executors.small_slurm import missing, small_slurm
 from tests.search.executors.test_local import wait_for
 from tests.search.s3_server import SECRET
@@ -138,16 +139,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     started: list[int] = []
 
     def start(asked: EvaluateJob, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        ready = folder.parent / "ready"
-        ready.mkdir()
-        write_model(ready / RESULT_FILE, EvaluateResult(digest=asked.digest))
-        commands = {
-            "plain": f"cp {ready}/* {folder}/",
-            "crash": "kill -9 $$",
-            "told": "kill $$",
-            "slow": "sleep 60",
-        }
-        found = subprocess.Popen(["sh", "-c", commands[asked.label]], start_new_session=True)
+        found = start_shell(asked, folder)
         started.append(found.pid)
         return found
 

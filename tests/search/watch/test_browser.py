@@ -1,9 +1,8 @@
-"""The live page in a real browser; see tests/eval/report/test_browser.py."""
+"""The live page in a real browser; see tests/browser.py."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,24 +19,9 @@ from search.ledger import Ledger
 from search.watch.control import Control
 from search.watch.server import Server, Watcher
 from tests.accessibility import violations
+from tests.browser import browser
 from tests.search.searches import run_search
 from tests.search.watch.test_jobs import job, line
-
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-
-
-@contextmanager
-def browser() -> Iterator[Any]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with playwright.sync_playwright() as run:
-        try:
-            chromium = run.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium to be started: {str(error).splitlines()[0]}")
-        try:
-            yield chromium
-        finally:
-            chromium.close()
 
 
 @contextmanager

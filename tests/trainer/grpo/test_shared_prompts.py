@@ -6,20 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 from trl.trainer.utils import add_fused_lm_head
 
-from tests.eval.engines.test_model_classes import CLASSES, FAST, SHAPE
+from tests.eval.engines.test_model_classes import CLASSES, FAST, random_model
 from trainer.grpo.shared_prompts import can_share_prompts, logps_and_entropies
 
 WIDTH, KEPT, ROWS, TEMPERATURE = 19, 12, 6, 0.7
 
 
 def model_of(name: str, **changes: Any) -> Any:
-    kind, own, _ = CLASSES[name]
-    config = getattr(transformers, "Gemma3TextConfig" if kind == "Gemma3" else f"{kind}Config")
-    torch.manual_seed(0)
-    model = getattr(transformers, f"{kind}ForCausalLM")(config(**{**SHAPE, **own, **changes})).eval()
+    model = random_model(name, **changes)
     add_fused_lm_head(model, temperature=TEMPERATURE, outputs=("log_probs", "entropy"))
     return model
 
