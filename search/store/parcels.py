@@ -44,7 +44,7 @@ def unpack(parts: Iterable[bytes], sha256: str, folder: Path) -> None:
     stream: Any = _Stream(iter(parts))
     try:
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=2**20) as archive:
                 archive.extractall(partial, filter="data")
             while stream.read(PART_BYTES):
                 pass
@@ -93,11 +93,11 @@ class _Stream:
 
     parts: Iterator[bytes]
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    left: bytes = b""
+    left: memoryview = memoryview(b"")
 
     def read(self, size: int) -> bytes:
         if not self.left:
-            self.left = next(self.parts, b"")
+            self.left = memoryview(next(self.parts, b""))
             self.digest.update(self.left)
         found, self.left = self.left[:size], self.left[size:]
-        return found
+        return bytes(found)
