@@ -93,7 +93,7 @@ class _Stream:
 
     parts: Iterator[bytes]
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    left: memoryview = memoryview(b"")
+    left: memoryview = field(default_factory=lambda: memoryview(b""))
 
     def read(self, size: int) -> bytes:
         if not self.left:

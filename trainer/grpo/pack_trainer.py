@@ -22,7 +22,7 @@ CPU_ROWS_PER_FORWARD = 16
 """On a CPU the loss is computed for so many rows of similar length at a time, without their common padding."""
 
 LOGITS_IN_MEMORY = 2**26
-"""So many logits at once may lie in memory (256 MiB); beyond that TRL's head computes them in tiles."""
+"""So many logits at once may lie in memory (256 MiB); beyond that they are computed in tiles."""
 
 Sample = Callable[..., Rollouts]
 """(prompt token ids, member of each, step counted from 1) -> completions and, where the engine gives them, their

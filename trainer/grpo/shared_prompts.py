@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from trainer.grpo.frozen_head import has_frozen_head, logps_and_entropies_of
+
 
 @dataclass(frozen=True, slots=True)
 class _Prompts:
@@ -51,8 +53,8 @@ def logps_and_entropies(
 
     `input_ids`, `attention_mask`: (rows, prompt + logits_to_keep), prompts padded on the left. `chunks`: the rows that
     go through the model together. Where rows have different adapters, `assign` is told that of each before a pass.
-    `tiled`: by TRL's head, which the model must have and whose temperature must be this one: it computes the logits of
-    a chunk in tiles, and again in the backward pass, so that they never lie in memory.
+    `tiled`: the logits of a chunk never lie in memory. A head that is not trained is gone over once, any other twice by
+    TRL's, which the model must have and whose temperature must be this one.
     """
     of_chunk = _in_tiles if tiled else _at_once
     width = input_ids.size(1) - logits_to_keep
@@ -112,9 +114,16 @@ def _in_tiles(
     logps, entropies = _at_once(model, prompts, chunk, ids[:, :1], own[:, :1], temperature)
     if ids.size(1) == 1:
         return logps, entropies
-    labels = ids[:, 1:].masked_fill(~own[:, 1:], -100)
-    output = model(**_behind(model, prompts, chunk, ids, own), shift_labels=labels, fused_lm_head=True)
-    return torch.cat([logps, output.log_probs], dim=1), torch.cat([entropies, output.entropy.detach()], dim=1)
+    behind, own = _behind(model, prompts, chunk, ids, own), own[:, 1:]
+    if has_frozen_head(model):
+        states = model.base_model(**behind).last_hidden_state[own]
+        weight = model.get_output_embeddings().weight
+        found = logps_and_entropies_of(states, weight, ids[:, 1:][own], temperature)
+        later, spread = (figure.new_zeros(own.shape).masked_scatter(own, figure) for figure in found)
+    else:
+        output = model(**behind, shift_labels=ids[:, 1:].masked_fill(~own, -100), fused_lm_head=True)
+        later, spread = output.log_probs, output.entropy.detach()
+    return torch.cat([logps, later], dim=1), torch.cat([entropies, spread], dim=1)
 
 
 def _behind(model: Any, prompts: _Prompts, chunk: torch.Tensor, ids: torch.Tensor, own: torch.Tensor) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from trl.trainer.utils import add_fused_lm_head
 
 from tests.eval.engines.test_model_classes import CLASSES, FAST, random_model
+from trainer.grpo.frozen_head import has_frozen_head
 from trainer.grpo.shared_prompts import can_share_prompts, logps_and_entropies
 
 WIDTH, KEPT, ROWS, TEMPERATURE = 19, 12, 6, 0.7
@@ -49,13 +50,15 @@ def gradients(model: Any, logps: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
-@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize(("tiled", "frozen"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CLASSES]
 )
-def test_figures_and_gradients_are_those_of_whole_rows(name: str, tiled: bool) -> None:
+def test_figures_and_gradients_are_those_of_whole_rows(name: str, tiled: bool, frozen: bool) -> None:
     windows = {"sliding_window": 64} if "sliding_window" in CLASSES[name][1] else {}
     model = model_of(name, **windows)
+    model.get_output_embeddings().weight.requires_grad = not frozen
+    assert has_frozen_head(model) == (frozen and name != "phi")  # whose head has a bias
     assert can_share_prompts(model, WIDTH)
     ids, mask = rows()
     found, spread = logps_and_entropies(
