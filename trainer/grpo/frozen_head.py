@@ -32,39 +32,21 @@ def logps_and_entropies_of(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`hidden`: (tokens, hidden size); `weight`: (vocabulary, hidden size); `targets`: (tokens,). Both results are
     float32, (tokens,); the entropies have no gradient."""
-    logps, entropies = _FrozenHead.apply(hidden, weight, targets, temperature)
-    return logps, entropies
-
-
-class _FrozenHead(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        context: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, temperature: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.no_grad(), torch.autocast(hidden.device.type, enabled=False):
         states = hidden.to(weight.dtype)
         highest = states.new_full((len(states),), -torch.inf, dtype=torch.float32)
         total, weighted = torch.zeros_like(highest), torch.zeros(hidden.shape, device=hidden.device)
-        with torch.autocast(hidden.device.type, enabled=False):
-            for tile in weight.split(TILE):
-                logits = (states @ tile.t()).float().div_(temperature)
-                higher = torch.maximum(highest, logits.amax(-1))
-                shrink = torch.exp(highest - higher)
-                shares = logits.sub_(higher[:, None]).exp_()
-                total.mul_(shrink).add_(shares.sum(-1))
-                # In float32 whatever the weights are: sums of rounded tiles would drift.
-                weighted.mul_(shrink[:, None]).addmm_(shares, tile.float())
-                highest = higher
-        expected, own = weighted / total[:, None], weight[targets].float()
-        log_total = highest + total.log()
-        context.save_for_backward((own - expected) / temperature)
-        context.dtype = hidden.dtype
-        floats = states.float()
-        logps = (floats * own).sum(-1) / temperature - log_total
-        entropies = log_total - (floats * expected).sum(-1) / temperature
-        context.mark_non_differentiable(entropies)
-        return logps, entropies
-
-    @staticmethod
-    def backward(context: Any, by_logps: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        (direction,) = context.saved_tensors
-        return (by_logps[:, None] * direction).to(context.dtype), None, None, None
+        for tile in weight.split(TILE):
+            logits = (states @ tile.t()).float().div_(temperature)
+            higher = torch.maximum(highest, logits.amax(-1))
+            shrink = torch.exp(highest - higher)
+            shares = logits.sub_(higher[:, None]).exp_()
+            total.mul_(shrink).add_(shares.sum(-1))
+            # In float32 whatever the weights are: sums of rounded tiles would drift.
+            weighted.mul_(shrink[:, None]).addmm_(shares, tile.float())
+            highest = higher
+        expected, own, log_total = weighted / total[:, None], weight[targets].float(), highest + total.log()
+        logps = (states.float() * own).sum(-1) / temperature - log_total
+        entropies = log_total - (states.float() * expected).sum(-1) / temperature
+    moved = (hidden - hidden.detach()).float()  # 0, with the gradient of the hidden states
+    return logps + (moved * (own - expected) / temperature).sum(-1), entropies
