@@ -4,13 +4,16 @@
 
 In this process, on the testbed's policy in float32, one thread, sampled at temperature 1 with an adapter of rank 16 on
 every projection. Each arm in a process of its own; tokens by seconds of processor time, the first call left out. `base`
-is the same vLLM without adapters. Needs vLLM: run it with the Python of `make test-vllm`.
+is the same vLLM without adapters. `a refresh`: seconds to write the adapter's files and to answer with one token under
+their new name, less those under a known name; what handing weights over in memory could save at most. Needs vLLM: run
+it with the Python of `make test-vllm`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -51,11 +54,11 @@ def measure(arm: str, rows: int, tokens: int, repeats: int) -> dict[str, Any]:
                 parameter.add_(torch.randn_like(parameter) * 0.01)
         stack.save(0, folder)
         stack.remove()
-        started = time.perf_counter(), time.process_time()
+        started = time.perf_counter()
         used = {"by request": str(folder), "base": None}.get(arm, str(Path(place) / "merged"))
         if arm == "merged":
             merge_adapter(str(policy_path()), folder, Path(place) / "merged")
-        merging = time.perf_counter() - started[0]
+        merging = time.perf_counter() - started if arm == "merged" else None
         engine = VllmEngine(policy, rows)
         rates = []
         for call in range(repeats + 1):
@@ -64,7 +67,17 @@ def measure(arm: str, rows: int, tokens: int, repeats: int) -> dict[str, Any]:
                 prompts, Sampling(tokens, temperature=1.0), [used] * rows, [(call, row) for row in range(rows)]
             )
             rates.append(sum(map(len, found)) / (time.process_time() - before))
-    return {"tokens per CPU second": rates[1:], "seconds to merge": merging if arm == "merged" else 0.0}
+        refreshes = []
+        for number in range(repeats if arm == "by request" else 0):
+            written = Path(place) / f"adapter-{number}"
+            before = time.perf_counter()
+            shutil.copytree(folder, written)
+            engine.complete(prompts[:1], Sampling(1, temperature=0.0), [str(written)], [(0, 0)])
+            middle = time.perf_counter()
+            engine.complete(prompts[:1], Sampling(1, temperature=0.0), [str(written)], [(0, 0)])
+            refreshes.append(middle - before - (time.perf_counter() - middle))
+    found: dict[str, Any] = {"tokens per CPU second": rates[1:]}
+    return found | ({"a refresh": refreshes} if refreshes else {}) | ({"seconds to merge": merging} if merging else {})
 
 
 def main() -> None:
