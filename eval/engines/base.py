@@ -45,6 +45,10 @@ class EngineUnusable(UserError):
     """What an engine samples with is not there, or is another than it has to be: no job runs until it is seen to."""
 
 
+class OtherVersion(EngineUnusable):
+    """Another one than was asked for is installed, which no waiting changes."""
+
+
 class EngineSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -201,13 +205,13 @@ BUILT_IN_ENGINES = {
 
 def engine_class(settings: EngineSettings) -> type[GenerationEngine]:
     """Raises UserError for an engine that is not known or cannot be imported, or options that it does not take;
-    EngineUnusable for another version than asked for, and as `GenerationEngine.version` does."""
+    OtherVersion where not that one is asked for, and as `GenerationEngine.version` does."""
     found = _class(settings)
     given = {"policy": None, "batch_size": 1, **settings.options}
     require_options(found, given, "engine.options", f"engine {settings.name!r}")
     installed = found.version(settings.options)
     if settings.version is not None and settings.version != installed:
-        raise EngineUnusable(
+        raise OtherVersion(
             f"engine.version = {settings.version!r}, and {installed or 'no version of its own'} is installed here: "
             f"install what was asked for, or leave the field out of a new search"
         )
@@ -231,6 +235,8 @@ def build_engine(
         try:
             found = engine_class(settings)
             break
+        except OtherVersion:
+            raise
         except EngineUnusable:
             if time.monotonic() > until:
                 raise

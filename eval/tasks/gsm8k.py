@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,11 +37,13 @@ build = TaskBuilder("gsm8k", Gsm8kOptions, _make)
 
 
 def read_gsm8k_record(record: Mapping[str, Any]) -> Question:
-    """The gold answer is what follows the last `####`, the worked solution what stands before it."""
+    """The gold answer is what follows the last `####`, the worked solution what stands before it, without its notes for
+    a calculator such as `<<48/2=24>>`: few policies have one."""
     solution, marker, gold = text_field(record, "answer").rpartition("####")
     gold = gold.strip()
     if not marker:
         raise ValueError("the field 'answer' has no line `#### number`")
     if parse_number(gold) is None:
         raise ValueError(f"the gold answer {gold[:60]!r} after #### is not a number")
-    return Question(text_field(record, "question"), gold.replace(",", ""), worked_solution=solution.strip() or None)
+    worked = re.sub(r"<<[^<>\n]*>>", "", solution).strip()
+    return Question(text_field(record, "question"), gold.replace(",", ""), worked_solution=worked or None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,15 @@ from typing import Any
 import pytest
 
 from eval.engines import vllm_server
-from eval.engines.base import EngineLost, EngineSettings, EngineUnusable, Sampling, build_engine, engine_class
+from eval.engines.base import (
+    EngineLost,
+    EngineSettings,
+    EngineUnusable,
+    OtherVersion,
+    Sampling,
+    build_engine,
+    engine_class,
+)
 from eval.engines.prompting import PromptFormat
 from eval.engines.vllm_engine import ADAPTERS, VllmEngine
 from eval.engines.vllm_process import ServerProcess, flags, server_environment
@@ -161,6 +170,14 @@ def test_a_search_goes_on_while_its_server_is_away_and_a_job_waits_for_it(monkey
     monkeypatch.setattr(vllm_server, "running_version", away_at_first)
     engine_on(server.address)
     assert len(asked) == 2
+
+
+def test_nobody_waits_for_another_version(server: FakeVllm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("waited"))
+    policy: Any = Policy()
+    settings = EngineSettings(name="vllm", version="vllm 0.29.0", options={"server": server.address})
+    with pytest.raises(OtherVersion, match=r"version = 'vllm 0\.29\.0', and vllm 0\.30\.0 is installed here"):
+        build_engine(settings, policy, 8)
 
 
 def test_whole_models_are_not_served_at_an_address(server: FakeVllm, tmp_path: Path) -> None:
