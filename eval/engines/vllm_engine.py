@@ -202,15 +202,17 @@ class VllmEngine(GenerationEngine):
                 f"{needed.source!r} is a whole model, and engine.options.server = {self._address!r} serves the base "
                 "policy and adapters of it alone: use server: start, or leave the option out"
             )
+        if self._warm is not None and self._warm.served.holds(needed):
+            from eval.engines.vllm_server import WarmModel
+
+            return WarmModel(self._warm)
         like = self.policy.model
         dtype = str(like.dtype).removeprefix("torch.")
         settings = (needed, like.device.type, dtype, self.batch_size, self._memory_share)
         if self._server is None:
             return ModelInProcess(*settings)
-        from eval.engines.vllm_server import StartedModel, WarmModel
+        from eval.engines.vllm_server import StartedModel
 
-        if self._warm is not None and self._warm.served.holds(needed):
-            return WarmModel(self._warm)
         return StartedModel(needed, model_fields(*settings), self.folder)
 
     @property

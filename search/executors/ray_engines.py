@@ -53,15 +53,17 @@ class RayEngines:
         return self._current if self.needed(job) else None
 
     def turn_to(self, wanted: WarmEngine, others: Iterable[Job], busy: bool) -> bool:
-        """Whether the engines serve what is wanted. If they are not `busy` they become such, with room for what others
-        of the same policy need too."""
-        if self._current is not None and self._current.serves(wanted):
-            return True
-        if busy:
-            return False
-        self.end()
-        for other in filter(None, map(self.needed, others)):
-            wanted = wanted.beside(other)
+        """Whether the engines serve what is wanted. If they are not `busy`, and none of the others that wait needs them
+        as they are, they become such, with room for what others of the same policy need too."""
+        needs = [need for need in map(self.needed, others) if need is not None]
+        if self._current is not None:
+            if self._current.serves(wanted):
+                return True
+            if busy or any(map(self._current.serves, needs)):
+                return False
+            self.end()
+        for need in needs:
+            wanted = wanted.beside(need)
         self._current = wanted.model_copy(update={"owner": uuid.uuid4().hex})
         return True
 

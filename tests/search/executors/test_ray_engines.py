@@ -156,6 +156,18 @@ def test_no_server_outlives_the_driver(place: Place, tmp_path: Path, ending: str
 
 
 @pytest.mark.ray
+def test_jobs_of_two_policies_take_turns(place: Place, tmp_path: Path) -> None:
+    kinds: list[Any] = [{"device": "cpu", "dtype": dtype} for dtype in ("float32", "bfloat16")]
+    jobs = [asking(questions, label="environment", hardware=kinds[questions % 2]) for questions in (2, 3, 4)]
+    executor = InstantOnRay(address=place.cluster.address, warm_engine=True)
+    ended = list(executor.run(jobs, tmp_path / "jobs"))
+    assert [done.job.hardware.dtype for done in ended] == ["float32", "float32", "bfloat16"]
+    told = [json.loads((done.folder / "environment").read_text())[WARM] for done in ended]
+    assert told[0] == told[1] != told[2]
+    wait_for(lambda: "--dtype=bfloat16" in place.server().cmdline())
+
+
+@pytest.mark.ray
 def test_a_server_that_cannot_start_ends_the_search_with_what_it_said(place: Place, tmp_path: Path) -> None:
     executor = RayExecutor(address=place.cluster.address, warm_engine=True)
     module = place.stand_in / "vllm" / "entrypoints" / "openai" / "api_server.py"
