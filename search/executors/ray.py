@@ -213,7 +213,7 @@ class RayExecutor:
                         waiting.remove(job)
                         going.add(job.digest)
                         self._submit(job, folder)
-                if not running:
+                if waiting and not running:
                     time.sleep(POLL_SECONDS)
                 ready = ray.wait(list(running), num_returns=1, timeout=WAIT_SECONDS)[0] if running else []
                 for task in ready:
@@ -238,8 +238,8 @@ class RayExecutor:
         return kept_result(folder / job.digest, job.digest, KINDS[job.kind].result)
 
     def _may_start(self, job: Job, waiting: Sequence[Job]) -> bool:
-        """Not while as many run as may; with warm engines, neither beside jobs that need another, nor where a node with
-        one would have to make it wait."""
+        """Not while as many run as may: with warm engines as many as nodes have room for where one is ready, and none
+        beside jobs that need another."""
         running = self._running
         if self.parallel_jobs is not None and len(running) >= self.parallel_jobs:
             return False

@@ -128,6 +128,32 @@ def test_a_job_whose_server_is_killed_runs_again_with_a_fresh_one(place: Place, 
 
 
 @pytest.mark.ray
+def test_a_node_that_dies_takes_its_engine_along_and_loses_no_job(place: Place, tmp_path: Path) -> None:
+    second = place.cluster.add_node(num_cpus=2, **MEMORY)
+    raylet = second.all_processes["raylet"][0].process.pid
+    executor = InstantOnRay(address=place.cluster.address, warm_engine=True)
+    there: list[psutil.Process] = []
+
+    def mischief() -> None:
+        def running() -> bool:
+            there[:] = [found for found in servers(place.stand_in) if raylet in {up.pid for up in found.parents()}]
+            return bool(there)
+
+        wait_for(running, 120)
+        os.kill(raylet, signal.SIGKILL)
+
+    thread = Thread(target=mischief)
+    thread.start()
+    jobs = [asking(questions, label="pause 6") for questions in range(2, 7)]
+    ended = list(run_jobs(executor, jobs, tmp_path / "jobs"))
+    thread.join()
+    place.cluster.remove_node(second)
+    assert [done.result.failure for done in ended] == [None] * 5
+    wait_for(lambda: not alive(there[0].pid))
+    assert place.server().is_running()
+
+
+@pytest.mark.ray
 @pytest.mark.parametrize(
     "ending", ["", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "raise KeyboardInterrupt"]
 )
