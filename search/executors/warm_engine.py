@@ -15,11 +15,11 @@ from eval.engines.vllm_server import ServerClient, started_server, unload_under
 from search.executors.environment import job_environment
 from trainer.jobs.base import Job
 from trainer.jobs.evaluate import EvaluateJob
-from trainer.jobs.settings import Frozen, Hardware
+from trainer.jobs.settings import Frozen, Hardware, LoraSettings
 from trainer.jobs.train import TrainJob
 from trainer.policy import base_model_source
 
-LEAST_ADAPTERS, LEAST_RANK = 8, 16
+LEAST_ADAPTERS, LEAST_RANK = 8, LoraSettings().rank
 """That there is room for even where the first jobs need less, so that it is not started again for those that follow."""
 MOST_ADAPTERS = 64
 """On a GPU, at once for several jobs together; the rows of more wait."""

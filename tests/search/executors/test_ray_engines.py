@@ -29,10 +29,12 @@ from tests.search.executors.instant_on_ray import InstantOnRay
 from tests.search.executors.stand_in_vllm import VERSION, lay_out, servers
 from tests.search.executors.test_local import alive, wait_for
 from tests.search.executors.test_ray import CANARY, job
+from tests.search.searches import run_search
 from trainer.jobs.evaluate import EvaluateJob
 
 MEMORY = {"object_store_memory": 100 * 2**20}
-VLLM = {"name": "vllm", "version": VERSION, "options": {"server": "start"}}
+START = {"name": "vllm", "options": {"server": "start"}}
+VLLM = {**START, "version": VERSION}
 
 
 class Place(NamedTuple):
@@ -194,6 +196,37 @@ def test_jobs_of_two_policies_take_turns(place: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
+def test_a_search_comes_to_the_same_leaderboard_and_leaves_no_server(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(place.stand_in))
+    boards, seen = [], set()
+
+    def mischief() -> None:
+        wait_for(lambda: servers(place.stand_in), 120)
+        server = place.server()
+        seen.add(server)
+        server.kill()
+        wait_for(lambda: set(servers(place.stand_in)) - seen, 120)
+        seen.add(place.server())
+
+    for warm in (False, True):
+        options = {"address": place.cluster.address, "warm_engine": warm}
+        executor = {"name": f"{InstantOnRay.__module__}:InstantOnRay", "options": options}
+        thread = Thread(target=mischief)
+        if warm:
+            thread.start()
+        code, run = run_search(tmp_path, name=str(warm), executor=executor, engine=START)
+        assert code == 0
+        boards.append((run / "leaderboard.json").read_bytes())
+    thread.join()
+    assert boards[0] == boards[1]
+    assert len(seen) == 2
+    gc.collect()
+    wait_for(lambda: not servers(place.stand_in))
+
+
+@pytest.mark.ray
 def test_a_server_that_cannot_start_ends_the_search_with_what_it_said(place: Place, tmp_path: Path) -> None:
     executor = RayExecutor(address=place.cluster.address, warm_engine=True)
     module = place.stand_in / "vllm" / "entrypoints" / "openai" / "api_server.py"
@@ -227,7 +260,7 @@ def test_engine_and_jobs_share_what_a_node_has(place: Place, tmp_path: Path) -> 
             assert done.result.failure is None
             environment = json.loads((done.folder / "environment").read_text())
             assert environment["CUDA_VISIBLE_DEVICES"] == "0"
-            assert json.loads(environment[WARM])["served"]["rank"] == 16
+            assert json.loads(environment[WARM])["served"]["rank"] == 32
             assert CANARY not in environment.values()
             together.append(len(executor._running))
         assert together == [0, 0]

@@ -36,25 +36,25 @@ def test_jobs_share_a_server_that_was_started_with_the_same() -> None:
         needed(hardware={"device": "cpu", "threads": 2}),
         needed(engine={**VLLM, "version": "vllm 0.31.0"}),
         needed(engine={**VLLM, "options": {"server": "start", "memory_share": 0.5}}),
-        first.model_copy(update={"rank": 32}),
+        first.model_copy(update={"rank": 64}),
         first.model_copy(update={"adapters": 9}),
     ]
     assert len({first.name("a"), first.name("b"), *(other.name("a") for other in others)}) == 9
     assert not any(first.serves(other) for other in others)
     assert [other.serves(first) for other in others] == [False] * 5 + [True] * 2
-    assert others[-1].beside(others[-2]) == first.model_copy(update={"adapters": 9, "rank": 32})
+    assert others[-1].beside(others[-2]) == first.model_copy(update={"adapters": 9, "rank": 64})
     assert first.beside(others[0]) == first
 
 
 def test_room_is_for_the_adapters_of_the_jobs(tmp_path: Path) -> None:
-    runs = [training_run(tmp_path, seed=seed, engine=VLLM, lora={"rank": 20}) for seed in range(9)]
+    runs = [training_run(tmp_path, seed=seed, engine=VLLM, lora={"rank": 40}) for seed in range(9)]
     packed = warm_engine_of(TrainJob.of(*runs))
     assert packed is not None
-    assert (packed.adapters, packed.rank) == (9, 32)
+    assert (packed.adapters, packed.rank) == (9, 64)
     adapter = write_adapter(tmp_path / "adapter")
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({"r": 40}))
     assert needed(adapters=(None, adapter)).rank == 64
-    assert (needed().adapters, needed().rank) == (8, 16)
+    assert (needed().adapters, needed().rank) == (8, 32)
 
 
 def test_jobs_that_start_no_server_need_none_nor_do_those_of_whole_models(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_server_has_room_for_all_jobs_of_its_node(tmp_path: Path, monkeypatch:
     for jobs, on_gpu in ((3, False), (3, True), (30, True)):
         WarmServer(needed(), jobs, on_gpu, tmp_path / "logs").serve("/models/base")
     assert [fields["max_loras"] for fields in asked] == [25, 24, 64]
-    assert asked[0]["max_lora_rank"] == 16
+    assert asked[0]["max_lora_rank"] == 32
     assert asked[0]["model"] == "/models/base"
     assert "gpu_memory_utilization" not in asked[0]
     assert asked[1]["gpu_memory_utilization"] == 0.4
