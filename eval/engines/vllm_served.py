@@ -6,7 +6,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ CPU_CACHE_GIB = int(os.environ.get("VLLM_CPU_KVCACHE_SPACE") or 1)
 """What vLLM's cache takes on a CPU."""
 MOST_ROWS = 256
 """Decoded together, as vLLM itself chooses on most GPUs: it keeps the logits of as many in memory."""
+MEMORY_SHARE = 0.4
+"""Of a GPU's memory, what is vLLM's unless told."""
 ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_NO_USAGE_STATS": "1",
@@ -26,6 +28,8 @@ ENVIRONMENT = {
 }
 """What vLLM reads when it is imported or started, where nothing else is set: nothing sent out; on a CPU threads are
 left where they are."""
+WARM = "REWARD_SEARCH_WARM_VLLM"
+"""Variable by which a job is told of a server that was started for it and others: a `Warm`, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,31 @@ class Served:
     def beside(self, other: Served) -> Served:
         """Room for these and those."""
         return Served(self.source, max(self.adapters, other.adapters), max(self.rank, other.rank))
+
+    def holds(self, needed: Served) -> bool:
+        """Whether it can do what is needed as it is."""
+        most = highest_rank(self) if self.adapters else 0
+        return self.source == needed.source and needed.adapters <= self.adapters and needed.rank <= most
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """A server that others started, on this machine, for jobs of one base policy. `socket`: its path."""
+
+    socket: str
+    served: Served
+
+    def variables(self) -> dict[str, str]:
+        """Of the environment of a job that may ask it."""
+        return {WARM: json.dumps(asdict(self))}
+
+
+def warm_server() -> Warm | None:
+    """That of which this process was told, if it was."""
+    if (told := os.environ.get(WARM)) is None:
+        return None
+    fields = json.loads(told)
+    return Warm(fields["socket"], Served(**fields["served"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +113,6 @@ class ServedModel(ABC):
     @abstractmethod
     def _unload(self, held: Any) -> None: ...
 
-    def holds(self, needed: Served) -> bool:
-        """Whether it can do what is needed as it is."""
-        most = highest_rank(self.served) if self.served.adapters else 0
-        return self.served.source == needed.source and needed.adapters <= self.served.adapters and needed.rank <= most
-
     def hold(self, folders: Sequence[str | None]) -> list[Any]:
         """What vLLM knows each of these adapters by, loaded where they are not."""
         self._make_room({_content(folder) for folder in folders if folder is not None})
@@ -116,19 +140,19 @@ class ServedModel(ABC):
             self._unload(held)
 
 
-def model_fields(served: Served, like: Any, batch_size: int, memory_share: float) -> dict[str, Any]:
-    """Arguments of vLLM's `LLM`, and with dashes of its server. `like`: the transformers model whose device and
-    precision it takes. `batch_size`: rows of one adapter to decode together. `memory_share`: of a GPU's."""
+def model_fields(served: Served, device: str, dtype: str, batch_size: int, memory_share: float) -> dict[str, Any]:
+    """Arguments of vLLM's `LLM`, and with dashes of its server. `device`: `cpu` or `cuda`. `dtype`: as `Hardware` has
+    it. `batch_size`: rows of one adapter to decode together. `memory_share`: of a GPU's."""
     fields: dict[str, Any] = {
         "model": served.source,
-        "dtype": str(like.dtype).removeprefix("torch."),
+        "dtype": dtype,
         "max_num_seqs": min(batch_size * max(1, served.adapters), MOST_ROWS),
         "max_model_len": -1,
         "enable_prefix_caching": True,
         "generation_config": "vllm",
         "logprobs_mode": "processed_logprobs",
     }
-    on_cpu = like.device.type == "cpu"
+    on_cpu = device == "cpu"
     if served.adapters:
         # On a CPU a row of the base beside others takes what is in the last place (index -1): nobody gets that.
         places = served.adapters + on_cpu

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from eval.engines.base import RETURN_SECONDS, EngineLost, EngineUnusable
 from eval.engines.vllm_process import ServerProcess
-from eval.engines.vllm_served import MOST_ROWS, RANKS, Completed, Served, ServedModel, model_fields
+from eval.engines.vllm_served import MOST_ROWS, Completed, Served, ServedModel, Warm
 from rewards_generated.errors import UserError
 
 START_SECONDS = 1800.0
@@ -190,26 +190,30 @@ class ModelOnServer(ServedModel):
         _unload(self._client, held)
 
 
+def started_server(fields: Mapping[str, Any], folder: Path | None) -> ServerProcess:
+    """A server of this process's, once it answers. `fields`: as `model_fields` gives them. `folder`: where its log
+    goes. Raises EngineUnusable if it ends before it is ready, EngineLost if it is killed."""
+    process = ServerProcess(fields, folder)
+    client, until = ServerClient(process.socket), time.monotonic() + START_SECONDS
+    while not client.healthy():
+        ended = process.ended()
+        if ended or time.monotonic() > until:
+            how = ended or f"was not ready after {START_SECONDS:.0f} s"
+            kind, said = (EngineLost if process.killed() else EngineUnusable), process.last_words()
+            process.stop()
+            raise kind(f"the vLLM server of a job {how} while it started; its log {process.log} says: {said}")
+        time.sleep(0.2)
+    return process
+
+
 class StartedModel(ModelOnServer):
     """On a server that this process starts and that ends with it."""
 
-    def __init__(self, served: Served, like: Any, batch_size: int, memory_share: float, folder: Path | None) -> None:
-        """As `model_fields` says. `folder`: where its log goes. Raises EngineUnusable if the server ends before it is
-        ready, EngineLost if it is killed."""
-        self._process = ServerProcess(model_fields(served, like, batch_size, memory_share), folder)
+    def __init__(self, served: Served, fields: Mapping[str, Any], folder: Path | None) -> None:
+        """As `started_server` does, and raises."""
+        self._process = started_server(fields, folder)
         super().__init__(served, ServerClient(self._process.socket))
         self.name = served.source
-        until = time.monotonic() + START_SECONDS
-        while not self._client.healthy():
-            ended = self._process.ended()
-            if self._process.killed():
-                raise self._lost("while it started")
-            if ended or time.monotonic() > until:
-                how = ended or f"was not ready after {START_SECONDS:.0f} s"
-                said = self._process.last_words()
-                self.stop()
-                raise EngineUnusable(f"the vLLM server of a job {how}; its log {self._process.log} says: {said}")
-            time.sleep(0.2)
 
     def stop(self) -> None:
         self._held = {}
@@ -231,14 +235,16 @@ class StartedModel(ModelOnServer):
 class ModelAtAddress(ModelOnServer):
     """On a server that others started, and that other jobs use too. It has to read the folders that jobs write."""
 
-    def __init__(self, source: str, address: str) -> None:
-        """`source`: of the base policy. Raises EngineUnusable if the server cannot do what is needed."""
-        super().__init__(Served(source, adapters=2**31, rank=RANKS[-1]), ServerClient(address))
+    def __init__(self, served: Served, address: str) -> None:
+        """Raises EngineUnusable if the server cannot do what is needed."""
+        super().__init__(served, ServerClient(address))
         self._address = address
         base = next(model for model in self._ask("/v1/models")["data"] if model["parent"] is None)
         self.name = base["id"]
-        if not _same(base["root"], source):
-            raise self._unusable(f"serves {base['root']!r}, and the base policy is {source!r}: start it with that")
+        if not _same(base["root"], served.source):
+            raise self._unusable(
+                f"serves {base['root']!r}, and the base policy is {served.source!r}: start it with that"
+            )
         self._require_adapters()
         self._require_processed()
         # What it holds of this job's goes with the job.
@@ -284,6 +290,32 @@ class ModelAtAddress(ModelOnServer):
                 f"does not see {folder}, where this job lies: server and jobs need the same files under the same paths"
             )
         return self._unusable(f"does not take the adapter {folder!r}: {why}; see to --enable-lora and --max-lora-rank")
+
+
+class WarmModel(ModelAtAddress):
+    """On a server that whoever runs the jobs keeps for them, and starts again where it ended."""
+
+    def __init__(self, warm: Warm) -> None:
+        """Raises EngineLost if it has ended."""
+        super().__init__(warm.served, warm.socket)
+
+    def _unusable(self, why: str) -> EngineUnusable:
+        return EngineUnusable(f"the vLLM server that jobs of this machine share {why}")
+
+    def _lost(self, why: str) -> Exception:
+        return EngineLost(f"the vLLM server that jobs of this machine share has ended ({why})")
+
+    def _refused(self, folder: str, why: str) -> Exception:
+        return UserError(f"vLLM cannot serve the adapter {folder!r}: {why}")
+
+
+def unload_under(where: str, folder: Path) -> None:
+    """Takes from the server there the adapters that lie in the folder, as a job that was killed leaves them."""
+    client, root = ServerClient(where), folder.resolve()
+    with suppress(OSError, http.client.HTTPException, Refused):
+        for model in client.ask("/v1/models", seconds=10.0)["data"]:
+            if model["parent"] is not None and Path(model["root"]).resolve().is_relative_to(root):
+                _unload(client, model["id"])
 
 
 def _same(root: str, source: str) -> bool:

@@ -11,16 +11,18 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.engines.base import EngineLost
 from rewards_generated.children import keep_exit_codes
 from rewards_generated.errors import SandboxUnavailable, UserError
 from rewards_generated.sandbox import require_strength
 from search.executors.endings import Endings
 from search.executors.environment import job_environment
 from search.executors.job_process import seconds_allowed, start_job, steps_done, stop_job
+from search.executors.warm_engine import WarmEngine
 from search.store.base import ParcelStore, Sent, bring
 from search.store.parcels import ParcelDamaged, pack
 from search.store.url_store import StoreFailed, UrlStore
@@ -52,6 +54,8 @@ class Order:
     """URL of the store through which everything travels, if there is one."""
     search: str = ""
     """Whose job it is, in that store."""
+    engine: WarmEngine | None = None
+    """What serves the job on its node, if it shares that with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,13 @@ class Ended:
 
 
 Event = Refused | Lost | Progress | Part | Ended
+Serving = Callable[[Job, Path], AbstractContextManager[Mapping[str, str]]]
+"""(job with its places, folder of the attempt) -> variables by which its process is told what serves it, for as long as
+it runs. Raises EngineLost."""
+
+
+def nothing_serves(job: Job, attempt: Path) -> AbstractContextManager[Mapping[str, str]]:
+    return nullcontext({})
 
 
 def carry_out(
@@ -105,6 +116,7 @@ def carry_out(
     store: ParcelStore,
     endings: Endings | None = None,
     started: Callable[[Path], None] = lambda folder: None,
+    serving: Serving = nothing_serves,
 ) -> Iterator[Event]:
     """Runs the job of the order and tells what happens. `node`: its name for people. `store`: where the inputs are.
     `endings`: where the job's folder goes and its end is written down; without, the folder is told in parts.
@@ -117,7 +129,7 @@ def carry_out(
     if (why := unfit(job, order.versions)) is not None:
         yield Refused(node, f"node {node} {why}")
         return
-    with _attempt(order.folder) as attempt:
+    with _attempt(order.folder) as attempt, ExitStack() as stack:
         places: dict[str, str] = {}
         for sent in order.inputs:
             try:
@@ -135,7 +147,13 @@ def carry_out(
                 return
         environment = job_environment(job.hardware, None if order.gpus else "")
         yield Progress(node)
-        process = start_job(job.model_copy(update={"places": places}), folder, environment)
+        placed = job.model_copy(update={"places": places})
+        try:
+            told_of = stack.enter_context(serving(placed, attempt))
+        except EngineLost as error:
+            yield Lost(str(error))
+            return
+        process = start_job(placed, folder, {**environment, **told_of})
         started(folder)
         since, limit, told = time.monotonic(), seconds_allowed(job, order.timeout), Told()
         try:
@@ -161,7 +179,10 @@ def carry_out(
 
 
 def carry_out_through_store(
-    order: Order, node: str, started: Callable[[Path], None] = lambda folder: None
+    order: Order,
+    node: str,
+    started: Callable[[Path], None] = lambda folder: None,
+    serving: Serving = nothing_serves,
 ) -> Iterator[Event]:
     """As `carry_out`, by the store that the order names. A node that cannot use it refuses."""
     assert order.store is not None
@@ -171,7 +192,7 @@ def carry_out_through_store(
     except UserError as error:
         yield Refused(node, f"node {node}: {error}")
         return
-    yield from carry_out(order, node, store, Endings(store, order.search), started)
+    yield from carry_out(order, node, store, Endings(store, order.search), started, serving)
 
 
 @dataclass(slots=True)
@@ -219,13 +240,18 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
+def node_root(folder: str | None) -> Path:
+    """Where a node keeps what jobs need and leave."""
+    return Path(folder).expanduser() if folder else Path(tempfile.gettempdir(), f"reward-search-{os.getuid()}")
+
+
 @contextmanager
 def _attempt(folder: str | None) -> Iterator[Path]:
     """A folder for one attempt at one job, gone with it; those whose process was killed are removed on the way.
 
     Raises UserError if the folder that should hold it is another user's.
     """
-    root = Path(folder).expanduser() if folder else Path(tempfile.gettempdir(), f"reward-search-{os.getuid()}")
+    root = node_root(folder)
     attempts = root / "attempts"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.stat().st_uid != os.getuid():

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,25 @@ from rewards_generated.files import restored, write_whole
 from search.executors.base import Capacity
 from search.executors.endings import Endings, search_of
 from search.executors.job_process import describe_job, ended_job, require_limits, seconds_allowed
-from search.executors.node import Ended, Event, Lost, Order, Part, Progress, Refused, carry_out, carry_out_through_store
+from search.executors.node import (
+    Ended,
+    Event,
+    Lost,
+    Order,
+    Part,
+    Progress,
+    Refused,
+    carry_out,
+    carry_out_through_store,
+    nothing_serves,
+)
+from search.executors.ray_engines import RayEngines, served_here
+from search.executors.ray_nodes import alive_nodes, free_on_node, pinned_to, room_on
 from search.store.base import ParcelStore, Sender
 from search.store.inputs import Input, inputs_of
 from search.store.object_store import FETCH_SECONDS, RayObjectStore
 from search.store.parcels import PART_BYTES, ParcelDamaged, unpack
 from search.store.url_store import CREDENTIALS, UrlStore
-from trainer.grpo.memory import free_memory
 from trainer.jobs.base import Done, Job, Result
 from trainer.jobs.folder import LOG_FILE, STEPS_FILE, kept_result, versions
 from trainer.jobs.registry import KINDS
@@ -44,6 +57,7 @@ STOP_SECONDS = 20.0
 """That a task has for stopping its job's process and cleaning up, before its worker is killed."""
 CONNECT_SECONDS = 5.0
 WAIT_SECONDS = 1.0
+POLL_SECONDS = 0.1
 SILENT_SECONDS = 120.0
 """After which it is said that no job runs."""
 
@@ -53,6 +67,8 @@ class _Running:
     job: Job
     place: Path
     inputs: tuple[Input, ...]
+    engine: bool = False
+    """Whether it shares one with others."""
     steps: int = 0
     node: str = ""
 
@@ -68,10 +84,11 @@ def run_on_node(order: Order) -> Iterator[Event]:
 
     context = ray.get_runtime_context()
     node = f"{ray.util.get_node_ip_address()} ({context.get_node_id()})"
+    serving = nothing_serves if order.engine is None else partial(served_here, order.engine, context.get_node_id())
     if order.store is None:
-        yield from carry_out(order, node, RayObjectStore())
+        yield from carry_out(order, node, RayObjectStore(), serving=serving)
     else:
-        yield from carry_out_through_store(order, node)
+        yield from carry_out_through_store(order, node, serving=serving)
 
 
 class RayExecutor:
@@ -95,16 +112,18 @@ class RayExecutor:
         memory_gib_per_job: float | None = None,
         node_folder: str | None = None,
         store: str | None = None,
+        warm_engine: bool = False,
     ) -> None:
         """Connects to the cluster at `address`, such as `auto` or `10.0.0.1:6379`; None starts Ray on this machine.
 
         `parallel_jobs`: jobs at the same time; None: as many as the cluster has room for. `job_timeout_seconds`: as
-        for `LocalExecutor`. `gpus_per_job`: a fraction lets jobs share a GPU; None: 1, and 0 for jobs on a CPU or
-        where no node has a GPU. `memory_gib_per_job`: that a node must have left by Ray's account; None: it is not
-        counted. `node_folder`: on every node, for what jobs need and leave; None: one in its folder for temporary
-        files. `store`: URL of a store through which inputs and results travel (`search.store.url_store`); None: the
-        cluster's memory. Raises UserError for values out of range, and where Ray, the cluster or the store is not
-        there.
+        for `LocalExecutor`. `gpus_per_job`: a fraction lets jobs share a GPU; None: 1, less what a warm engine
+        keeps, and 0 for jobs on a CPU or where no node has a GPU. `memory_gib_per_job`: that a node must have left by
+        Ray's account; None: it is not counted. `node_folder`: on every node, for what jobs need and leave; None: one in
+        its folder for temporary files. `store`: URL of a store through which inputs and results travel
+        (`search.store.url_store`); None: the cluster's memory. `warm_engine`: each node keeps a vLLM server, which the
+        jobs there share that would start one of their own. Raises UserError for values out of range, and where Ray, the
+        cluster or the store is not there.
         """
         require_limits(parallel_jobs, job_timeout_seconds)
         for field, value in {"gpus_per_job": gpus_per_job, "memory_gib_per_job": memory_gib_per_job}.items():
@@ -122,6 +141,9 @@ class RayExecutor:
             self._store = self._url_store = UrlStore(store)
             self._url_store.require()
         self._sender = Sender(self._store)
+        self._engines = RayEngines(node_folder) if warm_engine else None
+        self._free: dict[tuple[str, bool], int] = {}
+        self._places: dict[Hardware, int] = {}
         self._refused: dict[str, str] = {}
         self._running: dict[Any, _Running] = {}
         _connect(address, keys=CREDENTIALS if store is not None else ())
@@ -136,19 +158,24 @@ class RayExecutor:
 
         wanted = self._resources(hardware)
         self._require_room(hardware)
+        taken = self._taken(wanted)
         nodes = {node["NodeID"]: node["Resources"] for node in self._nodes()}
-        rooms = {node: room for node, resources in nodes.items() if (room := _room(resources, wanted))}
-        free = ray.remote(max_retries=0, num_cpus=0)(_free_memory)
+        rooms = self._rooms(wanted)
+        free = ray.remote(max_retries=0, num_cpus=0)(free_on_node)
         on_gpu = wanted["num_gpus"] > 0
         asked = {
-            node: free.options(scheduling_strategy=_on(node)).remote(int(nodes[node]["GPU"]) if on_gpu else 0)
+            node: free.options(scheduling_strategy=pinned_to(node)).remote(int(nodes[node]["GPU"]) if on_gpu else 0)
             for node in rooms
         }
         each = []
         for node, answer in asked.items():
             with suppress(ray.exceptions.RayError):  # one that is gone has no room
-                sharing = max(1.0, 1 / wanted["num_gpus"]) if on_gpu else rooms[node]
-                each.append(int(ray.get(answer, timeout=FETCH_SECONDS) / sharing))
+                # What an engine keeps is reckoned with elsewhere, as if it were the job's own; it has not started yet
+                # where the node is asked first.
+                sharing = max(1.0, (1 - taken) / wanted["num_gpus"]) if on_gpu else rooms[node]
+                memory = ray.get(answer, timeout=FETCH_SECONDS)
+                first = self._free.setdefault((node, on_gpu), memory)
+                each.append(int((memory if self._engines is None else first) / sharing))
         if not each:
             raise UserError("no node of the Ray cluster answers: see `ray status`")
         jobs = sum(rooms.values())
@@ -165,6 +192,8 @@ class RayExecutor:
             ended_before = self._endings.all()
             for job in [job for job in waiting if job.digest in ended_before and self._kept(job, folder) is None]:
                 self._endings.adopt(job, folder / job.digest)
+        if self._engines is not None:
+            self._engines.expect(waiting)
         for job in [job for job in waiting if self._kept(job, folder) is None]:
             if self._endings is not None:
                 self._endings.supply(job, folder)
@@ -174,18 +203,19 @@ class RayExecutor:
         heard = time.monotonic()
         try:
             while waiting or running:
+                self._places.clear()
                 going = {state.job.digest for state in running.values()}
                 for job in [job for job in waiting if job.digest not in going]:
                     if (kept := self._kept(job, folder)) is not None:
                         waiting.remove(job)
                         yield Done(job, kept, folder / job.digest)
-                    elif job.digest not in going and (self.parallel_jobs is None or len(running) < self.parallel_jobs):
+                    elif job.digest not in going and self._may_start(job, waiting):
                         waiting.remove(job)
                         going.add(job.digest)
                         self._submit(job, folder)
-                if not running:
-                    continue
-                ready, _ = ray.wait(list(running), num_returns=1, timeout=WAIT_SECONDS)
+                if waiting and not running:
+                    time.sleep(POLL_SECONDS)
+                ready = ray.wait(list(running), num_returns=1, timeout=WAIT_SECONDS)[0] if running else []
                 for task in ready:
                     state, heard = running[task], time.monotonic()
                     ended = self._hear(task, state)
@@ -207,6 +237,24 @@ class RayExecutor:
     def _kept(self, job: Job, folder: Path) -> Any:
         return kept_result(folder / job.digest, job.digest, KINDS[job.kind].result)
 
+    def _may_start(self, job: Job, waiting: Sequence[Job]) -> bool:
+        """Not while as many run as may: with warm engines as many as nodes have room for where one is ready, and none
+        beside jobs that need another."""
+        running = self._running
+        if self.parallel_jobs is not None and len(running) >= self.parallel_jobs:
+            return False
+        if self._engines is None or (engine := self._engines.needed(job)) is None:
+            return True
+        if not self._engines.turn_to(engine, waiting, busy=any(state.engine for state in running.values())):
+            return False
+        if job.hardware not in self._places:
+            wanted = self._resources(job.hardware)
+            rooms = self._rooms(wanted)
+            at_once = {node: min(room, self.parallel_jobs or room) for node, room in rooms.items()}
+            ready = self._engines.keep(at_once, self._taken(wanted), {node["NodeID"] for node in self._nodes()})
+            self._places[job.hardware] = sum(rooms[node] for node in ready & rooms.keys())
+        return len(running) < self._places[job.hardware]
+
     def _submit(self, job: Job, folder: Path) -> None:
         import ray
 
@@ -222,14 +270,18 @@ class RayExecutor:
             timeout=self.job_timeout_seconds,
             folder=self._node_folder,
             gpus=wanted["num_gpus"],
+            engine=self._engines.of(job) if self._engines is not None else None,
         )
         if self._endings is not None:
             self._endings.forget(job.digest)
             order = replace(order, store=self._endings.store.url, search=self._endings.search)
-        selector = {NODE_ID: f"!in({','.join(self._refused)})"} if self._refused else None
+        avoided = {*self._refused}
+        if self._engines is not None and order.engine is not None:
+            avoided |= {node["NodeID"] for node in alive_nodes()} - self._engines.ready
+        selector = {NODE_ID: f"!in({','.join(sorted(avoided))})"} if avoided else None
         task = ray.remote(max_retries=0, num_returns="streaming")(self.on_node)
         started = task.options(name=job.label[:80], label_selector=selector, **wanted).remote(order)
-        state = _Running(job, place, inputs)
+        state = _Running(job, place, inputs, engine=order.engine is not None)
         state.spool.unlink(missing_ok=True)
         self._running[started] = state
 
@@ -295,23 +347,23 @@ class RayExecutor:
 
     def _refuse(self, event: Refused, hardware: Hardware) -> None:
         """Raises UserError where no node with room for such a job is left."""
-        for node in (known["NodeID"] for known in _alive() if known["NodeID"] in event.node):
+        for node in (known["NodeID"] for known in alive_nodes() if known["NodeID"] in event.node):
             if node not in self._refused:
                 self._refused[node] = event.why
                 logger.warning("%s; it gets no jobs", event.why)
-        wanted = self._resources(hardware)
-        if not any(_room(node["Resources"], wanted) for node in self._nodes()):
+        if not self._rooms(self._resources(hardware)):
             raise UserError(f"no node of the Ray cluster may run the jobs: {'; '.join(self._refused.values())}")
 
     def _nodes(self) -> list[dict[str, Any]]:
-        return [node for node in _alive() if node["NodeID"] not in self._refused]
+        return [node for node in alive_nodes() if node["NodeID"] not in self._refused]
 
     def _resources(self, hardware: Hardware) -> dict[str, float]:
         """What Ray keeps for a job."""
         on_gpu = hardware.device == "cuda" or (
-            hardware.device == "auto" and any(node["Resources"].get("GPU") for node in _alive())
+            hardware.device == "auto" and any(node["Resources"].get("GPU") for node in alive_nodes())
         )
-        gpus = 0.0 if not on_gpu else 1.0 if self._gpus is None else self._gpus
+        most = 1.0 if self._engines is None else 1.0 - self._engines.share
+        gpus = 0.0 if not on_gpu else most if self._gpus is None else self._gpus
         wanted: dict[str, float] = {"num_cpus": hardware.threads, "num_gpus": gpus}
         if self._memory_gib is not None:
             wanted["memory"] = self._memory_gib * 2**30
@@ -319,11 +371,22 @@ class RayExecutor:
 
     def _require_room(self, hardware: Hardware) -> None:
         wanted = self._resources(hardware)
-        if not any(_room(node["Resources"], wanted) for node in self._nodes()):
+        if not self._rooms(wanted):
             what = f"{hardware.threads} CPUs (hardware.threads)"
             what += f", {wanted['num_gpus']:g} GPU" if wanted["num_gpus"] else ""
             what += f", {self._memory_gib:g} GiB" if self._memory_gib else ""
+            what += f", beside {taken:g} GPU for a warm engine" if (taken := self._taken(wanted)) else ""
             raise UserError(f"no node of the Ray cluster has what a job asks for: {what}; ask for less, or add a node")
+
+    def _taken(self, wanted: dict[str, float]) -> float:
+        """Of a GPU of each node, what a warm engine keeps from such jobs."""
+        return self._engines.share if self._engines is not None and wanted["num_gpus"] else 0.0
+
+    def _rooms(self, wanted: dict[str, float]) -> dict[str, int]:
+        """By node that has room for any, so many such jobs as it can run side by side."""
+        taken = self._taken(wanted)
+        rooms = {node["NodeID"]: room_on(node["Resources"], wanted, taken) for node in self._nodes()}
+        return {node: room for node, room in rooms.items() if room}
 
     def _stop(self) -> None:
         """Stops what runs, with all that it started, and waits for it; a worker that does not listen is killed."""
@@ -343,28 +406,6 @@ class RayExecutor:
         for state in self._running.values():
             state.spool.unlink(missing_ok=True)
         self._running.clear()
-
-
-def _free_memory(gpus: int) -> int:
-    return free_memory(tuple(str(number) for number in range(gpus)))
-
-
-def _on(node: str) -> Any:
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    return NodeAffinitySchedulingStrategy(node, soft=False)
-
-
-def _alive() -> list[dict[str, Any]]:
-    import ray
-
-    return [node for node in ray.nodes() if node["Alive"]]
-
-
-def _room(resources: dict[str, float], wanted: dict[str, float]) -> int:
-    """So many jobs a node with these resources can run side by side."""
-    names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
-    return min(int(resources.get(names[name], 0) / amount) for name, amount in wanted.items() if amount)
 
 
 def _read(spool: Path) -> Iterator[bytes]:

@@ -16,8 +16,8 @@ SAID = [5, 6, 1]
 class FakeVllm(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+    def __init__(self, at: Any = ("127.0.0.1", 0), answers: type[Answers] | None = None) -> None:
+        super().__init__(at, answers or Answers)
         self.address = f"http://127.0.0.1:{self.server_address[1]}"
         self.version = "0.30.0+cpu"
         self.root = "/models/base"
@@ -66,7 +66,7 @@ class Answers(BaseHTTPRequestHandler):
         fake.asked.append(body)
         if not fake.healthy:
             self._refuse(500, "EngineCore encountered an issue")
-        elif body["model"] not in {"base", *fake.adapters}:
+        elif body["model"] not in {"base", fake.root, *fake.adapters}:
             self._refuse(404, f"The model `{body['model']}` does not exist.")
         else:
             ids = SAID[: body["max_tokens"]]

@@ -118,7 +118,7 @@ def address(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    asked = flags(model_fields(Served(policy.source, 127, 16), policy.model, 32, 0.4))
+    asked = flags(model_fields(Served(policy.source, 127, 16), "cpu", "float32", 32, 0.4))
     command = [sys.executable, "-m", "eval.engines.vllm_process", str(os.getpid()), *asked]
     with (tmp_path_factory.mktemp("server") / "log.txt").open("wb") as log:
         process = subprocess.Popen(

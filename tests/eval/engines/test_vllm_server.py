@@ -27,7 +27,8 @@ from eval.engines.base import (
 from eval.engines.prompting import PromptFormat
 from eval.engines.vllm_engine import ADAPTERS, VllmEngine
 from eval.engines.vllm_process import ServerProcess, flags, server_environment
-from eval.engines.vllm_served import Served, highest_rank
+from eval.engines.vllm_served import WARM, Served, Warm, highest_rank
+from eval.engines.vllm_server import unload_under
 from rewards_generated.errors import UserError
 from tests.eval.engines.fake_vllm import SAID, FakeVllm, fake_vllm
 
@@ -203,6 +204,24 @@ def test_a_server_that_ends_is_a_loss_once_it_is_back(
     with pytest.raises(EngineUnusable, match=r"ended in the middle of a job .* is not back after 0 s"):
         sample(engine, None, None)
     engine.refresh(None)
+
+
+def test_a_job_asks_the_warm_server_that_it_is_told_of_and_its_end_is_a_loss_at_once(
+    server: FakeVllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = Warm(server.address, Served("/models/base", 8, 16))
+    monkeypatch.setenv(WARM, warm.variables()[WARM])
+    monkeypatch.setattr(VllmEngine, "version", classmethod(lambda cls, options: "vllm 0.30.0"))
+    engine, adapter = engine_on("start", tmp_path), write_adapter(tmp_path / "adapter")
+    engine.refresh(Live())
+    sample(engine, 0, 1, adapter)
+    assert {Path(path).parent for path in server.adapters.values()} == {tmp_path / ADAPTERS, tmp_path}
+    unload_under(server.address, tmp_path / ADAPTERS)
+    assert list(server.adapters.values()) == [adapter]
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(EngineLost, match="the vLLM server that jobs of this machine share has ended"):
+        sample(engine, adapter)
 
 
 def test_ranks_that_vllm_has_no_room_for_are_refused() -> None:
