@@ -4,8 +4,10 @@
     python -m tests.benchmarks.real_search run --work runs/gemma             # hours; goes on where it was stopped
     python -m tests.benchmarks.real_search summarise --work runs/gemma --out tests/benchmarks/real_search.json
 
-The configurations are tests/real_model/fine_tune.yaml and search.yaml. The summary: accuracy before and after the
-fine-tuning, where the time went, how far the search came, and its leaderboard with intervals.
+The configurations are tests/real_model/fine_tune.yaml and search.yaml. The search is asked and told: the answers in
+tests/real_model/answers were written by a frontier language model, the second one after it had read the results of the
+first round, and are told again. The summary: accuracy before and after the fine-tuning, where the time went, how far
+the search came, and its leaderboard with intervals.
 """
 
 from __future__ import annotations
@@ -46,6 +48,9 @@ def run(work: Path) -> None:
     for place, words in steps.items():
         given = [*resumed[place], "--resume"] if place.exists() else words
         subprocess.run([sys.executable, "-m", "search.cli", *given], check=True)
+    while (asked := json.loads(_said("ask", str(searched), "--json")))["state"] == "waiting":
+        answer = CONFIGURATIONS / "answers" / f"round_{asked['round']}.md"
+        subprocess.run([sys.executable, "-m", "search.cli", "tell", str(searched), str(answer)], check=True)
 
 
 def summary(work: Path) -> dict[str, Any]:
