@@ -260,6 +260,8 @@ class WorkerProcess:
         while True:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
+                if ready := poll.poll(0):  # it came while this process was held up
+                    return ready
                 raise BatchTimeout
             if macos.RUNNING and macos.resident_mib(self._process.pid) > self._settings.memory_mib:
                 raise WorkerDied("used more memory than its limit")

@@ -17,6 +17,7 @@ import ctypes
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -26,6 +27,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -205,11 +207,18 @@ def searched(soak: Soak, config: Path) -> dict[str, Any]:
     }
 
 
+def differences(wanted: str, board: Path) -> list[str]:
+    """Of the leaderboards, as lines."""
+    found = board.read_text() if board.is_file() else ""
+    return list(unified_diff(wanted.splitlines(), found.splitlines(), "undisturbed", "disturbed", lineterm="", n=0))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--keep", type=Path, help="folder for searches that ended otherwise than the first")
     arguments = parser.parse_args()
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     soak = Soak(random.Random(arguments.seed))
@@ -231,6 +240,10 @@ def main() -> None:
                 found = searched(soak, config)
                 board = config.parent / "run" / "leaderboard.json"
                 found["same leaderboard"] = board.is_file() and board.read_text() == wanted
+                if not found["same leaderboard"]:
+                    found["differences"] = differences(wanted, board)
+                    if arguments.keep is not None:
+                        shutil.copytree(config.parent, arguments.keep / config.parent.name, dirs_exist_ok=True)
                 found["left in the temporary folder"] = len(
                     [path for path in (place / "tmp").iterdir() if path.name not in untouched]
                 )

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -406,6 +407,23 @@ def test_waiting_in_vain_has_an_end() -> None:
         assert score.error == "made its caller wait for 1 s in vain, in all"
         assert reward.counts.timeouts == 2
         assert reward.score(samples("abc"))[0].value is None
+
+
+def test_an_answer_that_came_while_its_caller_was_held_up_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a stopped terminal, a suspended machine or a busy one: the time of the call is up, and the answer is there."""
+    moments = itertools.count()
+
+    def held_up() -> float:
+        if next(moments) == 0:
+            return time.monotonic()
+        time.sleep(0.5)
+        return time.monotonic() + 100.0
+
+    with worker(LENGTH, "default", batch_seconds=2) as reward:
+        reward.start()
+        monkeypatch.setattr("rewards_generated.sandbox.process.time", SimpleNamespace(monotonic=held_up))
+        assert [score.value for score in reward.score(samples("abc"))] == [3]
+        assert reward.counts.timeouts == 0
 
 
 def test_slow_calls_that_come_to_an_end_are_waiting_too(monkeypatch: pytest.MonkeyPatch) -> None:
