@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists
 SLOW = """
 def reward(prompt, completion, answer):
     if completion == "slow":
-        sum(range(20_000_000))
+        sum(range(60_000_000))
     return float(len(completion))
 """
 LENGTH = """
@@ -130,7 +130,7 @@ def test_what_a_worker_was_asked_when_somebody_killed_it_is_asked_again(mode: st
         reward.start()
         first = reward.pid
         assert first is not None
-        threading.Timer(0.3, os.kill, (first, signal.SIGKILL)).start()
+        threading.Timer(0.1, os.kill, (first, signal.SIGKILL)).start()
         assert [score.value for score in reward.score(samples(*texts))] == [float(len(text)) for text in texts]
         assert reward.pid != first
         assert reward.counts.deaths == 1
