@@ -235,10 +235,8 @@ def build_engine(
         try:
             found = engine_class(settings)
             break
-        except OtherVersion:
-            raise
-        except EngineUnusable:
-            if time.monotonic() > until:
+        except EngineUnusable as error:
+            if isinstance(error, OtherVersion) or time.monotonic() > until:
                 raise
             time.sleep(1.0)
     engine = found(policy, batch_size, **settings.options)

@@ -258,16 +258,14 @@ class WorkerProcess:
 
     def _wait(self, poll: select.poll, deadline: float) -> list[tuple[int, int]]:
         while True:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                if ready := poll.poll(0):  # it came while this process was held up
-                    return ready
-                raise BatchTimeout
+            remaining = max(0.0, deadline - time.monotonic())
             if macos.RUNNING and macos.resident_mib(self._process.pid) > self._settings.memory_mib:
                 raise WorkerDied("used more memory than its limit")
             step = min(remaining, macos.POLL_SECONDS) if macos.RUNNING else remaining
             if ready := poll.poll(math.ceil(step * 1000)):
-                return ready
+                return ready  # also after the deadline: it came while this process was held up
+            if not remaining:
+                raise BatchTimeout
 
     def _unsolicited(self) -> None:
         """Something came before or while the request was sent: bytes, or the end of a fork or of the worker."""

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -38,21 +39,28 @@ CANARY = "canary-4711-secret"
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+@contextmanager
+def ray_cluster(node: dict[str, Any], *packages: str) -> Iterator[Any]:
+    """Of one node on this machine, where Python looks into `packages` first."""
     import ray
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        patch.setenv("PYTHONPATH", os.pathsep.join([*packages, *filter(None, sys.path)]))
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        found = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-        found.add_node(**NODE)
-        patch.setenv("OPENAI_API_KEY", CANARY)
+        found = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         yield found
         ray.shutdown()
         found.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with ray_cluster(NODE) as found, pytest.MonkeyPatch.context() as patch:
+        found.add_node(**NODE)
+        patch.setenv("OPENAI_API_KEY", CANARY)
+        yield found
 
 
 @pytest.fixture

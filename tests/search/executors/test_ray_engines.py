@@ -28,7 +28,7 @@ from tests.eval.engines.test_vllm_server import write_adapter
 from tests.search.executors.instant_on_ray import InstantOnRay
 from tests.search.executors.stand_in_vllm import VERSION, lay_out, servers
 from tests.search.executors.test_local import alive, wait_for
-from tests.search.executors.test_ray import CANARY, job
+from tests.search.executors.test_ray import CANARY, job, ray_cluster
 from tests.search.searches import run_search
 from trainer.jobs.evaluate import EvaluateJob
 
@@ -48,19 +48,11 @@ class Place(NamedTuple):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    import ray
-    from ray.cluster_utils import Cluster
-
     stand_in = tmp_path_factory.mktemp("stand-in")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([lay_out(stand_in), *filter(None, sys.path)]))
-        patch.setenv("RAY_worker_niceness", "0")
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("OPENAI_API_KEY", CANARY)
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, **MEMORY})
-        yield Place(cluster, stand_in)
-        ray.shutdown()
-        cluster.shutdown()
+        with ray_cluster({"num_cpus": 2, **MEMORY}, lay_out(stand_in)) as cluster:
+            yield Place(cluster, stand_in)
 
 
 @pytest.fixture(autouse=True)
