@@ -260,7 +260,8 @@ def _attempt(folder: str | None) -> Iterator[Path]:
     with ExitStack() as stack:
         with _locked(root / ".lock"):
             for left in attempts.iterdir():
-                with suppress(BlockingIOError), _locked(left / ".lock", wait=False):
+                # One that has just ended may be removing its own.
+                with suppress(BlockingIOError, FileNotFoundError), _locked(left / ".lock", wait=False):
                     shutil.rmtree(left)
             attempt = Path(tempfile.mkdtemp(dir=attempts))
             stack.enter_context(_locked(attempt / ".lock"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -157,6 +158,24 @@ def test_a_node_with_other_packages_or_a_weaker_sandbox_is_refused_by_name(
     # Who runs no code of others needs no sandbox.
     assert unfit(TrainJob.of(training_run(tmp_path / "hub")), versions()) is None
     assert not seen
+
+
+def test_what_is_being_removed_by_its_own_attempt_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock is gone before its folder is."""
+    ending = tmp_path / "attempts" / "ending"
+    (ending / "job").mkdir(parents=True)
+    remove = shutil.rmtree
+
+    def removed_twice(path: Path, **options: Any) -> None:
+        remove(path, **options)
+        if path == ending:
+            remove(path, **options)
+
+    monkeypatch.setattr(node.shutil, "rmtree", removed_twice)
+    with node._attempt(str(tmp_path)) as attempt:
+        assert list((tmp_path / "attempts").iterdir()) == [attempt]
 
 
 def test_what_killed_attempts_left_is_removed_and_what_runs_is_not(tmp_path: Path, seen: list[dict[str, Any]]) -> None:

@@ -60,6 +60,8 @@ def quick(place: Place) -> Iterator[None]:
     yield
     for left in ("slow", "asked"):
         (place.stand_in / left).unlink(missing_ok=True)
+    gc.collect()
+    wait_for(lambda: not servers(place.stand_in))
 
 
 def asking(questions: int = 2, **changes: Any) -> EvaluateJob:
