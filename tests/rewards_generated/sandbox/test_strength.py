@@ -11,9 +11,10 @@ import pytest
 from rewards_generated.errors import SandboxUnavailable, UserError
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal, measure_strength, require_strength
+from rewards_generated.sandbox.process import WorkerProcess
 from rewards_generated.sandbox.settings import WEAKEST
 from rewards_generated.sandbox.setup import landlock_version, ruleset
-from rewards_generated.sandbox.strength import CORE, _level
+from rewards_generated.sandbox.strength import CORE, _denied, _level, _measure
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the seal exists on Linux only")
 
@@ -52,6 +53,27 @@ def test_the_self_test_leaves_a_parent_running_that_it_could_trace() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert len(finished.stdout.split()) == 5
+
+
+@pytest.mark.parametrize("killed", [2, 3])
+def test_a_self_test_whose_worker_is_killed_from_outside_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, killed: int
+) -> None:
+    left = [None] * killed
+
+    def kill_first(worker: WorkerProcess, attempt: str, argument: str) -> bool:
+        if left:
+            left.pop()
+            worker._process.kill()
+        return _denied(worker, attempt, argument)
+
+    monkeypatch.setattr("rewards_generated.sandbox.strength._denied", kill_first)
+    found = _measure(Seal())
+    if killed < 3:
+        assert found == measure_strength()
+    else:
+        assert found.level == "none"
+        assert found.problem == "the self-test worker failed: was killed by SIGKILL"
 
 
 def test_the_measurement_is_made_once() -> None:
