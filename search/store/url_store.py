@@ -58,7 +58,8 @@ class UrlStore:
 
     def require(self) -> None:
         """Raises StoreFailed where something cannot be written, read and removed."""
-        name, content = f"probe-{secrets.token_hex(8)}", secrets.token_bytes(8)
+        # As text: gcsfs ends a small object with a bare line feed, and a carriage return before it may be lost.
+        name, content = f"probe-{secrets.token_hex(8)}", secrets.token_hex(8).encode()
         self.write(name, content)
         found = self.read(name)
         self.remove(name)
@@ -201,6 +202,8 @@ class UrlStore:
             raise
         except Exception as error:
             why = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0] or type(error).__name__
+            if self._scheme != "file" and isinstance(error, FileNotFoundError):
+                why = "there is no such bucket"  # gcsfs names the address that it asked
             raise StoreFailed(f"the store {self.url} cannot be used: {why.rstrip('.')}") from error
 
 

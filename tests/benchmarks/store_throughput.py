@@ -89,7 +89,7 @@ def main() -> None:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="store-throughput-", dir=".")))
         urls = {"folder": f"file://{place.resolve()}/store"}
         if options.s3:
-            from tests.search.s3_server import s3_server
+            from tests.search.bucket_servers import s3_server
 
             urls["S3 on this machine"] = stack.enter_context(s3_server())
         found = measured(urls, place, options.adapters, options.megabytes)

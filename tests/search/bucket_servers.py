@@ -1,4 +1,4 @@
-"""A server that speaks S3, for tests marked `store`."""
+"""Servers that speak S3 and Google Cloud Storage, for tests marked `store`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,56 @@ SECRET = "canary-of-the-store"
 @contextmanager
 def s3_server() -> Iterator[str]:
     """URL of an empty bucket; within it the environment opens it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    port = _free_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "someone",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    command = ["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
+    with _server(command, port, variables):
+        import s3fs
+
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir(BUCKET)
+        yield f"s3://{BUCKET}"
+
+
+@contextmanager
+def gs_server() -> Iterator[str]:
+    """As `s3_server`. The emulator asks for no credentials."""
+    port = _free_port()
+    # In words that go along to Ray's processes, which STORAGE_EMULATOR_HOST does not.
+    variables = {
+        "FSSPEC_GS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "FSSPEC_GS_TOKEN": "anon",
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # goes past the endpoint, by gRPC
+    }
+    command = ["-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}", "--in-memory", "--quiet"]
+    with _server([*command, f"--default-bucket={BUCKET}"], port, variables), pytest.MonkeyPatch.context() as patch:
+        from fsspec.config import conf, set_conf_env
+
+        # This process read its environment when fsspec was imported.
+        patch.setitem(conf, "gs", {})
+        set_conf_env(conf, {name: value for name, value in variables.items() if name.startswith("FSSPEC_")})
+        yield f"gs://{BUCKET}"
+
+
+@contextmanager
+def _server(arguments: list[str], port: int, variables: dict[str, str]) -> Iterator[None]:
+    server = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "someone")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name, value in variables.items():
+            patch.setenv(name, value)
         try:
             wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), 120)
-            import s3fs
-
-            s3fs.S3FileSystem(skip_instance_cache=True).mkdir(BUCKET)
-            yield f"s3://{BUCKET}"
+            yield
         finally:
             server.kill()
             server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.ledger import Ledger
-from tests.search.s3_server import s3_server
+from tests.search.bucket_servers import gs_server, s3_server
 
 
 @pytest.fixture
@@ -23,3 +23,17 @@ def s3() -> Iterator[str]:
     """URL of an empty bucket of a server that speaks S3; the environment opens it."""
     with s3_server() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def gs() -> Iterator[str]:
+    """The same of Google Cloud Storage."""
+    with gs_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def bucket(request: pytest.FixtureRequest) -> str:
+    """The same of each kind."""
+    url: str = request.getfixturevalue(request.param)
+    return url

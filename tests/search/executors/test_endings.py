@@ -21,8 +21,8 @@ from search.store.base import Parcel, Sender
 from search.store.inputs import inputs_of
 from search.store.parcels import ParcelDamaged
 from search.store.url_store import StoreFailed, UrlStore
+from tests.search.bucket_servers import SECRET
 from tests.search.executors.shell_jobs import start_shell
-from tests.search.s3_server import SECRET
 from tests.search.store.test_parcels import contents
 from tests.trainer.tiny import training_run
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult

@@ -30,10 +30,10 @@ from search.executors.hand_over import SUBMITTED_FILE
 from search.executors.on_node import JobOnNode
 from search.executors.slurm import SlurmExecutor
 from search.store.base import Parcel
+from tests.search.bucket_servers import SECRET
 from tests.search.executors.shell_jobs import start_shell
 from tests.search.executors.small_slurm import missing, small_slurm
 from tests.search.executors.test_local import wait_for
-from tests.search.s3_server import SECRET
 from tests.search.searches import run_search, write_config
 from trainer.jobs.evaluate import EvaluateJob, EvaluateResult
 from trainer.jobs.folder import JOB_FILE, RESULT_FILE, kept_result, read_result, versions, write_model
@@ -420,14 +420,14 @@ def test_through_a_store_results_come_back_and_no_secret_goes_along(
 
 @pytest.mark.store
 def test_through_a_bucket_results_come_back_to_whichever_driver(
-    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("submitit")
     from tests.search.executors.instant_on_slurm import InstantOnSlurm
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     options = {
-        "store": f"{s3}/x",
+        "store": f"{bucket}/x",
         "node_folder": str(tmp_path / "node"),
         "submission_folder": str(tmp_path / "scripts"),
     }
