@@ -153,6 +153,10 @@ class GenerationEngine(ABC):
         policy's."""
         return 0
 
+    def rest(self) -> None:
+        """Others compute for a while, such as training between rollouts: it may give back memory until it is asked."""
+        return
+
     def rollouts(
         self,
         prompts: Sequence[Sequence[int]],

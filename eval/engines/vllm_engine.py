@@ -17,6 +17,7 @@ from eval.engines.base import Adapter, GenerationEngine, ImportanceWeights, Live
 from eval.engines.policy import Policy
 from eval.engines.vllm_model import ModelInProcess, prepare
 from eval.engines.vllm_served import (
+    ASLEEP_GIB,
     CPU_CACHE_GIB,
     MEMORY_SHARE,
     RANKS,
@@ -47,11 +48,12 @@ class VllmEngine(GenerationEngine):
         importance_weights: ImportanceWeights = "token_truncate",
         memory_share: float = MEMORY_SHARE,
         server: str | None = None,
+        sleep: bool = False,
     ) -> None:
         """`importance_weights`: how the loss weighs rollouts. `memory_share`: of a GPU's memory, that of vLLM's weights
         and cache, for as long as the job runs; training has what is left. `server`: None, in this process; `start`, a
         server of this process's own, or the one that whoever runs the job has told it of (`warm_server`); or the
-        address of one that runs."""
+        address of one that runs. `sleep`: vLLM of this job's own gives its GPU memory back while the job trains."""
         super().__init__(policy, batch_size)
         self.importance_weights = importance_weights
         if importance_weights not in ("token_truncate", "sequence_truncate", "none"):
@@ -67,6 +69,13 @@ class VllmEngine(GenerationEngine):
         if server is None:
             prepare()
         self._memory_share = memory_share
+        if sleep and self._address is not None:
+            raise UserError(
+                "engine.options.sleep is for a vLLM of the job's own: leave out it or engine.options.server"
+            )
+        if sleep and policy.model.device.type == "cpu":
+            raise UserError("engine.options.sleep gives back memory of a GPU, and this job runs on a CPU: leave it out")
+        self._sleep = sleep
         self._model: ServedModel | None = None
         self._live: list[str] = []
         """Folders of the adapters in training, as they are now."""
@@ -96,6 +105,8 @@ class VllmEngine(GenerationEngine):
             return 0
         if device == "cpu":
             return weights + CPU_CACHE_GIB * 2**30
+        if options.get("sleep"):
+            return ASLEEP_GIB * 2**30
         return int(options.get("memory_share", MEMORY_SHARE) * free)
 
     def refresh(self, adapters: LiveAdapters | None) -> None:
@@ -113,6 +124,10 @@ class VllmEngine(GenerationEngine):
         if self._elsewhere and self._version == 1:
             # So that a server that cannot read them is found out before anything is trained.
             self._serving(self.policy.source, set(self._live)).hold(self._live[:1])
+
+    def rest(self) -> None:
+        if self._sleep and self._model is not None:
+            self._model.sleep()
 
     def complete(
         self,
@@ -208,12 +223,12 @@ class VllmEngine(GenerationEngine):
             return WarmModel(self._warm)
         like = self.policy.model
         dtype = str(like.dtype).removeprefix("torch.")
-        settings = (needed, like.device.type, dtype, self.batch_size, self._memory_share)
+        fields = model_fields(needed, like.device.type, dtype, self.batch_size, self._memory_share, self._sleep)
         if self._server is None:
-            return ModelInProcess(*settings)
+            return ModelInProcess(needed, fields)
         from eval.engines.vllm_server import StartedModel
 
-        return StartedModel(needed, model_fields(*settings), self.folder)
+        return StartedModel(needed, fields, self.folder)
 
     @property
     def _elsewhere(self) -> bool:

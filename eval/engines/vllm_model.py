@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from eval.engines.vllm_served import ENVIRONMENT, Completed, Served, ServedModel, model_fields
+from eval.engines.vllm_served import ENVIRONMENT, Completed, Served, ServedModel
 from rewards_generated.errors import UserError
 
 
@@ -20,16 +20,16 @@ def prepare() -> None:
 
 
 class ModelInProcess(ServedModel):
-    def __init__(self, served: Served, device: str, dtype: str, batch_size: int, memory_share: float) -> None:
-        """As `model_fields` says."""
+    def __init__(self, served: Served, fields: Mapping[str, Any]) -> None:
+        """`fields`: as `model_fields` gives them."""
         super().__init__(served)
         self._count = 0
-        if device == "cpu":
+        if fields.get("enforce_eager"):
             _never_compile()
         with _undisturbed():
             from vllm import LLM
 
-            self._llm = LLM(**model_fields(served, device, dtype, batch_size, memory_share))
+            self._llm = LLM(**fields)
 
     def complete(
         self, prompts: Sequence[Sequence[int]], asked: Sequence[Mapping[str, Any]], adapters: Sequence[str | None]
@@ -75,6 +75,12 @@ class ModelInProcess(ServedModel):
 
     def _unload(self, held: Any) -> None:
         self._llm.llm_engine.remove_lora(held.lora_int_id)
+
+    def _fall_asleep(self) -> None:
+        self._llm.sleep(level=1)
+
+    def _wake_up(self) -> None:
+        self._llm.wake_up()
 
 
 def _completed(output: Any) -> Completed:

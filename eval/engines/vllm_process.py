@@ -44,7 +44,9 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                env=server_environment(eager=bool(fields.get("enforce_eager"))),
+                env=server_environment(
+                    eager=bool(fields.get("enforce_eager")), sleeps=bool(fields.get("enable_sleep_mode"))
+                ),
                 start_new_session=True,
             )
         self.stop = weakref.finalize(self, _stop, self._process, place)
@@ -75,12 +77,13 @@ def flags(fields: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def server_environment(*, eager: bool) -> dict[str, str]:
-    """What the server inherits, and what tells it to take adapters while it runs."""
+def server_environment(*, eager: bool, sleeps: bool = False) -> dict[str, str]:
+    """What the server inherits, and what tells it to take adapters while it runs. `sleeps`: it can be sent to sleep."""
     passed = {name: os.environ[name] for name in (*PASSED_ON, *THREADS, "HOME", "HF_HOME") if name in os.environ}
     own = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
     # Even an eager vLLM builds some kernels on a CPU, for minutes.
     own |= {"TORCHDYNAMO_DISABLE": "1"} if eager else {}
+    own |= {"VLLM_SERVER_DEV_MODE": "1"} if sleeps else {}
     return {**passed, **own, "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
 
 

@@ -20,6 +20,8 @@ MOST_ROWS = 256
 """Decoded together, as vLLM itself chooses on most GPUs: it keeps the logits of as many in memory."""
 MEMORY_SHARE = 0.4
 """Of a GPU's memory, what is vLLM's unless told."""
+ASLEEP_GIB = 2
+"""What a GPU holds of a vLLM that sleeps, as packs are planned: its CUDA context and captured graphs. Not measured."""
 ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_NO_USAGE_STATS": "1",
@@ -93,6 +95,7 @@ class ServedModel(ABC):
         self.served = served
         self._held: dict[str, Any] = {}
         """What vLLM knows an adapter by, by what tells its content from others'; last asked for last."""
+        self._asleep = False
 
     @abstractmethod
     def complete(
@@ -113,8 +116,16 @@ class ServedModel(ABC):
     @abstractmethod
     def _unload(self, held: Any) -> None: ...
 
+    def sleep(self) -> None:
+        """Gives back a GPU's memory until it is asked again: weights and adapters wait in the host's, the cache is
+        lost. A server that others use stays awake."""
+        if not self._asleep:
+            self._fall_asleep()
+            self._asleep = True
+
     def hold(self, folders: Sequence[str | None]) -> list[Any]:
         """What vLLM knows each of these adapters by, loaded where they are not."""
+        self._wake()
         self._make_room({_content(folder) for folder in folders if folder is not None})
         return [None if folder is None else self._known(folder) for folder in folders]
 
@@ -137,12 +148,31 @@ class ServedModel(ABC):
 
     def _remove(self, name: str) -> None:
         if (held := self._held.pop(name, None)) is not None:
+            self._wake()
             self._unload(held)
 
+    def _fall_asleep(self) -> None:
+        return
 
-def model_fields(served: Served, device: str, dtype: str, batch_size: int, memory_share: float) -> dict[str, Any]:
+    def _wake_up(self) -> None:
+        return
+
+    def _wake(self) -> None:
+        if self._asleep:
+            import torch
+
+            # What training has left is the process's until it is given back.
+            torch.cuda.empty_cache()
+            self._wake_up()
+            self._asleep = False
+
+
+def model_fields(
+    served: Served, device: str, dtype: str, batch_size: int, memory_share: float, sleep: bool = False
+) -> dict[str, Any]:
     """Arguments of vLLM's `LLM`, and with dashes of its server. `device`: `cpu` or `cuda`. `dtype`: as `Hardware` has
-    it. `batch_size`: rows of one adapter to decode together. `memory_share`: of a GPU's."""
+    it. `batch_size`: rows of one adapter to decode together. `memory_share`: of a GPU's. `sleep`: whether it has to be
+    able to, on a GPU."""
     fields: dict[str, Any] = {
         "model": served.source,
         "dtype": dtype,
@@ -162,7 +192,7 @@ def model_fields(served: Served, device: str, dtype: str, batch_size: int, memor
         # A seed per request and a prompt that is read in parts do not go together on a CPU. Blocks are of 128
         # tokens unless it is told, and short prompts would not be cached.
         return fields | {"enforce_eager": True, "enable_chunked_prefill": False, "block_size": 32}
-    return fields | {"gpu_memory_utilization": memory_share}
+    return fields | {"gpu_memory_utilization": memory_share, "enable_sleep_mode": sleep}
 
 
 def highest_rank(served: Served) -> int:

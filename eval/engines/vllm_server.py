@@ -219,6 +219,12 @@ class StartedModel(ModelOnServer):
         self._held = {}
         self._process.stop()
 
+    def _fall_asleep(self) -> None:
+        self._ask("/sleep?level=1", {})
+
+    def _wake_up(self) -> None:
+        self._ask("/wake_up", {})
+
     def _lost(self, why: str) -> Exception:
         # A connection breaks some moments before the process that held it counts as ended.
         until = time.monotonic() + 2.0

@@ -61,7 +61,8 @@ class WarmEngine(Frozen):
 
 
 def warm_engine_of(job: Job) -> WarmEngine | None:
-    """What the job needs; None for one that starts no vLLM server, or one of whole models beside the base policy's."""
+    """What the job needs; None for one that starts no vLLM server, one that sends it to sleep, or one of whole models
+    beside the base policy's."""
     if isinstance(job, TrainJob):
         shared = job.shared
         found = (shared.base_model, shared.engine, len(job.members), shared.lora.rank)
@@ -88,7 +89,7 @@ def warm_engine_of(job: Job) -> WarmEngine | None:
 
 
 def _starts_server(engine: EngineSettings) -> bool:
-    return engine.name == "vllm" and engine.options.get("server") == "start"
+    return engine.name == "vllm" and engine.options.get("server") == "start" and not engine.options.get("sleep")
 
 
 class WarmServer:

@@ -196,6 +196,7 @@ class Training:
             sampling = Sampling(settings.max_completion_tokens, settings.temperature)
             found = self.engine.rollouts(prompts, sampling, members, draws)
             self._canary.watch(prompts, found[0], members)
+            self.engine.rest()
             return found
         finally:
             self.seconds["generate"] += time.perf_counter() - started

@@ -26,6 +26,8 @@ class FakeVllm(ThreadingHTTPServer):
         self.loaded: list[str] = []
         """Every name that was ever given to an adapter."""
         self.asked: list[dict[str, Any]] = []
+        self.asleep = False
+        self.slept = 0
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -45,7 +47,13 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         fake, body = self.server, json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path == "/v1/completions":
+        if self.path in ("/sleep?level=1", "/wake_up"):
+            fake.asleep = self.path != "/wake_up"
+            fake.slept += fake.asleep
+            self._say("")
+        elif fake.asleep:
+            self._refuse(500, "its memory is not there")
+        elif self.path == "/v1/completions":
             self._complete(body)
         elif not fake.takes_adapters:
             self._refuse(404, "Not Found")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,8 +62,14 @@ def test_options_and_versions_that_do_not_fit_are_refused(monkeypatch: pytest.Mo
     monkeypatch.setattr(VllmEngine, "version", classmethod(lambda cls, options: "vllm 0.30.0"))
     assert EngineSettings(name="vllm").pinned().version == "vllm 0.30.0"
     engine_class(EngineSettings(name="vllm", version="vllm 0.30.0"))
-    for options, said in (({"importance_weights": "all"}, "importance_weights = 'all'"), ({"memory_share": 1}, "= 1 ")):
-        policy: Any = None
+    policy: Any = SimpleNamespace(model=SimpleNamespace(device=torch.device("cpu")))
+    asleep = {"sleep": True, "server": "http://127.0.0.1:8000"}
+    for options, said in (
+        ({"importance_weights": "all"}, "importance_weights = 'all'"),
+        ({"memory_share": 1}, "= 1 "),
+        ({"sleep": True}, r"options\.sleep gives back memory of a GPU, and this job runs on a CPU"),
+        (asleep, r"options\.sleep is for a vLLM of the job's own"),
+    ):
         with pytest.raises(UserError, match=said):
             build_engine(EngineSettings(name="vllm", options=options), policy, 8)
     with pytest.raises(UserError, match=r"engine\.version = 'vllm 0\.29\.0', and vllm 0\.30\.0 is installed"):
@@ -72,6 +79,7 @@ def test_options_and_versions_that_do_not_fit_are_refused(monkeypatch: pytest.Mo
 def test_memory_planning_counts_what_vllm_keeps_to_itself() -> None:
     assert TransformersEngine.memory({}, 6 * 2**30, 80 * 2**30, "cuda") == 0
     assert VllmEngine.memory({"memory_share": 0.5}, 6 * 2**30, 80 * 2**30, "cuda") == 40 * 2**30
+    assert VllmEngine.memory({"memory_share": 0.5, "sleep": True}, 6 * 2**30, 80 * 2**30, "cuda") == 2 * 2**30
     assert VllmEngine.memory({}, 6 * 2**30, 80 * 2**30, "cpu") == (6 + CPU_CACHE_GIB) * 2**30
 
 

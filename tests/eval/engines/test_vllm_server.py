@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from eval.engines.prompting import PromptFormat
 from eval.engines.vllm_engine import ADAPTERS, VllmEngine
 from eval.engines.vllm_process import ServerProcess, flags, server_environment
 from eval.engines.vllm_served import WARM, Served, Warm, highest_rank
-from eval.engines.vllm_server import unload_under
+from eval.engines.vllm_server import ModelAtAddress, unload_under
 from rewards_generated.errors import UserError
 from tests.eval.engines.fake_vllm import SAID, FakeVllm, fake_vllm
 
@@ -224,6 +225,42 @@ def test_a_job_asks_the_warm_server_that_it_is_told_of_and_its_end_is_a_loss_at_
         sample(engine, adapter)
 
 
+def test_a_job_s_own_server_sleeps_while_it_trains_and_is_awake_for_whatever_it_is_asked(
+    server: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[dict[str, Any]] = []
+
+    def start(fields: dict[str, Any], folder: Path | None) -> Any:
+        started.append(fields)
+        return SimpleNamespace(socket=server.address, stop=lambda: None)
+
+    monkeypatch.setattr(vllm_server, "started_server", start)
+    policy: Any = Policy()
+    policy.model = SimpleNamespace(device=SimpleNamespace(type="cuda"), dtype="torch.bfloat16")
+    engine = VllmEngine(policy, server="start", sleep=True)
+    engine.rest()
+    for step in range(1, 4):
+        engine.refresh(Live())
+        sample(engine, 0, 1, 2)
+        assert not server.asleep
+        engine.rest()
+        engine.rest()
+        assert server.asleep
+        assert server.slept == step
+    assert engine.log_probabilities([[7]], [9], [2]) == [-0.5]
+    engine.rest()
+    engine.refresh(None)
+    assert server.adapters == {}
+    [fields] = started
+    assert "--enable-sleep-mode" in flags(fields)
+    assert server_environment(eager=False, sleeps=True)["VLLM_SERVER_DEV_MODE"] == "1"
+
+
+def test_a_server_that_others_use_stays_awake(server: FakeVllm) -> None:
+    ModelAtAddress(Served("/models/base", 1, 8), server.address).sleep()
+    assert server.slept == 0
+
+
 def test_ranks_that_vllm_has_no_room_for_are_refused() -> None:
     assert highest_rank(Served("base", 1, 17)) == 32
     with pytest.raises(UserError, match="up to rank 512, and one has 513"):
@@ -236,6 +273,7 @@ def test_the_server_of_a_job_inherits_no_secret(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "3")
     found = server_environment(eager=True)
     assert "secret" not in found.values()
+    assert "VLLM_SERVER_DEV_MODE" not in found
     assert found["VLLM_CPU_KVCACHE_SPACE"] == "3"
     assert found["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == found["TORCHDYNAMO_DISABLE"] == "1"
     assert flags({"enable_lora": True, "enable_chunked_prefill": False, "max_model_len": -1}) == [

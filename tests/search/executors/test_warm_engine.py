@@ -61,6 +61,7 @@ def test_jobs_that_start_no_server_need_none_nor_do_those_of_whole_models(tmp_pa
     assert warm_engine_of(job()) is None
     assert warm_engine_of(job(engine={"name": "vllm"})) is None
     assert warm_engine_of(job(engine={"name": "vllm", "options": {"server": "http://host:1"}})) is None
+    assert warm_engine_of(job(engine={"name": "vllm", "options": {"server": "start", "sleep": True}})) is None
     (tmp_path / "config.json").write_text("{}")
     assert warm_engine_of(job(engine=VLLM, adapters=(str(tmp_path),))) is None
 

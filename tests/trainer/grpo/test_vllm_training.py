@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,14 @@ import pytest
 import torch
 from peft import load_peft_weights
 
+from eval.engines import vllm_process
 from eval.engines.base import Adapter, EngineLost, LiveAdapters, Rollouts, Sampling
 from eval.engines.policy import Policy, load_policy
 from eval.engines.vllm_engine import VllmEngine
+from eval.engines.vllm_model import ModelInProcess
+from eval.engines.vllm_process import server_environment
+from eval.engines.vllm_served import ServedModel
+from eval.engines.vllm_server import StartedModel
 from eval.tasks.base import TaskReference
 from eval.tasks.registry import build_task
 from rewards_generated.base import ANSWER_CHECK
@@ -39,7 +45,7 @@ TASK = TaskReference(name="testbed", options={"train": 24, "validation": 4, "tes
 GRPO = {"steps": 4, "prompts_per_step": 2, "generations": 4, "max_completion_tokens": 48, "learning_rate": 3e-3}
 
 
-def train(engine: type[VllmEngine], folder: Path, **changes: Any) -> Training:
+def train(engine: Callable[[Policy], VllmEngine], folder: Path, **changes: Any) -> Training:
     """A pack of four whose rewards differ in their weights."""
     members = [
         training_run(
@@ -74,6 +80,34 @@ def test_a_pack_of_four_trains_on_its_rollouts(tmp_path: Path, algorithm: str) -
         assert len(curve) == 4
         assert all(0 <= entry["sampling_gap_mean"] <= entry["sampling_gap_max"] < 1e-4 for entry in curve)
         assert all(entry["entropy"] > 0 for entry in curve)
+
+
+def sent_to_sleep(server: str | None) -> Callable[[Policy], VllmEngine]:
+    """As on a GPU: on a CPU vLLM keeps its memory then, but takes no work until it is woken, and forgets its cache."""
+
+    def build(policy: Policy) -> VllmEngine:
+        engine = VllmEngine(policy, server=server)
+        engine._sleep = True
+        return engine
+
+    return build
+
+
+@pytest.mark.parametrize(("server", "model"), [(None, ModelInProcess), ("start", StartedModel)])
+def test_a_pack_trains_alike_where_vllm_sleeps_between_rollouts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str | None, model: type[ServedModel]
+) -> None:
+    monkeypatch.setattr(
+        vllm_process, "server_environment", lambda eager, sleeps: server_environment(eager=eager, sleeps=True)
+    )
+    awake = train(partial(VllmEngine, server=server), tmp_path / "awake", grpo={"steps": 3})
+    states = list[str]()
+    for name in ("_fall_asleep", "_wake_up"):
+        real = getattr(model, name)
+        monkeypatch.setattr(model, name, lambda served, n=name, r=real: (states.append(n), r(served)))
+    asleep = train(sent_to_sleep(server), tmp_path / "asleep", grpo={"steps": 3})
+    assert states == ["_fall_asleep", "_wake_up"] * 3
+    assert [asleep.curves(member) for member in range(4)] == [awake.curves(member) for member in range(4)]
 
 
 class Stale(VllmEngine):
