@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import signal
 import socket
 import sys
 import tempfile
@@ -28,7 +29,7 @@ clean process and limits; `reduced` what macOS gives; `none` if not even the mem
 ATTEMPTS = Path(__file__).with_name("attempts.py")
 _TEST_SECONDS = 10.0
 _TRIES = 3
-"""Of a self-test whose worker ends: whoever frees memory or tidies up may have killed it."""
+"""Of a self-test whose worker ends, and of an attempt whose child is killed: that may be whoever frees memory."""
 _SELF_TEST_MEMORY_MIB = 512
 CORE = (
     "read_file",
@@ -172,8 +173,12 @@ def _self_test(seal: Seal) -> tuple[tuple[bool, ...], dict[str, bool]]:
 
 
 def _denied(worker: WorkerProcess, attempt: str, argument: str) -> bool:
-    """True if the attempt returned failure or cost the child its life; an error of the attempt itself is no denial."""
-    reply = worker.call([Sample(attempt, argument, "")], _TEST_SECONDS)
+    """True if the attempt returned failure or cost the child its life; an error of the attempt itself is no denial, nor
+    is a child that somebody else killed meanwhile."""
+    for _ in range(_TRIES):
+        reply = worker.call([Sample(attempt, argument, "")], _TEST_SECONDS)
+        if reply.exit_code != -signal.SIGKILL:
+            break
     if reply.exit_code is not None:
         return reply.exit_code < 0
     return reply.scores is not None and reply.scores[0].value == 0.0

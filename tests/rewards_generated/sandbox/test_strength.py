@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,6 +14,7 @@ from rewards_generated.errors import SandboxUnavailable, UserError
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import RewardWorker, SandboxSettings, Seal, measure_strength, require_strength
 from rewards_generated.sandbox.process import WorkerProcess
+from rewards_generated.sandbox.protocol import Reply
 from rewards_generated.sandbox.settings import WEAKEST
 from rewards_generated.sandbox.setup import landlock_version, ruleset
 from rewards_generated.sandbox.strength import CORE, _denied, _level, _measure
@@ -74,6 +77,22 @@ def test_a_self_test_whose_worker_is_killed_from_outside_is_made_again(
     else:
         assert found.level == "none"
         assert found.problem == "the self-test worker failed: was killed by SIGKILL"
+
+
+def test_an_attempt_whose_child_is_killed_from_outside_is_no_denial(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [-signal.SIGKILL, -signal.SIGKILL]
+    real = WorkerProcess.call
+
+    def killed(worker: WorkerProcess, samples: Sequence[Sample], seconds: float) -> Reply:
+        reply = real(worker, samples, seconds)
+        if samples[0].prompt == "connect" and left:
+            return Reply(exit_code=left.pop())
+        return reply
+
+    monkeypatch.setattr(WorkerProcess, "call", killed)
+    assert not _measure(WEAKEST).denied["connect"]
+    left[:] = [-signal.SIGKILL] * 3
+    assert _measure(WEAKEST).denied["connect"]
 
 
 def test_the_measurement_is_made_once() -> None:
