@@ -115,6 +115,38 @@ def test_an_engine_that_follows_trains_as_the_trainers_own_model_does(base: Path
     assert all("sampling_gap_max" not in entry for entry in own.curves(1))
 
 
+class RestingEngine(CopyingEngine):
+    """Notes what it is asked, one letter each."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy)
+        self.asked = ""
+
+    def refresh(self, adapters: LiveAdapters | None) -> None:
+        super().refresh(adapters)
+        self.asked += "w"
+
+    def rest(self) -> None:
+        self.asked += "r"
+
+    def log_probabilities(self, *arguments: Any) -> list[float]:
+        self.asked += "c"
+        return super().log_probabilities(*arguments)
+
+    def rollouts(self, *arguments: Any) -> Rollouts:
+        self.asked += "g"
+        return super().rollouts(*arguments)
+
+
+def test_an_engine_rests_once_a_step_s_rollouts_are_drawn_and_is_asked_nothing_until_the_step_is_over(
+    base: Path, tmp_path: Path
+) -> None:
+    run = run_of(base, tmp_path, RestingEngine)
+    run.train()
+    assert isinstance(run.engine, RestingEngine)
+    assert run.engine.asked == "w" + "gccr" + "wcc" + "gr" + "w" + "gr" + "w" + "gr" + "w" + "w"
+
+
 @pytest.mark.parametrize(
     "wrong", [{"stale": (0, 1)}, {"stale": (1,)}, {"crossed": True}], ids=["all", "one", "crossed"]
 )
