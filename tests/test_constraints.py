@@ -36,13 +36,7 @@ def test_the_extra_resolves_to_the_constraints_and_nothing_beside_them(tmp_path:
         pytest.skip("uv, which resolves without downloading, is not installed")
     resolve = [uv, "pip", "compile", "--quiet", "--python-version", "3.11.9"]
     resolve += ["--python-platform", "x86_64-manylinux_2_28", "--extra", "vllm", "--no-annotate", "--no-header"]
-    resolve += [
-        "--constraint",
-        "constraints-vllm.txt",
-        "pyproject.toml",
-        "--output-file",
-        str(tmp_path / "resolved.txt"),
-    ]
+    resolve += ["--constraint", "constraints-vllm.txt", "pyproject.toml"]
     resolve += ["--output-file", str(tmp_path / "resolved.txt")]
     done = subprocess.run(resolve, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
