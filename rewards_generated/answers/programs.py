@@ -119,9 +119,8 @@ def unfenced(program: str) -> str:
 
 
 def _workers_at_once() -> int:
-    """More than there are cores, so that programs without end wait for their limit together."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(cores, min(16, 4 * cores))
+    """As many as there are cores: more would only wait for each other, which counts against none of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)

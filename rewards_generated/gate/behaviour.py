@@ -86,9 +86,9 @@ def behaviour(
             for item, scores in zip(hostile, hostile_scores, strict=False)
             if (failed := _failed(scores)) is not None
         ]
-        started = time.perf_counter()
+        clock = _Clock(worker)
         found = case_scores(worker, cases) if not _hopeless(named) else []
-        seconds_each = (time.perf_counter() - started) / max(1, sum(map(len, cases)))
+        seconds_each = clock.seconds() / max(1, sum(map(len, cases)))
         what = "a group of ordinary rollouts" if kind == "group" else "an ordinary rollout"
         named += [
             (f"on {what} ({case[0].completion[:60]!r})", failed)
@@ -133,20 +133,21 @@ def _repeat(
 ) -> None:
     """The same calls again, in the same worker and in a fresh one with another hash seed."""
     cases = [case for batch in batches for case in batch]
-    again = _differences(known, [scores for batch in batches for scores in case_scores(worker, batch)])
+    found = [scores for batch in batches for scores in _patient_scores(worker, batch)]
+    again = _differences(known, found)
     fresh = make(1)
     try:
-        elsewhere = _differences(known, [scores for batch in batches for scores in case_scores(fresh, batch)])
+        found_elsewhere = [scores for batch in batches for scores in _patient_scores(fresh, batch)]
     finally:
         fresh.close()
+    elsewhere = _differences(known, found_elsewhere)
     share = max(len(again), len(elsewhere)) / len(cases)
     if again:
-        message = _unlike("when called again with the same arguments", again, cases) + "; use no randomness, no time"
+        hint = "use no randomness, no time"
+        message = _unlike("when called again with the same arguments", again, cases, found, hint)
     elif elsewhere:
-        message = (
-            _unlike("in another process with another hash seed", elsewhere, cases)
-            + "; do not depend on the order of a set, on `hash` or on `id`: sort before you iterate or sum"
-        )
+        hint = "do not depend on the order of a set, on `hash` or on `id`: sort before you iterate or sum"
+        message = _unlike("in another process with another hash seed", elsewhere, cases, found_elsewhere, hint)
     else:
         message = "the same arguments always give the same value"
     report("deterministic", not (again or elsewhere), message, share)
@@ -172,27 +173,30 @@ def _reorder(
         orders = [draw.sample(indices, len(indices)) for indices in batches]
         order = [index for indices in orders for index in indices]
         for indices in orders:
-            shuffled += case_scores(worker, [cases[index] for index in indices])
+            shuffled += _patient_scores(worker, [cases[index] for index in indices])
     else:
         order += draw.sample(order, min(len(order), 20))
         draw.shuffle(order)
-        shuffled = case_scores(worker, [cases[index] for index in order])
+        shuffled = _patient_scores(worker, [cases[index] for index in order])
     different = _differences([known[index] for index in order], shuffled)
     if batch:
         # A completion that breaks the call breaks that of all others with it, wherever it stands.
         different = [p for p in different if None not in (*known[order[p]], *(score.value for score in shuffled[p]))]
     alone = []
     for index in [] if batch else draw.sample(range(len(cases)), min(_SINGLES, len(cases))):
-        alone += [index] if _differences([known[index]], case_scores(worker, [cases[index]])) else []
+        found = _patient_scores(worker, [cases[index]])
+        if _differences([known[index]], found):
+            alone.append(index)
+            shuffled += found
     share = max(len(different) / len(order), len(alone) / _SINGLES)
     message = "the order of calls does not matter"
     if different or alone:
         places = [order[place] for place in different] or alone
-        message = (
-            _unlike("when the calls come in another order", places, cases)
-            + "; keep nothing between calls: no module-level lists, dicts or counters that a call changes, no mutable "
+        hint = (
+            "keep nothing between calls: no module-level lists, dicts or counters that a call changes, no mutable "
             "default arguments"
         )
+        message = _unlike("when the calls come in another order", places, cases, shuffled, hint)
     report("stateless", not (different or alone), message, share)
 
 
@@ -216,16 +220,14 @@ def _ask_on(
     for size in wanted:
         indices = [draw.choice(chosen) for _ in range(size if single else max(1, size // 5))]
         found = case_scores(worker, [cases[index] for index in indices])
-        if any(_was_killed(score) for scores in found for score in scores):
+        if _any_killed(found):
             continue
         asked += len(indices)
         different += [indices[place] for place in _differences([known[index] for index in indices], found)]
     message = f"{asked} more, in batches of up to {most}, get the values that they had"
     if different:
-        message = (
-            _unlike(f"when they are asked again, in batches of up to {most}", sorted(set(different)), cases)
-            + "; do not count calls and keep nothing between them"
-        )
+        hint = "do not count calls and keep nothing between them"
+        message = _unlike(f"when they are asked again, in batches of up to {most}", different, cases, (), hint)
     report("asked_again", not different, message, len(different) / max(1, asked))
 
 
@@ -233,18 +235,15 @@ def _split(worker: Worker, cases: Sequence[Case], known: Sequence[Values], repor
     """A batch function must give each sample what it gives it alone: f(batch) == f(singletons)."""
     scored = [index for index, values in enumerate(known) if None not in values]
     chosen = random.Random(1).sample(scored, min(16, len(scored)))
-    together = case_scores(worker, [cases[index] for index in chosen])
+    together = _patient_scores(worker, [cases[index] for index in chosen])
+    alone = [_patient_scores(worker, [cases[index]])[0] for index in chosen]
     different = [
-        index
-        for index, scores in zip(chosen, together, strict=True)
-        if _differences([known[index]] * 2, [scores, *case_scores(worker, [cases[index]])])
+        index for index, *found in zip(chosen, together, alone, strict=True) if _differences([known[index]] * 2, found)
     ]
     message = "every completion gets the same value alone as in a batch"
     if different:
-        message = (
-            _unlike("alone or in a small batch", different, cases)
-            + "; score each completion by itself, without means, ranks or maxima over the batch"
-        )
+        hint = "score each completion by itself, without means, ranks or maxima over the batch"
+        message = _unlike("alone or in a small batch", different, cases, together + alone, hint)
     report("batch_invariant", not different, message, len(different) / max(1, len(chosen)))
 
 
@@ -256,7 +255,7 @@ def _permute(worker: Worker, cases: Sequence[Case], known: Sequence[Values], rep
     chosen = draw.sample(several, min(_PERMUTED, len(several)))
     orders = [draw.sample(range(len(cases[index])), len(cases[index])) for index in chosen]
     moved = [[cases[index][place] for place in order] for index, order in zip(chosen, orders, strict=True)]
-    found = case_scores(worker, moved)
+    found = _patient_scores(worker, moved)
     different = [
         index
         for index, case, scores in zip(chosen, moved, found, strict=True)
@@ -267,10 +266,9 @@ def _permute(worker: Worker, cases: Sequence[Case], known: Sequence[Values], rep
     ]
     message = "every completion keeps its value in whatever order its group comes"
     if different:
-        message = (
-            _unlike("when the completions of a group come in another order", different, [cases[c] for c in chosen])
-            + "; let a value depend on what a completion and the others say, never on their places"
-        )
+        hint = "let a value depend on what a completion and the others say, never on their places"
+        when = "when the completions of a group come in another order"
+        message = _unlike(when, different, [cases[index] for index in chosen], found, hint)
     report("group_order", not different, message, len(different) / max(1, len(chosen)))
 
 
@@ -322,6 +320,13 @@ def _growing(unit: str, characters: int, whole_groups: bool) -> Case:
     return [long, growing_sample(unit, characters // 2)] if whole_groups else [long]
 
 
+def _patient_scores(worker: Worker, cases: Sequence[Case]) -> list[list[Score]]:
+    """Of cases that were scored in time once: what is killed now is asked once more, for the machine may have stood
+    still."""
+    found = case_scores(worker, cases)
+    return case_scores(worker, cases) if _any_killed(found) else found
+
+
 def _named_scores(worker: Worker, cases: Sequence[Case]) -> list[list[Score]]:
     """The scores of all or, of a batch that was killed, those up to the first case that is killed alone."""
     found = case_scores(worker, cases)
@@ -339,11 +344,25 @@ def _failed(scores: Sequence[Score]) -> Score | None:
 
 
 def _timed(worker: Worker, cases: Sequence[Case]) -> float:
-    """Wall-clock seconds of the cases together; infinite if one was killed."""
-    start = time.perf_counter()
+    """Seconds of the cases together; infinite if one was killed."""
+    clock = _Clock(worker)
     found = case_scores(worker, cases)
-    killed = any(_was_killed(score) for scores in found for score in scores)
-    return math.inf if killed else time.perf_counter() - start
+    return math.inf if _any_killed(found) else clock.seconds()
+
+
+class _Clock:
+    """Wall-clock seconds since it was made, without those for which others left the worker no processor."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._start = time.perf_counter() - worker.starved
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._worker.starved - self._start
+
+
+def _any_killed(found: Sequence[Sequence[Score]]) -> bool:
+    return any(_was_killed(score) for scores in found for score in scores)
 
 
 def _was_killed(score: Score) -> bool:
@@ -414,9 +433,15 @@ def _equal(first: float | None, second: float | None) -> bool:
     return first == second or math.isclose(first, second, rel_tol=1e-12, abs_tol=0.0)
 
 
-def _unlike(when: str, places: Sequence[int], cases: Sequence[Case]) -> str:
+def _unlike(
+    when: str, places: Sequence[int], cases: Sequence[Case], found: Sequence[Sequence[Score]], hint: str
+) -> str:
+    """What is told of cases that had a value, and of which `found` gives some another, or none for being killed."""
+    late = next((score.error for scores in found for score in scores if _was_killed(score)), None)
+    if late is not None:
+        return f"{when} it {late}, twice, though it was fast enough at first; make it faster"
     what = "samples" if all(len(case) == 1 for case in cases) else "groups"
-    return f"{len(places)} of {len(cases)} {what} get another value {when}"
+    return f"{len(set(places))} of {len(cases)} {what} get another value {when}; {hint}"
 
 
 def _sentence(problem: str) -> str:

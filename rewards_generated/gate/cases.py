@@ -22,6 +22,9 @@ _BATCH = 512
 class Worker(Protocol):
     """What the gate needs of `rewards_generated.sandbox.RewardWorker`."""
 
+    @property
+    def starved(self) -> float: ...
+
     def load(self) -> str | None: ...
 
     def score(self, samples: Sequence[Sample], groups: Sequence[Hashable] | None = None) -> list[Score]: ...

@@ -60,7 +60,7 @@ class GateSettings(BaseModel):
     maximum_nodes: int = Field(default=6_000, gt=0)
     """Most nodes of its syntax tree."""
     batch_seconds: float = Field(default=3.0, gt=0)
-    """Wall-clock limit of each batch of checks, all its inputs together."""
+    """Limit of each batch of checks, all its inputs together, as `sandbox.batch_seconds` is one."""
     growth_characters: int = Field(default=6_000, ge=400)
     """Length of the longest inputs of the time check, in characters: somewhat above the longest real completion."""
     growth_seconds: float = Field(default=1.0, gt=0)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 RUNNING = sys.platform == "darwin"
-POLL_SECONDS = 0.25
 
 _PROFILE = """(version 1)
 (deny default)

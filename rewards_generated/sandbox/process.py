@@ -41,6 +41,10 @@ START_SECONDS = 60.0
 _PIPE_BYTES = 2**20
 _F_SETPIPE_SZ = 1031
 _CLOSING_SECONDS = 0.2
+_LOOK_SECONDS = 0.25
+"""After so long, and then as often, a wait looks whether the worker was kept from running."""
+_MOST_STARVED = 20.0
+"""Times its limit that a call may take on a machine where others leave it no processor."""
 
 _spawning = threading.Lock()
 _spawner: ThreadPoolExecutor | None = None
@@ -48,7 +52,7 @@ _spawner_owner: int | None = None
 
 
 class BatchTimeout(Exception):
-    """The batch was not scored within its time."""
+    """The batch was not scored within its time, that for which others kept the worker from running left out."""
 
 
 class _ForkDied(Exception):
@@ -106,6 +110,10 @@ class WorkerProcess:
         self._status, child_status = os.pipe()
         self._forks = settings.mode == "default"
         self._scored = False
+        self.starved = 0.0
+        """Seconds for which it was ready to run during the last call, and had no processor; in calls of some length."""
+        self._seen: tuple[int, float] | None = None
+        self._most_starved = _MOST_STARVED * START_SECONDS
         theirs = (child_request, child_reply, child_turn, child_status)
         try:
             with contextlib.suppress(OSError):
@@ -158,6 +166,7 @@ class WorkerProcess:
         """Score one batch; `groups` as in `encode_request`. After BatchTimeout, WorkerDied or ProtocolViolation the
         process must be killed."""
         deadline = time.monotonic() + seconds
+        self.starved, self._seen, self._most_starved = 0.0, None, _MOST_STARVED * seconds
         nonce = os.urandom(8)
         try:
             if self._scored:
@@ -258,14 +267,21 @@ class WorkerProcess:
 
     def _wait(self, poll: select.poll, deadline: float) -> list[tuple[int, int]]:
         while True:
-            remaining = max(0.0, deadline - time.monotonic())
+            remaining = max(0.0, deadline + self.starved - time.monotonic())
             if macos.RUNNING and macos.resident_mib(self._process.pid) > self._settings.memory_mib:
                 raise WorkerDied("used more memory than its limit")
-            step = min(remaining, macos.POLL_SECONDS) if macos.RUNNING else remaining
-            if ready := poll.poll(math.ceil(step * 1000)):
+            if ready := poll.poll(math.ceil(min(remaining, _LOOK_SECONDS) * 1000)):
                 return ready  # also after the deadline: it came while this process was held up
-            if not remaining:
+            self._look()
+            if time.monotonic() > deadline + self.starved:
                 raise BatchTimeout
+
+    def _look(self) -> None:
+        """Adds to `starved` what has come since the last look."""
+        found = _run_delay(self._process.pid)
+        if found is not None and self._seen is not None and found[0] == self._seen[0]:
+            self.starved = min(self.starved + found[1] - self._seen[1], self._most_starved)
+        self._seen = found
 
     def _unsolicited(self) -> None:
         """Something came before or while the request was sent: bytes, or the end of a fork or of the worker."""
@@ -280,6 +296,17 @@ class WorkerProcess:
             return death(self._process.wait(_CLOSING_SECONDS))
         except subprocess.TimeoutExpired:
             return "closed its pipe"
+
+
+def _run_delay(pid: int) -> tuple[int, float] | None:
+    """Of the fork of a worker, or of one that has none: its process id, and the seconds of its life that it was ready
+    to run and waited for a processor (Linux, Documentation/scheduler/sched-stats.rst). None where nobody tells."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        chosen = int(children[0]) if children else pid
+        return chosen, int(Path(f"/proc/{chosen}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _spawn(

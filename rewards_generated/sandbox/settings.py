@@ -20,7 +20,8 @@ class SandboxSettings(BaseModel):
     allow_weak: bool = False
     """Run reward code although the machine reaches only `basic` (or `reduced`, on macOS); never set by a default."""
     batch_seconds: float = Field(default=10.0, gt=0)
-    """Wall-clock limit of one batch; past it the worker is killed and respawned."""
+    """Wall-clock limit of one batch, without the time for which others left it no processor; past it the worker is
+    killed and respawned."""
     retry_factor: float = Field(default=2.0, ge=0)
     """Time, as a multiple of batch_seconds, for finding which completion broke a batch that was killed; 0: none."""
     memory_mib: int = Field(default=1024, ge=128)

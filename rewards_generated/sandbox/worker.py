@@ -48,6 +48,8 @@ class WorkerCounts:
     timeouts: int = 0
     waited: float = 0.0
     """Seconds of calls whose time was up, and those of others beyond what a call usually takes."""
+    starved: float = 0.0
+    """Seconds of long calls for which others left the process no processor; they count against nobody."""
     deaths: int = 0
     violations: int = 0
     """Replies that broke the protocol."""
@@ -110,6 +112,11 @@ class RewardWorker:
         # Half-made if the constructor raised.
         if "_replayer" in self.__dict__:
             self.close()
+
+    @property
+    def starved(self) -> float:
+        """Seconds for which others left its processes no processor, in all."""
+        return self.counts.starved
 
     @property
     def pid(self) -> int | None:
@@ -246,7 +253,8 @@ class RewardWorker:
             self._kill()
             raise
         finally:
-            self._call_seconds = monotonic() - started
+            self._call_seconds = monotonic() - started - process.starved
+            self.counts.starved += process.starved
         self._wait(self._call_seconds - _USUAL_SHARE * self._settings.batch_seconds)
         if reply.scores is not None:
             return reply.scores

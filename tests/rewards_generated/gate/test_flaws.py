@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from rewards_generated.gate import Check, CheckName, GateSettings, Verdict, check
 from rewards_generated.gate.probe_rollouts import probe_rollouts
-from rewards_generated.rollout import Rollout
+from rewards_generated.rollout import Rollout, Sample
+from rewards_generated.sandbox.worker import RewardWorker, _Failure
 
 HEAD = "import re\nimport math\n\ndef reward(prompt, completion, answer):\n"
 EQUAL = "    right = f'<solution> {answer} </solution>' in completion\n"
@@ -167,6 +169,45 @@ def test_auc_is_always_reported_and_rejects_only_where_a_floor_is_set() -> None:
     strict = check(INVERTED, settings=GateSettings(auc_minimum=0.5))
     assert not strict.accepted
     assert strict.reasons[0].startswith("auc: ")
+
+
+class Standstill:
+    """The machine stands still during some of the calls with many samples: hostile ones and rollouts come first, then
+    both again, both in another process, and all in another order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, calls: range) -> None:
+        self.seen = 0
+        real = RewardWorker._attempt
+
+        def attempt(worker: RewardWorker, samples: list[Sample], groups: list[int], seconds: float) -> Any:
+            self.seen += len(samples) > 150
+            if len(samples) > 150 and self.seen in calls:
+                return _Failure(f"took longer than {seconds:g} s and was killed", divisible=True)
+            return real(worker, samples, groups, seconds)
+
+        monkeypatch.setattr(RewardWorker, "_attempt", attempt)
+
+
+def test_what_was_scored_in_time_is_asked_once_more_where_the_machine_stood_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = body("return 2.0 * ('=' in completion)")
+    for call in range(3, 8):
+        with monkeypatch.context() as patch:
+            still = Standstill(patch, range(call, call + 1))
+            assert check(code).reasons == ()
+            assert still.seen > 8
+    for first, name, when in (
+        (4, "deterministic", "called again with the same arguments"),
+        (7, "stateless", "the calls come in another order"),
+    ):
+        with monkeypatch.context() as patch:
+            Standstill(patch, range(first, first + 2))
+            (reason,) = check(code).reasons
+        assert reason == (
+            f"{name}: when {when} it took longer than 3 s and was killed, twice, though it was fast enough at first; "
+            "make it faster"
+        )
 
 
 def test_which_checks_reject_is_configured() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,7 +21,7 @@ from rewards_generated.adapters.batch import code_entry_point
 from rewards_generated.rollout import Sample
 from rewards_generated.sandbox import EntryPoint, RewardWorker, SandboxSettings
 from rewards_generated.sandbox import worker as sandbox_worker
-from rewards_generated.sandbox.process import WorkerDied
+from rewards_generated.sandbox.process import WorkerDied, _run_delay
 from rewards_generated.sandbox.recheck import Rechecks
 from rewards_generated.score import Score
 
@@ -424,6 +426,61 @@ def test_an_answer_that_came_while_its_caller_was_held_up_counts(monkeypatch: py
         monkeypatch.setattr("rewards_generated.sandbox.process.time", SimpleNamespace(monotonic=held_up))
         assert [score.value for score in reward.score(samples("abc"))] == [3]
         assert reward.counts.timeouts == 0
+
+
+LOOPS = """
+def reward(prompt, completion, answer):
+    for _ in range(int(completion)):
+        pass
+    return 1.0
+"""
+
+
+def test_a_worker_that_others_leave_no_processor_is_not_taken_for_slow() -> None:
+    """Eight others on the one processor that it may use, each in a session of its own as workers are."""
+    if _run_delay(os.getpid()) is None:
+        pytest.skip("this kernel does not tell for how long a process waited for a processor")
+    with worker(LOOPS, "default", batch_seconds=30) as reward:
+        reward.score(samples("1000"))
+        started = time.monotonic()
+        reward.score(samples("3000000"))
+        count = str(int(3_000_000 * 0.5 / (time.monotonic() - started)))
+    chosen = {min(os.sched_getaffinity(0))}
+    with worker(LOOPS, "default", batch_seconds=1.5) as reward, contextlib.ExitStack() as stack:
+        reward.score(samples("1000"))
+        assert reward.pid is not None
+        children = Path(f"/proc/{reward.pid}/task/{reward.pid}/children").read_text().split()
+        for pid in (reward.pid, *map(int, children)):
+            os.sched_setaffinity(pid, chosen)
+        for _ in range(8):
+            other = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+            stack.callback(other.wait)
+            stack.callback(other.kill)
+            os.sched_setaffinity(other.pid, chosen)
+        started = time.monotonic()
+        (score,) = reward.score(samples(count))
+        took = time.monotonic() - started
+        assert took > 1.5, "nobody was in its way"
+        assert score.value == 1.0
+        assert reward.counts.timeouts == 0
+        assert took - 1.5 < reward.starved < took
+        assert reward.counts.waited < 0.75, "the share of the limit that is usual, and what came before the first look"
+
+
+def test_a_call_takes_no_more_than_twenty_times_its_limit_whatever_the_machine_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rewards_generated.sandbox.process._LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("rewards_generated.sandbox.process._run_delay", lambda pid: (pid, time.monotonic()))
+    with worker(LENGTH, "default", batch_seconds=0.1, retry_factor=0) as reward:
+        reward.start()
+        started = time.monotonic()
+        (score,) = reward.score(samples("hang"))
+        assert 2.0 < time.monotonic() - started < 4.0
+        assert score.error == "took longer than 0.1 s and was killed"
+        assert reward.starved == 2.0
+        assert [score.value for score in reward.score(samples("abc"))] == [3]
+        assert reward.starved == 2.0
 
 
 def test_slow_calls_that_come_to_an_end_are_waiting_too(monkeypatch: pytest.MonkeyPatch) -> None:
