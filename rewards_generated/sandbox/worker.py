@@ -49,7 +49,7 @@ class WorkerCounts:
     waited: float = 0.0
     """Seconds of calls whose time was up, and those of others beyond what a call usually takes."""
     starved: float = 0.0
-    """Seconds of long calls for which others left the process no processor; they count against nobody."""
+    """Seconds of long calls for which others left the process no processor; they count where the time was up."""
     deaths: int = 0
     violations: int = 0
     """Replies that broke the protocol."""
@@ -239,7 +239,7 @@ class RewardWorker:
         except BatchTimeout:
             self.counts.timeouts += 1
             self._kill()
-            self._wait(seconds)
+            self._wait(seconds + process.starved)
             return _Failure(f"took longer than {seconds:g} s and was killed", divisible=True)
         except WorkerDied as error:
             self.counts.deaths += 1

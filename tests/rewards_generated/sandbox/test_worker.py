@@ -479,6 +479,7 @@ def test_a_call_takes_no_more_than_twenty_times_its_limit_whatever_the_machine_d
         assert 2.0 < time.monotonic() - started < 4.0
         assert score.error == "took longer than 0.1 s and was killed"
         assert reward.starved == 2.0
+        assert reward.counts.waited == pytest.approx(2.1), "a way to starve on purpose would gain nothing"
         assert [score.value for score in reward.score(samples("abc"))] == [3]
         assert reward.starved == 2.0
 
