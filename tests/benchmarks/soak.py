@@ -244,9 +244,8 @@ def main() -> None:
                     found["differences"] = differences(wanted, board)
                     if arguments.keep is not None:
                         shutil.copytree(config.parent, arguments.keep / config.parent.name, dirs_exist_ok=True)
-                found["left in the temporary folder"] = len(
-                    [path for path in (place / "tmp").iterdir() if path.name not in untouched]
-                )
+                left = sorted(path.name for path in (place / "tmp").iterdir() if path.name not in untouched)
+                found["left in the temporary folder"] = left
                 soak.searches.append(found)
                 print(json.dumps(found), flush=True)
     ended = [search for search in soak.searches if search["outcome"] == "ended"]
