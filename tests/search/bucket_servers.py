@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.search.executors.small_slurm import free_port
 from tests.search.executors.test_local import wait_for
 
 BUCKET = "rewards"
@@ -19,7 +20,7 @@ SECRET = "canary-of-the-store"
 @contextmanager
 def s3_server() -> Iterator[str]:
     """URL of an empty bucket; within it the environment opens it."""
-    port = _free_port()
+    port = free_port()
     variables = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "someone",
@@ -37,7 +38,7 @@ def s3_server() -> Iterator[str]:
 @contextmanager
 def gs_server() -> Iterator[str]:
     """As `s3_server`. The emulator asks for no credentials."""
-    port = _free_port()
+    port = free_port()
     # In words that go along to Ray's processes, which STORAGE_EMULATOR_HOST does not.
     variables = {
         "FSSPEC_GS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
@@ -66,9 +67,3 @@ def _server(arguments: list[str], port: int, variables: dict[str, str]) -> Itera
         finally:
             server.kill()
             server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
